@@ -1,0 +1,58 @@
+"""Every error that lookalike raises on purpose.
+
+LookalikeError
+├── InputError          an argument that cannot be honoured
+├── ImageError          an image that cannot be read
+├── EmbeddingError      a vector of the wrong length, with NaN or infinity, or all zero
+├── ModelError          an unknown model, weights out of reach, text to a model without text
+│   └── MissingExtra    an optional dependency that is not installed
+├── DatabaseError       the server refused a statement
+│   ├── ConnectionFailed    it is down, or refuses this user or password
+│   └── UnsupportedServer   it lacks what lookalike needs
+└── ServerError         the private MySQL could not be installed, started or stopped
+
+Each message is one line that names the value and the remedy.
+"""
+
+
+class LookalikeError(Exception):
+    """The root of all of lookalike's errors."""
+
+
+class InputError(LookalikeError, ValueError):
+    """An argument that cannot be honoured."""
+
+
+class ImageError(LookalikeError):
+    """An image that cannot be read."""
+
+
+class EmbeddingError(LookalikeError, ValueError):
+    """A vector of the wrong length, with NaN or infinity, or all zero."""
+
+
+class ModelError(LookalikeError):
+    """An unknown model, weights out of reach, or text to a model without text."""
+
+
+class MissingExtra(ModelError):
+    """An optional dependency that is not installed; the message is the pip command."""
+
+    def __init__(self, extra: str, what_for: str) -> None:
+        super().__init__(f"{what_for} needs an extra: pip install 'lookalike[{extra}]'")
+
+
+class DatabaseError(LookalikeError):
+    """The database server refused a statement."""
+
+
+class ConnectionFailed(DatabaseError):
+    """The database server is down, or refuses this user or password."""
+
+
+class UnsupportedServer(DatabaseError):
+    """The database server lacks what lookalike needs."""
+
+
+class ServerError(LookalikeError):
+    """The private MySQL could not be installed, started or stopped."""
