@@ -43,7 +43,11 @@ class MissingExtra(ModelError):
 
 
 class DatabaseError(LookalikeError):
-    """The database server refused a statement."""
+    """The database server refused a statement; code is MySQL's error number, where it has one."""
+
+    def __init__(self, message: str, *, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ConnectionFailed(DatabaseError):

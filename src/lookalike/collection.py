@@ -1,0 +1,274 @@
+"""A collection: images and their embeddings in one table, and what can be asked of them."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy.typing as npt
+
+from lookalike.connection import Connection
+from lookalike.dialects import Dialect, Statement
+from lookalike.errors import EmbeddingError, InputError, ModelError
+from lookalike.images import find_images
+from lookalike.ingest import Ingest, Progress, insert_rows, stored_name
+from lookalike.models import Model, load_model
+from lookalike.queries import Query, embed_query
+from lookalike.schema import CollectionRecord, check_model, create_collection, find_collection
+from lookalike.search import MAX_K, check_k, nearest, search_statement
+from lookalike.types import AddReport, ImageRecord, Match
+from lookalike.vectors import FloatArray, check_embedding, check_embeddings, pack, unpack
+
+AUTO = "auto"
+_INSERT_ROWS = 1000
+_MAX_INSERT_BYTES = 8_000_000
+
+
+class Collection:
+    """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
+
+    Made by `Database.collection`. The table is created by the first `add`. A collection
+    remembers its model for ever and refuses another's embeddings.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        name: str,
+        *,
+        model: str | Model | None = None,
+        dim: int | None = None,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._connection = connection
+        self._dialect = dialect
+        self._notify = notify
+        self._record = find_collection(connection, dialect, name)
+        self._requested = model
+        self._dim = dim
+        self._model: Model | None = None
+        self.name = name
+        self._check_request()
+
+    def _check_request(self) -> None:
+        """Refuse what contradicts the stored collection, before anything is loaded."""
+        if self._requested is not None and self._dim is not None:
+            raise InputError("give model= or dim=, not both: a model has its own dim")
+        if self._record is None:
+            return
+        if self._dim is not None:
+            if self._dim != self._record.dim:
+                raise InputError(
+                    f"collection {self.name!r} has dim {self._record.dim}, not {self._dim}"
+                )
+            if self._record.model is not None:
+                raise ModelError(
+                    f"collection {self.name!r} holds embeddings of model {self._record.model}: "
+                    "open it without dim="
+                )
+        if isinstance(self._requested, str) and self._requested != AUTO and self._record.model:
+            # Two names can mean one model; only a name that differs is worth loading it.
+            if self._requested != self._record.model:
+                check_model(self._record, self.model.id)
+        elif self._requested is not None and not isinstance(self._requested, str):
+            check_model(self._record, self._requested.id)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the collection's table has been made."""
+        return self._record is not None
+
+    @property
+    def dim(self) -> int:
+        """The length of the collection's embeddings."""
+        if self._record is not None:
+            return self._record.dim
+        return self._dim if self._dim is not None else self.model.dim
+
+    @property
+    def model_id(self) -> str | None:
+        """The id of the model that made the embeddings, None where users bring them."""
+        return self._record.model if self._record is not None else None
+
+    @property
+    def model(self) -> Model:
+        """The collection's model, loaded when it is first needed.
+
+        Raises ModelError where the collection has none, or its dim is another.
+        """
+        if self._model is None:
+            self._model = self._load_model()
+        return self._model
+
+    def _load_model(self) -> Model:
+        requested = self._requested
+        if requested is not None and not isinstance(requested, str):
+            return requested
+        record = self._record
+        if self._dim is not None or (record and record.is_registered and record.model is None):
+            raise ModelError(
+                f"collection {self.name!r} has no model, only embeddings that were brought: "
+                "query it with a vector or a stored image"
+            )
+        if record is not None and record.model is not None and requested in (None, AUTO):
+            return load_model(record.model, notify=self._notify)
+        model = load_model(requested or AUTO, notify=self._notify)
+        if record is not None and record.dim != model.dim:
+            raise ModelError(
+                f"collection {self.name!r} has embeddings of length {record.dim}, and model "
+                f"{model.id} makes {model.dim}: name the model that made them with --model"
+            )
+        return model
+
+    def add(
+        self,
+        *paths: str | os.PathLike[str],
+        batch_size: int = 16,
+        progress: Progress = lambda done, total: None,
+    ) -> AddReport:
+        """Embed and store images: files, folders (with all below them) and globs.
+
+        What is stored already and unchanged is left alone; a file that changed is embedded
+        again; a file that cannot be read is reported and skipped. Every batch is one
+        transaction. Raises InputError where a path does not exist or holds no image.
+        """
+        if not paths:
+            raise InputError("name at least one file or folder to add")
+        images = list(find_images(paths))
+        if not images:
+            raise InputError(f"no images in {', '.join(map(str, paths))}")
+        record = self._create(self.model.dim, self.model.id)
+        ingest = Ingest(self._connection, self._dialect, record.name, self.model, batch_size)
+        return ingest.run(images, progress)
+
+    def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
+        """Store embeddings that you bring, shape (n, dim), and return the ids of their rows.
+
+        All or none are stored. Raises EmbeddingError for other shapes, NaN, infinity and
+        all-zero rows.
+        """
+        model_id = None if self._dim is not None else self.model_id or self._requested_id()
+        checked = check_embeddings(embeddings, self.dim)
+        if len(names) != len(checked):
+            raise EmbeddingError(f"{len(names)} names do not fit {len(checked)} embeddings")
+        self._create(self.dim, model_id)
+        step = max(1, min(_INSERT_ROWS, _MAX_INSERT_BYTES // (4 * self.dim)))
+        ids: list[int] = []
+        with self._connection.transaction():
+            for start in range(0, len(names), step):
+                rows = [
+                    (stored_name(name), pack(embedding))
+                    for name, embedding in zip(
+                        names[start : start + step], checked[start : start + step], strict=True
+                    )
+                ]
+                ids += insert_rows(self._connection, self._dialect, self.name, rows)
+        return ids
+
+    def _requested_id(self) -> str | None:
+        return self.model.id if self._requested is not None else None
+
+    def _create(self, dim: int, model_id: str | None) -> CollectionRecord:
+        record = self._record
+        if record is None or not record.is_registered or not record.has_files:
+            record = create_collection(self._connection, self._dialect, self.name, dim, model_id)
+            self._record = record
+        return record
+
+    def search(
+        self, query: Query, *, k: int = 10, min_similarity: float | None = None
+    ) -> list[Match]:
+        """Return the k stored images most similar to the query, best first, ties by id.
+
+        query: a Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
+        stored id; Text for models that have text; or a vector of shape (dim,).
+        min_similarity: leave out what is less similar, from -1 to 1.
+        """
+        embedding = self._embed(query, k, min_similarity)
+        return nearest(self._connection, self._dialect, self.name, embedding, k, min_similarity)
+
+    def search_sql(
+        self, query: Query, *, k: int = 10, min_similarity: float | None = None
+    ) -> Statement:
+        """Return (sql, params): the statement that `search` would run."""
+        embedding = self._embed(query, k, min_similarity)
+        return search_statement(self._dialect, self.name, embedding, k, min_similarity)
+
+    def _embed(self, query: Query, k: int, min_similarity: float | None) -> FloatArray:
+        check_k(k)
+        if min_similarity is not None and not -1 <= min_similarity <= 1:
+            raise InputError(f"min_similarity is {min_similarity}; a cosine is from -1 to 1")
+        self._require_table()
+        return embed_query(
+            query, dim=self.dim, model=lambda: self.model, stored=self._stored_embedding
+        )
+
+    def _require_table(self) -> None:
+        if self._record is None:
+            self._record = find_collection(self._connection, self._dialect, self.name)
+        if self._record is None:
+            raise InputError(
+                f"there is no collection {self.name!r} in {self._connection.url.database}: "
+                "add images to it first (lookalike add FOLDER)"
+            )
+
+    def _stored_embedding(self, query: int | str) -> FloatArray:
+        row_id = query if isinstance(query, int) else self._id_of(query)
+        rows = self._connection.query(self._dialect.embeddings(self.name, [row_id]))
+        if not rows or rows[0][1] is None:
+            raise InputError(f"collection {self.name!r} has no image with id {row_id}")
+        return check_embedding(unpack([rows[0][1]], self.dim)[0], self.dim)
+
+    def _id_of(self, name: str) -> int:
+        ids = [row[0] for row in self._connection.query(self._dialect.ids_by_name(self.name, name))]
+        if len(ids) > 1:
+            raise InputError(f"several images are named {name!r}: give an id, as {ids[0]}")
+        if ids:
+            return int(ids[0])
+        if name.isdecimal():
+            return int(name)
+        raise InputError(f"{name!r} is no image file, and no stored image has that name or id")
+
+    def records(self, ids: Iterable[int]) -> list[ImageRecord]:
+        """Return the stored images of these ids, in their order; unknown ids are left out."""
+        wanted = list(ids)
+        if not wanted or self._record is None:
+            return []
+        names: dict[int, str | None] = dict(
+            self._connection.query(self._dialect.records(self.name, wanted))
+        )
+        paths: dict[int, str] = {}
+        if self._record.has_files:
+            paths = dict(self._connection.query(self._dialect.paths(self.name, wanted)))
+        return [
+            ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
+            for i in wanted
+            if i in names
+        ]
+
+    def delete(self, ids: Iterable[int]) -> int:
+        """Delete the rows of these ids, not their files; return how many there were."""
+        wanted = list(ids)
+        if not wanted:
+            return 0
+        self._require_table()
+        with self._connection.transaction():
+            return sum(
+                self._connection.execute(
+                    self._dialect.delete_rows(self.name, wanted[i : i + MAX_K])
+                )
+                for i in range(0, len(wanted), MAX_K)
+            )
+
+    def __len__(self) -> int:
+        """How many images are stored."""
+        if self._record is None:
+            return 0
+        return int(self._connection.value(self._dialect.count_rows(self.name)))
+
+    def __bool__(self) -> bool:
+        """True also when it is empty: a collection is a place, not its contents."""
+        return True
+
+    def __repr__(self) -> str:
+        return f"<Collection {self.name} in {self._connection.url}>"

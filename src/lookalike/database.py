@@ -1,0 +1,142 @@
+"""A database: which SQL its server speaks, and the collections in it."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
+
+from lookalike.collection import Collection
+from lookalike.connection import Connection, Tracer
+from lookalike.dialects import Dialect, MySQL, MySQLNative, Statement
+from lookalike.errors import ConnectionFailed, DatabaseError, UnsupportedServer
+from lookalike.models import Model
+from lookalike.schema import install_functions
+from lookalike.server import PrivateServer
+from lookalike.url import DatabaseURL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+URL_VARIABLE = "LOOKALIKE_DATABASE"
+
+
+def connect(
+    url: str | None = None,
+    *,
+    tracer: Tracer | None = None,
+    notify: Callable[[str], None] = lambda line: None,
+) -> "Database":
+    """Connect to a database, by default to the private MySQL, which is started when needed.
+
+    url: mysql://user:password@host:port/database; without one, the LOOKALIKE_DATABASE variable
+    decides, and then the private MySQL. tracer: called with every statement before it runs.
+    notify: called with one line about what takes long or was decided for you.
+
+    Raises ConnectionFailed, UnsupportedServer where the server has no VECTOR type, and
+    ServerError where the private MySQL is not installed or does not start.
+    """
+    given = url or os.environ.get(URL_VARIABLE)
+    if given:
+        connection = Connection(DatabaseURL.parse(given), tracer=tracer)
+    else:
+        connection = _connect_privately(tracer, notify)
+    try:
+        return Database(connection, probe(connection), notify=notify)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connect_privately(tracer: Tracer | None, notify: Callable[[str], None]) -> Connection:
+    server = PrivateServer()
+    url = DatabaseURL.parse(server.url)
+    try:
+        return Connection(url, tracer=tracer)
+    except ConnectionFailed:
+        notify("Starting the private MySQL.")
+        server.start()
+        return Connection(url, tracer=tracer)
+
+
+def probe(connection: Connection) -> Dialect:
+    """Find out what a server can do by asking it, never by its version.
+
+    Raises UnsupportedServer where it has no VECTOR type.
+    """
+    dialect = MySQL()
+    if not _works(connection, dialect.probe_vector()):
+        version = connection.value(dialect.version())
+        raise UnsupportedServer(
+            f"{connection.url} is version {version}, which lacks STRING_TO_VECTOR and MySQL's "
+            "VECTOR type: use MySQL 9.0 or newer, or leave out the URL for the private MySQL"
+        )
+    has_distance = _works(connection, dialect.probe_distance())
+    if has_distance and not connection.value(dialect.stored_distance()):
+        return MySQLNative()
+    return dialect
+
+
+def _works(connection: Connection, statement: Statement) -> bool:
+    try:
+        connection.query(statement)
+    except ConnectionFailed:
+        raise
+    except DatabaseError:
+        return False
+    return True
+
+
+class Database:
+    """A connected database; close it, or use it in a `with` statement."""
+
+    def __init__(
+        self, connection: Connection, dialect: Dialect, *, notify: Callable[[str], None]
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self._notify = notify
+
+    def collection(
+        self,
+        name: str = "image_embeddings",
+        *,
+        model: str | Model | None = None,
+        dim: int | None = None,
+    ) -> Collection:
+        """Open a collection; its table is created by the first `add`.
+
+        model: a model's name, or a model; without one, the collection's own, or "auto" for a
+        new one. dim: the length of embeddings that you bring yourself, instead of a model.
+
+        Raises ModelError where the collection's embeddings are another model's.
+        """
+        return Collection(
+            self.connection, self.dialect, name, model=model, dim=dim, notify=self._notify
+        )
+
+    def collections(self) -> list[str]:
+        """Return the names of the tables that are collections, sorted."""
+        return [row[0] for row in self.connection.query(self.dialect.collection_names())]
+
+    def sql(self, query: str, params: tuple[Any, ...] = ()) -> "pd.DataFrame":
+        """Run any SQL and return its result as a pandas DataFrame, empty where it has none.
+
+        params: bound to the %s of the query. A VECTOR is an array of shape (dim,), float32.
+        """
+        import pandas as pd
+
+        columns, rows = self.connection.table(Statement(query, tuple(params)))
+        return pd.DataFrame(rows, columns=columns)
+
+    def install_functions(self) -> list[str]:
+        """Make my_dot_product, my_vec_norm and DISTANCE in this database, and name them."""
+        return install_functions(self.connection)
+
+    def close(self) -> None:
+        """Close the connection; closing twice is harmless."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

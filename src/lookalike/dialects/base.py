@@ -1,0 +1,238 @@
+"""What every engine's SQL has in common; the engines differ in small subclasses."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lookalike.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+
+
+class Statement(NamedTuple):
+    """One SQL statement with %s placeholders, and the values bound to them."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+
+class StoredFile(NamedTuple):
+    """What the side table `<collection>_files` keeps of an image's file.
+
+    content_hash: the SHA-256 of the bytes; size: in bytes; mtime_ns: nanoseconds since 1970.
+    """
+
+    path: Path
+    content_hash: bytes
+    size: int
+    mtime_ns: int
+
+
+def quote_name(name: str) -> str:
+    """Return a collection's name as an SQL identifier.
+
+    Raises InputError for anything but a letter or underscore followed by at most 47 letters,
+    digits and underscores: 48 leaves room for the names of the side tables.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot be a collection's name: use letters, digits and underscores, "
+            "48 at most, and no digit first"
+        )
+    return f"`{name}`"
+
+
+class Dialect:
+    """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
+
+    name = ""
+    has_distance = False
+    """Whether the server ranks embeddings itself: then `nearest` has an answer."""
+
+    # What the server is, and whether it will do.
+
+    def version(self) -> Statement:
+        return Statement("SELECT VERSION()")
+
+    def probe_vector(self) -> Statement:
+        return Statement("SELECT VECTOR_DIM(STRING_TO_VECTOR('[1,2]'))")
+
+    def probe_distance(self) -> Statement:
+        return Statement("SELECT DISTANCE(STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]'), 'DOT')")
+
+    def stored_distance(self) -> Statement:
+        """Whether the current database has a stored function DISTANCE: slow, so not native."""
+        return Statement(
+            "SELECT COUNT(*) FROM information_schema.routines "
+            "WHERE routine_schema = DATABASE() AND routine_name = 'DISTANCE'"
+        )
+
+    # Tables.
+
+    def create_registry(self) -> Statement:
+        return Statement(
+            "CREATE TABLE IF NOT EXISTS lookalike_collections (\n"
+            "    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,\n"
+            "    model VARCHAR(4096),\n"
+            "    dim SMALLINT UNSIGNED NOT NULL,\n"
+            "    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n"
+            ")"
+        )
+
+    def registry_exists(self) -> Statement:
+        return Statement(
+            "SELECT COUNT(*) FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() AND table_name = 'lookalike_collections'"
+        )
+
+    def register(self, name: str, model: str | None, dim: int) -> Statement:
+        return Statement(
+            "INSERT IGNORE INTO lookalike_collections (name, model, dim) VALUES (%s, %s, %s)",
+            (name, model, dim),
+        )
+
+    def registered(self, name: str) -> Statement:
+        return Statement(
+            "SELECT model, dim FROM lookalike_collections WHERE name = %s LIMIT 1", (name,)
+        )
+
+    def table_columns(self, table: str) -> Statement:
+        return Statement(
+            "SELECT column_name, column_type FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND table_name = %s",
+            (table,),
+        )
+
+    def collection_names(self) -> Statement:
+        """Tables with the article's three columns, the embedding a VECTOR."""
+        return Statement(
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND (column_name IN ('id', 'image_name') "
+            "OR (column_name = 'embedding' AND data_type = 'vector')) "
+            "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
+        )
+
+    def create_collection(self, table: str, dim: int) -> Statement:
+        return Statement(
+            f"CREATE TABLE IF NOT EXISTS {quote_name(table)} (\n"
+            "    id INT PRIMARY KEY AUTO_INCREMENT,\n"
+            "    image_name VARCHAR(255),\n"
+            f"    embedding VECTOR({dim:d}),\n"
+            "    KEY image_name (image_name)\n"
+            ") CHARACTER SET utf8mb4"
+        )
+
+    def create_files(self, table: str, id_type: str) -> Statement:
+        """The side table of files; a path is longer than a key may be, so its hash is the key."""
+        return Statement(
+            f"CREATE TABLE IF NOT EXISTS {quote_name(table + '_files')} (\n"
+            f"    id {id_type} PRIMARY KEY,\n"
+            "    path VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
+            "    path_hash BINARY(32) AS (UNHEX(SHA2(path, 256))) STORED UNIQUE,\n"
+            "    content_hash BINARY(32) NOT NULL,\n"
+            "    size BIGINT UNSIGNED NOT NULL,\n"
+            "    mtime_ns BIGINT NOT NULL,\n"
+            f"    FOREIGN KEY (id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE\n"
+            ")"
+        )
+
+    # Rows.
+
+    def id_step(self) -> Statement:
+        """By how much the ids of one multi-row insert differ."""
+        return Statement("SELECT @@auto_increment_increment")
+
+    def insert_embeddings(self, table: str, rows: Sequence[tuple[str, bytes]]) -> Statement:
+        """Insert (image_name, embedding) rows; they get consecutive ids."""
+        return Statement(
+            f"INSERT INTO {quote_name(table)} (image_name, embedding) "
+            f"VALUES {_values(2, len(rows))}",
+            tuple(value for row in rows for value in row),
+        )
+
+    def update_embedding(self, table: str, row_id: int, embedding: bytes) -> Statement:
+        return Statement(
+            f"UPDATE {quote_name(table)} SET embedding = %s WHERE id = %s", (embedding, row_id)
+        )
+
+    def insert_files(self, table: str, rows: Sequence[tuple[int, StoredFile]]) -> Statement:
+        return Statement(
+            f"INSERT INTO {quote_name(table + '_files')} "
+            f"(id, path, content_hash, size, mtime_ns) VALUES {_values(5, len(rows))}",
+            tuple(value for row_id, file in rows for value in (row_id, str(file.path), *file[1:])),
+        )
+
+    def update_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
+        return Statement(
+            f"UPDATE {quote_name(table + '_files')} "
+            "SET content_hash = %s, size = %s, mtime_ns = %s WHERE id = %s",
+            (*file[1:], row_id),
+        )
+
+    def known_files(self, table: str, paths: Sequence[Path]) -> Statement:
+        hashes = ", ".join(["UNHEX(SHA2(%s, 256))"] * len(paths))
+        return Statement(
+            "SELECT id, path, content_hash, size, mtime_ns "
+            f"FROM {quote_name(table + '_files')} WHERE path_hash IN ({hashes})",
+            tuple(str(path) for path in paths),
+        )
+
+    def delete_rows(self, table: str, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"DELETE FROM {quote_name(table)} WHERE id IN ({_places(len(ids))})", tuple(ids)
+        )
+
+    def count_rows(self, table: str) -> Statement:
+        return Statement(f"SELECT COUNT(*) FROM {quote_name(table)}")
+
+    def records(self, table: str, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"SELECT id, image_name FROM {quote_name(table)} WHERE id IN ({_places(len(ids))})",
+            tuple(ids),
+        )
+
+    def paths(self, table: str, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"SELECT id, path FROM {quote_name(table + '_files')} "
+            f"WHERE id IN ({_places(len(ids))})",
+            tuple(ids),
+        )
+
+    def ids_by_name(self, table: str, image_name: str) -> Statement:
+        """Ids of the rows of exactly this name, at most two: one is found, two are ambiguous."""
+        return Statement(
+            # The first condition can use an index, the second tells letter cases apart.
+            f"SELECT id FROM {quote_name(table)} WHERE image_name = %s AND "
+            "CONVERT(image_name USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY id LIMIT 2",
+            (image_name, image_name),
+        )
+
+    def embeddings(self, table: str, ids: Sequence[int]) -> Statement:
+        # A bare VECTOR column would be decoded as text by some clients.
+        return Statement(
+            "SELECT id, CAST(embedding AS BINARY) AS embedding "
+            f"FROM {quote_name(table)} WHERE id IN ({_places(len(ids))})",
+            tuple(ids),
+        )
+
+    # Search.
+
+    def all_embeddings(self, table: str) -> Statement:
+        """Every embedding, for the client to rank exactly."""
+        return Statement(
+            "SELECT id, CAST(embedding AS BINARY) AS embedding "
+            f"FROM {quote_name(table)} WHERE embedding IS NOT NULL"
+        )
+
+    def nearest(self, table: str, query: bytes, k: int, min_similarity: float | None) -> Statement:
+        """The k rows nearest to the query by cosine, ranked by the server."""
+        raise NotImplementedError
+
+
+def _places(n: int) -> str:
+    return ", ".join(["%s"] * n)
+
+
+def _values(columns: int, rows: int) -> str:
+    return ", ".join([f"({_places(columns)})"] * rows)

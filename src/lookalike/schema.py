@@ -1,0 +1,115 @@
+"""The tables of a collection and the SQL functions: made, found, checked."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+from lookalike.connection import Connection
+from lookalike.dialects import Dialect, Statement, quote_name
+from lookalike.errors import DatabaseError, InputError, ModelError
+from lookalike.vectors import MAX_DIM
+
+_BINLOG_REFUSES_FUNCTIONS = 1419
+
+
+@dataclass(frozen=True)
+class CollectionRecord:
+    """What the database knows of a collection.
+
+    model: the id of the model that made its embeddings; None for embeddings that users bring.
+    id_type: the SQL type of its id column. has_files: whether it has a side table of files.
+    """
+
+    name: str
+    dim: int
+    model: str | None
+    id_type: str
+    has_files: bool
+    is_registered: bool
+
+
+def find_collection(connection: Connection, dialect: Dialect, name: str) -> CollectionRecord | None:
+    """Return a collection's record, or None where there is no such table.
+
+    A table that lookalike did not make is a collection too, if it has the article's columns.
+    Raises InputError for a table without them.
+    """
+    quote_name(name)
+    columns: dict[str, str] = dict(connection.query(dialect.table_columns(name)))
+    if not columns:
+        return None
+    kind, _, length = columns.get("embedding", "").rstrip(")").partition("(")
+    if not {"id", "image_name"} <= columns.keys() or kind != "vector":
+        raise InputError(
+            f"table {name!r} is no collection: it lacks the columns id, image_name and "
+            "embedding VECTOR(n); choose another name with --collection"
+        )
+    registered = connection.value(dialect.registry_exists())
+    row = connection.query(dialect.registered(name)) if registered else []
+    return CollectionRecord(
+        name=name,
+        dim=int(length),
+        model=row[0][0] if row else None,
+        id_type=columns["id"],
+        has_files=bool(connection.query(dialect.table_columns(name + "_files"))),
+        is_registered=bool(row),
+    )
+
+
+def create_collection(
+    connection: Connection, dialect: Dialect, name: str, dim: int, model: str | None
+) -> CollectionRecord:
+    """Make whatever a collection still lacks of its tables, and return its record.
+
+    Each step may be repeated, so a run that is cut short is finished by the next. Raises
+    ModelError where another process has just made it for another model.
+    """
+    if not 1 <= dim <= MAX_DIM:
+        raise InputError(f"a dim of {dim} is not possible: MySQL stores 1 to {MAX_DIM}")
+    connection.execute(dialect.create_registry())
+    connection.execute(dialect.create_collection(name, dim))
+    made = find_collection(connection, dialect, name)
+    if made is None:
+        raise DatabaseError(f"collection {name!r} was dropped while it was being made")
+    connection.execute(dialect.create_files(name, made.id_type))
+    connection.execute(dialect.register(name, model, made.dim))
+    record = find_collection(connection, dialect, name)
+    if record is None or record.dim != dim:
+        raise DatabaseError(f"collection {name!r} was changed while it was being made")
+    check_model(record, model)
+    return record
+
+
+def check_model(record: CollectionRecord, model: str | None) -> None:
+    """Raise ModelError unless the collection's embeddings are this model's (None: any)."""
+    if record.is_registered and model is not None and record.model != model:
+        made_by = f"model {record.model}" if record.model else "no model (they were brought)"
+        raise ModelError(
+            f"collection {record.name!r} holds embeddings of {made_by}; those of {model} cannot "
+            "be compared with them: use the collection's own model or another --collection"
+        )
+
+
+def functions_sql() -> str:
+    """Return the SQL of the functions, as the mysql client reads it."""
+    return files("lookalike").joinpath("sql", "functions.sql").read_text(encoding="utf-8")
+
+
+def install_functions(connection: Connection) -> list[str]:
+    """Make my_dot_product, my_vec_norm and DISTANCE in the current database, and name them.
+
+    Raises DatabaseError that says what an administrator has to do where the server refuses.
+    """
+    body = functions_sql().split("DELIMITER //")[1].split("DELIMITER ;")[0]
+    try:
+        for sql in body.split(" //"):
+            if sql.strip():
+                connection.execute(Statement(sql.strip()))
+    except DatabaseError as error:
+        if error.code != _BINLOG_REFUSES_FUNCTIONS:
+            raise
+        raise DatabaseError(
+            "the server writes a binary log and lets only administrators create functions: "
+            "have one run SET PERSIST log_bin_trust_function_creators = 1, then try again",
+            code=error.code,
+        ) from error
+    return ["my_dot_product", "my_vec_norm", "DISTANCE"]

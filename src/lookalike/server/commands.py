@@ -1,0 +1,49 @@
+"""Running the programs of the system that install MySQL."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from lookalike.errors import ServerError
+
+TAIL = 20  # lines
+STEP = 0.2  # seconds
+
+
+def tail(text: str) -> str:
+    """The last lines of a program's output or log."""
+    return "\n".join(text.strip().splitlines()[-TAIL:])
+
+
+def run(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    failure: str,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> str:
+    """Runs a command to its end and returns its output; calls `meanwhile` now and then.
+
+    When it fails, the ServerError's first line is `failure`, and the end of the output follows.
+    """
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env
+            )
+        except OSError as error:
+            raise ServerError(f"{failure}\n{command[0]}: {error.strerror}") from error
+        with process:
+            try:
+                while process.poll() is None:
+                    meanwhile()
+                    time.sleep(STEP)
+            finally:
+                if process.poll() is None:  # interrupted: nothing may go on behind our back
+                    process.kill()
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if process.returncode != 0:
+        raise ServerError(f"{failure}\n{tail(text)}".rstrip())
+    return text

@@ -1,0 +1,151 @@
+"""The MySQL programs: finding them, checking their version, and how to run them."""
+
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.errors import ServerError
+
+VARIABLE = "LOOKALIKE_MYSQLD"
+IN_TREE = Path("usr/sbin/mysqld")
+OLDEST = 9  # the first major version with VECTOR
+NO_OPTION_FILES = "--no-defaults"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A MySQL unpacked with all of its libraries, which runs through its own loader.
+
+    So it needs nothing of the system, not even its C library. Debian's packages and Docker's
+    image both come as such a tree.
+    """
+
+    root: Path
+    loader: Path
+
+    @classmethod
+    def around(cls, mysqld: Path) -> "Tree | None":
+        """The tree that a mysqld lies in; None for one that belongs to the system."""
+        root = Path(*mysqld.parts[: -len(IN_TREE.parts)])
+        if root / IN_TREE != mysqld or root == Path(root.anchor):
+            return None
+        loaders = sorted(root.glob("usr/lib*/**/ld-linux*.so.*"))
+        return cls(root, loaders[0]) if loaders else None
+
+    def through_loader(self) -> list[str]:
+        """The arguments that go before a program of the tree."""
+        folders = [
+            folder
+            for pattern in ("usr/lib/*-linux-gnu*", "usr/lib64", "usr/lib64/mysql/private")
+            for folder in sorted(self.root.glob(pattern))
+        ]
+        return [str(self.loader), "--library-path", os.pathsep.join(map(str, folders))]
+
+    def options(self) -> list[str]:
+        """The options that tell a mysqld of the tree where its files are."""
+        options = [f"--basedir={self.root / 'usr'}"]
+        for messages in sorted(self.root.glob("usr/share/mysql*/english/errmsg.sys")):
+            share = messages.parents[1]
+            options += [f"--lc-messages-dir={share}", f"--character-sets-dir={share / 'charsets'}"]
+        for plugins in sorted(self.root.glob("usr/lib*/mysql/plugin")):
+            options.append(f"--plugin-dir={plugins}")
+        return options
+
+
+@dataclass(frozen=True)
+class Mysqld:
+    """A mysqld that runs, of MySQL 9 or newer."""
+
+    path: Path
+    version: str
+
+    def command(self) -> list[str]:
+        """The arguments that run it, without the system's and the user's option files."""
+        tree = Tree.around(self.path)
+        options = tree.options() if tree else []
+        if os.geteuid() == 0:
+            options.append("--user=root")  # else mysqld refuses to run as root
+        # Some builds refuse to start where a folder of the system for exported files is missing.
+        return [*_runnable(self.path, tree), NO_OPTION_FILES, *options, "--secure-file-priv=NULL"]
+
+    def client(self) -> list[str]:
+        """The arguments that run the `mysql` client which belongs to it."""
+        tree = Tree.around(self.path)
+        for folder in (self.path.parent, self.path.parents[1] / "bin"):
+            if client := shutil.which(folder / "mysql"):
+                return _runnable(Path(client), tree)
+        raise ServerError(
+            f"There is no mysql client beside {self.path}: install that of MySQL {self.version}"
+        )
+
+
+def _runnable(program: Path, tree: Tree | None) -> list[str]:
+    return [*tree.through_loader(), str(program)] if tree else [str(program)]
+
+
+def inspect(path: Path) -> Mysqld:
+    """Runs `mysqld --version`; raises a ServerError when it is not MySQL 9 or newer."""
+    mysqld = path.expanduser().resolve()
+    if not shutil.which(mysqld):
+        raise ServerError(f"{path} is not a program: it should be the mysqld of a MySQL {OLDEST}")
+    try:
+        answer = subprocess.run(
+            [*_runnable(mysqld, Tree.around(mysqld)), NO_OPTION_FILES, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServerError(f"{path} does not run: {error}") from error
+    version = re.search(r"\bVer (\d+)\.[\w.+~-]+", answer.stdout)
+    if version is None:
+        last = (answer.stderr or answer.stdout).strip().rpartition("\n")[2]
+        raise ServerError(f"{path} does not tell its version, as mysqld does: {last or 'no word'}")
+    number = version[0].removeprefix("Ver ")
+    if "mariadb" in answer.stdout.lower():
+        raise ServerError(f"{path} is MariaDB ({number}), and MySQL {OLDEST} or newer is needed")
+    if int(version[1]) < OLDEST:
+        raise ServerError(f"{path} is MySQL {number}, and MySQL {OLDEST} or newer is needed")
+    return Mysqld(mysqld, number)
+
+
+def find(tree: Path) -> Mysqld | None:
+    """The mysqld to use: of LOOKALIKE_MYSQLD, else on PATH, else the one installed in `tree`.
+
+    A variable that names no MySQL 9 raises a ServerError; an unsuitable mysqld on PATH is passed
+    over. A mysqld of an installed tree may be named by the variable too: it is recognised
+    (ROOT/usr/sbin/mysqld with a loader in ROOT) and runs through the tree's loader.
+    """
+    return _search(tree)[0]
+
+
+def find_or_refuse(tree: Path) -> Mysqld:
+    """As find, but a ServerError says why there is none and what to do."""
+    found, passed_over = _search(tree)
+    if found is None:
+        raise ServerError(
+            f"There is no MySQL {OLDEST} on this machine: run `lookalike server install`"
+            + "".join(f"\n{reason}" for reason in passed_over)
+        )
+    return found
+
+
+def _search(tree: Path) -> tuple[Mysqld | None, list[str]]:
+    if named := os.environ.get(VARIABLE):
+        try:
+            return inspect(Path(named)), []
+        except ServerError as error:
+            raise ServerError(f"{error} (set by {VARIABLE})") from error
+    passed_over: list[str] = []
+    for path in (shutil.which("mysqld"), shutil.which(tree / IN_TREE)):
+        if path:
+            try:
+                return inspect(Path(path)), passed_over
+            except ServerError as error:
+                passed_over.append(str(error))
+    return None, passed_over

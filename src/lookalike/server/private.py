@@ -1,0 +1,206 @@
+"""The private MySQL server of one home folder."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import platformdirs
+import psutil
+import pymysql
+from pymysql.cursors import Cursor
+
+from lookalike.errors import ServerError
+from lookalike.server import log
+from lookalike.server.commands import tail
+from lookalike.server.folders import Folders
+from lookalike.server.install import install
+from lookalike.server.mysqld import NO_OPTION_FILES, find, find_or_refuse
+from lookalike.server.process import (
+    START_LIMIT,
+    STEP,
+    find_process,
+    launch,
+    make_data,
+    program_of,
+    terminate,
+)
+from lookalike.server.progress import Progress, silent
+
+USER = "root"
+DATABASE = "lookalike"
+NOT_ACCEPTING = {2002, 2003, 2006, 2013, 1053}  # no connection, a lost one, shutting down
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """What is known of a private server; `version` and `mysqld` are None where none is found."""
+
+    running: bool
+    version: str | None
+    pid: int | None
+    socket: Path
+    datadir: Path
+    mysqld: Path | None
+    url: str
+    log: Path
+
+
+class PrivateServer:
+    """A MySQL 9 of one user, without network: its data, socket and log lie in a home folder.
+
+    The home folder is `home`, else the variable LOOKALIKE_HOME, else the user's data folder. The
+    server is started when it is needed and left running until it is stopped. Where a step fails a
+    ServerError tells why, with the end of the server's log where that is what tells.
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        chosen = home or os.environ.get("LOOKALIKE_HOME") or platformdirs.user_data_path(DATABASE)
+        self.home = Path(chosen).expanduser().resolve()
+        self._folders = Folders(self.home)
+        socket = quote(os.fsencode(self._folders.socket))
+        self.url = f"mysql://{USER}@localhost/{DATABASE}?unix_socket={socket}"
+
+    def status(self) -> ServerStatus:
+        """Looks at the server, and changes nothing."""
+        process = find_process(self._folders)
+        version = self._ask_version() if process else None
+        if process and version:
+            return self._describe(process, program_of(process), version)
+        try:
+            found = find(self._folders.tree)
+        except ServerError:  # start will tell it
+            found = None
+        if found is None:
+            return self._describe(process, None, None)
+        return self._describe(process, found.path, found.version)
+
+    def install(self, *, mirror: str | None = None, progress: Progress = silent) -> Path:
+        """Installs MySQL 9 unless there is one, and returns the path of its mysqld.
+
+        `mirror` is the address of a Debian mirror to take it from, instead of the machine's own.
+        """
+        return install(self._folders, mirror=mirror, progress=progress).path
+
+    def start(self, *, progress: Progress = silent) -> ServerStatus:
+        """Starts the server unless it runs, with a database `lookalike`.
+
+        Its data folder is made when it is first started.
+        """
+        process = find_process(self._folders)
+        version = self._ask_version() if process else None
+        if process is None or version is None:
+            with self._folders.locked("server"):
+                process = self._wait_for_running(progress) or self._start_new(progress)
+                version = self._make_database()
+        return self._describe(process, program_of(process), version)
+
+    def stop(self) -> bool:
+        """Shuts the server down cleanly and waits for its end; False if it was not running."""
+        if find_process(self._folders) is None:
+            return False
+        with self._folders.locked("server"):
+            process = find_process(self._folders)
+            if process is None:
+                return False
+            terminate(process, self._folders)
+            return True
+
+    def client_command(self, args: Sequence[str] = ()) -> list[str]:
+        """The arguments that open the `mysql` client on this server, with `args` passed to it."""
+        mysqld = find_or_refuse(self._folders.tree)
+        return [
+            *mysqld.client(),
+            NO_OPTION_FILES,
+            "--no-login-paths",
+            f"--user={USER}",
+            "--protocol=SOCKET",
+            f"--socket={self._folders.socket}",
+            f"--database={DATABASE}",
+            *args,
+        ]
+
+    def _start_new(self, progress: Progress) -> psutil.Process:
+        mysqld = find_or_refuse(self._folders.tree)
+        data = self._folders.data
+        if not data.exists() or not any(data.iterdir()):
+            progress("Making MySQL's data folder", 0, 0)
+            make_data(mysqld, self._folders)
+        progress("Starting MySQL", 0, 0)
+        launch(mysqld, self._folders)
+        if process := find_process(self._folders):
+            return process
+        end = tail(log.read_from(self._folders.log, 0))
+        raise ServerError(f"{mysqld.path} has started, but is gone: mend what its log tells\n{end}")
+
+    def _wait_for_running(self, progress: Progress) -> psutil.Process | None:
+        """The running server once it accepts connections; None when there is none any more."""
+        deadline = time.monotonic() + START_LIMIT
+        while process := find_process(self._folders):
+            if self._accepts():
+                return process
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"MySQL (pid {process.pid}) has not answered on {self._folders.socket} in "
+                    f"{START_LIMIT:.0f} s: run `lookalike server stop` and start it again"
+                )
+            progress("Waiting for MySQL to answer", 0, 0)
+            time.sleep(STEP)
+        return None
+
+    def _connect(self, database: str | None = None) -> "pymysql.Connection[Cursor]":
+        return pymysql.connect(
+            unix_socket=str(self._folders.socket),
+            user=USER,
+            database=database,
+            connect_timeout=10,
+            read_timeout=60,
+        )
+
+    def _accepts(self) -> bool:
+        try:
+            self._connect().close()
+        except pymysql.MySQLError as error:
+            return error.args[0] not in NOT_ACCEPTING
+        return True
+
+    def _ask_version(self) -> str | None:
+        """The version of the server that answers; None when none does, or has no `lookalike`."""
+        try:
+            with self._connect(DATABASE) as connection, connection.cursor() as cursor:
+                return _version(cursor)
+        except pymysql.MySQLError:
+            return None
+
+    def _make_database(self) -> str:
+        try:
+            with self._connect() as connection, connection.cursor() as cursor:
+                cursor.execute(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+                return _version(cursor)
+        except pymysql.MySQLError as error:
+            raise ServerError(
+                f"The private MySQL runs, but refuses its user {USER}: {error.args[-1]}; "
+                f"its log is {self._folders.log}"
+            ) from error
+
+    def _describe(
+        self, process: psutil.Process | None, mysqld: Path | None, version: str | None
+    ) -> ServerStatus:
+        return ServerStatus(
+            running=process is not None,
+            version=version,
+            pid=process.pid if process else None,
+            socket=self._folders.socket,
+            datadir=self._folders.data,
+            mysqld=mysqld,
+            url=self.url,
+            log=self._folders.log,
+        )
+
+
+def _version(cursor: Cursor) -> str:
+    cursor.execute("SELECT VERSION()")
+    (version,) = cursor.fetchall()[0]
+    return str(version)

@@ -1,0 +1,171 @@
+"""The server's process: making its data folder, starting, recognising and stopping it."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from lookalike.errors import ServerError
+from lookalike.server import log
+from lookalike.server.folders import Folders, make_private, remove_leftovers, require_space
+from lookalike.server.mysqld import NO_OPTION_FILES, Mysqld
+
+DATA_MEGABYTES = 300  # a new data folder, with the redo log that it starts with
+START_LIMIT = 900.0  # seconds: a crash recovery takes its time
+STOP_LIMIT = 300.0  # seconds: as does the writing of a large buffer pool
+STEP = 0.05  # seconds
+MEBIBYTE = 2**20
+
+
+def make_data(mysqld: Mysqld, folders: Folders) -> None:
+    """Makes a data folder with a user root without password; it appears when it is complete."""
+    require_space(folders.home, megabytes=DATA_MEGABYTES, purpose="A new MySQL data folder")
+    remove_leftovers(folders.home, "data.new-")
+    with tempfile.TemporaryDirectory(prefix="data.new-", dir=folders.home) as work:
+        new = Path(work, "data")
+        command = [*mysqld.command(), f"--datadir={new}", "--initialize-insecure"]
+        try:
+            made = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd=work,
+                timeout=START_LIMIT,
+            )
+        except subprocess.TimeoutExpired:
+            raise ServerError(
+                f"mysqld has not made its data folder in {folders.home} in {START_LIMIT:.0f} s: "
+                "is the disk very slow?"
+            ) from None
+        if made.returncode != 0:
+            output = (made.stdout + made.stderr).decode(errors="replace")
+            raise ServerError(log.explain(output, data=folders.data))
+        new.rename(folders.data)
+
+
+def launch(mysqld: Mysqld, folders: Folders) -> None:
+    """Starts the server as a daemon and returns when it accepts connections.
+
+    `--daemonize` makes it a session of its own, so that it outlives this process and its Ctrl-C,
+    and tells by its exit status whether the server has come up.
+    """
+    make_private(folders.run)
+    make_private(folders.tmp)
+    for stale in (folders.pid_file, folders.socket, Path(f"{folders.socket}.lock")):
+        stale.unlink(missing_ok=True)  # of a server that was killed: none is running now
+    offset = log.size(folders.log)
+    with folders.log.open("ab") as output:
+        try:
+            started = subprocess.run(
+                [*mysqld.command(), *server_options(folders)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folders.home,
+                start_new_session=True,
+                timeout=START_LIMIT,
+            )
+        except subprocess.TimeoutExpired:
+            raise ServerError(
+                f"MySQL is still starting after {START_LIMIT:.0f} s: try again later; "
+                f"its log is {folders.log}"
+            ) from None
+    if started.returncode != 0:
+        text = log.read_from(folders.log, offset)
+        raise ServerError(log.explain(text, data=folders.data))
+
+
+def server_options(folders: Folders) -> list[str]:
+    """The options of a running server: one user's, on this machine only, and crash-safe."""
+    return [
+        f"--datadir={folders.data}",
+        f"--tmpdir={folders.tmp}",
+        f"--socket={folders.socket}",
+        f"--pid-file={folders.pid_file}",
+        f"--log-error={folders.log}",
+        "--skip-networking",
+        "--mysqlx=OFF",
+        # Nobody replicates it: without the log inserts are quicker and functions can be created.
+        "--disable-log-bin",
+        f"--innodb-buffer-pool-size={buffer_pool_bytes()}",
+        "--daemonize",
+    ]
+
+
+def buffer_pool_bytes() -> int:
+    """A quarter of the memory, between 128 MB and 4 GB.
+
+    Enough for the index of some million images, and the machine's other programs, the model's
+    among them, keep the rest. In a container its limit counts as the memory.
+    """
+    memory = psutil.virtual_memory().total
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            memory = min(memory, int(Path(path).read_text()))
+        except (OSError, ValueError):  # no such controller, or "max"
+            continue
+    return min(max(memory // 4 // MEBIBYTE, 128), 4096) * MEBIBYTE
+
+
+def find_process(folders: Folders) -> psutil.Process | None:
+    """The running server of these folders.
+
+    The pid file is only a hint: after a crash its number may be another process's by now, and it
+    is missing while the server starts.
+    """
+    try:
+        process = psutil.Process(int(folders.pid_file.read_text()))
+    except (OSError, ValueError, OverflowError, psutil.Error):
+        pass
+    else:
+        if _serves(process, folders.data):
+            return process
+    found = [process for process in psutil.process_iter() if _serves(process, folders.data)]
+    # A starting daemon is two processes for a while: the younger is the server.
+    return max(found, key=lambda process: (process.create_time(), process.pid), default=None)
+
+
+def program_of(process: psutil.Process) -> Path | None:
+    """The mysqld that a process runs."""
+    try:
+        command = process.cmdline()
+        return Path(command[command.index(NO_OPTION_FILES) - 1])
+    except (psutil.Error, ValueError):
+        return None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that has ended but nobody has waited for does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def terminate(process: psutil.Process, folders: Folders) -> None:
+    """Asks the server for a clean shutdown and waits for its end."""
+    try:
+        process.terminate()
+    except psutil.NoSuchProcess:
+        return
+    except psutil.AccessDenied:
+        raise ServerError(
+            f"MySQL (pid {process.pid}) is another user's: stop it as that user"
+        ) from None
+    deadline = time.monotonic() + STOP_LIMIT
+    while is_alive(process):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"MySQL (pid {process.pid}) has not stopped in {STOP_LIMIT:.0f} s: "
+                f"wait for it, its log is {folders.log}"
+            )
+        time.sleep(STEP)
+
+
+def _serves(process: psutil.Process, data: Path) -> bool:
+    try:
+        return f"--datadir={data}" in process.cmdline() and is_alive(process)
+    except psutil.Error:
+        return False

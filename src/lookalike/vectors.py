@@ -1,0 +1,80 @@
+"""Float32 vectors: checked, packed into the bytes of a VECTOR column, compared."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.errors import EmbeddingError
+
+FloatArray = npt.NDArray[np.float32]
+
+MAX_DIM = 16383
+"""The longest VECTOR that MySQL stores."""
+
+
+def check_embeddings(embeddings: npt.ArrayLike, dim: int) -> FloatArray:
+    """Return embeddings as an array of shape (n, dim), float32, C order.
+
+    Takes shape (n, dim) or, for one embedding, (dim,). Raises EmbeddingError for another
+    length, NaN, infinity (also after rounding to float32) and all-zero rows, which have no
+    cosine.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            array = np.atleast_2d(np.asarray(embeddings)).astype("<f4", order="C")
+    except (ValueError, TypeError) as error:
+        raise EmbeddingError(f"embeddings must be numbers, one row each: {error}") from error
+    if array.ndim != 2 or array.shape[1] != dim:
+        raise EmbeddingError(
+            f"an embedding of length {array.shape[-1]} does not fit: this collection's are {dim}"
+        )
+    _refuse_rows(~np.isfinite(array).all(axis=1), "has NaN or infinity")
+    _refuse_rows(~array.any(axis=1), "is all zero, so it has no direction to compare")
+    return array
+
+
+def check_embedding(embedding: npt.ArrayLike, dim: int) -> FloatArray:
+    """Return one embedding as an array of shape (dim,), float32; like `check_embeddings`."""
+    array = np.asarray(embedding)
+    if array.ndim != 1:
+        raise EmbeddingError(f"an embedding has shape ({dim},), not {array.shape}")
+    checked: FloatArray = check_embeddings(array, dim)[0]
+    return checked
+
+
+def _refuse_rows(bad: npt.ArrayLike, why: str) -> None:
+    rows = np.flatnonzero(bad)
+    if rows.size:
+        raise EmbeddingError(f"embedding {rows[0]} of {np.size(bad)} (counted from 0) {why}")
+
+
+def pack(embedding: FloatArray) -> bytes:
+    """Return the 4 * dim little-endian bytes that a VECTOR column stores."""
+    return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
+
+
+def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
+    """Return the vectors of VECTOR columns' bytes as an array of shape (n, dim), float32.
+
+    Raises EmbeddingError where one is not of length dim: VECTOR(n) stores shorter ones too.
+    """
+    wrong = next((p for p in packed if len(p) != 4 * dim), None)
+    if wrong is not None:
+        raise EmbeddingError(
+            f"a stored embedding has length {len(wrong) // 4}, where the column says {dim}: "
+            "find it with SELECT id, VECTOR_DIM(embedding) and delete it"
+        )
+    return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
+
+
+def cosine_similarity(query: FloatArray, embeddings: FloatArray) -> npt.NDArray[np.float64]:
+    """Return the cosine of query, shape (dim,), with each row of (n, dim): (n,), in [-1, 1].
+
+    A row that is all zero has no cosine and gives NaN.
+    """
+    left, right = query.astype(np.float64), embeddings.astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosines = right @ left / (np.linalg.norm(right, axis=1) * np.linalg.norm(left))
+    clipped: npt.NDArray[np.float64] = np.clip(cosines, -1.0, 1.0)
+    return clipped
