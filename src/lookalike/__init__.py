@@ -2,6 +2,7 @@
 
 from lookalike.collection import Collection
 from lookalike.database import Database, connect
+from lookalike.dialects import Statement
 from lookalike.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -14,7 +15,9 @@ from lookalike.errors import (
     ServerError,
     UnsupportedServer,
 )
+from lookalike.export import export_sql
 from lookalike.models import Model, load_model
+from lookalike.schema import functions_sql
 from lookalike.server import PrivateServer
 from lookalike.types import AddReport, Failure, ImageRecord, Match, Text
 
@@ -36,8 +39,11 @@ __all__ = [
     "ModelError",
     "PrivateServer",
     "ServerError",
+    "Statement",
     "Text",
     "UnsupportedServer",
     "connect",
+    "export_sql",
+    "functions_sql",
     "load_model",
 ]

@@ -4,18 +4,20 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 from lookalike.connection import Connection
+from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Dialect, Statement
 from lookalike.errors import EmbeddingError, InputError, ModelError
 from lookalike.images import find_images
 from lookalike.ingest import Ingest, Progress, insert_rows, stored_name
 from lookalike.models import Model, load_model
-from lookalike.queries import Query, embed_query
+from lookalike.queries import Query, embed_query, query_image
 from lookalike.schema import CollectionRecord, check_model, create_collection, find_collection
 from lookalike.search import MAX_K, check_k, nearest, search_statement
-from lookalike.types import AddReport, ImageRecord, Match
+from lookalike.types import AddReport, ImageRecord, Match, Text
 from lookalike.vectors import FloatArray, check_embedding, check_embeddings, pack, unpack
 
 AUTO = "auto"
@@ -245,6 +247,21 @@ class Collection:
             for i in wanted
             if i in names
         ]
+
+    def contact_sheet(
+        self, file: str | os.PathLike[str], query: Query, matches: Sequence[Match]
+    ) -> Path:
+        """Write a page of the query and its matches with previews; return its absolute path."""
+        image, name = None, str(query)
+        if isinstance(query, Text):
+            name = query.text
+        elif not isinstance(query, np.ndarray):
+            image = query_image(query)
+        tiles = match_tiles(matches, self.records(match.id for match in matches))
+        target = Path(file).absolute()
+        title = f"{name} in {self.name}"
+        write_contact_sheet(target, title, [query_tile(name, image), *tiles])
+        return target
 
     def delete(self, ids: Iterable[int]) -> int:
         """Delete the rows of these ids, not their files; return how many there were."""

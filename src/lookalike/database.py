@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.collection import Collection
-from lookalike.connection import Connection, Tracer
+from lookalike.connection import Connection, Row, Tracer
 from lookalike.dialects import Dialect, MySQL, MySQLNative, Statement
 from lookalike.errors import ConnectionFailed, DatabaseError, UnsupportedServer
 from lookalike.models import Model
@@ -124,8 +124,12 @@ class Database:
         """
         import pandas as pd
 
-        columns, rows = self.connection.table(Statement(query, tuple(params)))
+        columns, rows = self.rows(query, params)
         return pd.DataFrame(rows, columns=columns)
+
+    def rows(self, query: str, params: tuple[Any, ...] = ()) -> tuple[list[str], list[Row]]:
+        """Run any SQL like `sql`, and return its column names and rows as they are."""
+        return self.connection.table(Statement(query, tuple(params)))
 
     def install_functions(self) -> list[str]:
         """Make my_dot_product, my_vec_norm and DISTANCE in this database, and name them."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lookalike.dialects.literals import literal
 from lookalike.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
@@ -15,6 +16,12 @@ class Statement(NamedTuple):
 
     sql: str
     params: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        """The statement with its values written out, to paste into any client."""
+        if not self.params:
+            return self.sql
+        return self.sql % tuple(literal(value) for value in self.params)
 
 
 class StoredFile(NamedTuple):

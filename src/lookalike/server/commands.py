@@ -2,8 +2,8 @@
 
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from lookalike.errors import ServerError
 
@@ -38,7 +38,8 @@ def run(
             try:
                 while process.poll() is None:
                     meanwhile()
-                    time.sleep(STEP)
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(STEP)
             finally:
                 if process.poll() is None:  # interrupted: nothing may go on behind our back
                     process.kill()

@@ -56,7 +56,12 @@ def unpack(tree: Path, *, progress: Progress) -> None:
 
 
 def _copy(container: str, tree: Path) -> None:
-    with subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as export:
+    with subprocess.Popen(
+        ["docker", "export", container],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as export:
         copied = subprocess.run(
             ["tar", "-x", "-C", str(tree), "--no-same-owner", "--wildcards", *WANTED],
             stdin=export.stdout,

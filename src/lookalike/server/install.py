@@ -28,28 +28,32 @@ def install(folders: Folders, *, mirror: str | None, progress: Progress) -> Mysq
             return found
         if sys.platform == "darwin" and mirror is None:
             return _with_homebrew(folders, progress)
-        if unusable := set(str(folders.home)) & set(':;"\n'):
-            raise ServerError(
-                f"MySQL cannot be installed in {folders.home}, because of {min(unusable)!r} in its "
-                "name: set LOOKALIKE_HOME to another folder"
-            )
-        from_packages = _choose_packages(mirror)
-        megabytes = debian.MEGABYTES if from_packages else docker.MEGABYTES
-        require_space(folders.home, megabytes=megabytes, purpose="Installing MySQL")
-        remove_leftovers(folders.home, WORKING)
-        with tempfile.TemporaryDirectory(prefix=WORKING, dir=folders.home) as work:
-            tree = Path(work, "mysql")
-            if from_packages:
-                debian.unpack(tree, work=Path(work, "apt"), mirror=mirror, progress=progress)
-            else:
-                docker.unpack(tree, progress=progress)
-            inspect(tree / IN_TREE)
-            if folders.tree.exists():  # one that does not run any more, or find had found it
-                folders.tree.rename(Path(work, "old"))
-            tree.rename(folders.tree)
-        installed = inspect(folders.tree / IN_TREE)
-        progress(f"MySQL {installed.version} is installed: {installed.path}", 1, 1)
-        return installed
+        return _install_tree(folders, mirror, progress)
+
+
+def _install_tree(folders: Folders, mirror: str | None, progress: Progress) -> Mysqld:
+    if unusable := set(str(folders.home)) & set(':;"\n'):
+        raise ServerError(
+            f"MySQL cannot be installed in {folders.home}, because of {min(unusable)!r} in its "
+            "name: set LOOKALIKE_HOME to another folder"
+        )
+    from_packages = _choose_packages(mirror)
+    megabytes = debian.MEGABYTES if from_packages else docker.MEGABYTES
+    require_space(folders.home, megabytes=megabytes, purpose="Installing MySQL")
+    remove_leftovers(folders.home, WORKING)
+    with tempfile.TemporaryDirectory(prefix=WORKING, dir=folders.home) as work:
+        tree = Path(work, "mysql")
+        if from_packages:
+            debian.unpack(tree, work=Path(work, "apt"), mirror=mirror, progress=progress)
+        else:
+            docker.unpack(tree, progress=progress)
+        inspect(tree / IN_TREE)
+        if folders.tree.exists():  # one that does not run any more, or find had found it
+            folders.tree.rename(Path(work, "old"))
+        tree.rename(folders.tree)
+    installed = inspect(folders.tree / IN_TREE)
+    progress(f"MySQL {installed.version} is installed: {installed.path}", 1, 1)
+    return installed
 
 
 def _choose_packages(mirror: str | None) -> bool:

@@ -32,7 +32,8 @@ class Tree:
         root = Path(*mysqld.parts[: -len(IN_TREE.parts)])
         if root / IN_TREE != mysqld or root == Path(root.anchor):
             return None
-        loaders = sorted(root.glob("usr/lib*/**/ld-linux*.so.*"))
+        patterns = ("usr/lib*/ld-linux*.so.*", "usr/lib/*/ld-linux*.so.*")
+        loaders = [path for pattern in patterns for path in sorted(root.glob(pattern))]
         return cls(root, loaders[0]) if loaders else None
 
     def through_loader(self) -> list[str]:

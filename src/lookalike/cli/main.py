@@ -1,0 +1,53 @@
+"""The command group: its errors end in one line and an exit status."""
+
+from typing import Any
+
+import click
+
+from lookalike import LookalikeError
+from lookalike.cli.images import add, export, search
+from lookalike.cli.server import server
+from lookalike.cli.sql import install_functions, sql
+
+DONE, DONE_WITH_FAILURES, NOT_DONE, INTERRUPTED = 0, 1, 2, 130
+
+
+class NotDone(click.ClickException):
+    """An error that ends the command with status 2."""
+
+    exit_code = NOT_DONE
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, which ends the command with the shells' status for it."""
+
+    exit_code = INTERRUPTED
+
+
+class Commands(click.Group):
+    """A group whose commands' errors are one line on standard error, without traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except LookalikeError as error:
+            raise NotDone(str(error)) from error
+        except (KeyboardInterrupt, click.Abort) as error:
+            raise Interrupted("interrupted; the same command again finishes the job") from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lookalike")
+def main() -> None:
+    """Image similarity search that lives inside MySQL.
+
+    \b
+    lookalike add ~/Pictures           a folder of images into MySQL
+    lookalike search photo.jpg         the stored images most like this one
+
+    Exit status: 0 done, 1 done but some files failed, 2 not done, 130 interrupted.
+    """
+
+
+for command in (add, search, export, install_functions, sql, server):
+    main.add_command(command)

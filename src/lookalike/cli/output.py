@@ -1,0 +1,111 @@
+"""What every command prints, and how: results on standard output, all else on standard error."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from lookalike import Statement
+
+_PIPE_WIDTH = 100_000
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command's words go, after --json, --quiet and --verbose."""
+
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def say(self, line: str) -> None:
+        """Tell what was done, on standard error; silent with --quiet."""
+        if not self.quiet:
+            click.echo(printable(line), err=True)
+
+    def warn(self, line: str) -> None:
+        """Tell what went wrong without ending the command, on standard error."""
+        click.echo(printable(line), err=True)
+
+    def trace(self, statement: Statement) -> None:
+        """Show a statement that is about to run, with --verbose."""
+        if self.verbose:
+            click.echo(f"sql: {' '.join(statement.sql.split())[:500]}", err=True)
+
+    def json(self, document: object) -> None:
+        """Print the command's one JSON document."""
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Print a table as the mysql client does."""
+        table = Table(box=box.ASCII2, show_edge=True, pad_edge=True)
+        for i, name in enumerate(columns):
+            numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
+            table.add_column(
+                Text(printable(name)), overflow="fold", justify="right" if numeric else "left"
+            )
+        for row in rows:
+            table.add_row(*(Text(cell(value)) for value in row))
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = _PIPE_WIDTH
+        console.print(table, soft_wrap=False)
+
+    @contextmanager
+    def progress(self, unit: str) -> Iterator[Progress]:
+        """A progress bar on standard error, where that is a terminal and not --quiet."""
+        console = Console(stderr=True)
+        bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeElapsedColumn(),
+            console=console,
+            disable=self.quiet or not console.is_terminal,
+            transient=True,
+        )
+        with bar:
+            yield bar
+
+
+def printable(text: str) -> str:
+    """Return text without the characters that could steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def cell(value: object) -> str:
+    """Return a value as a table shows it: bytes in hex, vectors by their first numbers."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"0x{value[:32].hex().upper()}{'...' if len(value) > 32 else ''}"
+    if isinstance(value, np.ndarray):
+        start = ", ".join(f"{number:.4g}" for number in value[:3])
+        return f"[{start}, ... {value.size} in all]" if value.size > 3 else f"[{start}]"
+    return printable(str(value)).replace("\n", "\\n")
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return str(value)

@@ -1,0 +1,44 @@
+"""`lookalike sql` and `install-functions`."""
+
+import click
+
+from lookalike import functions_sql
+from lookalike.cli.options import connect, database_option, output_options
+from lookalike.cli.output import Output
+
+
+@click.command()
+@click.argument("query")
+@database_option
+@output_options
+def sql(query: str, database: str | None, out: Output) -> None:
+    """Run any SQL and print its result as a table."""
+    with connect(database, out) as db:
+        columns, rows = db.rows(query)
+    if out.as_json:
+        out.json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif columns:
+        out.table(columns, rows)
+    else:
+        out.say("Done; the statement has no result to show.")
+
+
+@click.command("install-functions")
+@click.option("--show-sql", is_flag=True, help="Print their SQL instead, for any mysql client.")
+@database_option
+@output_options
+def install_functions(show_sql: bool, database: str | None, out: Output) -> None:
+    """Make my_dot_product, my_vec_norm and DISTANCE in the database.
+
+    DISTANCE is what MySQL AI and HeatWave have; these are plain SQL for any MySQL 9.
+    """
+    if show_sql:
+        click.echo(functions_sql(), nl=False)
+        return
+    with connect(database, out) as db:
+        names = db.install_functions()
+        place = db.connection.url.database
+    if out.as_json:
+        out.json({"database": place, "functions": names})
+    else:
+        out.say(f"Installed {', '.join(names)} in database {place}.")

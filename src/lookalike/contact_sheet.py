@@ -1,0 +1,72 @@
+"""Contact sheets: a query and its matches as one HTML page that needs nothing else."""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+
+from lookalike.errors import ImageError, InputError
+from lookalike.images import open_image
+from lookalike.types import ImageRecord, Match
+
+_PREVIEW_PIXELS = 400
+_QUALITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One picture of a sheet; without a preview, `missing` says why there is none."""
+
+    name: str
+    similarity: float | None = None
+    preview: str | None = None
+    missing: str = ""
+
+    @property
+    def is_query(self) -> bool:
+        return self.similarity is None
+
+
+def query_tile(name: str, image: Image.Image | None) -> Tile:
+    """The tile of the query; image is None for a query in words."""
+    return Tile(name, preview=_preview(image) if image else None, missing="" if image else name)
+
+
+def match_tiles(matches: Iterable[Match], records: Iterable[ImageRecord]) -> list[Tile]:
+    """The tiles of matches, in their order, with previews of the files that are still there."""
+    paths = {record.id: record.path for record in records}
+    return [_match_tile(match, paths.get(match.id)) for match in matches]
+
+
+def _match_tile(match: Match, path: Path | None) -> Tile:
+    if path is None:
+        return Tile(match.image_name, match.similarity, missing="only its embedding is stored")
+    try:
+        return Tile(match.image_name, match.similarity, _preview(open_image(path)))
+    except ImageError as error:
+        return Tile(match.image_name, match.similarity, missing=str(error))
+
+
+def _preview(image: Image.Image) -> str:
+    small = image.copy()
+    small.thumbnail((_PREVIEW_PIXELS, _PREVIEW_PIXELS))
+    buffer = BytesIO()
+    small.save(buffer, "JPEG", quality=_QUALITY)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def write_contact_sheet(file: Path, title: str, tiles: Iterable[Tile]) -> None:
+    """Write the page. Raises InputError where the file cannot be written."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lookalike"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("contact_sheet.html").render(title=title, tiles=list(tiles))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot write the contact sheet {file}: {error.strerror}") from error
