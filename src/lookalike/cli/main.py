@@ -5,11 +5,12 @@ from typing import Any
 import click
 
 from lookalike import LookalikeError
-from lookalike.cli.images import add, export, search
+from lookalike.cli.add import add, export
+from lookalike.cli.search import search
 from lookalike.cli.server import server
 from lookalike.cli.sql import install_functions, sql
 
-DONE, DONE_WITH_FAILURES, NOT_DONE, INTERRUPTED = 0, 1, 2, 130
+NOT_DONE, INTERRUPTED = 2, 130
 
 
 class NotDone(click.ClickException):

@@ -11,7 +11,7 @@ from PIL import Image
 from lookalike.errors import InputError, ModelError
 from lookalike.models.base import FloatArray
 
-BATCH_SIZE: Final = 16
+BATCH_SIZE: Final = 8  # larger ones fall out of the processor's cache and are slower
 
 
 @dataclass(frozen=True)
@@ -139,5 +139,7 @@ def _make_session(graph: bytes, *, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # idle threads that spin take the cores from those that decode the next images
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors, which are raised as well
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

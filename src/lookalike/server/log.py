@@ -6,8 +6,7 @@ from pathlib import Path
 from lookalike.server.commands import tail
 
 FULL_DISK = re.compile(r"No space left on device|errno: 28\b|disk is full", re.IGNORECASE)
-OTHER_VERSION = re.compile(r"on data directory built by version|Invalid MySQL server upgrade")
-IN_USE = re.compile(r"Unable to lock \S*ibdata1")
+OTHER_VERSION = re.compile(r"Cannot (?:up|down)grade from (\d+) to (\d+)")
 
 
 def read_from(log: Path, offset: int) -> str:
@@ -29,15 +28,11 @@ def explain(text: str, *, data: Path) -> str:
     """The message for a server that did not start: the cause and remedy, then the log's end."""
     if FULL_DISK.search(text):
         cause = f"MySQL could not start, for the disk of {data} is full: free some space on it"
-    elif OTHER_VERSION.search(text):
+    elif versions := OTHER_VERSION.search(text):
+        made, this = (_version(int(number)) for number in versions.groups())
         cause = (
-            f"MySQL could not start on {data}, which another version of MySQL has made: set "
-            "LOOKALIKE_MYSQLD to the mysqld of that version, or move the folder away"
-        )
-    elif IN_USE.search(text):
-        cause = (
-            f"MySQL could not start on {data}, which another mysqld is using, maybe on another "
-            "machine or in a container: stop that one, or set LOOKALIKE_HOME to another folder"
+            f"MySQL {this} could not start on {data}, which MySQL {made} has made: set "
+            f"LOOKALIKE_MYSQLD to a mysqld {made}, or move the folder away"
         )
     else:
         cause = (
@@ -45,3 +40,8 @@ def explain(text: str, *, data: Path) -> str:
             "is damaged, move it away and start again"
         )
     return f"{cause}\n{tail(text) or '(its log says nothing)'}"
+
+
+def _version(number: int) -> str:
+    """The version that InnoDB writes as a number: 90704 is 9.7.4."""
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"

@@ -1,5 +1,6 @@
 """The server's process: making its data folder, starting, recognising and stopping it."""
 
+import fcntl
 import subprocess
 import tempfile
 import time
@@ -15,6 +16,7 @@ from lookalike.server.mysqld import NO_OPTION_FILES, Mysqld
 DATA_MEGABYTES = 300  # a new data folder, with the redo log that it starts with
 START_LIMIT = 900.0  # seconds: a crash recovery takes its time
 STOP_LIMIT = 300.0  # seconds: as does the writing of a large buffer pool
+UNLOCK_LIMIT = 10.0  # seconds: a killed server keeps its locks until its memory is freed
 STEP = 0.05  # seconds
 MEBIBYTE = 2**20
 
@@ -51,6 +53,7 @@ def launch(mysqld: Mysqld, folders: Folders) -> None:
     `--daemonize` makes it a session of its own, so that it outlives this process and its Ctrl-C,
     and tells by its exit status whether the server has come up.
     """
+    _refuse_if_in_use(folders.data)
     make_private(folders.run)
     make_private(folders.tmp)
     for stale in (folders.pid_file, folders.socket, Path(f"{folders.socket}.lock")):
@@ -162,6 +165,32 @@ def terminate(process: psutil.Process, folders: Folders) -> None:
                 f"wait for it, its log is {folders.log}"
             )
         time.sleep(STEP)
+
+
+def _refuse_if_in_use(data: Path) -> None:
+    """Raises a ServerError when a mysqld that is not ours holds InnoDB's lock on a data folder.
+
+    InnoDB itself would try for 100 seconds.
+    """
+    deadline = time.monotonic() + UNLOCK_LIMIT
+    while _is_locked(data / "ibdata1"):
+        if time.monotonic() > deadline:
+            raise ServerError(
+                f"{data} is in use by a mysqld that is not ours, maybe in a container or on "
+                "another machine: stop that one, or set LOOKALIKE_HOME to another folder"
+            )
+        time.sleep(STEP)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _serves(process: psutil.Process, data: Path) -> bool:

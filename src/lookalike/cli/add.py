@@ -1,13 +1,12 @@
-"""`lookalike add`, `search` and `export`."""
+"""`lookalike add` and `export`: images to embeddings, into a database or a file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import gettempdir
 
 import click
 
-from lookalike import AddReport, InputError, Text, export_sql, load_model
+from lookalike import AddReport, export_sql, load_model
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -40,78 +39,6 @@ def add(
         with _bar(out, "Adding") as progress:
             report = images.add(*paths, progress=progress)
         _tell(out, report, f"to {collection}", model=images.model.id, collection=collection)
-
-
-@click.command()
-@click.argument("query", required=False)
-@click.option("--text", help="Search by words instead, for models that have text.")
-@click.option("-k", type=int, default=10, show_default=True, help="How many results.")
-@click.option("--min-similarity", type=float, metavar="S", help="Leave out what is less similar.")
-@click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
-@click.option("--open", "open_sheet", is_flag=True, help="Show the matches as a page of pictures.")
-@click.option(
-    "--contact-sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE.html",
-    help="Write that page to a file.",
-)
-@database_option
-@collection_option
-@model_option
-@output_options
-def search(
-    query: str | None,
-    text: str | None,
-    k: int,
-    min_similarity: float | None,
-    show_sql: bool,
-    open_sheet: bool,
-    contact_sheet: Path | None,
-    database: str | None,
-    collection: str,
-    model: str | None,
-    out: Output,
-) -> None:
-    """Find the stored images most similar to QUERY.
-
-    QUERY is an image's path or http(s) URL, or the name or id of a stored image.
-    """
-    if (query is None) == (text is None):
-        raise InputError("give one query: an image, or --text WORDS")
-    asked = query if text is None else Text(text)
-    assert asked is not None
-    with connect(database, out) as db:
-        images = db.collection(collection, model=model)
-        if show_sql:
-            statement = images.search_sql(asked, k=k, min_similarity=min_similarity)
-            out.json({"sql": str(statement)}) if out.as_json else click.echo(f"{statement};")
-            return
-        matches = images.search(asked, k=k, min_similarity=min_similarity)
-        sheet = None
-        if contact_sheet or open_sheet:
-            file = contact_sheet or Path(gettempdir(), f"lookalike-{collection}.html")
-            sheet = images.contact_sheet(file, asked, matches)
-        paths = {record.id: record.path for record in images.records(m.id for m in matches)}
-    if out.as_json:
-        found = [
-            {
-                "id": match.id,
-                "image_name": match.image_name,
-                "similarity": match.similarity,
-                "path": paths.get(match.id),
-            }
-            for match in matches
-        ]
-        out.json({"query": text or query, "matches": found, "contact_sheet": sheet})
-    elif matches:
-        rows = [(match.image_name, f"{match.similarity:.4f}") for match in matches]
-        out.table(["image_name", "similarity"], rows)
-    else:
-        out.say("Nothing is that similar." if min_similarity is not None else "Nothing is stored.")
-    if sheet:
-        out.say(f"Contact sheet: {sheet}")
-    if open_sheet and sheet:
-        click.launch(str(sheet))
 
 
 @click.command()

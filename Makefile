@@ -1,0 +1,71 @@
+# `make` lists the targets. Two virtual environments: .venv for the demo, as users have it, and
+# .venv-test with everything that the tests need.
+
+PYTHON ?= python3
+# The CPU build where the index in use has one; plain torch can bring gigabytes of CUDA.
+TORCH ?= torch==2.13.0
+PIP_FLAGS ?= --disable-pip-version-check --quiet
+
+BIN := .venv/bin
+TEST_BIN := .venv-test/bin
+PHOTOS := examples/photos
+COLLECTION := example_photos
+SHEET := demo.html
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format typecheck bench clean check-python
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: .venv/installed ## Images into a private MySQL, and similar ones back out
+	@echo "==> Installing MySQL 9 for you alone, without root (66 MB, once)"
+	@$(BIN)/lookalike server install
+	@echo "==> Starting it"
+	@$(BIN)/lookalike server start --quiet
+	@echo "==> Adding the images of $(PHOTOS)"
+	@$(BIN)/lookalike add $(PHOTOS) --collection $(COLLECTION)
+	@echo "==> Which of them look like $(PHOTOS)/cat.jpg?"
+	@$(BIN)/lookalike search $(PHOTOS)/cat.jpg -k 5 --collection $(COLLECTION) --contact-sheet $(SHEET)
+	@echo "==> Now try it on your own: $(BIN)/lookalike add ~/Pictures"
+
+test: .venv-test/installed ## Everything that the tests need, then the tests
+	@$(TEST_BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv-test/installed ## Check style and formatting
+	@$(TEST_BIN)/ruff check .
+	@$(TEST_BIN)/ruff format --check .
+
+format: .venv-test/installed ## Format, and mend what can be mended
+	@$(TEST_BIN)/ruff check --fix .
+	@$(TEST_BIN)/ruff format .
+
+typecheck: .venv-test/installed ## mypy --strict
+	@$(TEST_BIN)/mypy
+
+bench: .venv-test/installed ## Measure: the table of docs/benchmarks.md
+	@$(TEST_BIN)/python -m benchmarks.sql_functions
+
+clean: ## Remove the environments and the tests' MySQL; your data stay
+	@if [ -x $(TEST_BIN)/lookalike ]; then LOOKALIKE_HOME=$(CURDIR)/.test-home $(TEST_BIN)/lookalike server stop --quiet || true; fi
+	rm -rf .venv .venv-test .test-home
+
+.venv/installed: pyproject.toml | check-python
+	@echo "==> Making a virtual environment and installing lookalike in it"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+# torch first: then nothing else brings another build of it in.
+.venv-test/installed: pyproject.toml | check-python
+	@echo "==> Making a virtual environment for the tests"
+	@$(PYTHON) -m venv .venv-test
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --editable ".[clip,test]" "$(TORCH)"
+	@touch $@
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "lookalike needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+		{ echo "Python's venv is missing: install it (on Debian: apt install python3-venv)"; exit 1; }

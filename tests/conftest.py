@@ -1,0 +1,65 @@
+"""The real MySQL that the tests run against, and databases in it."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lookalike
+from lookalike import Database, PrivateServer
+
+REPO = Path(__file__).parents[1]
+PHOTOS = REPO / "examples" / "photos"
+TEST_HOME = Path(os.environ.get("LOOKALIKE_TEST_HOME", REPO / ".test-home"))
+
+# No test may reach the databases or models of whoever runs it.
+os.environ.pop("LOOKALIKE_DATABASE", None)
+os.environ["LOOKALIKE_HOME"] = str(TEST_HOME)
+os.environ["LOOKALIKE_CACHE"] = str(TEST_HOME / "cache")
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder of example photographs."""
+    return PHOTOS
+
+
+@pytest.fixture(scope="session")
+def installed_mysqld() -> Path:
+    """The mysqld of the tests' own home, installed if it is missing."""
+    return PrivateServer(TEST_HOME).install()
+
+
+@pytest.fixture(scope="session")
+def server(installed_mysqld: Path) -> Iterator[PrivateServer]:
+    """The private MySQL of the tests' own home, running."""
+    private = PrivateServer(TEST_HOME)
+    private.start()
+    yield private
+    private.stop()
+
+
+@pytest.fixture
+def database_url(server: PrivateServer) -> Iterator[str]:
+    """The URL of a new, empty database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with lookalike.connect(server.url) as db:
+        db.rows(f"CREATE DATABASE {name}")
+        yield server.url.replace("/lookalike?", f"/{name}?")
+        db.rows(f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """A connection to a new, empty database."""
+    with lookalike.connect(database_url) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def embedded_model() -> lookalike.Model:
+    """The embedded model, loaded once."""
+    return lookalike.load_model("efficientnet-lite2")

@@ -1,0 +1,193 @@
+import hashlib
+from io import BytesIO
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from lookalike import images
+from lookalike.errors import ImageError, InputError
+from lookalike.images import content_hash, find_images, open_image, to_rgb
+
+RED, GREEN = (220, 30, 40), (20, 200, 60)
+
+
+def halves(size=(64, 32)) -> Image.Image:
+    """Left red, right green."""
+    image = Image.new("RGB", size, RED)
+    image.paste(GREEN, (size[0] // 2, 0, *size))
+    return image
+
+
+def near(pixel, colour, tolerance=25):
+    return all(abs(a - b) <= tolerance for a, b in zip(pixel, colour, strict=True))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tiff", "avif", "heic"])
+def test_every_format_is_read(tmp_path, suffix):
+    file = tmp_path / f"picture.{suffix}"
+    if suffix == "heic":
+        pillow_heif.from_pillow(halves()).save(file)
+    else:
+        halves().save(file)
+    image = open_image(file)
+    assert image.mode == "RGB" and image.size == (64, 32)
+    assert near(image.getpixel((4, 16)), RED) and near(image.getpixel((60, 16)), GREEN)
+    assert [found.path for found in find_images([tmp_path])] == [file]
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (64, 32)), (3, (64, 32)), (6, (32, 64))])
+def test_orientation_is_applied(tmp_path, orientation, size):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    halves().save(tmp_path / "a.jpg", exif=exif)
+    image = open_image(tmp_path / "a.jpg")
+    assert image.size == size
+    expected = {1: RED, 3: GREEN, 6: RED}[orientation]  # the upper left corner
+    assert near(image.getpixel((2, 2)), expected)
+
+
+def test_transparency_lies_over_white(tmp_path):
+    layer = halves().convert("RGBA")
+    layer.putalpha(Image.new("L", layer.size, 0))
+    layer.save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").getpixel((4, 4)) == (255, 255, 255)
+
+
+def test_transparent_palette_lies_over_white(tmp_path):
+    palette = Image.new("P", (8, 8), 0)
+    palette.putpalette([0, 0, 0, *RED])
+    palette.save(tmp_path / "a.gif", transparency=0)
+    assert open_image(tmp_path / "a.gif").getpixel((4, 4)) == (255, 255, 255)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg")
+    red, green, blue = open_image(tmp_path / "a.jpg").getpixel((4, 4))
+    assert red > 200 and green < 60 and blue < 60
+
+
+def test_sixteen_bits_become_eight(tmp_path):
+    ramp = np.array([[0, 257 * 100, 65535]], np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    pixels = np.asarray(open_image(tmp_path / "a.png"))
+    assert np.abs(pixels[0, :, 0].astype(int) - [0, 100, 255]).max() <= 1
+
+
+def test_dark_sixteen_bits_stay_dark(tmp_path):
+    Image.fromarray(np.full((4, 4), 200, np.uint16)).save(tmp_path / "a.tif")
+    assert np.asarray(open_image(tmp_path / "a.tif")).max() <= 1
+
+
+def test_float_pixels_of_0_to_1_become_0_to_255(tmp_path):
+    Image.fromarray(np.array([[0, 0.5, 1]], np.float32)).save(tmp_path / "a.tif")
+    assert np.abs(np.asarray(open_image(tmp_path / "a.tif"))[0, :, 0] - [0, 127, 255.0]).max() <= 1
+
+
+def test_the_first_frame_of_an_animation_is_taken(tmp_path):
+    frames = [Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), GREEN)]
+    for suffix in ("gif", "webp", "png"):
+        file = tmp_path / f"a.{suffix}"
+        frames[0].save(file, save_all=True, append_images=frames[1:])
+        assert near(open_image(file).getpixel((4, 4)), RED), suffix
+
+
+def test_bytes_are_read_like_files(photos):
+    file = photos / "cat.jpg"
+    assert open_image(file.read_bytes()).tobytes() == open_image(file).tobytes()
+
+
+def test_the_given_image_stays_as_it_is():
+    image = halves()
+    changed = to_rgb(image)
+    changed.paste((0, 0, 0), (0, 0, 64, 32))
+    assert near(image.getpixel((4, 4)), RED)
+
+
+def truncated() -> bytes:
+    buffer = BytesIO()
+    Image.effect_noise((200, 200), 90).save(buffer, "JPEG")
+    return buffer.getvalue()[:3000]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"this is a shopping list", "not an image that can be read"),
+        (truncated(), "truncated"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), ""),
+    ],
+)
+def test_unreadable_files_are_named(tmp_path, content, reason):
+    file = tmp_path / "bad.jpg"
+    file.write_bytes(content)
+    with pytest.raises(ImageError, match=f"bad.jpg: .*{reason}") as caught:
+        open_image(file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mislabelled_image_is_read_all_the_same(tmp_path):
+    file = tmp_path / "really-a-png.jpg"
+    halves().save(file, "PNG")
+    assert near(open_image(file).getpixel((4, 4)), RED)
+
+
+def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path):
+    file = tmp_path / "bomb.png"
+    Image.new("1", (30_000, 30_000)).save(file)
+    with pytest.raises(ImageError, match="200,000,000 pixels"):
+        open_image(file)
+
+
+def test_a_large_image_below_the_limit_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 64 * 32)
+    halves().save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").size == (64, 32)
+    monkeypatch.setattr(images, "MAX_PIXELS", 64 * 32 - 1)
+    with pytest.raises(ImageError, match="64 x 32 pixels is more than"):
+        open_image(tmp_path / "a.png")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("b.jpg", "a.PNG", "deep/er/c.webp", "notes.txt", "deep/[1]/d.gif"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    return tmp_path
+
+
+def test_folders_are_walked_in_order(tree):
+    names = [found.name for found in find_images([tree])]
+    assert names == ["a.PNG", "b.jpg", "deep/[1]/d.gif", "deep/er/c.webp"]
+
+
+def test_globs_files_and_repeats(tree):
+    found = find_images([str(tree / "**" / "*.webp"), tree / "b.jpg", tree, tree / "b.jpg"])
+    assert [image.name for image in found] == ["c.webp", "b.jpg", "a.PNG", "deep/[1]/d.gif"]
+
+
+def test_a_named_file_is_tried_whatever_its_suffix(tree):
+    assert [found.name for found in find_images([tree / "notes.txt"])] == ["notes.txt"]
+
+
+def test_a_folder_with_brackets_in_its_name_is_no_glob(tree):
+    assert [found.name for found in find_images([tree / "deep" / "[1]"])] == ["d.gif"]
+
+
+def test_links_into_a_loop_end(tree):
+    (tree / "deep" / "loop").symlink_to(tree, target_is_directory=True)
+    assert len(list(find_images([tree]))) == 4
+
+
+def test_a_path_that_is_missing_is_refused_before_any_file(tree):
+    with pytest.raises(InputError, match="no such file or folder: .*nowhere"):
+        find_images([tree, tree / "nowhere"])
+
+
+def test_hash_is_sha256_of_the_bytes(tree):
+    assert content_hash(tree / "b.jpg") == hashlib.sha256(b"x").digest()
+    with pytest.raises(ImageError, match=r"gone.jpg: No such file"):
+        content_hash(tree / "gone.jpg")

@@ -1,0 +1,24 @@
+import subprocess
+import sys
+
+import lookalike
+
+
+def test_public_names_are_sorted_and_there():
+    assert lookalike.__all__ == sorted(lookalike.__all__)
+    assert all(hasattr(lookalike, name) for name in lookalike.__all__)
+
+
+def test_every_error_has_one_root():
+    errors = [getattr(lookalike, name) for name in lookalike.__all__]
+    errors = [e for e in errors if isinstance(e, type) and issubclass(e, Exception)]
+    assert len(errors) == 10
+    assert all(issubclass(error, lookalike.LookalikeError) for error in errors)
+
+
+def test_importing_loads_no_model_library():
+    code = "import lookalike, lookalike.cli, sys; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(eval(done.stdout))
+    heavy = {"torch", "onnx", "onnxruntime", "sentence_transformers", "transformers", "pandas"}
+    assert not loaded & heavy

