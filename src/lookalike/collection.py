@@ -18,7 +18,7 @@ from lookalike.queries import Query, embed_query, query_image
 from lookalike.schema import CollectionRecord, check_model, create_collection, find_collection
 from lookalike.search import MAX_K, check_k, nearest, search_statement
 from lookalike.types import AddReport, ImageRecord, Match, Text
-from lookalike.vectors import FloatArray, check_embedding, check_embeddings, pack, unpack
+from lookalike.vectors import MAX_DIM, FloatArray, check_embedding, check_embeddings, pack, unpack
 
 AUTO = "auto"
 _INSERT_ROWS = 1000
@@ -56,6 +56,8 @@ class Collection:
         """Refuse what contradicts the stored collection, before anything is loaded."""
         if self._requested is not None and self._dim is not None:
             raise InputError("give model= or dim=, not both: a model has its own dim")
+        if self._dim is not None and not 1 <= self._dim <= MAX_DIM:
+            raise InputError(f"a dim of {self._dim} is not possible: MySQL stores 1 to {MAX_DIM}")
         if self._record is None:
             return
         if self._dim is not None:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,26 +43,27 @@ def export_sql(
     table: str = "image_embeddings",
     model: str | Model = "auto",
     progress: Progress = lambda done, total: None,
+    notify: Callable[[str], None] = lambda line: None,
 ) -> AddReport:
     """Write the embeddings of images to a .sql file, without any database.
 
     The file holds the article's CREATE TABLE and INSERTs, with every float32 written so that it
     is read back bit for bit; it appears when it is complete. Files that cannot be read are
-    reported and skipped. Raises InputError where there is no image or the file cannot be written.
+    reported and skipped. notify: told which model "auto" has chosen. Raises InputError where
+    there is no image or the file cannot be written.
     """
     started = time.perf_counter()
     images = list(find_images(paths))
     if not images:
         raise InputError(f"no images in {', '.join(map(str, paths))}")
-    loaded = load_model(model) if isinstance(model, str) else model
-    header = _HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim)
     failed: list[Failure] = []
     target = Path(file)
     partial = target.with_name(target.name + ".partial")
     progress(0, len(images))
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as out:
-            out.write(header)
+            loaded = load_model(model, notify=notify) if isinstance(model, str) else model
+            out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
             for done in range(0, len(images), _BATCH):
                 batch = images[done : done + _BATCH]
                 out.writelines(_inserts(table, batch, loaded, failed))

@@ -6,7 +6,6 @@ from importlib.resources import files
 from lookalike.connection import Connection
 from lookalike.dialects import Dialect, Statement, quote_name
 from lookalike.errors import DatabaseError, InputError, ModelError
-from lookalike.vectors import MAX_DIM
 
 _BINLOG_REFUSES_FUNCTIONS = 1419
 
@@ -63,8 +62,6 @@ def create_collection(
     Each step may be repeated, so a run that is cut short is finished by the next. Raises
     ModelError where another process has just made it for another model.
     """
-    if not 1 <= dim <= MAX_DIM:
-        raise InputError(f"a dim of {dim} is not possible: MySQL stores 1 to {MAX_DIM}")
     connection.execute(dialect.create_registry())
     connection.execute(dialect.create_collection(name, dim))
     made = find_collection(connection, dialect, name)

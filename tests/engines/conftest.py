@@ -1,8 +1,12 @@
 """The engines that the conformance suite runs on."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import pymysql
 import pytest
+from tests.conftest import TEST_HOME
+from tests.engines import mariadb
 
 import lookalike
 from lookalike import Database
@@ -11,6 +15,17 @@ from lookalike.dialects import MySQL, MySQLNative
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.
 ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative}
+
+
+@pytest.fixture
+def old_server(tmp_path: Path) -> Iterator[str]:
+    """The URL of a real server that lacks MySQL's VECTOR functions."""
+    tree = TEST_HOME / "mariadb"
+    mariadb.unpack(tree)
+    with mariadb.running(tree, tmp_path) as socket:
+        with pymysql.connect(unix_socket=str(socket), user="root") as connection:
+            connection.cursor().execute("CREATE DATABASE shop")
+        yield f"mysql://root@localhost/shop?unix_socket={socket}"
 
 
 @pytest.fixture(params=ENGINES)

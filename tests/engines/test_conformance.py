@@ -166,5 +166,7 @@ def test_sql_returns_a_frame(own, engine):
 
 
 def test_a_vector_can_be_bound_in_sql(own, engine, vectors):
-    frame = engine.sql("SELECT id FROM own WHERE embedding = %s", (vectors[2],))
-    assert frame["id"].tolist() == [3]
+    engine.install_functions()
+    query = "SELECT id FROM own ORDER BY my_dot_product(embedding, %s) DESC LIMIT 1"
+    best = np.argmax(vectors @ vectors[2]) + 1
+    assert engine.sql(query, (vectors[2],))["id"].tolist() == [best]

@@ -413,7 +413,7 @@ def test_an_installation_from_the_mirror(
 ) -> None:
     monkeypatch.delenv("LOOKALIKE_MYSQLD")
     search = [folder for folder in os.environ["PATH"].split(os.pathsep) if folder]
-    usable = [folder for folder in search if not (Path(folder) / "mysqld").exists()]
+    usable = [folder for folder in search if not shutil.which("mysqld", path=folder)]
     monkeypatch.setenv("PATH", os.pathsep.join(usable))
     told: list[tuple[str, int, int]] = []
     path = new_server.install(progress=lambda *step: told.append(step))

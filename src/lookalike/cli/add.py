@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lookalike import AddReport, export_sql, load_model
+from lookalike import AddReport, export_sql
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -54,10 +54,16 @@ def export(
 
     Load it into any MySQL 9 with: mysql DATABASE < FILE.sql
     """
-    loaded = load_model(model or "auto", notify=out.say)
     with _bar(out, "Embedding") as progress:
-        report = export_sql(*paths, file=file, table=collection, model=loaded, progress=progress)
-    _tell(out, report, f"to {file}", model=loaded.id, file=file)
+        report = export_sql(
+            *paths,
+            file=file,
+            table=collection,
+            model=model or "auto",
+            progress=progress,
+            notify=out.say,
+        )
+    _tell(out, report, f"to {file}", file=file)
 
 
 @contextmanager

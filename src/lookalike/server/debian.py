@@ -96,10 +96,12 @@ def unpack(tree: Path, *, work: Path, mirror: str | None, progress: Progress) ->
 
 @dataclass(frozen=True)
 class Apt:
-    """apt with a private state in the folder `root`, on one mirror."""
+    """apt with a private state in the folder `root`, on one mirror and suite of Debian's."""
 
     root: Path
     mirror: str
+    suite: str = SUITE
+    packages: tuple[str, ...] = PACKAGES
 
     @property
     def archives(self) -> Path:
@@ -112,7 +114,7 @@ class Apt:
         source = SOURCES.format(
             # apt uses the packages of a file: address where they lie; copy: brings them here
             mirror=re.sub(r"^file:", "copy:", self.mirror),
-            suite=SUITE,
+            suite=self.suite,
             architecture=architecture,
             keyring=_keyring(),
         )
@@ -125,13 +127,13 @@ class Apt:
         step = "Reading Debian's package lists"
         self._run("update", meanwhile=lambda: progress(step, 0, 0))
         install = ("install", "--yes", "--download-only")
-        plan = self._run(*install, "--print-uris", *PACKAGES)
+        plan = self._run(*install, "--print-uris", *self.packages)
         total = sum(map(int, re.findall(r"^'\S+' \S+ (\d+) ", plan, re.MULTILINE)))
 
         def report() -> None:
             progress("Downloading MySQL", min(_size(self.archives), total), total)
 
-        self._run(*install, *PACKAGES, meanwhile=report)
+        self._run(*install, *self.packages, meanwhile=report)
         report()
 
     def unpack(self, tree: Path, progress: Progress) -> None:
@@ -152,8 +154,8 @@ class Apt:
             ["apt-get", f"--config-file={self.root / 'apt.conf'}", *arguments],
             env={**os.environ, "LC_ALL": "C"},
             failure=(
-                f"MySQL could not be fetched from {mirror} (suite {SUITE}): check the network, "
-                "or name another Debian mirror with --mirror URL"
+                f"MySQL could not be fetched from {mirror} (suite {self.suite}): check the "
+                "network, or name another Debian mirror with --mirror URL"
             ),
             meanwhile=meanwhile,
         )

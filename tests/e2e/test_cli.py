@@ -1,0 +1,264 @@
+"""Every command as people type it, and what they get for obvious mistakes."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import lookalike
+
+REPO = Path(__file__).parents[2]
+MODEL = ("--model", "efficientnet-lite2")
+
+
+@pytest.fixture
+def added(run, photos):
+    run("add", photos, *MODEL)
+    return run
+
+
+def table(text):
+    """The rows of a table printed as the mysql client does."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_a_folder_becomes_a_ranking(added, photos):
+    rows = table(added("search", photos / "cat.jpg", "-k", 4).stdout)
+    assert rows[0] == ["image_name", "similarity"]
+    assert rows[1] == ["cat.jpg", "1.0000"]
+    assert {name for name, _ in rows[2:]} == {"cat-crop.jpg", "cat-dark.jpg", "cat-mirrored.jpg"}
+
+
+def test_adding_again_adds_nothing(added, photos):
+    report = json.loads(added("add", photos, "--json").stdout)
+    assert (report["added"], report["updated"], report["failed"]) == (0, 0, [])
+    assert report["unchanged"] == 26 and report["model"] == "efficientnet-lite2"
+
+
+def test_every_subject_finds_its_own_variants(added, photos):
+    pairs = ["bee", "bridge", "citrus", "cat", "coffee", "dandelion", "galaxies", "rocket"]
+    for subject in pairs:
+        members = sorted(path.name for path in photos.glob(f"{subject}*"))
+        found = json.loads(added("search", members[0], "-k", len(members), "--json").stdout)
+        assert sorted(match["image_name"] for match in found["matches"]) == members
+
+
+def test_json_is_one_document_and_nothing_else(added):
+    done = added("search", "cat.jpg", "-k", 2, "--json", "--verbose")
+    found = json.loads(done.stdout)
+    assert found["matches"][0]["id"] == 10
+    assert found["matches"][0]["path"].endswith("cat.jpg")
+    assert "sql: SELECT" in done.stderr
+
+
+def test_stored_images_are_found_by_id_and_name(added):
+    assert added("search", "10").stdout == added("search", "cat.jpg").stdout
+
+
+def test_min_similarity_can_find_nothing(added, photos):
+    done = added("search", photos / "gravel.jpg", "--min-similarity", 0.9)
+    assert table(done.stdout)[1:] == [["gravel.jpg", "1.0000"]]
+    Image.effect_noise((99, 99), 99).save("noise.png")
+    done = added("search", Path("noise.png").absolute(), "--min-similarity", 0.9)
+    assert done.stdout == "" and "Nothing stored is that similar" in done.stderr
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_url_is_fetched(added, photos):
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(photos)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        base = f"http://127.0.0.1:{server.server_port}"
+        assert table(added("search", f"{base}/rocket.jpg").stdout)[1][0] == "rocket.jpg"
+        done = added("search", f"{base}/none.jpg", status=2)
+        assert f"{base}/none.jpg: File not found" in done.stderr
+        assert "not an image" in added("search", f"{base}/SOURCES.md", status=2).stderr
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_show_sql_runs_in_the_mysql_client(added, server):
+    sql = added("search", "cat.jpg", "--show-sql").stdout
+    assert sql.startswith("SELECT id")
+    database = added("sql", "SELECT DATABASE() AS d", "--json").stdout
+    name = json.loads(database)[0]["d"]
+    done = added("server", "shell", name, "--batch", "--binary-as-hex", stdin=sql)
+    assert len(done.stdout.splitlines()) == 27
+
+
+def test_a_contact_sheet_is_written(added, photos):
+    done = added("search", photos / "cat.jpg", "-k", 3, "--contact-sheet", "sheet.html")
+    sheet = Path("sheet.html").absolute()
+    assert f"Contact sheet: {sheet}" in done.stderr
+    assert sheet.read_text().count("data:image/jpeg;base64,") == 4
+
+
+def test_sql_prints_tables(run):
+    assert table(run("sql", "SELECT 1 AS a, NULL AS b, 'x|y' AS c, x'00ff' AS d").stdout) == [
+        ["a", "b", "c", "d"],
+        ["1", "NULL", "x", "y", "0x00FF"],
+    ]
+    assert json.loads(run("sql", "SELECT 1.5 AS a", "--json").stdout) == [{"a": "1.5"}]
+    assert "no result" in run("sql", "CREATE TABLE t (a INT)").stderr
+    assert "You have an error in your SQL syntax" in run("sql", "SELEC 1", status=2).stderr
+
+
+def test_terminal_escapes_in_names_are_shown_not_obeyed(run, photos):
+    shutil.copy(photos / "cat.jpg", "red\x1b[31m\n.jpg")
+    run("add", ".", *MODEL)
+    out = run("search", "1").stdout
+    assert "\x1b" not in out and r"red\x1b[31m\n.jpg" in out
+
+
+def test_the_model_is_told_when_it_is_chosen(run, photos):
+    done = run("add", photos / "cat.jpg")
+    assert "efficientnet-lite2" in done.stderr and "clip-ViT-B-32" in done.stderr
+    assert "Added 1 image to image_embeddings" in done.stderr
+    assert run("add", photos / "cat.jpg", "--quiet").stderr == ""
+
+
+def test_collections_are_apart(added, photos):
+    added("add", photos / "rocket.jpg", "--collection", "other", *MODEL)
+    rows = table(added("search", photos / "cat.jpg", "--collection", "other").stdout)
+    assert [row[0] for row in rows[1:]] == ["rocket.jpg"]
+
+
+def write_bad_files():
+    Path("zero.jpg").touch()
+    Path("list.jpg").write_text("eggs, milk")
+    noise = Image.effect_noise((300, 300), 90)
+    noise.save("whole.jpg")
+    Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:5000])
+    Image.new("1", (30_000, 30_000)).save("bomb.png")
+    noise.save("really-a-png.jpg", "PNG")
+
+
+def test_bad_files_are_skipped_and_counted(run):
+    write_bad_files()
+    done = run("add", ".", *MODEL, status=1)
+    for name in ("zero.jpg: the file is empty", "list.jpg: not an image", "cut.jpg: ", "bomb.png"):
+        assert f"{name}" in done.stderr
+    assert "Added 2 images to image_embeddings, 4 skipped" in done.stderr
+    report = json.loads(run("add", ".", "--json", status=1).stdout)
+    assert report["unchanged"] == 2 and len(report["failed"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["add", "nowhere"], "no such file or folder: nowhere"),
+        (["add", "*.tif"], "no such file or folder: *.tif"),
+        (["add", "empty"], "no images in empty"),
+        (["add", "texts"], "no images in texts"),
+        (["add"], "Missing argument 'PATH...'"),
+        (["add", "PHOTOS", "--model", "no-such-model"], "there is no model 'no-such-model'"),
+        (["add", "PHOTOS", "--model", "/no/such/folder"], "/no/such/folder is not a model"),
+        (["add", "PHOTOS", "--collection", "9; DROP"], "'9; DROP' cannot be a collection's name"),
+        (["add", "PHOTOS", "--database", "shop"], "no database URL"),
+        (["search", "nowhere.jpg"], "'nowhere.jpg' is no image file"),
+        (["search", "list.jpg"], "list.jpg: not an image that can be read"),
+        (["search", "PHOTOS/cat.jpg", "-k", "0"], "k is 0; ask for 1 to 10,000"),
+        (["search", "PHOTOS/cat.jpg", "-k", "1000000"], "k is 1000000; ask for"),
+        (["search", "PHOTOS/cat.jpg", "-k", "many"], "'many' is not a valid integer"),
+        (["search", "PHOTOS/cat.jpg", "--min-similarity", "2"], "min_similarity is 2.0"),
+        (["search", "PHOTOS/cat.jpg", "--collection", "none"], "no collection 'none'"),
+        (["search", "--text", "a dog"], "has no text: use a CLIP model"),
+        (["search", "--text", " "], "the text query is empty"),
+        (["search"], "give one query"),
+        (["search", "cat.jpg", "--text", "a dog"], "give one query"),
+        (["search", "http://127.0.0.1:1/a.jpg"], "http://127.0.0.1:1/a.jpg: "),
+        (["search", "1", "--database", "mysql://me:pw@127.0.0.1:1/d"], "cannot reach mysql://me:*"),
+        (["export", "empty", "out.sql"], "no images in empty"),
+        (["export", "PHOTOS", "no/out.sql"], "cannot write no/out.sql"),
+        (["nonsense"], "No such command 'nonsense'"),
+    ],
+)
+def test_mistakes_end_in_one_line(run, photos, args, message):
+    run("add", photos / "cat.jpg", *MODEL)
+    Path("empty").mkdir()
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_text("a")
+    Path("list.jpg").write_text("eggs")
+    before = run("sql", "SHOW TABLES").stdout
+    done = run(*(arg.replace("PHOTOS", str(photos)) for arg in args), status=2)
+    assert message in done.stderr
+    assert done.stdout == ""
+    if "Usage:" not in done.stderr:
+        assert [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+        assert sum(1 for line in done.stderr.splitlines() if line) == 1
+    assert run("sql", "SHOW TABLES").stdout == before
+
+
+def test_another_models_embeddings_are_refused(added, photos):
+    done = added("add", photos, "--model", "clip-ViT-B-32", status=2)
+    assert "Error: " in done.stderr
+    assert len(table(added("search", "1", "-k", 100).stdout)) == 27
+
+
+def test_an_interrupt_keeps_whole_batches(run, environment, photos, database_url):
+    for i in range(12):
+        for file in photos.glob("*.jpg"):
+            shutil.copy(file, f"{i}-{file.name}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "add", ".", *MODEL],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with lookalike.connect(database_url) as db:
+        while not (db.collections() and db.rows("SELECT COUNT(*) FROM image_embeddings")[1][0][0]):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors and "interrupted; the same command again" in errors
+        stored, files = (
+            db.rows(f"SELECT COUNT(*) FROM {name}")[1][0][0]
+            for name in ("image_embeddings", "image_embeddings_files")
+        )
+        assert stored == files and 0 < stored < 12 * 24
+        run("add", ".")
+        assert db.rows("SELECT COUNT(*) FROM image_embeddings")[1][0][0] == 12 * 24
+
+
+def test_help_names_every_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "lookalike", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in ("add", "search", "export", "install-functions", "sql", "server"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_server_status(run, server):
+    facts = json.loads(run("server", "status", "--json").stdout)
+    assert facts["running"] is True and facts["version"].startswith("9.")
+    assert Path(facts["socket"]).is_socket() and Path(facts["datadir"]).is_dir()
+    with lookalike.connect(facts["url"]) as db:
+        assert db.rows("SELECT 1")[1] == [(1,)]
+    assert "running" in run("server", "status").stdout
+
+
+def test_without_a_mysql_the_remedy_is_told(run, tmp_path):
+    env = {"LOOKALIKE_DATABASE": "", "LOOKALIKE_HOME": str(tmp_path / "new"), "PATH": "/nowhere"}
+    done = run("search", "cat.jpg", status=2, **env)
+    assert "run `lookalike server install`" in done.stderr
