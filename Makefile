@@ -13,7 +13,7 @@ COLLECTION := example_photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck bench clean check-python
+.PHONY: help demo test lint format typecheck docs bench clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ format: .venv-test/installed ## Format, and mend what can be mended
 
 typecheck: .venv-test/installed ## mypy --strict
 	@$(TEST_BIN)/mypy
+
+docs: .venv-test/installed ## Write docs/cli.md
+	@$(TEST_BIN)/python docs/generate_cli.py
 
 bench: .venv-test/installed ## Measure: the table of docs/benchmarks.md
 	@$(TEST_BIN)/python -m benchmarks.sql_functions

@@ -14,7 +14,6 @@ base: as in a real search, some of what is looked for has close relatives there 
 """
 
 import json
-import os
 import time
 import zlib
 from collections import Counter
@@ -27,6 +26,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.synthetic import CHUNK, Process, Recipe
 from lookalike.vectors import FloatArray
 
 Name = Literal["real", "real512", "synthetic"]
@@ -102,3 +102,74 @@ def principal_directions(rows: FloatArray, dim: int) -> FloatArray:
     centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     _, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
     return directions[:, ::-1][:, :dim].astype(np.float32)
+
+
+def make_real() -> None:
+    """Embed the images, and keep both real datasets and what is known of them (real.json)."""
+    from benchmarks import real_images
+    from benchmarks.embedded_model_mean import fetch
+
+    sources = CACHE / "sources"
+    if not sources.exists():
+        new = CACHE / "sources.new"
+        fetch(new)
+        new.rename(sources)
+    start = time.monotonic()
+    rows, pictures, groups = real_images.embed(sources, _reporter("embedded"))
+    keep_real(rows, pictures, groups, seconds=time.monotonic() - start)
+
+
+def keep_real(
+    rows: FloatArray, pictures: npt.NDArray[np.int32], groups: list[str], *, seconds: float
+) -> None:
+    """Hold queries out of the embeddings (n, dim), and keep them in 1280 and in 512 dimensions."""
+    base, queries = hold_out(rows, N_QUERIES, np.random.default_rng(SEED))
+    directions = principal_directions(rows[base], DIM)
+    facts = {
+        "model": "efficientnet-lite2",
+        "dim": rows.shape[1],
+        "base": len(base),
+        "queries": len(queries),
+        "pictures": len(np.unique(pictures)),
+        "embeddings_of": dict(Counter(groups)),
+        "queries_with_another_view_in_base": int(np.isin(pictures[queries], pictures[base]).sum()),
+        "variance_kept_by_512": _variance(rows[base] @ directions) / _variance(rows[base]),
+        "seed": SEED,
+        "seconds": round(seconds),
+    }
+    save("real512", rows[base] @ directions, rows[queries] @ directions)
+    save("real", rows[base], rows[queries])
+    CACHE.joinpath("real.json").write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _variance(rows: FloatArray) -> float:
+    return float(rows.var(axis=0, dtype=np.float64).sum())
+
+
+def make_synthetic(n: int = N_SYNTHETIC) -> None:
+    """Write the synthetic base chunk by chunk, and its queries: rows held out of the first one."""
+    process = Process(DIM, Recipe(), SEED)
+    first = process.rows(0, min(n, CHUNK) + N_QUERIES)
+    new = CACHE / "synthetic.new.npy"
+    base = np.lib.format.open_memmap(new, "w+", np.float32, (n, DIM))
+    base[:CHUNK] = first[N_QUERIES:]
+    report = _reporter("made")
+    for start in range(CHUNK, n, CHUNK):
+        base[start : start + CHUNK] = process.rows(start // CHUNK, min(CHUNK, n - start))
+        report(start + CHUNK)
+    base.flush()
+    np.save(CACHE / "synthetic_queries.npy", first[:N_QUERIES])
+    new.rename(CACHE / "synthetic.npy")
+
+
+def _reporter(what: str) -> Callable[[int], None]:
+    """Something to call with a count, which prints it every few seconds."""
+    last = time.monotonic()
+
+    def report(count: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 5:
+            last = time.monotonic()
+            print(f"{what} {count:,}", flush=True)
+
+    return report

@@ -191,4 +191,6 @@ def table(columns: list[Resemblance]) -> str:
 def _shown(figure: float | tuple[float, ...] | None) -> str:
     if figure is None:
         return ""
-    return " ".join(f"{value:.3g}" for value in (figure if isinstance(figure, tuple) else (figure,)))
+    return " ".join(
+        f"{value:.3g}" for value in (figure if isinstance(figure, tuple) else (figure,))
+    )

@@ -11,7 +11,7 @@ Each chunk of rows has pictures of its own, on the subjects of all, so that more
 pictures, not more views of the same ones; and any number of first rows is like the whole.
 """
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,66 +28,84 @@ SPECIAL_SHARE = 0.92  # of the mean's norm, so that a unit vector has -0.65 ther
 class Recipe:
     """The numbers that make the set.
 
-    exponent: the standard deviation of component i is i^-exponent. The weights are the variances
-    of the parts of a deviation; view's is the median over the pictures, and view_spread the
-    standard deviation of its logarithm. views: the mean number of views of a picture. The mean has
-    norm 1, and so have deviations of variance 1.
+    topics, subjects: how many there are. popularity: the i-th subject's pictures number as
+    i^-popularity. exponent, shift: the standard deviation of component i is
+    (i + shift)^-exponent. topic, subject, picture, view: the variance of each part of a deviation,
+    of which those of picture and view are medians, over the subjects and over the pictures;
+    picture_spread and view_spread are the standard deviations of their logarithms. single: the
+    part of the pictures with one view; views: the mean number of the others' views.
     """
 
     topics: int = 50
     subjects: int = 5000
-    exponent: float = 0.45
+    popularity: float = 0.5
+    exponent: float = 0.55
+    shift: float = 3.0
     topic: float = 0.1
     subject: float = 0.3
     picture: float = 0.4
-    view: float = 0.2
-    view_spread: float = 0.8
-    views: float = 4.0
+    picture_spread: float = 0.5
+    view: float = 0.15
+    view_spread: float = 1.0
     single: float = 0.1
+    views: float = 5.0
+
+    @property
+    def variance(self) -> float:
+        """The expected variance of a deviation."""
+        picture = self.picture * math.exp(self.picture_spread**2 / 2)
+        view = self.view * math.exp(self.view_spread**2 / 2)
+        return self.topic + self.subject + picture + view
 
 
 class Process:
-    """The recipe's fixed parts, from a seed: the mean, the rotation, the topics and subjects."""
+    """A recipe's fixed parts, from a seed: the mean, the rotation, the topics and subjects."""
 
     def __init__(self, dim: int, recipe: Recipe, seed: int) -> None:
-        self.recipe, self.seed, self.dim = recipe, seed, dim
+        self.dim, self.recipe, self.seed = dim, recipe, seed
         rng = np.random.default_rng(seed)
-        scale = np.arange(1, dim + 1, dtype=np.float64) ** -recipe.exponent
-        rotation, _ = np.linalg.qr(rng.standard_normal((dim, dim)))
-        # a row of independent standard numbers times this is a deviation of variance 1
-        self.spread = (rotation * (scale / np.linalg.norm(scale))).T.astype(np.float32)
         self.mean = _mean(dim, rng)
-        topics = rng.standard_normal((recipe.topics, dim), np.float32)
-        parents = rng.integers(recipe.topics, size=recipe.subjects)
-        subjects = rng.standard_normal((recipe.subjects, dim), np.float32)
-        self.subjects = (
-            np.sqrt(recipe.topic) * topics[parents] + np.sqrt(recipe.subject) * subjects
+        # a row of independent standard numbers times this is a deviation
+        scale = (np.arange(1, dim + 1) + recipe.shift) ** -recipe.exponent
+        rotation, _ = np.linalg.qr(rng.standard_normal((dim, dim)))
+        spread = (rotation * (scale / np.linalg.norm(scale))).T / math.sqrt(recipe.variance)
+        self.spread = np.ascontiguousarray(spread, np.float32)
+        topics = math.sqrt(recipe.topic) * rng.standard_normal((recipe.topics, dim))
+        subjects = math.sqrt(recipe.subject) * rng.standard_normal((recipe.subjects, dim))
+        subjects += topics[rng.integers(recipe.topics, size=recipe.subjects)]
+        self.subjects = subjects.astype(np.float32)
+        self.picture_scale = np.sqrt(
+            recipe.picture * np.exp(recipe.picture_spread * rng.standard_normal(recipe.subjects))
         ).astype(np.float32)
+        popularity = np.arange(1, recipe.subjects + 1) ** -recipe.popularity
+        self.popularity = popularity / popularity.sum()
 
     def rows(self, chunk: int, count: int) -> FloatArray:
         """The rows of a numbered chunk, in random order: (count, dim), float32."""
         recipe, rng = self.recipe, np.random.default_rng((self.seed, chunk))
-        picture = self._pictures(count, rng)
-        n_pictures = int(picture.max()) + 1
-        centres = self.subjects[rng.integers(recipe.subjects, size=n_pictures)]
-        centres += np.float32(np.sqrt(recipe.picture)) * rng.standard_normal(
-            centres.shape, np.float32
+        picture = _pictures(recipe, count, rng)
+        n_pictures = int(picture[-1]) + 1
+        subject = rng.choice(recipe.subjects, n_pictures, p=self.popularity)
+        pictures = rng.standard_normal((n_pictures, self.dim), np.float32)
+        pictures *= self.picture_scale[subject, None]
+        pictures += self.subjects[subject]
+        view_scale = np.sqrt(
+            recipe.view * np.exp(recipe.view_spread * rng.standard_normal(n_pictures))
         )
-        variance = recipe.view * np.exp(recipe.view_spread * rng.standard_normal(n_pictures))
         rows = rng.standard_normal((count, self.dim), np.float32)
-        rows *= np.sqrt(variance).astype(np.float32)[picture, None]
-        rows += centres[picture]
+        rows *= view_scale.astype(np.float32)[picture, None]
+        rows += pictures[picture]
         rows = rows @ self.spread
         rows += self.mean
         rng.shuffle(rows)
         return rows
 
-    def _pictures(self, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-        """The number of each row's picture, counted from 0 without gaps, ascending."""
-        recipe = self.recipe
-        sizes = 1 + rng.geometric(1 / (recipe.views), size=count)
-        sizes[rng.random(count) < recipe.single] = 1
-        return np.repeat(np.arange(count), sizes)[:count]
+
+def _pictures(recipe: Recipe, count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """The number of each row's picture: ascending from 0, without gaps, shape (count,)."""
+    views = 1 + rng.geometric(1 / (recipe.views - 1), size=count)
+    views[rng.random(count) < recipe.single] = 1
+    return np.repeat(np.arange(count), views)[:count]
 
 
 def _mean(dim: int, rng: np.random.Generator) -> FloatArray:

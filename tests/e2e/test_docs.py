@@ -1,0 +1,35 @@
+import re
+import runpy
+from pathlib import Path
+
+import lookalike
+
+REPO = Path(__file__).parents[2]
+PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
+
+
+def test_the_command_line_page_is_up_to_date():
+    generated = runpy.run_path(str(REPO / "docs" / "generate_cli.py"))["page"]()
+    assert (REPO / "docs" / "cli.md").read_text() == generated, "run `make docs`"
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_public_error_is_documented():
+    text = (REPO / "docs" / "python.md").read_text()
+    for name in lookalike.__all__:
+        if name.endswith("Error") or name in ("ConnectionFailed", "UnsupportedServer"):
+            assert name in text
+
+
+def test_the_readmes_python_runs(db, tmp_path, monkeypatch):
+    (block,) = re.findall(r"```python\n(.*?)```", (REPO / "README.md").read_text(), re.S)
+    monkeypatch.chdir(REPO)
+    monkeypatch.setattr(lookalike, "connect", lambda: db)
+    names = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert names["match"].image_name and len(names["own"]) == 2
