@@ -173,3 +173,39 @@ def _reporter(what: str) -> Callable[[int], None]:
             print(f"{what} {count:,}", flush=True)
 
     return report
+
+
+def compare() -> str:
+    """The table of the real sets and the synthetic one at several sizes, kept as data.md."""
+    from benchmarks import resemblance
+
+    real = load("real")
+    columns = [
+        resemblance.measure(load(name, n), searches=n == real.n)
+        for name, n in (
+            ("real", real.n),
+            ("real512", real.n),
+            ("synthetic", real.n),
+            ("synthetic", 100_000),
+            ("synthetic", N_SYNTHETIC),
+        )
+    ]
+    text = resemblance.table(columns)
+    CACHE.joinpath("data.md").write_text(text)
+    return text
+
+
+def main() -> None:
+    CACHE.mkdir(exist_ok=True)
+    if not (CACHE / "real.npy").exists():
+        print("Embedding the real images: about eight minutes", flush=True)
+        make_real()
+    if not (CACHE / "synthetic.npy").exists():
+        print("Making the synthetic vectors", flush=True)
+        make_synthetic()
+    print((CACHE / "real.json").read_text())
+    print(compare())
+
+
+if __name__ == "__main__":
+    main()

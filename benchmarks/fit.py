@@ -17,16 +17,17 @@ from benchmarks.synthetic import Process, Recipe
 from lookalike.vectors import FloatArray
 
 FITTED = (
-    ("popularity", 0.0, 1.2),
+    ("subjects", 500, 8000),
+    ("popularity", 0.0, 0.8),
     ("exponent", 0.3, 1.2),
     ("shift", 0.0, 20.0),
-    ("topic", 0.01, 1.0),
-    ("subject", 0.01, 1.0),
+    ("topic", 0.01, 3.0),
+    ("subject", 0.01, 3.0),
     ("picture_spread", 0.0, 2.0),
     ("view", 0.005, 1.0),
     ("view_spread", 0.1, 2.5),
     ("single", 0.0, 0.5),
-    ("views", 2.0, 20.0),
+    ("views", 2.0, 12.0),
 )
 """Each with its least and greatest value; picture's variance is the unit of the others."""
 
@@ -61,7 +62,8 @@ def step(recipe: Recipe, size: float, rng: np.random.Generator) -> Recipe:
     for name, low, high in FITTED:
         if rng.random() < 0.4:
             value = getattr(recipe, name) * np.exp(size * rng.standard_normal())
-            changes[name] = float(np.clip(value + (high - low) * 1e-3 * size, low, high))
+            value = np.clip(value + (high - low) * 1e-3 * size, low, high)
+            changes[name] = type(getattr(recipe, name))(value)
     return dataclasses.replace(recipe, **changes)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from benchmarks.data import CACHE, Dataset
 
 Metric = Literal["cosine", "euclidean", "dot"]

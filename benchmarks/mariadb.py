@@ -9,6 +9,7 @@ mhnsw_ef_search=100 from a cache of 1 GB: what gives it the best figures.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -20,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 import pymysql
-from benchmarks.data import CACHE, Dataset, load
-from benchmarks.ground_truth import ground_truth, recall_at_k
 from pymysql.cursors import Cursor
 
+from benchmarks.data import CACHE, Dataset, load
+from benchmarks.ground_truth import ground_truth, recall_at_k
 from lookalike.server.debian import APT, Apt
 from lookalike.server.mysqld import Tree
 from lookalike.server.progress import Progress, silent
@@ -120,7 +121,7 @@ def command() -> list[str]:
         f"--basedir={TREE / 'usr'}",
         f"--lc-messages-dir={TREE / 'usr/share/mariadb'}",
         f"--character-sets-dir={TREE / 'usr/share/mariadb/charsets'}",
-        "--user=root",
+        *(["--user=root"] if os.geteuid() == 0 else []),  # else it refuses to run as root
     ]
 
 
@@ -188,8 +189,7 @@ def connect(socket: Path, server: "subprocess.Popen[bytes]", log: Path) -> Conne
 
 def create_table(connection: Connection, dim: int) -> None:
     connection.query(
-        "CREATE TABLE vectors (id INT PRIMARY KEY, embedding VECTOR(%d) NOT NULL) ENGINE=InnoDB"
-        % dim
+        f"CREATE TABLE vectors (id INT PRIMARY KEY, embedding VECTOR({dim}) NOT NULL) ENGINE=InnoDB"
     )
 
 

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from benchmarks.embedded_model_mean import SMALLEST_SIDE, WALLPAPERS, images_under
 from PIL import Image
 
+from benchmarks.embedded_model_mean import SMALLEST_SIDE, WALLPAPERS, images_under
 from lookalike.errors import ImageError
 from lookalike.images import open_image
 from lookalike.models.base import FloatArray

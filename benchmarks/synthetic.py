@@ -37,18 +37,18 @@ class Recipe:
     """
 
     topics: int = 50
-    subjects: int = 5000
-    popularity: float = 0.5
-    exponent: float = 0.55
-    shift: float = 3.0
-    topic: float = 0.1
-    subject: float = 0.3
+    subjects: int = 4062
+    popularity: float = 0.8
+    exponent: float = 0.546
+    shift: float = 1.22
+    topic: float = 0.616
+    subject: float = 1.0
     picture: float = 0.4
-    picture_spread: float = 0.5
-    view: float = 0.15
-    view_spread: float = 1.0
-    single: float = 0.1
-    views: float = 5.0
+    picture_spread: float = 0.289
+    view: float = 0.314
+    view_spread: float = 1.08
+    single: float = 0.5
+    views: float = 3.62
 
     @property
     def variance(self) -> float:

@@ -63,6 +63,7 @@ def create_collection(
     ModelError where another process has just made it for another model.
     """
     connection.execute(dialect.create_registry())
+    connection.execute(dialect.forget_dropped(name))
     connection.execute(dialect.create_collection(name, dim))
     made = find_collection(connection, dialect, name)
     if made is None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pymysql
 import pytest
-from tests.conftest import TEST_HOME
-from tests.engines import mariadb
 
 import lookalike
 from lookalike import Database
 from lookalike.dialects import MySQL, MySQLNative
+from tests.conftest import TEST_HOME
+from tests.engines import mariadb
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.

@@ -210,3 +210,11 @@ def test_a_side_table_is_no_collection(db, collection, folder):
     assert db.collections() == ["photos"]
     with pytest.raises(InputError, match="'photos_files' is no collection"):
         db.collection("photos_files")
+
+
+def test_a_dropped_table_is_forgotten(db, collection, folder):
+    collection.add(folder)
+    db.rows("DROP TABLE photos_files, photos")
+    again = db.collection("photos", dim=3)
+    again.add_embeddings(["a"], [[1, 2, 3]])
+    assert db.collection("photos").dim == 3 and db.collection("photos").model_id is None

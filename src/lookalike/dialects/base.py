@@ -99,6 +99,15 @@ class Dialect:
             (name, model, dim),
         )
 
+    def forget_dropped(self, name: str) -> Statement:
+        """Remove what is registered of a collection whose table somebody has dropped."""
+        return Statement(
+            "DELETE FROM lookalike_collections WHERE name = %s AND NOT EXISTS ("
+            "SELECT 1 FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() AND table_name = %s)",
+            (name, name),
+        )
+
     def registered(self, name: str) -> Statement:
         return Statement(
             "SELECT model, dim FROM lookalike_collections WHERE name = %s LIMIT 1", (name,)
