@@ -4,7 +4,8 @@
 PYTHON ?= python3
 # The CPU build where the index in use has one; plain torch can bring gigabytes of CUDA.
 TORCH ?= torch==2.13.0
-PIP_FLAGS ?= --disable-pip-version-check --quiet
+# On a terminal pip shows its progress bars.
+PIP_FLAGS ?= --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 
 BIN := .venv/bin
 TEST_BIN := .venv-test/bin
@@ -22,7 +23,7 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "==> Installing MySQL 9 for you alone, without root (66 MB, once)"
 	@$(BIN)/lookalike server install
 	@echo "==> Starting it"
-	@$(BIN)/lookalike server start --quiet
+	@$(BIN)/lookalike server start
 	@echo "==> Adding the images of $(PHOTOS)"
 	@$(BIN)/lookalike add $(PHOTOS) --collection $(COLLECTION)
 	@echo "==> Which of them look like $(PHOTOS)/cat.jpg?"
@@ -54,14 +55,14 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	rm -rf .venv .venv-test .test-home
 
 .venv/installed: pyproject.toml | check-python
-	@echo "==> Making a virtual environment and installing lookalike in it"
+	@echo "==> Making a virtual environment and installing lookalike in it (half a minute, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
 # torch first: then nothing else brings another build of it in.
 .venv-test/installed: pyproject.toml | check-python
-	@echo "==> Making a virtual environment for the tests"
+	@echo "==> Making a virtual environment for the tests (a minute or two, once)"
 	@$(PYTHON) -m venv .venv-test
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --editable ".[clip,test]" "$(TORCH)"

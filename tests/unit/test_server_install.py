@@ -93,7 +93,7 @@ def test_what_is_installed_already_stays(bare: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     path = PrivateServer(tmp_path / "home").install(progress=lambda *step: told.append(step))
     assert path == mysqld
-    assert told == [(f"MySQL 9.7.4 is already installed: {mysqld}", 1, 1)]
+    assert told == []
 
 
 @pytest.fixture

@@ -33,8 +33,8 @@ def install(mirror: str | None, out: Output) -> None:
 def start(out: Output) -> None:
     """Start the server, unless it is running."""
     with _bar(out) as progress:
-        PrivateServer().start(progress=progress)
-    _show_status(out)
+        status = PrivateServer().start(progress=progress)
+    out.json(asdict(status)) if out.as_json else out.say(f"MySQL {status.version} is running.")
 
 
 @server.command()
@@ -54,7 +54,13 @@ def stop(out: Output) -> None:
 @output_options
 def status(out: Output) -> None:
     """Tell whether the server runs, and where."""
-    _show_status(out)
+    facts = asdict(PrivateServer().status())
+    if out.as_json:
+        out.json(facts)
+    else:
+        width = max(map(len, facts))
+        for name, value in facts.items():
+            click.echo(f"{name:{width}}  {'-' if value is None else value}")
 
 
 @server.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
@@ -67,16 +73,6 @@ def shell(args: tuple[str, ...]) -> None:
     private = PrivateServer()
     private.start()
     sys.exit(subprocess.run(private.client_command(args), check=False).returncode)
-
-
-def _show_status(out: Output) -> None:
-    facts = asdict(PrivateServer().status())
-    if out.as_json:
-        out.json(facts)
-    else:
-        width = max(map(len, facts))
-        for name, value in facts.items():
-            click.echo(f"{name:{width}}  {'-' if value is None else value}")
 
 
 @contextmanager

@@ -24,7 +24,6 @@ def install(folders: Folders, *, mirror: str | None, progress: Progress) -> Mysq
     """
     with folders.locked("install"):
         if found := find(folders.tree):
-            progress(f"MySQL {found.version} is already installed: {found.path}", 1, 1)
             return found
         if sys.platform == "darwin" and mirror is None:
             return _with_homebrew(folders, progress)
@@ -52,7 +51,6 @@ def _install_tree(folders: Folders, mirror: str | None, progress: Progress) -> M
             folders.tree.rename(Path(work, "old"))
         tree.rename(folders.tree)
     installed = inspect(folders.tree / IN_TREE)
-    progress(f"MySQL {installed.version} is installed: {installed.path}", 1, 1)
     return installed
 
 
