@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pymysql
@@ -49,7 +50,7 @@ SYSTEM_TABLES = (
     "mariadb_system_tables_data.sql",
 )
 
-Connection = pymysql.Connection[Cursor]
+Connection: TypeAlias = "pymysql.Connection[Cursor]"
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def make_data(data: Path) -> None:
     """A new data folder with the system tables, whose user root has no password."""
     data.mkdir(parents=True)
     scripts = (TREE / "usr/share/mariadb" / name for name in SYSTEM_TABLES)
-    sql = "CREATE DATABASE mysql; USE mysql;\n" + "\n".join(s.read_text() for s in scripts)
+    sql = "CREATE DATABASE mysql;\nUSE mysql;\n" + "\n".join(s.read_text() for s in scripts)
     bootstrap = [*command(), f"--datadir={data}", "--bootstrap", "--skip-grant-tables"]
     made = subprocess.run(bootstrap, input=sql, capture_output=True, text=True)
     if made.returncode != 0:

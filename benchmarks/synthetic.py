@@ -37,18 +37,18 @@ class Recipe:
     """
 
     topics: int = 50
-    subjects: int = 4062
+    subjects: int = 2473
     popularity: float = 0.8
-    exponent: float = 0.546
-    shift: float = 1.22
-    topic: float = 0.616
-    subject: float = 1.0
+    exponent: float = 0.48
+    shift: float = 2.0
+    topic: float = 0.84
+    subject: float = 1.1
     picture: float = 0.4
-    picture_spread: float = 0.289
-    view: float = 0.314
-    view_spread: float = 1.08
-    single: float = 0.5
-    views: float = 3.62
+    picture_spread: float = 0.55
+    view: float = 0.48
+    view_spread: float = 1.2
+    single: float = 0.34
+    views: float = 3.8
 
     @property
     def variance(self) -> float:

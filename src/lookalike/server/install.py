@@ -50,8 +50,7 @@ def _install_tree(folders: Folders, mirror: str | None, progress: Progress) -> M
         if folders.tree.exists():  # one that does not run any more, or find had found it
             folders.tree.rename(Path(work, "old"))
         tree.rename(folders.tree)
-    installed = inspect(folders.tree / IN_TREE)
-    return installed
+    return inspect(folders.tree / IN_TREE)
 
 
 def _choose_packages(mirror: str | None) -> bool:
