@@ -14,7 +14,7 @@ COLLECTION := example_photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck docs bench clean check-python
+.PHONY: help demo test lint format typecheck docs bench bench-data clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ typecheck: .venv-test/installed ## mypy --strict
 
 docs: .venv-test/installed ## Write docs/cli.md
 	@$(TEST_BIN)/python docs/generate_cli.py
+
+bench-data: .venv-test/installed ## Make the benchmark's data, once (ten minutes)
+	@$(TEST_BIN)/python -m benchmarks.data
 
 bench: .venv-test/installed ## Measure: the table of docs/benchmarks.md
 	@$(TEST_BIN)/python -m benchmarks.sql_functions

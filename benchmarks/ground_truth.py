@@ -49,7 +49,7 @@ def similarities(query: npt.ArrayLike, rows: npt.ArrayLike, metric: Metric) -> S
     """The similarity of one query, shape (dim,), with rows (n, dim): (n,), in float64."""
     left, right = np.asarray(query, np.float64), np.asarray(rows, np.float64)
     if metric == "euclidean":
-        return -np.linalg.norm(right - left, axis=1)
+        return np.negative(np.linalg.norm(right - left, axis=1))
     dots: Scores = right @ left
     if metric == "cosine":
         dots /= np.linalg.norm(right, axis=1) * np.linalg.norm(left)

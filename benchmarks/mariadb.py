@@ -1,7 +1,6 @@
 """MariaDB's own vector index beside ours: a private MariaDB of Debian trixie, and its figures.
 
-The server is unpacked without root, runs through its own loader on a unix socket, and lives in
-the benchmark's cache. Its index is HNSW with M=16, made after the rows are loaded, searched with
+Its index is HNSW with M=16, made after the rows are loaded, searched with
 mhnsw_ef_search=100 from a cache of 1 GB: what gives it the best figures.
 
     python -m benchmarks.mariadb [--large]
@@ -9,48 +8,30 @@ mhnsw_ef_search=100 from a cache of 1 GB: what gives it the best figures.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pymysql
-from pymysql.cursors import Cursor
 
-from benchmarks.data import CACHE, Dataset, load
+from benchmarks.data import CACHE, Dataset, further, load
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from lookalike.server.debian import APT, Apt
-from lookalike.server.mysqld import Tree
-from lookalike.server.progress import Progress, silent
-from lookalike.server.sources import debian_mirror
+from benchmarks.mariadb_server import DATABASE, Connection, running
 from lookalike.vectors import FloatArray, pack
 
-SUITE = "trixie"
-PACKAGES = ("mariadb-server-core", "mariadb-client-core")
 HOME = CACHE / "mariadb"
 TREE = HOME / "tree"
 M = 16
 EF_SEARCH = 100
 CACHE_BYTES = 2**30
 BUFFER_POOL_BYTES = 4 * 2**30
-BATCH = 500  # rows of one INSERT, which is a transaction
+BATCH = 500  # rows of one INSERT, which is a transaction while loading
+MORE = 5000  # rows inserted with the index in place
 BATCH_BYTES = 32 * 2**20
-START_LIMIT = 60.0  # seconds
-STOP_LIMIT = 300.0
-SYSTEM_TABLES = (
-    "mariadb_system_tables.sql",
-    "mariadb_performance_tables.sql",
-    "mariadb_system_tables_data.sql",
-)
-
-Connection: TypeAlias = "pymysql.Connection[Cursor]"
 
 
 @dataclass(frozen=True)
@@ -78,93 +59,9 @@ class MariaDBFigures:
     recall_at_10: float
 
 
-class TrixieApt(Apt):
-    """apt as it installs MySQL, for another suite and other packages."""
-
-    def prepare(self) -> None:
-        super().prepare()
-        sources = self.root / "debian.sources"
-        sources.write_text(sources.read_text().replace("Suites: sid\n", f"Suites: {SUITE}\n"))
-
-    def download(self, progress: Progress) -> None:
-        progress("Downloading MariaDB", 0, 0)
-        self._run("update")
-        self._run("install", "--yes", "--download-only", *PACKAGES)
-
-
-def install() -> None:
-    """Unpacks MariaDB 11.8 with its libraries into the cache, unless it is there."""
-    if TREE.exists():
-        return
-    mirror = debian_mirror(APT)
-    if mirror is None:
-        raise SystemExit(f"No Debian mirror among the sources in {APT}")
-    HOME.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=HOME) as work:
-        apt = TrixieApt(Path(work, "apt"), mirror)
-        apt.prepare()
-        apt.download(silent)
-        tree = Path(work, "tree")
-        tree.mkdir()
-        apt.unpack(tree, silent)
-        tree.rename(TREE)
-
-
-def command() -> list[str]:
-    """The arguments that run the unpacked mariadbd through its own loader."""
-    tree = Tree.around(TREE / "usr/sbin/mysqld")  # a link to mariadbd
-    if tree is None:
-        raise SystemExit(f"{TREE} has no loader: remove it and run this again")
+def server_options() -> list[str]:
+    """What gives MariaDB its best figures, beside what is MySQL's in the same benchmark."""
     return [
-        *tree.through_loader(),
-        str(TREE / "usr/sbin/mariadbd"),
-        "--no-defaults",
-        f"--basedir={TREE / 'usr'}",
-        f"--lc-messages-dir={TREE / 'usr/share/mariadb'}",
-        f"--character-sets-dir={TREE / 'usr/share/mariadb/charsets'}",
-        *(["--user=root"] if os.geteuid() == 0 else []),  # else it refuses to run as root
-    ]
-
-
-def make_data(data: Path) -> None:
-    """A new data folder with the system tables, whose user root has no password."""
-    data.mkdir(parents=True)
-    scripts = (TREE / "usr/share/mariadb" / name for name in SYSTEM_TABLES)
-    sql = "CREATE DATABASE mysql;\nUSE mysql;\n" + "\n".join(s.read_text() for s in scripts)
-    bootstrap = [*command(), f"--datadir={data}", "--bootstrap", "--skip-grant-tables"]
-    made = subprocess.run(bootstrap, input=sql, capture_output=True, text=True)
-    if made.returncode != 0:
-        raise SystemExit(f"mariadbd has not made its data folder:\n{made.stderr[-2000:]}")
-
-
-@contextmanager
-def start() -> Iterator[Connection]:
-    """A connection to a running MariaDB with an empty data folder, stopped and removed after it."""
-    install()
-    # a socket's path is at most 107 bytes long, which the cache's own may be
-    with (
-        tempfile.TemporaryDirectory(dir=HOME, prefix="data-") as folder,
-        tempfile.TemporaryDirectory() as run,
-        Path(folder, "log").open("w+") as log,
-    ):
-        data, socket = Path(folder, "data"), Path(run, "socket")
-        make_data(data)
-        server = subprocess.Popen(
-            [*command(), *server_options(data, socket)], stdout=log, stderr=log
-        )
-        try:
-            yield connect(socket, server, Path(folder, "log"))
-        finally:
-            server.terminate()
-            server.wait(STOP_LIMIT)
-
-
-def server_options(data: Path, socket: Path) -> list[str]:
-    return [
-        f"--datadir={data}",
-        f"--socket={socket}",
-        f"--pid-file={socket.with_name('pid')}",
-        "--skip-networking",
         f"--innodb-buffer-pool-size={BUFFER_POOL_BYTES}",
         f"--mhnsw-max-cache-size={CACHE_BYTES}",
         f"--mhnsw-ef-search={EF_SEARCH}",
@@ -172,20 +69,16 @@ def server_options(data: Path, socket: Path) -> list[str]:
     ]
 
 
-def connect(socket: Path, server: "subprocess.Popen[bytes]", log: Path) -> Connection:
-    """Connects as soon as the server answers, to an empty database."""
-    deadline = time.monotonic() + START_LIMIT
-    while True:
-        try:
-            connection = pymysql.connect(unix_socket=str(socket), user="root", autocommit=True)
-        except pymysql.OperationalError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"mariadbd has not come up:\n{log.read_text()[-2000:]}") from None
-            time.sleep(0.1)
-        else:
-            connection.query("CREATE DATABASE bench")
-            connection.select_db("bench")
-            return connection
+@contextmanager
+def start() -> Iterator[Connection]:
+    """A connection to a running MariaDB with an empty database, removed after it."""
+    with (
+        running(TREE, server_options()) as socket,
+        pymysql.connect(
+            unix_socket=str(socket), user="root", database=DATABASE, autocommit=True
+        ) as connection,
+    ):
+        yield connection
 
 
 def create_table(connection: Connection, dim: int) -> None:
@@ -244,8 +137,11 @@ def search(
     return found, seconds
 
 
-def measure(dataset: Dataset, *, k: int = 10) -> MariaDBFigures:
-    """Loads a dataset into a new server, indexes it, searches it warm, and inserts into it."""
+def measure(dataset: Dataset, more: FloatArray, *, k: int = 10) -> MariaDBFigures:
+    """Loads a dataset into a new server, indexes it, searches it warm, and inserts `more` into it.
+
+    The insertion is one transaction, which is its best.
+    """
     truth = ground_truth(dataset)
     queries = np.asarray(dataset.queries)
     with start() as connection:
@@ -255,6 +151,9 @@ def measure(dataset: Dataset, *, k: int = 10) -> MariaDBFigures:
         size = index_size(connection)
         _, first = search(connection, queries, k)
         found, seconds = search(connection, queries, k)
+        connection.begin()
+        insert_rate = insert(connection, more, first_id=dataset.n)
+        connection.commit()
         return MariaDBFigures(
             version=connection.get_server_info(),
             n=dataset.n,
@@ -264,7 +163,7 @@ def measure(dataset: Dataset, *, k: int = 10) -> MariaDBFigures:
             load_rate=load_rate,
             build_time=build_time,
             index_size=size,
-            insert_rate=insert(connection, queries, first_id=dataset.n),
+            insert_rate=insert_rate,
             first_p50=statistics.median(first),
             p50=statistics.median(seconds),
             p99=float(np.percentile(seconds, 99)),
@@ -277,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure MariaDB's vector index.")
     parser.add_argument("--large", action="store_true", help="a million vectors, not 100,000")
     n = 1_000_000 if parser.parse_args().large else 100_000
-    figures = asdict(measure(load("synthetic", n)))
+    figures = asdict(measure(load("synthetic", n), further(MORE)))
     print(json.dumps(figures, indent=2))
     CACHE.joinpath(f"mariadb-{n}.json").write_text(json.dumps(figures, indent=2))
 

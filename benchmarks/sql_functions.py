@@ -7,9 +7,9 @@ import statistics
 import time
 
 import numpy as np
-from benchmarks import article
 
 import lookalike
+from benchmarks import article
 from lookalike import Database
 
 DIM = 512

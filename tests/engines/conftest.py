@@ -1,16 +1,14 @@
 """The engines that the conformance suite runs on."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import pymysql
 import pytest
 
 import lookalike
+from benchmarks import mariadb_server
 from lookalike import Database
 from lookalike.dialects import MySQL, MySQLNative
 from tests.conftest import TEST_HOME
-from tests.engines import mariadb
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.
@@ -18,14 +16,10 @@ ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative}
 
 
 @pytest.fixture
-def old_server(tmp_path: Path) -> Iterator[str]:
+def old_server() -> Iterator[str]:
     """The URL of a real server that lacks MySQL's VECTOR functions."""
-    tree = TEST_HOME / "mariadb"
-    mariadb.unpack(tree)
-    with mariadb.running(tree, tmp_path) as socket:
-        with pymysql.connect(unix_socket=str(socket), user="root") as connection:
-            connection.cursor().execute("CREATE DATABASE shop")
-        yield f"mysql://root@localhost/shop?unix_socket={socket}"
+    with mariadb_server.running(TEST_HOME / "mariadb") as socket:
+        yield f"mysql://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
 
 
 @pytest.fixture(params=ENGINES)

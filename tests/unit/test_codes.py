@@ -1,0 +1,93 @@
+"""The codes' mathematics against exact inner products."""
+
+import numpy as np
+import pytest
+
+from lookalike.codes import Rotation, encode, estimate, query_planes
+
+RNG = np.random.default_rng(5)
+
+
+def unit(n, dim):
+    vectors = RNG.standard_normal((n, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 8, 100, 512, 1280, 2049])
+def test_a_rotation_keeps_inner_products(dim):
+    rotation = Rotation(dim, seed=3)
+    v, w = unit(4, dim), unit(4, dim)
+    rotated = rotation(v)
+    assert rotated.shape == (4, rotation.bits) and rotation.bits % 8 == 0
+    assert np.allclose(rotated @ rotation(w).T, v @ w.T, atol=1e-4)
+
+
+def test_a_seed_gives_the_same_rotation_and_another_one_another():
+    v = unit(1, 64)
+    assert np.array_equal(Rotation(64, 1)(v), Rotation(64, 1)(v))
+    assert not np.allclose(Rotation(64, 1)(v), Rotation(64, 2)(v))
+
+
+def test_codes_are_the_signs():
+    rotation = Rotation(20, seed=1)
+    vectors = unit(5, 20)
+    codes, _ = encode(vectors, rotation)
+    assert codes.shape == (5, 3)
+    expected = ["".join("1" if z > 0 else "0" for z in row) for row in rotation(vectors)]
+    assert ["".join(f"{byte:08b}" for byte in code) for code in codes] == expected
+
+
+def test_estimates_of_the_formula():
+    """The bit-count form equals scale * <s, rounded R q>, computed directly."""
+    rotation = Rotation(64, seed=1)
+    vectors, query = unit(50, 64), unit(1, 64)[0]
+    codes, scales = encode(vectors, rotation)
+    planes = query_planes(query, rotation)
+    signs = np.where(rotation(vectors) > 0, 1.0, -1.0)
+    bits = np.unpackbits(planes.planes, axis=1).astype(int)
+    rounded = planes.step * (bits.T @ [1, 2, 4, 8] - 7.5)
+    assert np.abs(rounded - rotation(query[None])[0]).max() <= planes.step / 2 + 1e-6
+    expected = scales * (signs @ rounded)
+    assert np.allclose(estimate(codes, scales, planes), expected, atol=1e-5)
+
+
+def test_estimates_are_unbiased():
+    """Over many rotations the mean error vanishes, as Theorem 3.2 of the paper says."""
+    vectors, query = unit(20, 64), unit(1, 64)[0]
+    errors = []
+    for seed in range(400):
+        rotation = Rotation(64, seed)
+        codes, scales = encode(vectors, rotation)
+        found = estimate(codes, scales, query_planes(query, rotation))
+        errors.append(found - vectors @ query)
+    errors = np.array(errors)
+    # Five standard errors of the mean.
+    assert np.abs(errors.mean(axis=0)).max() < 5 * errors.std() / np.sqrt(len(errors))
+
+
+def test_the_error_shrinks_with_the_root_of_the_dim():
+    spread = {}
+    for dim in (64, 256, 1024):
+        rotation = Rotation(dim, 1)
+        vectors, queries = unit(500, dim), unit(20, dim)
+        codes, scales = encode(vectors, rotation)
+        found = [estimate(codes, scales, query_planes(query, rotation)) for query in queries]
+        spread[dim] = np.std(np.array(found) - queries @ vectors.T)
+    for dim, error in spread.items():
+        # sqrt(pi / 2 - 1) / sqrt(dim) for unit vectors, and a little for the rounding.
+        assert error * np.sqrt(dim) == pytest.approx(np.sqrt(np.pi / 2 - 1), rel=0.1)
+
+
+def test_an_all_zero_residual_is_estimated_as_zero():
+    rotation = Rotation(16, 1)
+    codes, scales = encode(np.zeros((1, 16), np.float32), rotation)
+    found = estimate(codes, scales, query_planes(unit(1, 16)[0], rotation))
+    assert found.tolist() == [0]
+
+
+def test_arguments_stay_as_they_are():
+    vectors = unit(3, 16)
+    before = vectors.copy()
+    encode(vectors, Rotation(16, 1))
+    query_planes(vectors[0], Rotation(16, 1))
+    assert np.array_equal(vectors, before)
