@@ -73,7 +73,7 @@ def make_data(tree: Path, data: Path) -> None:
     """A new data folder with the system tables, whose user root has no password."""
     data.mkdir(parents=True)
     scripts = (tree / "usr/share/mariadb" / name for name in SYSTEM_TABLES)
-    sql = "CREATE DATABASE mysql; USE mysql;\n" + "\n".join(s.read_text() for s in scripts)
+    sql = "CREATE DATABASE mysql;\nUSE mysql;\n" + "\n".join(s.read_text() for s in scripts)
     bootstrap = [*command(tree), f"--datadir={data}", "--bootstrap", "--skip-grant-tables"]
     made = subprocess.run(bootstrap, input=sql, capture_output=True, text=True)
     if made.returncode != 0:
