@@ -19,7 +19,17 @@ from lookalike.export import export_sql
 from lookalike.models import Model, load_model
 from lookalike.schema import functions_sql
 from lookalike.server import PrivateServer
-from lookalike.types import AddReport, Failure, ImageRecord, Match, Text
+from lookalike.types import (
+    AddReport,
+    Explanation,
+    Failure,
+    ImageRecord,
+    IndexReport,
+    Match,
+    Metric,
+    Step,
+    Text,
+)
 
 __all__ = [
     "AddReport",
@@ -28,18 +38,22 @@ __all__ = [
     "Database",
     "DatabaseError",
     "EmbeddingError",
+    "Explanation",
     "Failure",
     "ImageError",
     "ImageRecord",
+    "IndexReport",
     "InputError",
     "LookalikeError",
     "Match",
+    "Metric",
     "MissingExtra",
     "Model",
     "ModelError",
     "PrivateServer",
     "ServerError",
     "Statement",
+    "Step",
     "Text",
     "UnsupportedServer",
     "connect",

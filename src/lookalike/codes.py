@@ -1,19 +1,24 @@
 """Vectors as codes of one bit a dimension, and inner products estimated from them.
 
 RaBitQ: Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound
-for Approximate Nearest Neighbor Search", SIGMOD 2024, with the residuals of an inverted file.
+for Approximate Nearest Neighbor Search", SIGMOD 2024.
 
-A vector x lies in the cell of its nearest centroid c. Its residual x - c is turned by a random
-rotation R; the signs of z = R (x - c) are its code. With s = sign(z), +1 or -1,
+All vectors are first turned by one random rotation, which changes no inner product. A vector x lies
+in the cell of its nearest centroid c; the signs of its residual r = x - c are its code. With
+s = sign(r), +1 or -1, and any vector y,
 
-    <x - c, q>  is estimated by  scale * <s, R q>,     scale = |z|^2 / sum |z_i|
+    <r, y>  is estimated by  scale * <s, y>,     scale = |r|^2 / sum |r_i|
 
-which is unbiased over the rotations, with an error of about |x - c| |q| / sqrt(dim). Since
-<x, q> = <c, q> + <x - c, q>, one rotated query serves all cells. It is rounded to 4 bits,
-R q ~ step * (u - 7.5) with u from 0 to 15, and u is cut into bit planes p_0 to p_3. Two bits
-agree or differ, so with h_j = BIT_COUNT(code ^ p_j)
+which is unbiased over the rotations, with an error of about |r| |y| / sqrt(dim). For a query q,
 
-    <s, R q>  ~  step * (7.5 * bits - h_0 - 2 h_1 - 4 h_2 - 8 h_3)
+    <x, q>  =  <c, q> + <r, c> + <r, q - c>
+
+where the first term is the cell's and the second the row's: both are exact. The third is estimated
+with y = q - c, which is short where it matters. It is rounded to 4 bits, y ~ step * (u - 7.5) with
+u from 0 to 15, and u is cut into bit planes p_0 to p_3. Two bits agree or differ, so with
+h_j = BIT_COUNT(code ^ p_j)
+
+    <s, y>  ~  step * (7.5 * bits - h_0 - 2 h_1 - 4 h_2 - 8 h_3)
 
 which SQL can compute.
 """
@@ -77,43 +82,42 @@ def _random_orthogonal(size: int, rng: np.random.Generator) -> FloatArray:
     return np.asarray(q * np.sign(np.diag(r)), np.float32)
 
 
-def encode(residuals: FloatArray, rotation: Rotation) -> tuple[Bytes, FloatArray]:
-    """Return the codes, shape (n, bits / 8), and scales, shape (n,), of residuals (n, dim).
+def encode(residuals: FloatArray) -> tuple[Bytes, FloatArray]:
+    """Return the codes, shape (n, bits / 8), and scales, shape (n,), of rotated residuals.
 
-    Bit i of a code, counted from the left, is 1 where z_i is positive. An all-zero residual has
-    scale 0.
+    Bit i of a code, counted from the left, is 1 where number i is positive. An all-zero residual
+    has scale 0.
     """
-    rotated = rotation(residuals)
-    sums = np.abs(rotated).sum(axis=1)
-    squares = np.einsum("ij,ij->i", rotated, rotated)
+    sums = np.abs(residuals).sum(axis=1)
+    squares = np.einsum("ij,ij->i", residuals, residuals)
     scales = np.divide(squares, sums, out=np.zeros_like(sums), where=sums > 0)
-    return np.packbits(rotated > 0, axis=1), scales
+    return np.packbits(residuals > 0, axis=1), scales
 
 
 @dataclass(frozen=True)
 class QueryPlanes:
-    """A rotated query in 4 bits: <s, R q> ~ step * (centre - h_0 - 2 h_1 - 4 h_2 - 8 h_3).
+    """Rotated vectors y in 4 bits: <s, y> ~ step * (centre - h_0 - 2 h_1 - 4 h_2 - 8 h_3).
 
-    planes: shape (4, bits / 8); plane j has the bits of weight 2^j.
+    planes: shape (n, 4, bits / 8); plane j has the bits of weight 2^j. steps: shape (n,).
     """
 
     planes: Bytes
-    step: float
+    steps: FloatArray
     centre: float
 
 
-def query_planes(query: FloatArray, rotation: Rotation) -> QueryPlanes:
-    """Round a query, shape (dim,), for the estimate."""
-    rotated = rotation(query[np.newaxis])[0]
-    step = max(float(np.abs(rotated).max()) * 2 / (_LEVELS - 1), float(np.finfo(np.float32).tiny))
+def query_planes(rotated: FloatArray) -> QueryPlanes:
+    """Round rotated vectors y, shape (n, bits), for the estimate."""
     middle = (_LEVELS - 1) / 2
-    levels = np.clip(np.rint(rotated / step + middle), 0, _LEVELS - 1).astype(np.uint8)
-    planes = np.stack([np.packbits(levels >> j & 1) for j in range(PLANES)])
-    return QueryPlanes(planes, step, middle * rotation.bits)
+    steps = np.maximum(np.abs(rotated).max(axis=1) / middle, np.finfo(np.float32).tiny)
+    levels = np.rint(rotated / steps[:, np.newaxis] + middle)
+    levels = np.clip(levels, 0, _LEVELS - 1).astype(np.uint8)
+    planes = [np.packbits(levels >> j & 1, axis=1) for j in range(PLANES)]
+    return QueryPlanes(np.stack(planes, axis=1), steps, middle * rotated.shape[1])
 
 
 def estimate(codes: Bytes, scales: FloatArray, query: QueryPlanes) -> FloatArray:
-    """Return the estimates of <x - c, q> for codes (n, bits / 8) and scales (n,): shape (n,)."""
-    distances = np.bitwise_count(codes[:, np.newaxis] ^ query.planes).sum(axis=2)
+    """Return the estimates of <r, y> for codes (n, bits / 8), scales (n,) and one y: shape (n,)."""
+    distances = np.bitwise_count(codes[:, np.newaxis] ^ query.planes[0]).sum(axis=2)
     weighted = distances @ (2.0 ** np.arange(PLANES))
-    return np.asarray(scales * query.step * (query.centre - weighted), np.float32)
+    return np.asarray(scales * query.steps[0] * (query.centre - weighted), np.float32)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +13,30 @@ from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Dialect, Statement
 from lookalike.errors import EmbeddingError, InputError, ModelError
 from lookalike.images import find_images
-from lookalike.ingest import Ingest, Progress, insert_rows, stored_name
+from lookalike.index_store import IndexStore
+from lookalike.ingest import Ingest, Progress, insert_rows
 from lookalike.models import Model, load_model
 from lookalike.queries import Query, embed_query, query_image
-from lookalike.schema import CollectionRecord, check_model, create_collection, find_collection
-from lookalike.search import MAX_K, check_k, nearest, search_statement
-from lookalike.types import AddReport, ImageRecord, Match, Text
-from lookalike.vectors import MAX_DIM, FloatArray, check_embedding, check_embeddings, pack, unpack
+from lookalike.schema import (
+    CollectionRecord,
+    check_metric,
+    check_model,
+    create_collection,
+    find_collection,
+)
+from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.training import FEWEST_ROWS, GROWTH, train
+from lookalike.types import (
+    METRICS,
+    AddReport,
+    Explanation,
+    ImageRecord,
+    IndexReport,
+    Match,
+    Metric,
+    Text,
+)
+from lookalike.vectors import MAX_DIM, FloatArray, check_embedding, check_embeddings, unpack
 
 AUTO = "auto"
 _INSERT_ROWS = 1000
@@ -40,6 +58,7 @@ class Collection:
         *,
         model: str | Model | None = None,
         dim: int | None = None,
+        metric: Metric | None = None,
         notify: Callable[[str], None],
     ) -> None:
         self._connection = connection
@@ -48,7 +67,9 @@ class Collection:
         self._record = find_collection(connection, dialect, name)
         self._requested = model
         self._dim = dim
+        self._metric = metric
         self._model: Model | None = None
+        self._stored_index: IndexStore | None = None
         self.name = name
         self._check_request()
 
@@ -58,8 +79,12 @@ class Collection:
             raise InputError("give model= or dim=, not both: a model has its own dim")
         if self._dim is not None and not 1 <= self._dim <= MAX_DIM:
             raise InputError(f"a dim of {self._dim} is not possible: MySQL stores 1 to {MAX_DIM}")
+        if self._metric is not None and self._metric not in METRICS:
+            raise InputError(f"there is no metric {self._metric!r}: choose {', '.join(METRICS)}")
         if self._record is None:
             return
+        if self._metric is not None:
+            check_metric(self._record, self._metric)
         if self._dim is not None:
             if self._dim != self._record.dim:
                 raise InputError(
@@ -88,6 +113,20 @@ class Collection:
         if self._record is not None:
             return self._record.dim
         return self._dim if self._dim is not None else self.model.dim
+
+    @property
+    def metric(self) -> Metric:
+        """What search ranks by."""
+        stored = self._record.metric if self._record is not None else "cosine"
+        return self._metric or stored
+
+    @property
+    def _index(self) -> IndexStore:
+        if self._stored_index is None:
+            self._stored_index = IndexStore(
+                self._connection, self._dialect, self.name, self.metric, self.dim
+            )
+        return self._stored_index
 
     @property
     def model_id(self) -> str | None:
@@ -141,9 +180,11 @@ class Collection:
         images = list(find_images(paths))
         if not images:
             raise InputError(f"no images in {', '.join(map(str, paths))}")
-        record = self._create(self.model.dim, self.model.id)
-        ingest = Ingest(self._connection, self._dialect, record.name, self.model, batch_size)
-        return ingest.run(images, progress)
+        self._create(self.model.dim, self.model.id)
+        ingest = Ingest(self._index, self.model, batch_size)
+        report = ingest.run(images, progress)
+        self._look_after_index(ingest.ids)
+        return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
         """Store embeddings that you bring, shape (n, dim), and return the ids of their rows.
@@ -160,14 +201,46 @@ class Collection:
         ids: list[int] = []
         with self._connection.transaction():
             for start in range(0, len(names), step):
-                rows = [
-                    (stored_name(name), pack(embedding))
-                    for name, embedding in zip(
-                        names[start : start + step], checked[start : start + step], strict=True
-                    )
-                ]
-                ids += insert_rows(self._connection, self._dialect, self.name, rows)
+                part = slice(start, start + step)
+                ids += insert_rows(self._index, names[part], checked[part])
+        self._look_after_index(ids)
         return ids
+
+    def _look_after_index(self, new_ids: Sequence[int]) -> None:
+        """Train an index where it is time to, in this process."""
+        store = self._index
+        store.advance_tail(new_ids)
+        index = store.load()
+        if index is None:
+            # Where the server ranks by itself an index of ours is made on request only.
+            wanted = 0 if self._dialect.has_distance else FEWEST_ROWS
+        elif store.lost_its_codes(index):
+            wanted = 1
+        else:
+            wanted = GROWTH * index.trained_rows
+        low, high = self._connection.query(self._dialect.id_range(self.name))[0]
+        # The ids' range is free to ask for; only where it may be large enough, rows are counted.
+        if wanted and high is not None and high - low + 1 >= wanted and len(self) >= wanted:
+            self.build_index()
+
+    def build_index(self, *, progress: Progress = lambda done, total: None) -> IndexReport | None:
+        """Train the index anew, beside the old one, and switch to it; `add` does so by itself.
+
+        Returns None where another process is training already, or the collection is so small
+        that its search is exact.
+        """
+        self._require_table()
+        self._notify(f"Training the index of {self.name}.")
+        index = train(self._index, self._connection.open_another, progress=progress)
+        if index is None:
+            return None
+        self._index.advance_tail([])
+        return IndexReport(rows=len(self), codes=index.trained_rows, missing=(), stale=())
+
+    def check_index(self) -> IndexReport:
+        """Compare the index with every embedding; nothing is changed."""
+        self._require_table()
+        return self._index.check()
 
     def _requested_id(self) -> str | None:
         return self.model.id if self._requested is not None else None
@@ -175,33 +248,92 @@ class Collection:
     def _create(self, dim: int, model_id: str | None) -> CollectionRecord:
         record = self._record
         if record is None or not record.is_registered or not record.has_files:
-            record = create_collection(self._connection, self._dialect, self.name, dim, model_id)
+            record = create_collection(
+                self._connection,
+                self._dialect,
+                self.name,
+                dim=dim,
+                model=model_id,
+                metric=self.metric,
+            )
             self._record = record
         return record
 
+    @overload
     def search(
-        self, query: Query, *, k: int = 10, min_similarity: float | None = None
-    ) -> list[Match]:
+        self,
+        query: Query,
+        *,
+        k: int = ...,
+        min_similarity: float | None = ...,
+        exact: bool = ...,
+        n_probes: int | None = ...,
+        oversampling: float | None = ...,
+        explain: Literal[False] = ...,
+    ) -> list[Match]: ...
+
+    @overload
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int = ...,
+        min_similarity: float | None = ...,
+        exact: bool = ...,
+        n_probes: int | None = ...,
+        oversampling: float | None = ...,
+        explain: Literal[True],
+    ) -> Explanation: ...
+
+    def search(
+        self,
+        query: Query,
+        *,
+        k: int = 10,
+        min_similarity: float | None = None,
+        exact: bool = False,
+        n_probes: int | None = None,
+        oversampling: float | None = None,
+        explain: bool = False,
+    ) -> list[Match] | Explanation:
         """Return the k stored images most similar to the query, best first, ties by id.
 
         query: a Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
         stored id; Text for models that have text; or a vector of shape (dim,).
-        min_similarity: leave out what is less similar, from -1 to 1.
+        min_similarity: leave out what is less similar; for cosine from -1 to 1.
+        exact: compare every embedding, instead of those that the index finds.
+        n_probes: how many of the index's cells to read; by default as many as training has found
+        to be needed. oversampling: compare the k * oversampling best estimates exactly.
+        explain: return the plan, the statements, the rows touched and the times as well.
         """
-        embedding = self._embed(query, k, min_similarity)
-        return nearest(self._connection, self._dialect, self.name, embedding, k, min_similarity)
+        options = SearchOptions(k, min_similarity, exact, n_probes, oversampling)
+        trace = Trace()
+        with trace.step("embed the query"):
+            embedding = self._embed(query, options)
+        plan, matches = Searcher(self._index).search(embedding, options, trace)
+        if not explain:
+            return matches
+        analysis = ""
+        if trace.statement is not None:
+            analysis = self._connection.value(self._dialect.analyze(trace.statement))
+        return Explanation(plan, tuple(trace.steps), analysis, tuple(matches))
 
     def search_sql(
-        self, query: Query, *, k: int = 10, min_similarity: float | None = None
+        self,
+        query: Query,
+        *,
+        k: int = 10,
+        min_similarity: float | None = None,
+        exact: bool = False,
+        n_probes: int | None = None,
+        oversampling: float | None = None,
     ) -> Statement:
         """Return (sql, params): the statement that `search` would run."""
-        embedding = self._embed(query, k, min_similarity)
-        return search_statement(self._dialect, self.name, embedding, k, min_similarity)
+        options = SearchOptions(k, min_similarity, exact, n_probes, oversampling)
+        return Searcher(self._index).plan(self._embed(query, options), options)
 
-    def _embed(self, query: Query, k: int, min_similarity: float | None) -> FloatArray:
-        check_k(k)
-        if min_similarity is not None and not -1 <= min_similarity <= 1:
-            raise InputError(f"min_similarity is {min_similarity}; a cosine is from -1 to 1")
+    def _embed(self, query: Query, options: SearchOptions) -> FloatArray:
+        options.check(self.metric)
         self._require_table()
         return embed_query(
             query, dim=self.dim, model=lambda: self.model, stored=self._stored_embedding
@@ -271,13 +403,13 @@ class Collection:
         if not wanted:
             return 0
         self._require_table()
+        deleted = 0
         with self._connection.transaction():
-            return sum(
-                self._connection.execute(
-                    self._dialect.delete_rows(self.name, wanted[i : i + MAX_K])
-                )
-                for i in range(0, len(wanted), MAX_K)
-            )
+            for start in range(0, len(wanted), _INSERT_ROWS):
+                part = wanted[start : start + _INSERT_ROWS]
+                self._index.remove(part)
+                deleted += self._connection.execute(self._dialect.delete_rows(self.name, part))
+        return deleted
 
     def __len__(self) -> int:
         """How many images are stored."""

@@ -51,6 +51,10 @@ class Connection:
         except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
             raise self._explain(error) from error
 
+    def open_another(self) -> "Connection":
+        """Open another connection to the same database, for another thread."""
+        return Connection(self.url, tracer=self._tracer)
+
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
         if self._driver.open:

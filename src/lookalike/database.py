@@ -11,6 +11,7 @@ from lookalike.errors import ConnectionFailed, DatabaseError, UnsupportedServer
 from lookalike.models import Model
 from lookalike.schema import install_functions
 from lookalike.server import PrivateServer
+from lookalike.types import Metric
 from lookalike.url import DatabaseURL
 
 if TYPE_CHECKING:
@@ -101,16 +102,24 @@ class Database:
         *,
         model: str | Model | None = None,
         dim: int | None = None,
+        metric: Metric | None = None,
     ) -> Collection:
         """Open a collection; its table is created by the first `add`.
 
         model: a model's name, or a model; without one, the collection's own, or "auto" for a
         new one. dim: the length of embeddings that you bring yourself, instead of a model.
+        metric: what a new collection ranks by: "cosine", the default, "euclidean" or "dot".
 
         Raises ModelError where the collection's embeddings are another model's.
         """
         return Collection(
-            self.connection, self.dialect, name, model=model, dim=dim, notify=self._notify
+            self.connection,
+            self.dialect,
+            name,
+            model=model,
+            dim=dim,
+            metric=metric,
+            notify=self._notify,
         )
 
     def collections(self) -> list[str]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
-from lookalike.connection import DUPLICATE_KEY, Connection
-from lookalike.dialects import Dialect, StoredFile
+from lookalike.connection import DUPLICATE_KEY
+from lookalike.dialects import StoredFile
 from lookalike.errors import DatabaseError, ImageError
 from lookalike.images import FoundImage, content_hash, open_image
+from lookalike.index_store import IndexStore
 from lookalike.models import Model
 from lookalike.types import AddReport, Failure
 from lookalike.vectors import FloatArray, check_embeddings, pack
@@ -51,15 +53,16 @@ class _Tally:
 class Ingest:
     """One run over image files into one collection."""
 
-    def __init__(
-        self, connection: Connection, dialect: Dialect, table: str, model: Model, batch_size: int
-    ) -> None:
-        self._connection = connection
-        self._dialect = dialect
-        self._table = table
+    def __init__(self, index: IndexStore, model: Model, batch_size: int) -> None:
+        self._index = index
+        self._connection = index.connection
+        self._dialect = index.dialect
+        self._table = index.table
         self._model = model
         self._batch_size = batch_size
         self._tally = _Tally()
+        self.ids: list[int] = []
+        """The rows that were inserted."""
 
     def run(self, images: Sequence[FoundImage], progress: Progress) -> AddReport:
         """Embed and store the images that are new or changed, one transaction a batch."""
@@ -118,32 +121,40 @@ class Ingest:
                 self._write([new[i] for i in rest], embeddings[rest])
 
     def _write(self, new: list[_NewImage], embeddings: FloatArray) -> None:
-        packed = [pack(embedding) for embedding in embeddings]
         fresh = [i for i, image in enumerate(new) if image.row_id is None]
+        ids: list[int] = []
         with self._connection.transaction():
             if fresh:
-                rows = [(new[i].name, packed[i]) for i in fresh]
-                ids = insert_rows(self._connection, self._dialect, self._table, rows)
+                ids = insert_rows(self._index, [new[i].name for i in fresh], embeddings[fresh])
                 files = [(row_id, new[i].file) for row_id, i in zip(ids, fresh, strict=True)]
                 self._connection.execute(self._dialect.insert_files(self._table, files))
-            for image, embedding in zip(new, packed, strict=True):
+            for image, embedding in zip(new, embeddings, strict=True):
                 if image.row_id is not None:
                     self._replace(image.row_id, image.file, embedding)
+        self.ids += ids
         self._tally.added += len(fresh)
         self._tally.updated += len(new) - len(fresh)
 
-    def _replace(self, row_id: int, file: StoredFile, embedding: bytes) -> None:
-        self._connection.execute(self._dialect.update_embedding(self._table, row_id, embedding))
+    def _replace(self, row_id: int, file: StoredFile, embedding: FloatArray) -> None:
+        self._index.remove([row_id])
+        update = self._dialect.update_embedding(self._table, row_id, pack(embedding))
+        self._connection.execute(update)
+        self._index.insert([row_id], embedding[np.newaxis])
         self._connection.execute(self._dialect.update_file(self._table, row_id, file))
 
 
-def insert_rows(
-    connection: Connection, dialect: Dialect, table: str, rows: Sequence[tuple[str, bytes]]
-) -> list[int]:
-    """Insert (image_name, packed embedding) rows in one statement and return their ids."""
-    first = connection.insert(dialect.insert_embeddings(table, rows))
+def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray) -> list[int]:
+    """Insert names and embeddings (n, dim) in one statement, with their codes; return the ids."""
+    connection, dialect = index.connection, index.dialect
+    rows = [
+        (stored_name(name), pack(embedding))
+        for name, embedding in zip(names, embeddings, strict=True)
+    ]
+    first = connection.insert(dialect.insert_embeddings(index.table, rows))
     step = int(connection.value(dialect.id_step()))
-    return [first + i * step for i in range(len(rows))]
+    ids = [first + i * step for i in range(len(rows))]
+    index.insert(ids, embeddings)
+    return ids
 
 
 def stored_name(name: str) -> str:

@@ -6,6 +6,7 @@ from importlib.resources import files
 from lookalike.connection import Connection
 from lookalike.dialects import Dialect, Statement, quote_name
 from lookalike.errors import DatabaseError, InputError, ModelError
+from lookalike.types import Metric
 
 _BINLOG_REFUSES_FUNCTIONS = 1419
 
@@ -15,12 +16,14 @@ class CollectionRecord:
     """What the database knows of a collection.
 
     model: the id of the model that made its embeddings; None for embeddings that users bring.
+    metric: what its search ranks by.
     id_type: the SQL type of its id column. has_files: whether it has a side table of files.
     """
 
     name: str
     dim: int
     model: str | None
+    metric: Metric
     id_type: str
     has_files: bool
     is_registered: bool
@@ -48,6 +51,7 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
         name=name,
         dim=int(length),
         model=row[0][0] if row else None,
+        metric=row[0][1] if row else "cosine",
         id_type=columns["id"],
         has_files=bool(connection.query(dialect.table_columns(name + "_files"))),
         is_registered=bool(row),
@@ -55,7 +59,13 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
 
 
 def create_collection(
-    connection: Connection, dialect: Dialect, name: str, dim: int, model: str | None
+    connection: Connection,
+    dialect: Dialect,
+    name: str,
+    *,
+    dim: int,
+    model: str | None,
+    metric: Metric,
 ) -> CollectionRecord:
     """Make whatever a collection still lacks of its tables, and return its record.
 
@@ -63,17 +73,19 @@ def create_collection(
     ModelError where another process has just made it for another model.
     """
     connection.execute(dialect.create_registry())
-    connection.execute(dialect.forget_dropped(name))
+    for statement in (*dialect.create_indexes(), *dialect.forget_dropped(name)):
+        connection.execute(statement)
     connection.execute(dialect.create_collection(name, dim))
     made = find_collection(connection, dialect, name)
     if made is None:
         raise DatabaseError(f"collection {name!r} was dropped while it was being made")
     connection.execute(dialect.create_files(name, made.id_type))
-    connection.execute(dialect.register(name, model, made.dim))
+    connection.execute(dialect.register(name, model, made.dim, metric))
     record = find_collection(connection, dialect, name)
     if record is None or record.dim != dim:
         raise DatabaseError(f"collection {name!r} was changed while it was being made")
     check_model(record, model)
+    check_metric(record, metric)
     return record
 
 
@@ -84,6 +96,15 @@ def check_model(record: CollectionRecord, model: str | None) -> None:
         raise ModelError(
             f"collection {record.name!r} holds embeddings of {made_by}; those of {model} cannot "
             "be compared with them: use the collection's own model or another --collection"
+        )
+
+
+def check_metric(record: CollectionRecord, metric: Metric) -> None:
+    """Raise InputError unless the collection ranks by this metric."""
+    if record.is_registered and record.metric != metric:
+        raise InputError(
+            f"collection {record.name!r} ranks by {record.metric}, not by {metric}: "
+            "use another collection"
         )
 
 

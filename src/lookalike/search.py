@@ -1,80 +1,241 @@
-"""The nearest stored embeddings of a query embedding."""
+"""The nearest stored embeddings of a query embedding: planned, run, explained."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
+import numpy.typing as npt
 
-from lookalike.connection import Connection
-from lookalike.dialects import Dialect, Statement
-from lookalike.errors import InputError
-from lookalike.types import Match
-from lookalike.vectors import FloatArray, cosine_similarity, pack, unpack
+from lookalike.connection import Row
+from lookalike.dialects import Statement
+from lookalike.errors import DatabaseError, InputError
+from lookalike.index import Index
+from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+from lookalike.types import Match, Metric, Step
+from lookalike.vectors import FloatArray, pack, similarity, unpack
 
 MAX_K = 10_000
 _SCAN_BATCH = 4096
+_LEAST_RESCORED = 50
+_OVERSAMPLING = 3.0
 
 
-def check_k(k: int) -> None:
-    """Raise InputError unless k, the number of results asked for, is 1 to MAX_K."""
-    if not 1 <= k <= MAX_K:
-        raise InputError(f"k is {k}; ask for 1 to {MAX_K:,} results")
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search.
 
-
-def search_statement(
-    dialect: Dialect, table: str, query: FloatArray, k: int, min_similarity: float | None
-) -> Statement:
-    """Return the statement that `nearest` runs first (and, where the server ranks, alone)."""
-    check_k(k)
-    if dialect.has_distance:
-        return dialect.nearest(table, pack(query), k, min_similarity)
-    return dialect.all_embeddings(table)
-
-
-def nearest(
-    connection: Connection,
-    dialect: Dialect,
-    table: str,
-    query: FloatArray,
-    k: int,
-    min_similarity: float | None,
-) -> list[Match]:
-    """Return the k rows nearest to query, shape (dim,), by cosine: best first, ties by id.
-
-    Exact: the server ranks where it has a DISTANCE of its own, otherwise all embeddings are
-    streamed and ranked here, in memory bounded by k.
+    k: how many results. min_similarity: leave out what is less similar. exact: compare every
+    embedding. n_probes: how many cells to read. oversampling: how many times k the estimates are
+    compared exactly; by default 3 times, and 50 at the least.
     """
-    statement = search_statement(dialect, table, query, k, min_similarity)
-    if dialect.has_distance:
-        matches = [
-            Match(row_id, name or "", float(np.clip(similarity, -1.0, 1.0)))
-            for row_id, name, similarity in connection.query(statement)
-            if similarity is not None
-        ]
-        return sorted(matches, key=lambda match: (-match.similarity, match.id))
-    ids, similarities = _scan(connection, statement, query, k)
-    if min_similarity is not None:
-        ids = ids[similarities >= min_similarity]
-    if not ids.size:
-        return []
-    names: dict[int, str | None] = dict(connection.query(dialect.records(table, ids.tolist())))
+
+    k: int = 10
+    min_similarity: float | None = None
+    exact: bool = False
+    n_probes: int | None = None
+    oversampling: float | None = None
+
+    def check(self, metric: Metric) -> None:
+        """Raise InputError for what cannot be honoured."""
+        if not 1 <= self.k <= MAX_K:
+            raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
+        least = self.min_similarity
+        if metric == "cosine" and least is not None and not -1 <= least <= 1:
+            raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
+        if self.n_probes is not None and self.n_probes < 1:
+            raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
+        if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
+            raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
+
+    @property
+    def rescored(self) -> int:
+        """How many rows are compared exactly."""
+        if self.oversampling is None:
+            return max(_LEAST_RESCORED, ceil(_OVERSAMPLING * self.k))
+        return ceil(self.oversampling * self.k)
+
+
+@dataclass
+class Touched:
+    """How many rows a step has touched."""
+
+    rows: int | None = None
+
+
+@dataclass
+class Trace:
+    """What a search has done, for `explain`."""
+
+    steps: list[Step] = field(default_factory=list)
+    statement: Statement | None = None
+
+    @contextmanager
+    def step(self, name: str, statement: Statement | None = None) -> Iterator[Touched]:
+        touched = Touched()
+        started = time.perf_counter()
+        yield touched
+        milliseconds = (time.perf_counter() - started) * 1000
+        self.statement = statement or self.statement
+        sql = None if statement is None else statement.sql
+        self.steps.append(Step(name, milliseconds, touched.rows, sql))
+
+
+class Searcher:
+    """Searches one collection's table, through its index where there is one."""
+
+    def __init__(self, store: IndexStore) -> None:
+        self._store = store
+        self._connection = store.connection
+        self._dialect = store.dialect
+        self._table = store.table
+        self._metric = store.metric
+
+    def plan(self, query: FloatArray, options: SearchOptions) -> Statement:
+        """Return the statement that `search` runs first, and nearly always alone."""
+        index = None if options.exact else self._store.load()
+        return self._exact(query, options) if index is None else self._codes(index, query, options)
+
+    def search(
+        self, query: FloatArray, options: SearchOptions, trace: Trace
+    ) -> tuple[str, list[Match]]:
+        """Return the name of the plan, and the nearest rows, best first, ties by id."""
+        with trace.step("load the index"):
+            index = None if options.exact else self._store.load(or_last=True)
+        if index is not None:
+            matches = self._search_index(index, query, options, trace)
+            if matches is not None:
+                plan = "codes" if index.n_cells == 1 else "cells and codes"
+                return plan, _above(matches, options)
+        return "exact", _above(self._search_exactly(query, options, trace), options)
+
+    # Through the index.
+
+    def _search_index(
+        self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
+    ) -> list[Match] | None:
+        """Probe more cells until k rows are found; None where all cells hold fewer."""
+        n_probes, rescored = options.n_probes or index.n_probes, options.rescored
+        while True:
+            rows = self._probe(index, query, n_probes, rescored, trace)
+            if rows is None:  # a new generation holds, or its tables are gone
+                self._store.forget_loaded()
+                new = self._store.load()
+                if new is None or new.generation == index.generation:
+                    return None
+                index, n_probes = new, options.n_probes or new.n_probes
+                continue
+            with trace.step("rank exactly") as touched:
+                matches = self._rank(query, rows, options.k)
+                touched.rows = len(rows)
+            if len(matches) == options.k:
+                return matches
+            if n_probes >= index.n_cells and len(rows) < rescored:
+                return None
+            n_probes, rescored = 4 * n_probes, 4 * rescored
+
+    def _probe(
+        self, index: Index, query: FloatArray, n_probes: int, rows: int, trace: Trace
+    ) -> list[Row] | None:
+        with trace.step("choose cells, round the query"):
+            shortlist = index.shortlist(query, n_probes=n_probes, rows=rows)
+            statement = self._dialect.search_codes(self._table, shortlist)
+        with trace.step(f"search {len(shortlist.probes)} cells", statement) as touched:
+            try:
+                found = self._connection.query(statement)
+            except DatabaseError as error:
+                if error.code != NO_SUCH_TABLE:
+                    raise
+                return None
+            touched.rows = len(found)
+        return found or None
+
+    def _codes(self, index: Index, query: FloatArray, options: SearchOptions) -> Statement:
+        n_probes = options.n_probes or index.n_probes
+        shortlist = index.shortlist(query, n_probes=n_probes, rows=options.rescored)
+        return self._dialect.search_codes(self._table, shortlist)
+
+    def _rank(self, query: FloatArray, rows: list[Row], k: int) -> list[Match]:
+        names = {row[0]: row[1] for row in rows}
+        ids = np.array([row[0] for row in rows], np.int64)
+        scores = similarity(query, unpack([row[2] for row in rows], query.size), self._metric)
+        ids, first = np.unique(ids, return_index=True)  # the tail may repeat the shortlist
+        ids, scores = _best(ids, scores[first], k)
+        return _matches(ids, scores, names)
+
+    # Without it.
+
+    def _exact(self, query: FloatArray, options: SearchOptions) -> Statement:
+        if self._dialect.has_distance:
+            return self._dialect.nearest(
+                self._table, self._metric, pack(query), options.k, options.min_similarity
+            )
+        return self._dialect.all_embeddings(self._table)
+
+    def _search_exactly(
+        self, query: FloatArray, options: SearchOptions, trace: Trace
+    ) -> list[Match]:
+        """The server ranks where it can; otherwise all embeddings are streamed and ranked here."""
+        statement = self._exact(query, options)
+        if self._dialect.has_distance:
+            with trace.step("rank on the server", statement) as touched:
+                rows = self._connection.query(statement)
+                touched.rows = len(rows)
+            found = [
+                Match(i, name or "", _clamp(s, self._metric))
+                for i, name, s in rows
+                if s is not None
+            ]
+            return sorted(found, key=lambda match: (-match.similarity, match.id))
+        with trace.step("rank every embedding", statement) as touched:
+            ids, scores, touched.rows = self._scan(statement, query, options.k)
+        if not ids.size:
+            return []
+        names: dict[int, str | None] = dict(
+            self._connection.query(self._dialect.records(self._table, ids.tolist()))
+        )
+        return _matches(ids, scores, names)
+
+    def _scan(
+        self, statement: Statement, query: FloatArray, k: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], int]:
+        """Return the best ids and similarities, best first, and how many rows there were."""
+        ids, scores, seen = np.empty(0, np.int64), np.empty(0, np.float64), 0
+        for rows in self._connection.stream(statement, batch=_SCAN_BATCH):
+            embeddings = unpack([row[1] for row in rows], query.size)
+            ids = np.concatenate([ids, np.array([row[0] for row in rows], np.int64)])
+            scores = np.concatenate([scores, similarity(query, embeddings, self._metric)])
+            ids, scores = _best(ids, scores, k)
+            seen += len(rows)
+        return ids, scores, seen
+
+
+def _best(
+    ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The k best, ties by id; an all-zero row has no cosine and is left out."""
+    known = ~np.isnan(scores)
+    ids, scores = ids[known], scores[known]
+    order = np.lexsort((ids, -scores))[:k]
+    return ids[order], scores[order]
+
+
+def _matches(
+    ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], names: dict[int, str | None]
+) -> list[Match]:
     return [
-        Match(row_id, names[row_id] or "", similarity)
-        for row_id, similarity in zip(ids.tolist(), similarities.tolist(), strict=False)
-        if row_id in names  # unless deleted since the scan
+        Match(row_id, names[row_id] or "", score)
+        for row_id, score in zip(ids.tolist(), scores.tolist(), strict=True)
+        if row_id in names  # unless deleted since
     ]
 
 
-def _scan(
-    connection: Connection, statement: Statement, query: FloatArray, k: int
-) -> tuple[
-    "np.ndarray[tuple[int], np.dtype[np.int64]]", "np.ndarray[tuple[int], np.dtype[np.float64]]"
-]:
-    """Return ids and similarities of the k best of the statement's (id, bytes) rows, best first."""
-    ids = np.empty(0, np.int64)
-    best = np.empty(0, np.float64)
-    for rows in connection.stream(statement, batch=_SCAN_BATCH):
-        embeddings = unpack([row[1] for row in rows], query.size)
-        ids = np.concatenate([ids, np.array([row[0] for row in rows], np.int64)])
-        best = np.concatenate([best, cosine_similarity(query, embeddings)])
-        order = np.lexsort((ids, -best))[:k]  # NaN, an all-zero row's, sorts last
-        ids, best = ids[order], best[order]
-    known = ~np.isnan(best)
-    return ids[known], best[known]
+def _above(matches: list[Match], options: SearchOptions) -> list[Match]:
+    least = options.min_similarity
+    return matches if least is None else [m for m in matches if m.similarity >= least]
+
+
+def _clamp(score: float, metric: Metric) -> float:
+    return max(-1.0, min(1.0, score)) if metric == "cosine" else float(score)

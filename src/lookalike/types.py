@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+Metric = Literal["cosine", "euclidean", "dot"]
+METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "dot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +19,8 @@ class Text:
 class Match:
     """One search result.
 
-    similarity: the cosine of the two embeddings, from -1 to 1; larger is nearer.
+    similarity: by the collection's metric, larger is nearer: the cosine of the two embeddings,
+    from -1 to 1; the dot product; or, for euclidean, the distance with a minus sign.
     """
 
     id: int
@@ -61,3 +66,46 @@ class AddReport:
     def images_per_second(self) -> float:
         """Images embedded per second."""
         return (self.added + self.updated) / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What a check of the index has found.
+
+    rows: embeddings in the table. codes: rows of the index, 0 where there is none. missing: ids of
+    embeddings that should have a code. stale: ids of codes that are not those of an embedding.
+    """
+
+    rows: int
+    codes: int
+    missing: tuple[int, ...]
+    stale: tuple[int, ...]
+
+    @property
+    def is_true(self) -> bool:
+        """Whether index and table are equal."""
+        return not self.missing and not self.stale
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a search: its time in milliseconds, the rows it touched and its SQL, if any."""
+
+    name: str
+    milliseconds: float
+    rows: int | None
+    sql: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a search was done.
+
+    plan: "exact", "codes" (an index of one cell) or "cells and codes". analysis: the server's own
+    account of the statement (EXPLAIN ANALYZE), with the rows that it has read.
+    """
+
+    plan: str
+    steps: tuple[Step, ...]
+    analysis: str
+    matches: tuple[Match, ...]

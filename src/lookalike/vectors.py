@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import EmbeddingError
+from lookalike.types import Metric
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -68,13 +69,22 @@ def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
     return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
 
 
-def cosine_similarity(query: FloatArray, embeddings: FloatArray) -> npt.NDArray[np.float64]:
-    """Return the cosine of query, shape (dim,), with each row of (n, dim): (n,), in [-1, 1].
+def similarity(
+    query: FloatArray, embeddings: FloatArray, metric: Metric
+) -> npt.NDArray[np.float64]:
+    """Return the similarity of query, shape (dim,), to each row of (n, dim): (n,), in float64.
 
-    A row that is all zero has no cosine and gives NaN.
+    Larger is nearer: the cosine, within [-1, 1]; the dot product; or the Euclidean distance with a
+    minus sign. A row that is all zero has no cosine and gives NaN.
     """
     left, right = query.astype(np.float64), embeddings.astype(np.float64)
+    if metric == "euclidean":
+        distances: npt.NDArray[np.float64] = np.linalg.norm(right - left, axis=1)
+        return -distances
+    dots: npt.NDArray[np.float64] = right @ left
+    if metric == "dot":
+        return dots
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosines = right @ left / (np.linalg.norm(right, axis=1) * np.linalg.norm(left))
+        cosines = dots / (np.linalg.norm(right, axis=1) * np.linalg.norm(left))
     clipped: npt.NDArray[np.float64] = np.clip(cosines, -1.0, 1.0)
     return clipped

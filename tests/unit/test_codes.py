@@ -31,22 +31,22 @@ def test_a_seed_gives_the_same_rotation_and_another_one_another():
 def test_codes_are_the_signs():
     rotation = Rotation(20, seed=1)
     vectors = unit(5, 20)
-    codes, _ = encode(vectors, rotation)
+    codes, _ = encode(rotation(vectors))
     assert codes.shape == (5, 3)
     expected = ["".join("1" if z > 0 else "0" for z in row) for row in rotation(vectors)]
     assert ["".join(f"{byte:08b}" for byte in code) for code in codes] == expected
 
 
 def test_estimates_of_the_formula():
-    """The bit-count form equals scale * <s, rounded R q>, computed directly."""
+    """The bit-count form equals scale * <s, rounded y>, computed directly."""
     rotation = Rotation(64, seed=1)
     vectors, query = unit(50, 64), unit(1, 64)[0]
-    codes, scales = encode(vectors, rotation)
-    planes = query_planes(query, rotation)
+    codes, scales = encode(rotation(vectors))
+    planes = query_planes(rotation(query[None]))
     signs = np.where(rotation(vectors) > 0, 1.0, -1.0)
-    bits = np.unpackbits(planes.planes, axis=1).astype(int)
-    rounded = planes.step * (bits.T @ [1, 2, 4, 8] - 7.5)
-    assert np.abs(rounded - rotation(query[None])[0]).max() <= planes.step / 2 + 1e-6
+    bits = np.unpackbits(planes.planes[0], axis=1).astype(int)
+    rounded = planes.steps[0] * (bits.T @ [1, 2, 4, 8] - 7.5)
+    assert np.abs(rounded - rotation(query[None])[0]).max() <= planes.steps[0] / 2 + 1e-6
     expected = scales * (signs @ rounded)
     assert np.allclose(estimate(codes, scales, planes), expected, atol=1e-5)
 
@@ -57,8 +57,8 @@ def test_estimates_are_unbiased():
     errors = []
     for seed in range(400):
         rotation = Rotation(64, seed)
-        codes, scales = encode(vectors, rotation)
-        found = estimate(codes, scales, query_planes(query, rotation))
+        codes, scales = encode(rotation(vectors))
+        found = estimate(codes, scales, query_planes(rotation(query[None])))
         errors.append(found - vectors @ query)
     errors = np.array(errors)
     # Five standard errors of the mean.
@@ -70,8 +70,8 @@ def test_the_error_shrinks_with_the_root_of_the_dim():
     for dim in (64, 256, 1024):
         rotation = Rotation(dim, 1)
         vectors, queries = unit(500, dim), unit(20, dim)
-        codes, scales = encode(vectors, rotation)
-        found = [estimate(codes, scales, query_planes(query, rotation)) for query in queries]
+        codes, scales = encode(rotation(vectors))
+        found = [estimate(codes, scales, query_planes(rotation(query[None]))) for query in queries]
         spread[dim] = np.std(np.array(found) - queries @ vectors.T)
     for dim, error in spread.items():
         # sqrt(pi / 2 - 1) / sqrt(dim) for unit vectors, and a little for the rounding.
@@ -79,15 +79,15 @@ def test_the_error_shrinks_with_the_root_of_the_dim():
 
 
 def test_an_all_zero_residual_is_estimated_as_zero():
-    rotation = Rotation(16, 1)
-    codes, scales = encode(np.zeros((1, 16), np.float32), rotation)
-    found = estimate(codes, scales, query_planes(unit(1, 16)[0], rotation))
+    codes, scales = encode(np.zeros((1, 16), np.float32))
+    found = estimate(codes, scales, query_planes(unit(1, 16)))
     assert found.tolist() == [0]
 
 
 def test_arguments_stay_as_they_are():
     vectors = unit(3, 16)
     before = vectors.copy()
-    encode(vectors, Rotation(16, 1))
-    query_planes(vectors[0], Rotation(16, 1))
+    encode(vectors)
+    query_planes(vectors)
+    Rotation(16, 1)(vectors)
     assert np.array_equal(vectors, before)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lookalike.errors import EmbeddingError
-from lookalike.vectors import check_embedding, check_embeddings, cosine_similarity, pack, unpack
+from lookalike.vectors import check_embedding, check_embeddings, similarity, pack, unpack
 
 FINITE = st.floats(-1e6, 1e6, width=32)
 
@@ -58,8 +58,8 @@ def test_one_embedding_has_one_dimension():
 @given(arrays(np.float32, (4, 5), elements=st.floats(-100, 100, width=32)))
 def test_cosine_agrees_with_its_definition(array):
     query = np.array([1, -2, 3, 0.5, 4], np.float32)
-    similarity = cosine_similarity(query, array)
-    for row, found in zip(array.tolist(), similarity, strict=True):
+    found_all = similarity(query, array, "cosine")
+    for row, found in zip(array.tolist(), found_all, strict=True):
         norm = sum(x * x for x in row) ** 0.5
         if norm == 0:
             assert np.isnan(found)
@@ -68,3 +68,10 @@ def test_cosine_agrees_with_its_definition(array):
             expected = dot / norm / sum(y * y for y in query.tolist()) ** 0.5
             assert found == pytest.approx(expected, abs=1e-12)
             assert -1 <= found <= 1
+
+
+def test_the_other_metrics_by_hand():
+    rows = np.array([[1, 2], [4, 6]], np.float32)
+    query = np.array([1, 2], np.float32)
+    assert similarity(query, rows, "dot").tolist() == [5, 16]
+    assert similarity(query, rows, "euclidean").tolist() == [0, -5]

@@ -1,8 +1,21 @@
 """Intent to SQL: each dialect's methods return (sql, params) and touch no server."""
 
-from lookalike.dialects.base import Dialect, Statement, StoredFile, quote_name
+from lookalike.dialects.base import Dialect, StoredFile
+from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
 from lookalike.dialects.literals import literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
+from lookalike.dialects.statements import Statement, quote_name
 
-__all__ = ["Dialect", "MySQL", "MySQLNative", "Statement", "StoredFile", "literal", "quote_name"]
+__all__ = [
+    "CodeRow",
+    "Dialect",
+    "MySQL",
+    "MySQLNative",
+    "Probe",
+    "Shortlist",
+    "Statement",
+    "StoredFile",
+    "literal",
+    "quote_name",
+]

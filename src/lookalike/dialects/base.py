@@ -1,27 +1,11 @@
 """What every engine's SQL has in common; the engines differ in small subclasses."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from lookalike.dialects.literals import literal
-from lookalike.errors import InputError
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
-
-
-class Statement(NamedTuple):
-    """One SQL statement with %s placeholders, and the values bound to them."""
-
-    sql: str
-    params: tuple[Any, ...] = ()
-
-    def __str__(self) -> str:
-        """The statement with its values written out, to paste into any client."""
-        if not self.params:
-            return self.sql
-        return self.sql % tuple(literal(value) for value in self.params)
+from lookalike.dialects.index_sql import IndexSQL
+from lookalike.dialects.statements import Statement, places, quote_name, values
 
 
 class StoredFile(NamedTuple):
@@ -36,21 +20,7 @@ class StoredFile(NamedTuple):
     mtime_ns: int
 
 
-def quote_name(name: str) -> str:
-    """Return a collection's name as an SQL identifier.
-
-    Raises InputError for anything but a letter or underscore followed by at most 47 letters,
-    digits and underscores: 48 leaves room for the names of the side tables.
-    """
-    if not _NAME.fullmatch(name):
-        raise InputError(
-            f"{name!r} cannot be a collection's name: use letters, digits and underscores, "
-            "48 at most, and no digit first"
-        )
-    return f"`{name}`"
-
-
-class Dialect:
+class Dialect(IndexSQL):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -75,6 +45,10 @@ class Dialect:
             "WHERE routine_schema = DATABASE() AND routine_name = 'DISTANCE'"
         )
 
+    def analyze(self, statement: Statement) -> Statement:
+        """The server's own account of a statement, with the rows and time of each of its steps."""
+        return Statement(f"EXPLAIN ANALYZE {statement.sql}", statement.params)
+
     # Tables.
 
     def create_registry(self) -> Statement:
@@ -83,6 +57,7 @@ class Dialect:
             "    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,\n"
             "    model VARCHAR(4096),\n"
             "    dim SMALLINT UNSIGNED NOT NULL,\n"
+            "    metric VARCHAR(16) NOT NULL,\n"
             "    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n"
             ")"
         )
@@ -93,24 +68,32 @@ class Dialect:
             "WHERE table_schema = DATABASE() AND table_name = 'lookalike_collections'"
         )
 
-    def register(self, name: str, model: str | None, dim: int) -> Statement:
+    def register(self, name: str, model: str | None, dim: int, metric: str) -> Statement:
         return Statement(
-            "INSERT IGNORE INTO lookalike_collections (name, model, dim) VALUES (%s, %s, %s)",
-            (name, model, dim),
+            "INSERT IGNORE INTO lookalike_collections (name, model, dim, metric) "
+            "VALUES (%s, %s, %s, %s)",
+            (name, model, dim, metric),
         )
 
-    def forget_dropped(self, name: str) -> Statement:
-        """Remove what is registered of a collection whose table somebody has dropped."""
-        return Statement(
-            "DELETE FROM lookalike_collections WHERE name = %s AND NOT EXISTS ("
-            "SELECT 1 FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = %s)",
-            (name, name),
-        )
+    def forget_dropped(self, name: str) -> list[Statement]:
+        """Remove what is noted of a collection whose table somebody has dropped."""
+        return [
+            Statement(
+                f"DELETE FROM {noted} WHERE {key} = %s AND NOT EXISTS ("
+                "SELECT 1 FROM information_schema.tables "
+                "WHERE table_schema = DATABASE() AND table_name = %s)",
+                (name, f"{name}_files"),
+            )
+            for noted, key in (
+                ("lookalike_collections", "name"),
+                ("lookalike_indexes", "collection"),
+                ("lookalike_index_tails", "collection"),
+            )
+        ]
 
     def registered(self, name: str) -> Statement:
         return Statement(
-            "SELECT model, dim FROM lookalike_collections WHERE name = %s LIMIT 1", (name,)
+            "SELECT model, metric FROM lookalike_collections WHERE name = %s LIMIT 1", (name,)
         )
 
     def table_columns(self, table: str) -> Statement:
@@ -142,7 +125,7 @@ class Dialect:
     def create_files(self, table: str, id_type: str) -> Statement:
         """The side table of files; a path is longer than a key may be, so its hash is the key."""
         return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table + '_files')} (\n"
+            f"CREATE TABLE IF NOT EXISTS {quote_name(table, '_files')} (\n"
             f"    id {id_type} PRIMARY KEY,\n"
             "    path VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
             "    path_hash BINARY(32) AS (UNHEX(SHA2(path, 256))) STORED UNIQUE,\n"
@@ -163,7 +146,7 @@ class Dialect:
         """Insert (image_name, embedding) rows; they get consecutive ids."""
         return Statement(
             f"INSERT INTO {quote_name(table)} (image_name, embedding) "
-            f"VALUES {_values(2, len(rows))}",
+            f"VALUES {values(2, len(rows))}",
             tuple(value for row in rows for value in row),
         )
 
@@ -174,14 +157,14 @@ class Dialect:
 
     def insert_files(self, table: str, rows: Sequence[tuple[int, StoredFile]]) -> Statement:
         return Statement(
-            f"INSERT INTO {quote_name(table + '_files')} "
-            f"(id, path, content_hash, size, mtime_ns) VALUES {_values(5, len(rows))}",
+            f"INSERT INTO {quote_name(table, '_files')} "
+            f"(id, path, content_hash, size, mtime_ns) VALUES {values(5, len(rows))}",
             tuple(value for row_id, file in rows for value in (row_id, str(file.path), *file[1:])),
         )
 
     def update_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
         return Statement(
-            f"UPDATE {quote_name(table + '_files')} "
+            f"UPDATE {quote_name(table, '_files')} "
             "SET content_hash = %s, size = %s, mtime_ns = %s WHERE id = %s",
             (*file[1:], row_id),
         )
@@ -190,13 +173,13 @@ class Dialect:
         hashes = ", ".join(["UNHEX(SHA2(%s, 256))"] * len(paths))
         return Statement(
             "SELECT id, path, content_hash, size, mtime_ns "
-            f"FROM {quote_name(table + '_files')} WHERE path_hash IN ({hashes})",
+            f"FROM {quote_name(table, '_files')} WHERE path_hash IN ({hashes})",
             tuple(str(path) for path in paths),
         )
 
     def delete_rows(self, table: str, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"DELETE FROM {quote_name(table)} WHERE id IN ({_places(len(ids))})", tuple(ids)
+            f"DELETE FROM {quote_name(table)} WHERE id IN ({places(len(ids))})", tuple(ids)
         )
 
     def count_rows(self, table: str) -> Statement:
@@ -204,14 +187,13 @@ class Dialect:
 
     def records(self, table: str, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"SELECT id, image_name FROM {quote_name(table)} WHERE id IN ({_places(len(ids))})",
+            f"SELECT id, image_name FROM {quote_name(table)} WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 
     def paths(self, table: str, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"SELECT id, path FROM {quote_name(table + '_files')} "
-            f"WHERE id IN ({_places(len(ids))})",
+            f"SELECT id, path FROM {quote_name(table, '_files')} WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 
@@ -228,7 +210,7 @@ class Dialect:
         # A bare VECTOR column would be decoded as text by some clients.
         return Statement(
             "SELECT id, CAST(embedding AS BINARY) AS embedding "
-            f"FROM {quote_name(table)} WHERE id IN ({_places(len(ids))})",
+            f"FROM {quote_name(table)} WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 
@@ -241,14 +223,8 @@ class Dialect:
             f"FROM {quote_name(table)} WHERE embedding IS NOT NULL"
         )
 
-    def nearest(self, table: str, query: bytes, k: int, min_similarity: float | None) -> Statement:
-        """The k rows nearest to the query by cosine, ranked by the server."""
+    def nearest(
+        self, table: str, metric: str, query: bytes, k: int, min_similarity: float | None
+    ) -> Statement:
+        """The k rows nearest to the query, ranked by the server: id, image_name, similarity."""
         raise NotImplementedError
-
-
-def _places(n: int) -> str:
-    return ", ".join(["%s"] * n)
-
-
-def _values(columns: int, rows: int) -> str:
-    return ", ".join([f"({_places(columns)})"] * rows)

@@ -1,6 +1,10 @@
 """MySQL AI, HeatWave and Percona Server 9.7: a VECTOR type and a DISTANCE function."""
 
-from lookalike.dialects.base import Dialect, Statement, quote_name
+from lookalike.dialects.base import Dialect
+from lookalike.dialects.statements import Statement, quote_name
+
+# The similarity of a distance, and the distance of a similarity. DOT is larger for the nearer.
+_SIMILARITY = {"cosine": "1 - ", "euclidean": "-", "dot": ""}
 
 
 class MySQLNative(Dialect):
@@ -9,13 +13,17 @@ class MySQLNative(Dialect):
     name = "mysql_native"
     has_distance = True
 
-    def nearest(self, table: str, query: bytes, k: int, min_similarity: float | None) -> Statement:
+    def nearest(
+        self, table: str, metric: str, query: bytes, k: int, min_similarity: float | None
+    ) -> Statement:
         # No tiebreaker in ORDER BY: it would keep the server from using a vector index.
-        distance = "DISTANCE(embedding, %s, 'COSINE')"
-        within = "" if min_similarity is None else f" AND {distance} <= %s"
-        bound = () if min_similarity is None else (query, 1.0 - min_similarity)
+        distance = f"DISTANCE(embedding, %s, '{metric.upper()}')"
+        similarity = f"{_SIMILARITY[metric]}{distance}"
+        within = "" if min_similarity is None else f" AND {similarity} >= %s"
+        bound = () if min_similarity is None else (query, min_similarity)
+        direction = " DESC" if metric == "dot" else ""
         return Statement(
-            f"SELECT id, image_name, 1 - {distance} AS similarity FROM {quote_name(table)} "
-            f"WHERE embedding IS NOT NULL{within} ORDER BY {distance} LIMIT %s",
+            f"SELECT id, image_name, {similarity} AS similarity FROM {quote_name(table)} "
+            f"WHERE embedding IS NOT NULL{within} ORDER BY {distance}{direction} LIMIT %s",
             (query, *bound, query, k),
         )

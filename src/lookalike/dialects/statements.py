@@ -1,0 +1,46 @@
+"""One SQL statement with its values, and the pieces that statements are made of."""
+
+import re
+from typing import Any, NamedTuple
+
+from lookalike.dialects.literals import literal
+from lookalike.errors import InputError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+
+
+class Statement(NamedTuple):
+    """One SQL statement with %s placeholders, and the values bound to them."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        """The statement with its values written out, to paste into any client."""
+        if not self.params:
+            return self.sql
+        return self.sql % tuple(literal(value) for value in self.params)
+
+
+def quote_name(collection: str, suffix: str = "") -> str:
+    """Return the name of a collection's table, or of a side table of it, as an identifier.
+
+    Raises InputError for a collection that is not a letter or underscore followed by at most 47
+    letters, digits and underscores: MySQL's 64 leave room for the suffix.
+    """
+    if not _NAME.fullmatch(collection):
+        raise InputError(
+            f"{collection!r} cannot be a collection's name: use letters, digits and underscores, "
+            "48 at most, and no digit first"
+        )
+    return f"`{collection}{suffix}`"
+
+
+def places(n: int) -> str:
+    """Return n placeholders."""
+    return ", ".join(["%s"] * n)
+
+
+def values(columns: int, rows: int) -> str:
+    """Return the placeholders of a multi-row insert."""
+    return ", ".join([f"({places(columns)})"] * rows)

@@ -1,0 +1,235 @@
+"""The index in the database: loaded, kept equal to the embeddings, checked."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.codes import Rotation
+from lookalike.connection import Connection, Row
+from lookalike.dialects import Dialect
+from lookalike.errors import DatabaseError
+from lookalike.index import Index
+from lookalike.types import IndexReport, Metric
+from lookalike.vectors import FloatArray, unpack
+
+NO_SUCH_TABLE = 1146
+_WOULD_WAIT = 3572
+_BATCH = 4096
+# Rounding in another order may turn a sign of a number that is almost zero.
+_TOLERATED_BITS = 2
+
+
+@dataclass(frozen=True)
+class _State:
+    generation: int
+    building: int | None
+    seed: int
+    n_probes: int
+    trained_rows: int
+    fingerprint: bytes
+
+
+class IndexStore:
+    """The index of one collection's table.
+
+    Methods that change the codes run in the caller's transaction, with the change of the rows.
+    """
+
+    def __init__(
+        self, connection: Connection, dialect: Dialect, table: str, metric: Metric, dim: int
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.table = table
+        self.metric = metric
+        self.dim = dim
+        self._loaded: Index | None = None
+
+    def load(self, *, or_last: bool = False) -> Index | None:
+        """Return the index that holds now, None where there is none yet.
+
+        or_last: the one that was loaded last will do, for statements that test it themselves.
+
+        Raises DatabaseError where its parameters are not those that made its codes.
+        """
+        if or_last and self._loaded is not None:
+            return self._loaded
+        return self._at(self._state())
+
+    def _state(self, lock: str = "") -> _State | None:
+        try:
+            rows = self.connection.query(self.dialect.index_state(self.table, lock=lock))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            return None
+        return _State(*rows[0]) if rows else None
+
+    def _at(self, state: _State | None) -> Index | None:
+        if state is None or state.generation == 0:
+            return None
+        if self._loaded is None or self._loaded.generation != state.generation:
+            self._loaded = self._read(state)
+        return self._loaded
+
+    def _read(self, state: _State) -> Index | None:
+        try:
+            rows = self.connection.query(self.dialect.centroids(self.table, state.generation))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            return None  # dropped by hand
+        index = Index(
+            metric=self.metric,
+            dim=self.dim,
+            generation=state.generation,
+            seed=state.seed,
+            n_probes=state.n_probes,
+            trained_rows=state.trained_rows,
+            centroids=unpack([row[0] for row in rows], Rotation(self.dim, 0).bits),
+        )
+        if index.fingerprint != state.fingerprint:
+            raise DatabaseError(
+                f"the index of {self.table!r} does not match its fingerprint: make it again with "
+                f"lookalike index --rebuild --collection {self.table}"
+            )
+        return index
+
+    def forget_loaded(self) -> None:
+        """Read the index anew when it is next needed."""
+        self._loaded = None
+
+    # In the transactions of whoever changes rows.
+
+    def insert(self, ids: Sequence[int], embeddings: FloatArray) -> None:
+        """Add the codes of new rows; the generation cannot change until the transaction ends."""
+        index = self._at(self._state("FOR SHARE"))
+        if index is not None:
+            rows = index.code_rows(ids, embeddings)
+            if rows:
+                self.connection.execute(
+                    self.dialect.insert_codes(self.table, index.generation, rows)
+                )
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Delete the codes of rows that are about to go or to change."""
+        state = self._state("FOR SHARE")
+        index = self._at(state)
+        if state is not None and state.building is not None:
+            self.connection.execute(self.dialect.note_changes(self.table, ids))
+        if index is None:
+            return
+        stored = self.connection.query(self.dialect.embeddings(self.table, ids))
+        kept = [row for row in stored if row[1] is not None]
+        embeddings = unpack([row[1] for row in kept], self.dim)
+        rows = index.code_rows([row[0] for row in kept], embeddings)
+        generation = index.generation
+        cells = [(row.cell, row.id) for row in rows]
+        if cells and self.connection.execute(
+            self.dialect.delete_codes(self.table, generation, cells)
+        ) < len(cells):
+            # Rounding has put one into another cell, or somebody has changed the embedding.
+            self.connection.execute(self.dialect.delete_codes_by_id(self.table, generation, ids))
+
+    # After a change.
+
+    def advance_tail(self, own_ids: Sequence[int]) -> None:
+        """Look after all rows above the tail, of which those of own_ids have their codes.
+
+        Where another transaction is still inserting there, the tail stays and is searched exactly
+        until a later call.
+        """
+        mine = set(own_ids)
+        try:
+            with self.connection.transaction():
+                index = self._at(self._state("FOR SHARE"))
+                if index is None:
+                    return
+                tail = self.connection.value(
+                    self.dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
+                )
+                share = "FOR SHARE NOWAIT"
+                ids = self.connection.query(
+                    self.dialect.ids_above(self.table, tail or 0, lock=share)
+                )
+                if not ids:
+                    return
+                self._index_foreign(index, [row[0] for row in ids if row[0] not in mine])
+                self.connection.execute(self.dialect.set_tail(self.table, ids[-1][0]))
+        except DatabaseError as error:
+            if error.code != _WOULD_WAIT:
+                raise
+
+    def _index_foreign(self, index: Index, ids: Sequence[int]) -> None:
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            rows = [
+                row
+                for row in self.connection.query(self.dialect.embeddings(self.table, batch))
+                if row[1] is not None
+            ]
+            if rows:
+                embeddings = unpack([row[1] for row in rows], self.dim)
+                codes = index.code_rows([row[0] for row in rows], embeddings)
+                self.connection.execute(
+                    self.dialect.insert_codes(self.table, index.generation, codes)
+                )
+
+    def lost_its_codes(self, index: Index) -> bool:
+        """Whether somebody has emptied or dropped the codes' table."""
+        try:
+            return not self.connection.value(self.dialect.has_codes(self.table, index.generation))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            return True
+
+    # Proof.
+
+    def check(self) -> IndexReport:
+        """Compare every code with its embedding; nothing is changed."""
+        index = self.load()
+        all_ids = {row[0] for row in self.connection.query(self.dialect.indexable_ids(self.table))}
+        if index is None:
+            return IndexReport(rows=len(all_ids), codes=0, missing=(), stale=())
+        tail = self.connection.value(self.dialect.tail(self.table)) or 0
+        seen: set[int] = set()
+        stale: list[int] = []
+        codes = 0
+        statement = self.dialect.codes_with_embeddings(self.table, index.generation)
+        for rows in self.connection.stream(statement, batch=_BATCH):
+            codes += len(rows)
+            stale += [row[1] for row in rows if row[5] is None or row[1] in seen]
+            known = [row for row in rows if row[5] is not None]
+            stale += _differing(index, known, self.dim)
+            seen.update(row[1] for row in rows)
+        missing = self._usable(sorted(i for i in all_ids - seen if i <= tail))
+        return IndexReport(len(all_ids), codes, tuple(missing), tuple(sorted(set(stale))))
+
+    def _usable(self, ids: Sequence[int]) -> list[int]:
+        """Those of the ids whose embedding can have a code: neither NULL nor all zero."""
+        usable: list[int] = []
+        for start in range(0, len(ids), _BATCH):
+            batch = ids[start : start + _BATCH]
+            rows = self.connection.query(self.dialect.embeddings(self.table, batch))
+            usable += [row[0] for row in rows if row[1] is not None and any(row[1])]
+        return usable
+
+
+def _differing(index: Index, rows: Sequence[Row], dim: int) -> list[int]:
+    """Ids of (cell, id, code, scale, bias, embedding) rows whose code is not the embedding's."""
+    if not rows:
+        return []
+    cells, ids, codes, scales, _, packed = (list(column) for column in zip(*rows, strict=True))
+    in_range = np.minimum(np.array(cells), index.n_cells - 1)
+    prepared = index.preparation(unpack(packed, dim))
+    expected = index.encode(np.array(ids), prepared, in_range)
+    stored = np.frombuffer(b"".join(codes), np.uint8).reshape(expected.codes.shape)
+    bits = np.bitwise_count(stored ^ expected.codes).sum(axis=1)
+    # An embedding that is its cell's centroid has a residual of nothing but rounding.
+    noise = 1e-5 * np.linalg.norm(prepared, axis=1) / np.sqrt(prepared.shape[1])
+    far = np.abs(np.array(scales, np.float32) - expected.scales) > 1e-3 * expected.scales + noise
+    differ = (bits > _TOLERATED_BITS) & (expected.scales > noise)
+    wrong = far | differ | (np.array(cells) >= index.n_cells)
+    return [ids[i] for i in np.flatnonzero(wrong)]

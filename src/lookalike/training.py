@@ -1,0 +1,308 @@
+"""Training an index: centroids, the codes of every embedding, and the switch to it.
+
+The next generation is made beside the one that holds, from a snapshot, while searches and `add`
+go on. Then, under the lock that whoever changes rows shares, what has come or changed since is
+added, and one UPDATE switches. Whatever is cut short leaves the old generation as it was, and
+tables that the next training drops.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from tenacity import retry, retry_if_exception, stop_after_attempt
+
+from lookalike.codes import Rotation
+from lookalike.connection import Connection, Row
+from lookalike.errors import DatabaseError
+from lookalike.index import Cells, Codes, Ids, Index, Preparation, concatenate
+from lookalike.index_store import IndexStore
+from lookalike.vectors import FloatArray, pack, unpack
+
+T = TypeVar("T")
+
+FEWEST_ROWS = 1000
+"""Below this search is exact: it is quick, and a sample so small trains nothing."""
+
+GROWTH = 4
+"""An index is trained again when the collection has grown so many times."""
+
+ROWS_FOR_CELLS = 5000
+"""Smaller collections have one cell: reading all codes costs little."""
+
+MAX_CELLS = 65_535
+SAMPLE_PER_CELL = 32
+ITERATIONS = 6
+CALIBRATION_QUERIES = 200
+CALIBRATION_K = 10
+CALIBRATION_RECALL = 0.995
+"""The share of true neighbours that lie in the probed cells, from which n_probes is chosen."""
+
+_BATCH = 8192
+_SAMPLE_BATCH = 1000
+_WRITE_ROWS = 10_000
+_CENTROIDS = 500
+_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
+
+
+def n_cells_for(rows: int) -> int:
+    """About 4 sqrt(rows) cells, one below ROWS_FOR_CELLS."""
+    return 1 if rows < ROWS_FOR_CELLS else min(MAX_CELLS, round(4 * math.sqrt(rows)))
+
+
+def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
+    """Return centroids, shape (n_cells, dim), by k-means on prepared embeddings (n, dim)."""
+    if n_cells == 1:
+        return np.asarray(sample.mean(axis=0, dtype=np.float64)[np.newaxis], np.float32)
+    import faiss
+
+    kmeans = faiss.Kmeans(
+        sample.shape[1],
+        n_cells,
+        niter=ITERATIONS,
+        seed=seed,
+        min_points_per_centroid=1,
+        max_points_per_centroid=SAMPLE_PER_CELL,
+    )
+    kmeans.train(sample)
+    return np.asarray(kmeans.centroids, np.float32)
+
+
+class Calibration:
+    """Measures on the collection itself how many cells hold the neighbours of a query.
+
+    The queries are stored embeddings; each looks for its nearest others.
+    """
+
+    def __init__(self, index: Index, queries: FloatArray) -> None:
+        self._index = index
+        self._queries = queries
+        n = len(queries)
+        self._best = np.full((n, CALIBRATION_K + 1), -np.inf, np.float32)
+        self._cells = np.zeros((n, CALIBRATION_K + 1), np.intp)
+
+    def see(self, prepared: FloatArray, cells: Cells) -> None:
+        """Take a batch of prepared embeddings and their cells into account."""
+        scores = self._queries @ prepared.T
+        if self._index.metric == "euclidean":
+            scores -= np.einsum("ij,ij->i", prepared, prepared) / 2
+        k = CALIBRATION_K + 1
+        if scores.shape[1] > k:
+            top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+            scores, cells_of = np.take_along_axis(scores, top, axis=1), cells[top]
+        else:
+            cells_of = np.broadcast_to(cells, scores.shape)
+        best = np.concatenate([self._best, scores], axis=1)
+        where = np.concatenate([self._cells, cells_of], axis=1)
+        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
+        self._best = np.take_along_axis(best, order, axis=1)
+        self._cells = np.take_along_axis(where, order, axis=1)
+
+    def n_probes(self) -> int:
+        """Return the fewest cells that hold CALIBRATION_RECALL of the true neighbours."""
+        if self._index.n_cells == 1:
+            return 1
+        suits = self._index.nearest_cells(self._queries)
+        rank = np.argsort(np.argsort(-suits, axis=1), axis=1)
+        # The first neighbour of a stored embedding is itself.
+        needed = np.take_along_axis(rank, self._cells[:, 1:], axis=1)[self._best[:, 1:] > -np.inf]
+        return int(np.quantile(needed, CALIBRATION_RECALL, method="higher")) + 1
+
+
+def train(
+    store: IndexStore,
+    open_connection: Callable[[], Connection],
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Index | None:
+    """Train an index on all rows of the store's table and switch to it.
+
+    open_connection: another connection to the same database, for reading beside the arithmetic.
+    Returns None where another process is training already, or there are too few rows.
+    """
+    connection, dialect, table = store.connection, store.dialect, store.table
+    if not connection.value(dialect.trainer_lock(table)):
+        return None
+    try:
+        for statement in dialect.create_indexes():
+            connection.execute(statement)
+        ids = _ids(store)
+        if ids.size < FEWEST_ROWS:
+            return None
+        index, sample = _train_on_sample(store, ids, _start(store), seed)
+        calibration = Calibration(index, sample[:CALIBRATION_QUERIES])
+        codes = _encode_all(index, store, open_connection, calibration, progress)
+        _write(index, store, codes)
+        index = replace(index, n_probes=calibration.n_probes(), trained_rows=len(codes.ids))
+        _switch(index, store, codes.ids, int(ids.max()))
+        return index
+    finally:
+        connection.query(dialect.trainer_unlock(table))
+
+
+def _ids(store: IndexStore) -> Ids:
+    rows = store.connection.query(store.dialect.indexable_ids(store.table))
+    return np.array([row[0] for row in rows], np.int64)
+
+
+def _start(store: IndexStore) -> int:
+    """Announce the next generation, drop what cut-short ones have left, and return its number."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+    state = connection.query(dialect.index_state(table))
+    current = int(state[0][0]) if state else 0
+    names = [
+        row[0].rpartition("_")[2] for row in connection.query(dialect.generation_tables(table))
+    ]
+    left = {int(number) for number in names if number.isdecimal()}
+    for orphan in left - {current}:
+        connection.execute(dialect.drop_generation(table, orphan))
+    generation = max(left | {current}) + 1
+    connection.execute(dialect.forget_changes(table))
+    # From now on changes are noted; this waits for the transactions that have not seen it.
+    _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
+    bits = Rotation(store.dim, 0).bits
+    for statement in dialect.create_generation(table, generation, bits):
+        connection.execute(statement)
+    return generation
+
+
+def _train_on_sample(
+    store: IndexStore, ids: Ids, generation: int, seed: int
+) -> tuple[Index, FloatArray]:
+    """Return the index, its n_probes still to be measured, and the prepared sample."""
+    rng = np.random.default_rng(seed)
+    n_cells = n_cells_for(ids.size)
+    size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
+    chosen = np.sort(rng.choice(ids, size, replace=False)).tolist()
+    batches = [
+        _usable(store.dim, store.connection.query(store.dialect.embeddings(store.table, part)))[1]
+        for part in (chosen[i : i + _SAMPLE_BATCH] for i in range(0, size, _SAMPLE_BATCH))
+    ]
+    prepared = Preparation(store.metric, Rotation(store.dim, seed))(np.concatenate(batches))
+    sample = rng.permutation(prepared)
+    if not len(sample):
+        raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
+    centroids = train_centroids(sample, min(n_cells, len(sample)), seed)
+    return Index(store.metric, store.dim, generation, seed, 1, ids.size, centroids), sample
+
+
+def _usable(dim: int, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
+    """Return the ids and embeddings (n, dim) of (id, bytes) rows, but NULL and all-zero ones."""
+    known = [row for row in rows if row[1] is not None]
+    embeddings = unpack([row[1] for row in known], dim)
+    usable = embeddings.any(axis=1)
+    return np.array([row[0] for row in known], np.int64)[usable], embeddings[usable]
+
+
+def _encode_all(
+    index: Index,
+    store: IndexStore,
+    open_connection: Callable[[], Connection],
+    calibration: Calibration,
+    progress: Callable[[int, int], None],
+) -> Codes:
+    """Return the codes of all embeddings, in the order of the codes' table."""
+    batches: list[Codes] = []
+    done = 0
+    for ids, embeddings in _read_ahead(store, open_connection):
+        prepared = index.preparation(embeddings)
+        batches.append(index.encode(ids, prepared))
+        calibration.see(prepared, batches[-1].cells)
+        done += len(ids)
+        progress(done, index.trained_rows)
+    return concatenate(batches).in_key_order()
+
+
+def _read_ahead(
+    store: IndexStore, open_connection: Callable[[], Connection]
+) -> Iterator[tuple[Ids, FloatArray]]:
+    """Yield ids and embeddings of all rows, read by a thread while the last ones are worked on."""
+    reader = open_connection()
+    try:
+        statement = store.dialect.all_embeddings(store.table)
+        stream = reader.stream(statement, batch=_BATCH)
+
+        def read() -> tuple[Ids, FloatArray] | None:
+            rows = next(stream, None)
+            return None if rows is None else _usable(store.dim, rows)
+
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(read)
+            while (batch := coming.result()) is not None:
+                coming = thread.submit(read)
+                yield batch
+    finally:
+        reader.close()
+
+
+def _write(index: Index, store: IndexStore, codes: Codes) -> None:
+    connection, dialect, table = store.connection, store.dialect, store.table
+    for start in range(0, index.n_cells, _CENTROIDS):
+        part = index.centroids[start : start + _CENTROIDS]
+        rows = [(start + i, pack(centroid)) for i, centroid in enumerate(part)]
+        connection.execute(dialect.insert_centroids(table, index.generation, rows))
+    for start in range(0, len(codes.ids), _WRITE_ROWS):
+        rows_of = codes.take(slice(start, start + _WRITE_ROWS)).rows()
+        connection.execute(dialect.insert_codes(table, index.generation, rows_of))
+
+
+def _switch(index: Index, store: IndexStore, coded: Ids, last: int) -> None:
+    """Let the new generation hold, once it is equal to the table."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+
+    def switch() -> int:
+        with connection.transaction():
+            # Waits for whoever is changing rows, and makes those who come wait.
+            state = connection.query(dialect.index_state(table, lock="FOR UPDATE"))
+            _bring_up_to_date(index, store, coded)
+            connection.execute(dialect.set_tail(table, last))
+            connection.execute(
+                dialect.switch_generation(
+                    table,
+                    index.generation,
+                    index.seed,
+                    index.n_probes,
+                    index.trained_rows,
+                    index.fingerprint,
+                )
+            )
+            return int(state[0][0])
+
+    old = _patiently(switch)
+    connection.execute(dialect.drop_generation(table, old))
+
+
+def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> None:
+    """Add and remove codes for what has come, gone or changed since the ids `coded` were read."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+    changed = np.array([row[0] for row in connection.query(dialect.changes(table))], np.int64)
+    now = _ids(store)
+    gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
+    come = np.union1d(np.setdiff1d(now, coded), np.intersect1d(now, changed))
+    for ids in _parts(gone):
+        connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
+    for ids in _parts(come):
+        found, embeddings = _usable(store.dim, connection.query(dialect.embeddings(table, ids)))
+        rows = index.code_rows(found.tolist(), embeddings)
+        if rows:
+            connection.execute(dialect.insert_codes(table, index.generation, rows))
+    connection.execute(dialect.forget_changes(table))
+
+
+def _parts(ids: Ids) -> Iterator[list[int]]:
+    for start in range(0, ids.size, _SAMPLE_BATCH):
+        yield ids[start : start + _SAMPLE_BATCH].tolist()
+
+
+@retry(
+    retry=retry_if_exception(lambda e: isinstance(e, DatabaseError) and e.code in _LOCKED),
+    stop=stop_after_attempt(10),
+    reraise=True,
+)
+def _patiently(action: Callable[[], T]) -> T:
+    """Run an action again where somebody's long transaction keeps a lock from it."""
+    return action()
