@@ -11,23 +11,21 @@ import numpy.typing as npt
 from lookalike.connection import Connection
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Dialect, Statement
-from lookalike.errors import EmbeddingError, InputError, ModelError
+from lookalike.errors import EmbeddingError, InputError
 from lookalike.images import find_images
 from lookalike.index_store import IndexStore
 from lookalike.ingest import Ingest, Progress, insert_rows
-from lookalike.models import Model, load_model
+from lookalike.models import Model
 from lookalike.queries import Query, embed_query, query_image
+from lookalike.request import AUTO, Request
 from lookalike.schema import (
     CollectionRecord,
-    check_metric,
-    check_model,
     create_collection,
     find_collection,
 )
 from lookalike.search import Searcher, SearchOptions, Trace
-from lookalike.training import FEWEST_ROWS, GROWTH, train
+from lookalike.training import is_due, train
 from lookalike.types import (
-    METRICS,
     AddReport,
     Explanation,
     ImageRecord,
@@ -36,9 +34,8 @@ from lookalike.types import (
     Metric,
     Text,
 )
-from lookalike.vectors import MAX_DIM, FloatArray, check_embedding, check_embeddings, unpack
+from lookalike.vectors import FloatArray, check_embedding, check_embeddings, unpack
 
-AUTO = "auto"
 _INSERT_ROWS = 1000
 _MAX_INSERT_BYTES = 8_000_000
 
@@ -65,42 +62,14 @@ class Collection:
         self._dialect = dialect
         self._notify = notify
         self._record = find_collection(connection, dialect, name)
-        self._requested = model
-        self._dim = dim
-        self._metric = metric
+        self._request = Request(name, model, dim, metric)
+        self._request.check(self._record)
         self._model: Model | None = None
         self._stored_index: IndexStore | None = None
         self.name = name
-        self._check_request()
-
-    def _check_request(self) -> None:
-        """Refuse what contradicts the stored collection, before anything is loaded."""
-        if self._requested is not None and self._dim is not None:
-            raise InputError("give model= or dim=, not both: a model has its own dim")
-        if self._dim is not None and not 1 <= self._dim <= MAX_DIM:
-            raise InputError(f"a dim of {self._dim} is not possible: MySQL stores 1 to {MAX_DIM}")
-        if self._metric is not None and self._metric not in METRICS:
-            raise InputError(f"there is no metric {self._metric!r}: choose {', '.join(METRICS)}")
-        if self._record is None:
-            return
-        if self._metric is not None:
-            check_metric(self._record, self._metric)
-        if self._dim is not None:
-            if self._dim != self._record.dim:
-                raise InputError(
-                    f"collection {self.name!r} has dim {self._record.dim}, not {self._dim}"
-                )
-            if self._record.model is not None:
-                raise ModelError(
-                    f"collection {self.name!r} holds embeddings of model {self._record.model}: "
-                    "open it without dim="
-                )
-        if isinstance(self._requested, str) and self._requested != AUTO and self._record.model:
-            # Two names can mean one model; only a name that differs is worth loading it.
-            if self._requested != self._record.model:
-                check_model(self._record, self.model.id)
-        elif self._requested is not None and not isinstance(self._requested, str):
-            check_model(self._record, self._requested.id)
+        if model not in (None, AUTO) and self.model_id not in (None, model):
+            # Two names can mean one model; only one that differs is worth loading it here.
+            self._model = self._request.load_model(self._record, notify)
 
     @property
     def exists(self) -> bool:
@@ -112,13 +81,13 @@ class Collection:
         """The length of the collection's embeddings."""
         if self._record is not None:
             return self._record.dim
-        return self._dim if self._dim is not None else self.model.dim
+        return self._request.dim if self._request.dim is not None else self.model.dim
 
     @property
     def metric(self) -> Metric:
         """What search ranks by."""
         stored = self._record.metric if self._record is not None else "cosine"
-        return self._metric or stored
+        return self._request.metric or stored
 
     @property
     def _index(self) -> IndexStore:
@@ -140,28 +109,8 @@ class Collection:
         Raises ModelError where the collection has none, or its dim is another.
         """
         if self._model is None:
-            self._model = self._load_model()
+            self._model = self._request.load_model(self._record, self._notify)
         return self._model
-
-    def _load_model(self) -> Model:
-        requested = self._requested
-        if requested is not None and not isinstance(requested, str):
-            return requested
-        record = self._record
-        if self._dim is not None or (record and record.is_registered and record.model is None):
-            raise ModelError(
-                f"collection {self.name!r} has no model, only embeddings that were brought: "
-                "query it with a vector or a stored image"
-            )
-        if record is not None and record.model is not None and requested in (None, AUTO):
-            return load_model(record.model, notify=self._notify)
-        model = load_model(requested or AUTO, notify=self._notify)
-        if record is not None and record.dim != model.dim:
-            raise ModelError(
-                f"collection {self.name!r} has embeddings of length {record.dim}, and model "
-                f"{model.id} makes {model.dim}: name the model that made them with --model"
-            )
-        return model
 
     def add(
         self,
@@ -192,7 +141,9 @@ class Collection:
         All or none are stored. Raises EmbeddingError for other shapes, NaN, infinity and
         all-zero rows.
         """
-        model_id = None if self._dim is not None else self.model_id or self._requested_id()
+        model_id = self.model_id
+        if model_id is None and self._request.model is not None:
+            model_id = self.model.id
         checked = check_embeddings(embeddings, self.dim)
         if len(names) != len(checked):
             raise EmbeddingError(f"{len(names)} names do not fit {len(checked)} embeddings")
@@ -207,43 +158,27 @@ class Collection:
         return ids
 
     def _look_after_index(self, new_ids: Sequence[int]) -> None:
-        """Train an index where it is time to, in this process."""
-        store = self._index
-        store.advance_tail(new_ids)
-        index = store.load()
-        if index is None:
-            # Where the server ranks by itself an index of ours is made on request only.
-            wanted = 0 if self._dialect.has_distance else FEWEST_ROWS
-        elif store.lost_its_codes(index):
-            wanted = 1
-        else:
-            wanted = GROWTH * index.trained_rows
-        low, high = self._connection.query(self._dialect.id_range(self.name))[0]
-        # The ids' range is free to ask for; only where it may be large enough, rows are counted.
-        if wanted and high is not None and high - low + 1 >= wanted and len(self) >= wanted:
+        self._index.advance_tail(new_ids)
+        if is_due(self._index):
             self.build_index()
 
-    def build_index(self, *, progress: Progress = lambda done, total: None) -> IndexReport | None:
+    def build_index(self, *, progress: Progress = lambda done, total: None) -> bool:
         """Train the index anew, beside the old one, and switch to it; `add` does so by itself.
 
-        Returns None where another process is training already, or the collection is so small
+        Returns False where another process is training already, or the collection is so small
         that its search is exact.
         """
         self._require_table()
         self._notify(f"Training the index of {self.name}.")
         index = train(self._index, self._connection.open_another, progress=progress)
-        if index is None:
-            return None
-        self._index.advance_tail([])
-        return IndexReport(rows=len(self), codes=index.trained_rows, missing=(), stale=())
+        if index is not None:
+            self._index.advance_tail([])
+        return index is not None
 
     def check_index(self) -> IndexReport:
         """Compare the index with every embedding; nothing is changed."""
         self._require_table()
         return self._index.check()
-
-    def _requested_id(self) -> str | None:
-        return self.model.id if self._requested is not None else None
 
     def _create(self, dim: int, model_id: str | None) -> CollectionRecord:
         record = self._record

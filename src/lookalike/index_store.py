@@ -7,7 +7,7 @@ import numpy as np
 
 from lookalike.codes import Rotation
 from lookalike.connection import Connection, Row
-from lookalike.dialects import Dialect
+from lookalike.dialects import Dialect, Statement
 from lookalike.errors import DatabaseError
 from lookalike.index import Index
 from lookalike.types import IndexReport, Metric
@@ -45,6 +45,8 @@ class IndexStore:
         self.metric = metric
         self.dim = dim
         self._loaded: Index | None = None
+        self.lost_codes = False
+        """Whether somebody has emptied or dropped the codes' table."""
 
     def load(self, *, or_last: bool = False) -> Index | None:
         """Return the index that holds now, None where there is none yet.
@@ -106,11 +108,20 @@ class IndexStore:
         """Add the codes of new rows; the generation cannot change until the transaction ends."""
         index = self._at(self._state("FOR SHARE"))
         if index is not None:
+            self.lost_codes = self.lost_codes or self._has_no_codes(index)
             rows = index.code_rows(ids, embeddings)
             if rows:
-                self.connection.execute(
-                    self.dialect.insert_codes(self.table, index.generation, rows)
-                )
+                self._change(self.dialect.insert_codes(self.table, index.generation, rows))
+
+    def _change(self, statement: Statement) -> int:
+        """Change the codes; where somebody has dropped their table, training will mend it."""
+        try:
+            return self.connection.execute(statement)
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            self.lost_codes = True
+            return 0
 
     def remove(self, ids: Sequence[int]) -> None:
         """Delete the codes of rows that are about to go or to change."""
@@ -126,11 +137,12 @@ class IndexStore:
         rows = index.code_rows([row[0] for row in kept], embeddings)
         generation = index.generation
         cells = [(row.cell, row.id) for row in rows]
-        if cells and self.connection.execute(
-            self.dialect.delete_codes(self.table, generation, cells)
-        ) < len(cells):
+        if not cells:
+            return
+        deleted = self._change(self.dialect.delete_codes(self.table, generation, cells))
+        if deleted < len(cells):
             # Rounding has put one into another cell, or somebody has changed the embedding.
-            self.connection.execute(self.dialect.delete_codes_by_id(self.table, generation, ids))
+            self._change(self.dialect.delete_codes_by_id(self.table, generation, ids))
 
     # After a change.
 
@@ -146,6 +158,7 @@ class IndexStore:
                 index = self._at(self._state("FOR SHARE"))
                 if index is None:
                     return
+                self.lost_codes = self.lost_codes or self._has_no_codes(index)
                 tail = self.connection.value(
                     self.dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
                 )
@@ -172,12 +185,9 @@ class IndexStore:
             if rows:
                 embeddings = unpack([row[1] for row in rows], self.dim)
                 codes = index.code_rows([row[0] for row in rows], embeddings)
-                self.connection.execute(
-                    self.dialect.insert_codes(self.table, index.generation, codes)
-                )
+                self._change(self.dialect.insert_codes(self.table, index.generation, codes))
 
-    def lost_its_codes(self, index: Index) -> bool:
-        """Whether somebody has emptied or dropped the codes' table."""
+    def _has_no_codes(self, index: Index) -> bool:
         try:
             return not self.connection.value(self.dialect.has_codes(self.table, index.generation))
         except DatabaseError as error:

@@ -38,6 +38,8 @@ SAMPLE_PER_CELL = 32
 ITERATIONS = 6
 CALIBRATION_QUERIES = 200
 CALIBRATION_K = 10
+CALIBRATION_KEPT = 64
+CALIBRATION_TOLERANCE = 1e-3
 CALIBRATION_RECALL = 0.995
 """The share of true neighbours that lie in the probed cells, from which n_probes is chosen."""
 
@@ -74,42 +76,62 @@ def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
 class Calibration:
     """Measures on the collection itself how many cells hold the neighbours of a query.
 
-    The queries are stored embeddings; each looks for its nearest others.
+    The queries are stored embeddings; each looks for its nearest others. One within
+    CALIBRATION_TOLERANCE of the k-th is as good as that.
     """
 
     def __init__(self, index: Index, queries: FloatArray) -> None:
         self._index = index
         self._queries = queries
-        n = len(queries)
-        self._best = np.full((n, CALIBRATION_K + 1), -np.inf, np.float32)
-        self._cells = np.zeros((n, CALIBRATION_K + 1), np.intp)
+        self._best = np.full((len(queries), CALIBRATION_KEPT), -np.inf, np.float32)
+        self._cells = np.zeros((len(queries), CALIBRATION_KEPT), np.intp)
 
     def see(self, prepared: FloatArray, cells: Cells) -> None:
         """Take a batch of prepared embeddings and their cells into account."""
         scores = self._queries @ prepared.T
         if self._index.metric == "euclidean":
             scores -= np.einsum("ij,ij->i", prepared, prepared) / 2
-        k = CALIBRATION_K + 1
-        if scores.shape[1] > k:
-            top = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-            scores, cells_of = np.take_along_axis(scores, top, axis=1), cells[top]
-        else:
-            cells_of = np.broadcast_to(cells, scores.shape)
-        best = np.concatenate([self._best, scores], axis=1)
-        where = np.concatenate([self._cells, cells_of], axis=1)
-        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
-        self._best = np.take_along_axis(best, order, axis=1)
-        self._cells = np.take_along_axis(where, order, axis=1)
+        kept = CALIBRATION_KEPT
+        all_scores = np.concatenate([self._best, scores], axis=1)
+        top = np.argpartition(-all_scores, kept - 1, axis=1)[:, :kept]
+        all_cells = np.concatenate(
+            [self._cells, np.broadcast_to(cells, (len(scores), len(cells)))], axis=1
+        )
+        self._best = np.take_along_axis(all_scores, top, axis=1)
+        self._cells = np.take_along_axis(all_cells, top, axis=1)
 
     def n_probes(self) -> int:
-        """Return the fewest cells that hold CALIBRATION_RECALL of the true neighbours."""
+        """Return the fewest cells that hold CALIBRATION_RECALL of the neighbours."""
         if self._index.n_cells == 1:
             return 1
+        order = np.argsort(-self._best, axis=1)[:, 1:]  # the nearest of an embedding is itself
+        best = np.take_along_axis(self._best, order, axis=1)
+        cells = np.take_along_axis(self._cells, order, axis=1)
+        kth = best[:, CALIBRATION_K - 1 : CALIBRATION_K]
         suits = self._index.nearest_cells(self._queries)
-        rank = np.argsort(np.argsort(-suits, axis=1), axis=1)
-        # The first neighbour of a stored embedding is itself.
-        needed = np.take_along_axis(rank, self._cells[:, 1:], axis=1)[self._best[:, 1:] > -np.inf]
-        return int(np.quantile(needed, CALIBRATION_RECALL, method="higher")) + 1
+        ranks = np.argsort(np.argsort(-suits, axis=1), axis=1)
+        needed = np.take_along_axis(ranks, cells, axis=1).astype(np.float64)
+        needed[best < kth - CALIBRATION_TOLERANCE * np.maximum(np.abs(kth), 1e-30)] = np.inf
+        # As many as are asked for, those that are found first.
+        first = np.sort(needed, axis=1)[:, :CALIBRATION_K]
+        found = first[np.isfinite(first)]
+        return int(np.quantile(found, CALIBRATION_RECALL, method="higher")) + 1
+
+
+def is_due(store: IndexStore) -> bool:
+    """Whether the collection has grown so much, or lost so much of its index, as to train."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+    index = store.load()
+    if index is None:
+        # Where the server ranks by itself an index of ours is made on request only.
+        wanted = None if dialect.has_distance else FEWEST_ROWS
+    else:
+        wanted = 1 if store.lost_codes else GROWTH * index.trained_rows
+    low, high = connection.query(dialect.id_range(table))[0]
+    # The range of ids is free to ask for; only where it is large enough are the rows counted.
+    if wanted is None or high is None or high - low + 1 < wanted:
+        return False
+    return int(connection.value(dialect.count_rows(table))) >= wanted
 
 
 def train(
@@ -139,6 +161,7 @@ def train(
         _write(index, store, codes)
         index = replace(index, n_probes=calibration.n_probes(), trained_rows=len(codes.ids))
         _switch(index, store, codes.ids, int(ids.max()))
+        store.lost_codes = False
         return index
     finally:
         connection.query(dialect.trainer_unlock(table))

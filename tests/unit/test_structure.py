@@ -1,6 +1,7 @@
 """The shape of the code: who may import whom, and how long files and functions may be."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,17 @@ MAX_FUNCTION_LINES = 40
 ALLOWED = {
     "errors": ({}, {}),
     "types": ({}, {}),
-    "vectors": ({"errors"}, {"numpy"}),
+    "vectors": ({"errors", "types"}, {"numpy"}),
+    "codes": ({}, {"numpy"}),
+    "index": ({"codes", "dialects", "types", "vectors"}, {"numpy"}),
+    "index_store": (
+        {"codes", "connection", "dialects", "errors", "index", "types", "vectors"},
+        {"numpy"},
+    ),
+    "training": (
+        {"codes", "connection", "errors", "index", "index_store", "vectors"},
+        {"numpy", "faiss", "tenacity"},
+    ),
     "images": ({"errors"}, {"numpy", "PIL", "pillow_heif"}),
     "url": ({"errors"}, {}),
     "dialects": ({"dialects", "errors"}, {}),
@@ -29,18 +40,21 @@ ALLOWED = {
         {"psutil", "pymysql", "filelock", "platformdirs"},
     ),
     "connection": ({"dialects", "errors", "url", "vectors"}, {"numpy", "pymysql"}),
-    "schema": ({"connection", "dialects", "errors", "vectors"}, {}),
+    "schema": ({"connection", "dialects", "errors", "types"}, {}),
     "ingest": (
-        {"connection", "dialects", "errors", "images", "models", "types", "vectors"},
-        {"PIL"},
+        {"connection", "dialects", "errors", "images", "index_store", "models", "types", "vectors"},
+        {"numpy", "PIL"},
     ),
-    "search": ({"connection", "dialects", "errors", "types", "vectors"}, {"numpy"}),
+    "search": (
+        {"connection", "dialects", "errors", "index", "index_store", "types", "vectors"},
+        {"numpy"},
+    ),
     "queries": ({"errors", "images", "models", "types", "vectors"}, {"numpy", "PIL"}),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
-ABSTRACT = {"ingest", "search", "queries"}
+ABSTRACT = {"ingest", "search", "queries", "index_store", "training"}
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 
 
@@ -97,5 +111,5 @@ def test_files_and_functions_are_short(file):
 
 def test_no_leftovers():
     for file in FILES:
-        for word in ("TODO", "FIXME", "XXX", "print("):
-            assert word not in file.read_text().replace("console.print(", ""), f"{file}: {word}"
+        found = re.findall(r"TODO|FIXME|XXX|(?<![\w.])print\(", file.read_text())
+        assert not found, f"{file}: {found}"

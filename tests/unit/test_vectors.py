@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lookalike.errors import EmbeddingError
-from lookalike.vectors import check_embedding, check_embeddings, similarity, pack, unpack
+from lookalike.vectors import check_embedding, check_embeddings, pack, similarity, unpack
 
 FINITE = st.floats(-1e6, 1e6, width=32)
 

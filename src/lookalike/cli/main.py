@@ -6,6 +6,7 @@ import click
 
 from lookalike import LookalikeError
 from lookalike.cli.add import add, export
+from lookalike.cli.index import index
 from lookalike.cli.search import search
 from lookalike.cli.server import server
 from lookalike.cli.sql import install_functions, sql
@@ -50,5 +51,5 @@ def main() -> None:
     """
 
 
-for command in (add, search, export, install_functions, sql, server):
+for command in (add, search, export, index, install_functions, sql, server):
     main.add_command(command)

@@ -1,0 +1,67 @@
+"""`lookalike index`: what makes search quick, made and proved."""
+
+import click
+
+from lookalike import IndexReport
+from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike.cli.output import Output
+
+NOT_TRUE = 1
+_SHOWN = 10
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Compare every code with its embedding.")
+@click.option("--rebuild", is_flag=True, help="Make the index again, beside the old one.")
+@database_option
+@collection_option
+@output_options
+def index(check: bool, rebuild: bool, database: str | None, collection: str, out: Output) -> None:
+    """Make the index of a collection, or prove it.
+
+    `lookalike add` makes the index by itself and keeps it equal to the table, and so nobody needs
+    this command; --check proves that it is equal (exit status 1 where it is not), and --rebuild
+    makes it again after somebody has changed embeddings or the index by other programs.
+    """
+    if check and rebuild:
+        raise click.UsageError("give --check or --rebuild, not both")
+    with connect(database, out) as db:
+        images = db.collection(collection)
+        if not check:
+            with out.progress("embeddings") as bar:
+                task = bar.add_task("Training", total=None)
+                built = images.build_index(
+                    progress=lambda done, total: bar.update(task, completed=done, total=total)
+                )
+            if not built:
+                out.say(
+                    f"No index made: {collection} has few images, and its search is exact; "
+                    "or another process is training."
+                )
+        report = images.check_index()
+    _tell(out, collection, report)
+    if not report.is_true:
+        raise click.exceptions.Exit(NOT_TRUE)
+
+
+def _tell(out: Output, collection: str, report: IndexReport) -> None:
+    if out.as_json:
+        out.json(
+            {
+                "collection": collection,
+                "rows": report.rows,
+                "codes": report.codes,
+                "missing": report.missing,
+                "stale": report.stale,
+                "is_true": report.is_true,
+            }
+        )
+    elif report.is_true:
+        kind = f"{report.codes:,} codes, all true" if report.codes else "no index yet"
+        out.say(f"{collection}: {report.rows:,} embeddings, {kind}.")
+    else:
+        for name, ids in (("missing", report.missing), ("stale", report.stale)):
+            if ids:
+                some = ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
+                out.warn(f"{len(ids):,} codes {name}, of the ids {some}")
+        out.warn(f"Mend it with: lookalike index --rebuild --collection {collection}")
