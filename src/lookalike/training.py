@@ -40,7 +40,7 @@ CALIBRATION_QUERIES = 200
 CALIBRATION_K = 10
 CALIBRATION_KEPT = 64
 CALIBRATION_TOLERANCE = 1e-3
-CALIBRATION_RECALL = 0.995
+CALIBRATION_RECALL = 0.993
 """The share of true neighbours that lie in the probed cells, from which n_probes is chosen."""
 
 _BATCH = 8192

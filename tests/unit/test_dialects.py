@@ -26,7 +26,7 @@ def test_no_method_puts_a_value_into_its_sql():
 
 def test_a_statement_is_written_out_with_its_values():
     statement = Statement("SELECT %s, %s, %s, %s", ("it's", b"\x01\xff", 1.5, None))
-    assert str(statement) == "SELECT 'it''s', x'01ff', 1.5, NULL"
+    assert str(statement) == "SELECT 'it''s', x'01ff', 1.5e0, NULL"
     assert str(Statement("SELECT 'a%b'")) == "SELECT 'a%b'"
 
 

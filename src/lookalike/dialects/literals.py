@@ -10,8 +10,11 @@ def literal(value: object) -> str:
     """Return a value as SQL text: numbers, strings, bytes and None. Raises TypeError."""
     if value is None:
         return "NULL"
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         return repr(value)
+    if isinstance(value, float):
+        # With an exponent it is a DOUBLE; without one MySQL would compute in slow DECIMAL.
+        return repr(value) if "e" in repr(value) else f"{value!r}e0"
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"
     if isinstance(value, str):
