@@ -11,6 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -103,6 +104,41 @@ def test_show_sql_runs_in_the_mysql_client(added, server):
     name = json.loads(database)[0]["d"]
     done = added("server", "shell", name, "--batch", "--binary-as-hex", stdin=sql)
     assert len(done.stdout.splitlines()) == 27
+
+
+@pytest.fixture
+def thousand(database_url):
+    """A collection large enough for an index."""
+    rng = np.random.default_rng(0)
+    with lookalike.connect(database_url) as db:
+        own = db.collection("own", dim=32)
+        own.add_embeddings([f"v{i}" for i in range(1200)], rng.standard_normal((1200, 32)))
+
+
+def test_the_index_is_explained_and_proved(run, thousand):
+    done = run("index", "--check", "--collection", "own")
+    assert "own: 1,200 embeddings, 1,200 codes, all true" in done.stderr
+    through = ["search", "v5", "--collection", "own", "-k", 3]
+    explained = run(*through, "--explain").stdout
+    assert "Plan: codes" in explained and "BIT_COUNT" in explained and "actual time" in explained
+    found = json.loads(run(*through, "--explain", "--json").stdout)
+    assert found["plan"] == "codes" and found["matches"][0]["image_name"] == "v5"
+    exact = table(run(*through, "--exact").stdout)
+    assert table(run(*through, "--n-probes", 9, "--oversampling", 99).stdout) == exact
+
+
+def test_a_false_index_is_told_and_mended(run, thousand):
+    run(
+        "sql",
+        "UPDATE own SET embedding = (SELECT embedding FROM (SELECT * FROM own WHERE id = 1) AS one)"
+        " WHERE id = 9",
+    )
+    done = run("index", "--check", "--collection", "own", status=1)
+    assert "1 codes stale, of the ids 9" in done.stderr
+    assert json.loads(run("index", "--rebuild", "--collection", "own", "--json").stdout)["is_true"]
+    run("index", "--check", "--collection", "own")
+    both = run("index", "--check", "--rebuild", "--collection", "own", status=2)
+    assert "--check or --rebuild, not both" in both.stderr
 
 
 def test_a_contact_sheet_is_written(added, photos):
@@ -245,7 +281,7 @@ def test_help_names_every_command():
     done = subprocess.run(
         [sys.executable, "-m", "lookalike", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("add", "search", "export", "install-functions", "sql", "server"):
+    for command in ("add", "search", "export", "index", "install-functions", "sql", "server"):
         assert f"\n  {command} " in done.stdout
 
 
