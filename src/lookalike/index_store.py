@@ -9,12 +9,12 @@ from lookalike.codes import Rotation
 from lookalike.connection import Connection, Row
 from lookalike.dialects import Dialect, Statement
 from lookalike.errors import DatabaseError
-from lookalike.index import Index
+from lookalike.index import Ids, Index
 from lookalike.types import IndexReport, Metric
 from lookalike.vectors import FloatArray, unpack
 
 NO_SUCH_TABLE = 1146
-_WOULD_WAIT = 3572
+_BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
 _BATCH = 4096
 # Rounding in another order may turn a sign of a number that is almost zero.
 _TOLERATED_BITS = 2
@@ -98,6 +98,10 @@ class IndexStore:
             )
         return index
 
+    def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
+        """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""
+        return usable(self.dim, self.connection.query(self.dialect.embeddings(self.table, ids)))
+
     def forget_loaded(self) -> None:
         """Read the index anew when it is next needed."""
         self._loaded = None
@@ -131,12 +135,9 @@ class IndexStore:
             self.connection.execute(self.dialect.note_changes(self.table, ids))
         if index is None:
             return
-        stored = self.connection.query(self.dialect.embeddings(self.table, ids))
-        kept = [row for row in stored if row[1] is not None]
-        embeddings = unpack([row[1] for row in kept], self.dim)
-        rows = index.code_rows([row[0] for row in kept], embeddings)
+        found, embeddings = self.usable_embeddings(ids)
         generation = index.generation
-        cells = [(row.cell, row.id) for row in rows]
+        cells = [(row.cell, row.id) for row in index.code_rows(found.tolist(), embeddings)]
         if not cells:
             return
         deleted = self._change(self.dialect.delete_codes(self.table, generation, cells))
@@ -171,21 +172,15 @@ class IndexStore:
                 self._index_foreign(index, [row[0] for row in ids if row[0] not in mine])
                 self.connection.execute(self.dialect.set_tail(self.table, ids[-1][0]))
         except DatabaseError as error:
-            if error.code != _WOULD_WAIT:
+            if error.code not in _BUSY:
                 raise
 
     def _index_foreign(self, index: Index, ids: Sequence[int]) -> None:
         for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
-            rows = [
-                row
-                for row in self.connection.query(self.dialect.embeddings(self.table, batch))
-                if row[1] is not None
-            ]
+            found, embeddings = self.usable_embeddings(ids[start : start + _BATCH])
+            rows = index.code_rows(found.tolist(), embeddings)
             if rows:
-                embeddings = unpack([row[1] for row in rows], self.dim)
-                codes = index.code_rows([row[0] for row in rows], embeddings)
-                self._change(self.dialect.insert_codes(self.table, index.generation, codes))
+                self._change(self.dialect.insert_codes(self.table, index.generation, rows))
 
     def _has_no_codes(self, index: Index) -> bool:
         try:
@@ -214,17 +209,19 @@ class IndexStore:
             known = [row for row in rows if row[5] is not None]
             stale += _differing(index, known, self.dim)
             seen.update(row[1] for row in rows)
-        missing = self._usable(sorted(i for i in all_ids - seen if i <= tail))
+        without = sorted(i for i in all_ids - seen if i <= tail)
+        missing: list[int] = []
+        for start in range(0, len(without), _BATCH):
+            missing += self.usable_embeddings(without[start : start + _BATCH])[0].tolist()
         return IndexReport(len(all_ids), codes, tuple(missing), tuple(sorted(set(stale))))
 
-    def _usable(self, ids: Sequence[int]) -> list[int]:
-        """Those of the ids whose embedding can have a code: neither NULL nor all zero."""
-        usable: list[int] = []
-        for start in range(0, len(ids), _BATCH):
-            batch = ids[start : start + _BATCH]
-            rows = self.connection.query(self.dialect.embeddings(self.table, batch))
-            usable += [row[0] for row in rows if row[1] is not None and any(row[1])]
-        return usable
+
+def usable(dim: int, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
+    """Return ids and embeddings (n, dim) of (id, bytes) rows, but of NULL and all-zero ones."""
+    known = [row for row in rows if row[1] is not None]
+    embeddings = unpack([row[1] for row in known], dim)
+    nonzero = embeddings.any(axis=1)
+    return np.array([row[0] for row in known], np.int64)[nonzero], embeddings[nonzero]
 
 
 def _differing(index: Index, rows: Sequence[Row], dim: int) -> list[int]:

@@ -7,7 +7,7 @@ tables that the next training drops.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -16,11 +16,11 @@ import numpy as np
 from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from lookalike.codes import Rotation
-from lookalike.connection import Connection, Row
+from lookalike.connection import Connection
 from lookalike.errors import DatabaseError
 from lookalike.index import Cells, Codes, Ids, Index, Preparation, concatenate
-from lookalike.index_store import IndexStore
-from lookalike.vectors import FloatArray, pack, unpack
+from lookalike.index_store import IndexStore, usable
+from lookalike.vectors import FloatArray, pack
 
 T = TypeVar("T")
 
@@ -202,8 +202,8 @@ def _train_on_sample(
     size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
     chosen = np.sort(rng.choice(ids, size, replace=False)).tolist()
     batches = [
-        _usable(store.dim, store.connection.query(store.dialect.embeddings(store.table, part)))[1]
-        for part in (chosen[i : i + _SAMPLE_BATCH] for i in range(0, size, _SAMPLE_BATCH))
+        store.usable_embeddings(chosen[i : i + _SAMPLE_BATCH])[1]
+        for i in range(0, size, _SAMPLE_BATCH)
     ]
     prepared = Preparation(store.metric, Rotation(store.dim, seed))(np.concatenate(batches))
     sample = rng.permutation(prepared)
@@ -211,14 +211,6 @@ def _train_on_sample(
         raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
     centroids = train_centroids(sample, min(n_cells, len(sample)), seed)
     return Index(store.metric, store.dim, generation, seed, 1, ids.size, centroids), sample
-
-
-def _usable(dim: int, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
-    """Return the ids and embeddings (n, dim) of (id, bytes) rows, but NULL and all-zero ones."""
-    known = [row for row in rows if row[1] is not None]
-    embeddings = unpack([row[1] for row in known], dim)
-    usable = embeddings.any(axis=1)
-    return np.array([row[0] for row in known], np.int64)[usable], embeddings[usable]
 
 
 def _encode_all(
@@ -251,7 +243,7 @@ def _read_ahead(
 
         def read() -> tuple[Ids, FloatArray] | None:
             rows = next(stream, None)
-            return None if rows is None else _usable(store.dim, rows)
+            return None if rows is None else usable(store.dim, rows)
 
         with ThreadPoolExecutor(1) as thread:
             coming = thread.submit(read)
@@ -309,7 +301,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> None:
     for ids in _parts(gone):
         connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
     for ids in _parts(come):
-        found, embeddings = _usable(store.dim, connection.query(dialect.embeddings(table, ids)))
+        found, embeddings = store.usable_embeddings(ids)
         rows = index.code_rows(found.tolist(), embeddings)
         if rows:
             connection.execute(dialect.insert_codes(table, index.generation, rows))

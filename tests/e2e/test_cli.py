@@ -124,7 +124,7 @@ def test_the_index_is_explained_and_proved(run, thousand):
     found = json.loads(run(*through, "--explain", "--json").stdout)
     assert found["plan"] == "codes" and found["matches"][0]["image_name"] == "v5"
     exact = table(run(*through, "--exact").stdout)
-    assert table(run(*through, "--n-probes", 9, "--oversampling", 99).stdout) == exact
+    assert table(run(*through, "--n-probes", 9, "--oversampling", 999).stdout) == exact
 
 
 def test_a_false_index_is_told_and_mended(run, thousand):

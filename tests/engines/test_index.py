@@ -1,5 +1,6 @@
 """The index: found through it what numpy finds, and kept equal to the table whatever happens."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import lookalike
 from lookalike import DatabaseError, InputError, training
+from lookalike.ingest import insert_rows
 from lookalike.vectors import pack
 
 DIM = 64
@@ -276,6 +278,8 @@ def test_parameters_that_do_not_match_are_refused(db, indexed, vectors):
         with pytest.raises(DatabaseError, match="does not match its fingerprint.*--rebuild"):
             other.collection("own").search(vectors[0])
         assert other.collection("own").search(vectors[0], k=1, exact=True)[0].id == 1
+        assert other.collection("own").build_index()
+        assert other.collection("own").search(vectors[0], k=1)[0].id == 1
 
 
 def test_a_dropped_collection_leaves_no_index_to_the_next(db, indexed):
@@ -399,6 +403,57 @@ def test_trainings_that_are_killed_leave_the_index_as_it_was(db, indexed, vector
     assert len(index_tables(db)) == 2 and indexed.check_index().is_true
 
 
+ADDING = """
+import sys, numpy as np, lookalike
+from lookalike import training
+training.FEWEST_ROWS, training.ROWS_FOR_CELLS = 50, 200
+with lookalike.connect(sys.argv[1]) as db:
+    own = db.collection("own", dim=64)
+    print("ready", flush=True)
+    while True:
+        ids = own.add_embeddings(["x"] * 50, np.random.standard_normal((50, 64)))
+        own.delete(ids[::3])
+"""
+
+
+def killed_while_adding(url, delay, kill):
+    process = subprocess.Popen([sys.executable, "-c", ADDING, url], stdout=subprocess.PIPE)
+    with process:
+        process.stdout.readline()
+        time.sleep(delay)
+        kill()
+        process.send_signal(signal.SIGKILL)
+
+
+def test_clients_that_are_killed_leave_index_and_table_equal(db, indexed):
+    for delay in (0.01, 0.05, 0.1, 0.2, 0.4):
+        killed_while_adding(url_of(db), delay, lambda: None)
+        with lookalike.connect(url_of(db)) as other:
+            report = other.collection("own").check_index()
+            assert report.is_true and report.rows >= N
+
+
+def test_a_server_that_is_killed_leaves_index_and_table_equal(
+    installed_mysqld, tmp_path, monkeypatch, small, vectors
+):
+    monkeypatch.setenv("LOOKALIKE_MYSQLD", str(installed_mysqld))
+    private = lookalike.PrivateServer(tmp_path / "home")
+    status = private.start()
+    try:
+        with lookalike.connect(status.url) as db:
+            db.collection("own", dim=DIM).add_embeddings(names(N), vectors)
+        for delay in (0.05, 0.3):
+            killed_while_adding(
+                status.url, delay, lambda pid=status.pid: os.kill(pid, signal.SIGKILL)
+            )
+            status = private.start()
+            with lookalike.connect(status.url) as db:
+                report = db.collection("own").check_index()
+                assert report.is_true and report.rows >= N
+    finally:
+        private.stop()
+
+
 def test_a_longest_name_has_room_for_its_side_tables(db, small):
     name = "n" * 48
     own = db.collection(name, dim=DIM)
@@ -441,6 +496,27 @@ class Histories(RuleBasedStateMachine):
         assert self.own.delete(gone) == len(gone)
         for row_id in gone:
             del self.rows[row_id]
+
+    @rule(seed=st.integers(0, 10**6))
+    def update(self, seed):
+        if not self.rows:
+            return
+        row_id = sorted(self.rows)[seed % len(self.rows)]
+        vector = clustered(1, dim=8, seed=seed)
+        index = self.own._index
+        with self.db.connection.transaction():  # as Ingest does for a file that has changed
+            index.remove([row_id])
+            change = self.db.dialect.update_embedding("own", row_id, pack(vector[0]))
+            self.db.connection.execute(change)
+            index.insert([row_id], vector)
+        self.rows[row_id] = vector[0]
+
+    @rule(seed=st.integers(0, 10**6))
+    def crash_while_inserting(self, seed):
+        with contextlib.suppress(KeyboardInterrupt), self.db.connection.transaction():
+            insert_rows(self.own._index, names(5), clustered(5, dim=8, seed=seed))
+            raise KeyboardInterrupt
+        self.reopen()
 
     @rule()
     def rebuild(self):
