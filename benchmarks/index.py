@@ -93,9 +93,9 @@ def search_all(collection: Collection, dataset: Dataset, **options: Any) -> tupl
     return np.array(found), np.array(milliseconds)
 
 
-def client(name: str, n: int, seconds: float) -> tuple[int, float]:
+def client(name: str, seconds: float) -> tuple[int, float]:
     """Search for so long in a process of its own: how many queries, and its memory in MB."""
-    queries = np.asarray(load(name, n).queries)
+    queries = np.load(CACHE / f"{name}_queries.npy")
     with lookalike.connect(url()) as db:
         collection = db.collection(name)
         collection.search(queries[0], k=K)
@@ -131,7 +131,7 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
             assert index is not None
             recall = recall_at_k(found, truth, K)
             with multiprocessing.get_context("spawn").Pool(CLIENTS) as clients:
-                arguments = [(dataset.name, dataset.n, CLIENT_SECONDS)] * CLIENTS
+                arguments = [(dataset.name, CLIENT_SECONDS)] * CLIENTS
                 done = clients.starmap(client, arguments)
             insert_rate = add_more(collection, dataset)
             yield Figures(

@@ -84,8 +84,9 @@ class Index:
     """The parameters of one generation of an index.
 
     dim: the length of an embedding; `bits`, of a prepared one. centroids: of prepared embeddings,
-    shape (n_cells, bits), float32. n_probes: how many cells a search reads unless told
-    otherwise, as training has measured. trained_rows: how many embeddings there were then.
+    shape (n_cells, bits), float32. n_probes and probe_gap: a search reads at most so many cells,
+    and of these the ones that suit the query at most so much worse than the best; training has
+    measured both. trained_rows: how many embeddings there were then.
     """
 
     metric: Metric
@@ -93,6 +94,7 @@ class Index:
     generation: int
     seed: int
     n_probes: int
+    probe_gap: float
     trained_rows: int
     centroids: FloatArray
 
@@ -149,12 +151,13 @@ class Index:
         scores = queries @ self.centroids.T
         return scores if self.metric == "dot" else scores - self._half_squares
 
-    def shortlist(self, query: FloatArray, *, n_probes: int, rows: int) -> Shortlist:
-        """Say where to look for the nearest of a query, shape (dim,), and for how many rows."""
+    def shortlist(self, query: FloatArray, *, n_probes: int | None, rows: int) -> Shortlist:
+        """Say where to look for the nearest of a query, shape (dim,), and for how many rows.
+
+        n_probes: exactly so many cells; None: those that training has found to be needed.
+        """
         prepared = self.preparation(query[np.newaxis])
-        scores = self.nearest_cells(prepared)[0]
-        n_probes = min(n_probes, self.n_cells)
-        cells = np.argpartition(-scores, n_probes - 1)[:n_probes]
+        cells = self._choose(self.nearest_cells(prepared)[0], n_probes, rows)
         centroids = self.centroids[cells]
         planes = query_planes(prepared - centroids)
         probes = [
@@ -170,3 +173,15 @@ class Index:
             )
         ]
         return Shortlist(self.generation, probes, planes.centre, rows)
+
+    def _choose(self, scores: FloatArray, n_probes: int | None, rows: int) -> Cells:
+        limit = min(n_probes or self.n_probes, self.n_cells)
+        best = np.argpartition(-scores, limit - 1)[:limit]
+        if n_probes is not None:
+            return best
+        # Query-aware pruning: Chen et al., "SPANN", NeurIPS 2021, section 3.3. Enough cells stay
+        # to hold twice the rows that are wanted.
+        best = best[np.argsort(-scores[best])]
+        wanted = -(-2 * rows * self.n_cells // max(self.trained_rows, 1))
+        near = int(np.count_nonzero(scores[best] >= scores[best[0]] - self.probe_gap))
+        return best[: max(near, wanted)]

@@ -26,6 +26,7 @@ class _State:
     building: int | None
     seed: int
     n_probes: int
+    probe_gap: float
     trained_rows: int
     fingerprint: bytes
 
@@ -88,6 +89,7 @@ class IndexStore:
             generation=state.generation,
             seed=state.seed,
             n_probes=state.n_probes,
+            probe_gap=state.probe_gap,
             trained_rows=state.trained_rows,
             centroids=unpack([row[0] for row in rows], Rotation(self.dim, 0).bits),
         )

@@ -117,7 +117,7 @@ class Searcher:
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> list[Match] | None:
         """Probe more cells until k rows are found; None where all cells hold fewer."""
-        n_probes, rescored = options.n_probes or index.n_probes, options.rescored
+        n_probes, rescored = options.n_probes, options.rescored
         while True:
             rows = self._probe(index, query, n_probes, rescored, trace)
             if rows is None:  # a new generation holds, or its tables are gone
@@ -125,19 +125,20 @@ class Searcher:
                 new = self._store.load()
                 if new is None or new.generation == index.generation:
                     return None
-                index, n_probes = new, options.n_probes or new.n_probes
+                index, n_probes = new, options.n_probes
                 continue
             with trace.step("rank exactly") as touched:
                 matches = self._rank(query, rows, options.k)
                 touched.rows = len(rows)
             if len(matches) == options.k:
                 return matches
-            if n_probes >= index.n_cells and len(rows) < rescored:
+            probed = n_probes or index.n_probes
+            if probed >= index.n_cells and len(rows) < rescored:
                 return None
-            n_probes, rescored = 4 * n_probes, 4 * rescored
+            n_probes, rescored = 4 * probed, 4 * rescored
 
     def _probe(
-        self, index: Index, query: FloatArray, n_probes: int, rows: int, trace: Trace
+        self, index: Index, query: FloatArray, n_probes: int | None, rows: int, trace: Trace
     ) -> list[Row] | None:
         with trace.step("choose cells, round the query"):
             shortlist = index.shortlist(query, n_probes=n_probes, rows=rows)
@@ -153,8 +154,7 @@ class Searcher:
         return found or None
 
     def _codes(self, index: Index, query: FloatArray, options: SearchOptions) -> Statement:
-        n_probes = options.n_probes or index.n_probes
-        shortlist = index.shortlist(query, n_probes=n_probes, rows=options.rescored)
+        shortlist = index.shortlist(query, n_probes=options.n_probes, rows=options.rescored)
         return self._dialect.search_codes(self._table, shortlist)
 
     def _rank(self, query: FloatArray, rows: list[Row], k: int) -> list[Match]:

@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from lookalike.codes import Rotation
@@ -40,8 +41,8 @@ CALIBRATION_QUERIES = 200
 CALIBRATION_K = 10
 CALIBRATION_KEPT = 64
 CALIBRATION_TOLERANCE = 1e-3
-CALIBRATION_RECALL = 0.993
-"""The share of true neighbours that lie in the probed cells, from which n_probes is chosen."""
+CALIBRATION_RECALL = 0.996
+"""The share of true neighbours that n_probes keeps, and likewise probe_gap: together 0.992."""
 
 _BATCH = 8192
 _SAMPLE_BATCH = 1000
@@ -100,22 +101,26 @@ class Calibration:
         self._best = np.take_along_axis(all_scores, top, axis=1)
         self._cells = np.take_along_axis(all_cells, top, axis=1)
 
-    def n_probes(self) -> int:
-        """Return the fewest cells that hold CALIBRATION_RECALL of the neighbours."""
+    def probes(self) -> tuple[int, float]:
+        """Return n_probes and probe_gap, each such as to miss 1 - CALIBRATION_RECALL."""
         if self._index.n_cells == 1:
-            return 1
+            return 1, 0.0
         order = np.argsort(-self._best, axis=1)[:, 1:]  # the nearest of an embedding is itself
         best = np.take_along_axis(self._best, order, axis=1)
         cells = np.take_along_axis(self._cells, order, axis=1)
         kth = best[:, CALIBRATION_K - 1 : CALIBRATION_K]
+        good = best >= kth - CALIBRATION_TOLERANCE * np.abs(kth)
         suits = self._index.nearest_cells(self._queries)
         ranks = np.argsort(np.argsort(-suits, axis=1), axis=1)
-        needed = np.take_along_axis(ranks, cells, axis=1).astype(np.float64)
-        needed[best < kth - CALIBRATION_TOLERANCE * np.maximum(np.abs(kth), 1e-30)] = np.inf
-        # As many as are asked for, those that are found first.
-        first = np.sort(needed, axis=1)[:, :CALIBRATION_K]
-        found = first[np.isfinite(first)]
-        return int(np.quantile(found, CALIBRATION_RECALL, method="higher")) + 1
+        gaps = suits.max(axis=1, keepdims=True) - suits
+        n_probes = _quantile_of_first(np.take_along_axis(ranks, cells, axis=1), good)
+        return int(n_probes) + 1, _quantile_of_first(np.take_along_axis(gaps, cells, axis=1), good)
+
+
+def _quantile_of_first(needed: "npt.NDArray[Any]", good: "npt.NDArray[np.bool_]") -> float:
+    """The quantile of what the good ones need, of each row the k that need least."""
+    first = np.sort(np.where(good, needed, np.inf), axis=1)[:, :CALIBRATION_K]
+    return float(np.quantile(first[np.isfinite(first)], CALIBRATION_RECALL, method="higher"))
 
 
 def is_due(store: IndexStore) -> bool:
@@ -159,7 +164,8 @@ def train(
         calibration = Calibration(index, sample[:CALIBRATION_QUERIES])
         codes = _encode_all(index, store, open_connection, calibration, progress)
         _write(index, store, codes)
-        index = replace(index, n_probes=calibration.n_probes(), trained_rows=len(codes.ids))
+        n_probes, gap = calibration.probes()
+        index = replace(index, n_probes=n_probes, probe_gap=gap, trained_rows=len(codes.ids))
         _switch(index, store, codes.ids, int(ids.max()))
         store.lost_codes = False
         return index
@@ -210,7 +216,7 @@ def _train_on_sample(
     if not len(sample):
         raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
     centroids = train_centroids(sample, min(n_cells, len(sample)), seed)
-    return Index(store.metric, store.dim, generation, seed, 1, ids.size, centroids), sample
+    return Index(store.metric, store.dim, generation, seed, 1, 0.0, ids.size, centroids), sample
 
 
 def _encode_all(
@@ -281,6 +287,7 @@ def _switch(index: Index, store: IndexStore, coded: Ids, last: int) -> None:
                     index.generation,
                     index.seed,
                     index.n_probes,
+                    index.probe_gap,
                     index.trained_rows,
                     index.fingerprint,
                 )

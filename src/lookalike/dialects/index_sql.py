@@ -62,6 +62,7 @@ class IndexSQL:
                 "    building INT UNSIGNED,\n"
                 "    seed INT UNSIGNED NOT NULL,\n"
                 "    n_probes INT UNSIGNED NOT NULL,\n"
+                "    probe_gap DOUBLE NOT NULL,\n"
                 "    trained_rows BIGINT UNSIGNED NOT NULL,\n"
                 "    fingerprint BINARY(32) NOT NULL\n"
                 ")"
@@ -119,7 +120,7 @@ class IndexSQL:
     def index_state(self, table: str, *, lock: str = "") -> Statement:
         """lock: FOR SHARE keeps the generation till the transaction ends, FOR UPDATE changes it."""
         return Statement(
-            "SELECT generation, building, seed, n_probes, trained_rows, fingerprint "
+            "SELECT generation, building, seed, n_probes, probe_gap, trained_rows, fingerprint "
             f"FROM lookalike_indexes WHERE collection = %s {lock}",
             (table,),
         )
@@ -127,22 +128,27 @@ class IndexSQL:
     def start_building(self, table: str, generation: int) -> Statement:
         return Statement(
             "INSERT INTO lookalike_indexes (collection, generation, building, seed, n_probes, "
-            "trained_rows, fingerprint) VALUES (%s, 0, %s, 0, 0, 0, '') "
+            "probe_gap, trained_rows, fingerprint) VALUES (%s, 0, %s, 0, 0, 0, 0, '') "
             "ON DUPLICATE KEY UPDATE building = VALUES(building)",
             (table, generation),
         )
 
     def switch_generation(
-        self, table: str, generation: int, seed: int, n_probes: int, rows: int, fingerprint: bytes
+        self,
+        table: str,
+        generation: int,
+        seed: int,
+        n_probes: int,
+        probe_gap: float,
+        rows: int,
+        fingerprint: bytes,
     ) -> Statement:
         return Statement(
             "UPDATE lookalike_indexes SET generation = %s, building = NULL, seed = %s, "
-            "n_probes = %s, trained_rows = %s, fingerprint = %s WHERE collection = %s",
-            (generation, seed, n_probes, rows, fingerprint, table),
+            "n_probes = %s, probe_gap = %s, trained_rows = %s, fingerprint = %s "
+            "WHERE collection = %s",
+            (generation, seed, n_probes, probe_gap, rows, fingerprint, table),
         )
-
-    def forget_index(self, table: str) -> Statement:
-        return Statement("DELETE FROM lookalike_indexes WHERE collection = %s", (table,))
 
     def trainer_lock(self, table: str) -> Statement:
         """1 where this connection may train, until it is closed; 0 while another one does."""
