@@ -9,7 +9,6 @@ MariaDB's index at the larger of the sizes as well (ten minutes for a million).
 import argparse
 import json
 import multiprocessing
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import psutil
 
 import lookalike
 import lookalike.training
@@ -103,7 +103,7 @@ def client(name: str, seconds: float) -> tuple[int, float]:
         while time.perf_counter() < end:
             collection.search(queries[done % len(queries)], k=K)
             done += 1
-    return done, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return done, psutil.Process().memory_info().rss / 2**20
 
 
 def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ MAX_K = 10_000
 _SCAN_BATCH = 4096
 _LEAST_RESCORED = 50
 _OVERSAMPLING = 3.0
+_DIM_OF_LEAST = 512
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class SearchOptions:
 
     k: how many results. min_similarity: leave out what is less similar. exact: compare every
     embedding. n_probes: how many cells to read. oversampling: how many times k the estimates are
-    compared exactly; by default 3 times, and 50 at the least.
+    compared exactly; by default 3 times, and 50 at the least, of 512 dims or more.
     """
 
     k: int = 10
@@ -50,12 +51,12 @@ class SearchOptions:
         if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
             raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
 
-    @property
-    def rescored(self) -> int:
-        """How many rows are compared exactly."""
-        if self.oversampling is None:
-            return max(_LEAST_RESCORED, ceil(_OVERSAMPLING * self.k))
-        return ceil(self.oversampling * self.k)
+    def rescored(self, dim: int) -> int:
+        """How many rows are compared exactly; the estimate's error is about 1 / sqrt(dim)."""
+        if self.oversampling is not None:
+            return ceil(self.oversampling * self.k)
+        rows = max(_LEAST_RESCORED, _OVERSAMPLING * self.k)
+        return ceil(rows * max(1.0, sqrt(_DIM_OF_LEAST / dim)))
 
 
 @dataclass
@@ -117,7 +118,7 @@ class Searcher:
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> list[Match] | None:
         """Probe more cells until k rows are found; None where all cells hold fewer."""
-        n_probes, rescored = options.n_probes, options.rescored
+        n_probes, rescored = options.n_probes, options.rescored(index.dim)
         while True:
             rows = self._probe(index, query, n_probes, rescored, trace)
             if rows is None:  # a new generation holds, or its tables are gone
@@ -154,7 +155,8 @@ class Searcher:
         return found or None
 
     def _codes(self, index: Index, query: FloatArray, options: SearchOptions) -> Statement:
-        shortlist = index.shortlist(query, n_probes=options.n_probes, rows=options.rescored)
+        rows = options.rescored(index.dim)
+        shortlist = index.shortlist(query, n_probes=options.n_probes, rows=rows)
         return self._dialect.search_codes(self._table, shortlist)
 
     def _rank(self, query: FloatArray, rows: list[Row], k: int) -> list[Match]:
