@@ -144,7 +144,8 @@ class Searcher:
         with trace.step("choose cells, round the query"):
             shortlist = index.shortlist(query, n_probes=n_probes, rows=rows)
             statement = self._dialect.search_codes(self._table, shortlist)
-        with trace.step(f"search {len(shortlist.probes)} cells", statement) as touched:
+        n = len(shortlist.probes)
+        with trace.step(f"search {n} {'cell' if n == 1 else 'cells'}", statement) as touched:
             try:
                 found = self._connection.query(statement)
             except DatabaseError as error:

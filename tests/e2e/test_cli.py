@@ -134,7 +134,7 @@ def test_a_false_index_is_told_and_mended(run, thousand):
         " WHERE id = 9",
     )
     done = run("index", "--check", "--collection", "own", status=1)
-    assert "1 codes stale, of the ids 9" in done.stderr
+    assert "stale codes: 1, of the ids 9" in done.stderr
     assert json.loads(run("index", "--rebuild", "--collection", "own", "--json").stdout)["is_true"]
     run("index", "--check", "--collection", "own")
     both = run("index", "--check", "--rebuild", "--collection", "own", status=2)

@@ -63,5 +63,5 @@ def _tell(out: Output, collection: str, report: IndexReport) -> None:
         for name, ids in (("missing", report.missing), ("stale", report.stale)):
             if ids:
                 some = ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
-                out.warn(f"{len(ids):,} codes {name}, of the ids {some}")
+                out.warn(f"{name} codes: {len(ids):,}, of the ids {some}")
         out.warn(f"Mend it with: lookalike index --rebuild --collection {collection}")
