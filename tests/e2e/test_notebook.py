@@ -17,7 +17,8 @@ PUBLISHED = {
 
 
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:(nbclient|jupyter_client|zmq|traitlets)")
-def test_the_notebook_gives_the_published_values(server):
+def test_the_notebook_gives_the_published_values(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))  # not the user's own profile
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(
         notebook, timeout=120, resources={"metadata": {"path": NOTEBOOK.parent}}
