@@ -19,11 +19,10 @@ import numpy as np
 import psutil
 
 import lookalike
-import lookalike.training
 from benchmarks import article, mariadb
 from benchmarks.data import CACHE, Dataset, further, load
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from lookalike import Collection, Database, PrivateServer
+from lookalike import Collection, Database, PrivateServer, training
 
 K = 10
 STOCK_POOL = 128 * 2**20
@@ -111,11 +110,10 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
     is_small = dataset.n <= 200_000
     with database(pool if is_small else LARGE_POOL) as db:
         collection = db.collection(dataset.name, dim=dataset.dim)
-        lookalike.training.FEWEST_ROWS, kept = 10**9, lookalike.training.FEWEST_ROWS
         start = time.perf_counter()
-        collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
+        with without_training():
+            collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
         load_rate = dataset.n / (time.perf_counter() - start)
-        lookalike.training.FEWEST_ROWS = kept
         start = time.perf_counter()
         collection.build_index()
         build = time.perf_counter() - start
@@ -157,18 +155,26 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
 
 
 def index_bytes(db: Database, dataset: Dataset) -> float:
-    """Bytes of the index's tables for each vector, after ANALYZE."""
-    tables = [
-        name for (name,) in db.rows("SHOW TABLES")[1] if "_codes_" in name or "_cells_" in name
-    ]
+    """Bytes of the index's tables, codes and centroids, for each vector."""
+    names = [name for (name,) in db.rows("SHOW TABLES")[1]]
+    tables = [name for name in names if "_codes_" in name or "_cells_" in name]
     db.rows(f"ANALYZE TABLE {', '.join(tables)}")
     db.rows("SET SESSION information_schema_stats_expiry = 0")
-    size = db.rows(
-        "SELECT SUM(data_length + index_length) FROM information_schema.tables "
-        "WHERE table_schema = DATABASE() AND table_name LIKE '%%\\_codes\\_%%' AND 1 = %s",
-        (1,),
-    )[1][0][0]
-    return float(size) / dataset.n
+    _, sizes = db.rows(
+        "SELECT table_name, data_length + index_length FROM information_schema.tables "
+        "WHERE table_schema = DATABASE()"
+    )
+    return sum(size for name, size in sizes if name in tables) / dataset.n
+
+
+@contextmanager
+def without_training() -> Iterator[None]:
+    """Rows that are added do not start a training."""
+    training.FEWEST_ROWS, kept = 10**9, training.FEWEST_ROWS
+    try:
+        yield
+    finally:
+        training.FEWEST_ROWS = kept
 
 
 def add_more(collection: Collection, dataset: Dataset) -> float:
@@ -189,9 +195,8 @@ def alternatives(dataset: Dataset) -> dict[str, float]:
     with database(STOCK_POOL) as db:
         by_article = article.measure(db, dataset.base, dataset.queries)
         collection = db.collection("synthetic", dim=dataset.dim)
-        lookalike.training.FEWEST_ROWS, kept = 10**9, lookalike.training.FEWEST_ROWS
-        collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
-        lookalike.training.FEWEST_ROWS = kept
+        with without_training():
+            collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
         times = []
         for query in np.asarray(dataset.queries[:3]):
             start = time.perf_counter()

@@ -176,13 +176,6 @@ class IndexSQL:
             (table, indexed_through),
         )
 
-    def rows_above(self, table: str, row_id: int, limit: int, *, lock: str = "") -> Statement:
-        return Statement(
-            "SELECT id, CAST(embedding AS BINARY) AS embedding "
-            f"FROM {quote_name(table)} WHERE id > %s ORDER BY id LIMIT %s {lock}",
-            (row_id, limit),
-        )
-
     def ids_above(self, table: str, row_id: int, *, lock: str = "") -> Statement:
         return Statement(
             f"SELECT id FROM {quote_name(table)} FORCE INDEX (PRIMARY) "
