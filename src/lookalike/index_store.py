@@ -11,7 +11,7 @@ from lookalike.dialects import Dialect, Statement
 from lookalike.errors import DatabaseError
 from lookalike.index import Ids, Index
 from lookalike.types import IndexReport, Metric
-from lookalike.vectors import FloatArray, unpack
+from lookalike.vectors import FloatArray, unpack, unpack_bfloat16
 
 NO_SUCH_TABLE = 1146
 _BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
@@ -91,7 +91,7 @@ class IndexStore:
             n_probes=state.n_probes,
             probe_gap=state.probe_gap,
             trained_rows=state.trained_rows,
-            centroids=unpack([row[0] for row in rows], Rotation(self.dim, 0).bits),
+            centroids=unpack_bfloat16([row[0] for row in rows], Rotation(self.dim, 0).bits),
         )
         if index.fingerprint != state.fingerprint:
             raise DatabaseError(

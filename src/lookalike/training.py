@@ -20,7 +20,7 @@ from lookalike.connection import Connection
 from lookalike.errors import DatabaseError
 from lookalike.index import Cells, Codes, Ids, Index, Preparation, concatenate
 from lookalike.index_store import IndexStore, usable
-from lookalike.vectors import FloatArray, pack
+from lookalike.vectors import FloatArray, pack_bfloat16, unpack_bfloat16
 
 T = TypeVar("T")
 
@@ -230,7 +230,9 @@ def _train_on_sample(
     sample = rng.permutation(prepared)
     if not len(sample):
         raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
-    centroids = train_centroids(sample, min(n_cells, len(sample)), seed)
+    trained = train_centroids(sample, min(n_cells, len(sample)), seed)
+    # As they are stored: what a code means depends on every bit of them.
+    centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
     return Index(store.metric, store.dim, generation, seed, 1, 0.0, ids.size, centroids), sample
 
 
@@ -279,7 +281,7 @@ def _write(index: Index, store: IndexStore, codes: Codes) -> None:
     connection, dialect, table = store.connection, store.dialect, store.table
     for start in range(0, index.n_cells, _CENTROIDS):
         part = index.centroids[start : start + _CENTROIDS]
-        rows = [(start + i, pack(centroid)) for i, centroid in enumerate(part)]
+        rows = list(enumerate(pack_bfloat16(part), start))
         connection.execute(dialect.insert_centroids(table, index.generation, rows))
     for start in range(0, len(codes.ids), _WRITE_ROWS):
         rows_of = codes.take(slice(start, start + _WRITE_ROWS)).rows()

@@ -69,6 +69,22 @@ def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
     return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
 
 
+def pack_bfloat16(vectors: FloatArray) -> list[bytes]:
+    """Return each row's numbers rounded to bfloat16, 2 little-endian bytes a number.
+
+    bfloat16 is the upper half of a float32: the same range, with 8 significant bits.
+    """
+    bits = np.ascontiguousarray(vectors, "<f4").view("<u4")
+    halves = ((bits.astype(np.uint64) + 0x8000) >> 16).astype("<u2")
+    return [row.tobytes() for row in halves]
+
+
+def unpack_bfloat16(packed: Sequence[bytes], dim: int) -> FloatArray:
+    """Return what `pack_bfloat16` has packed as an array of shape (n, dim), float32."""
+    halves = np.frombuffer(b"".join(packed), "<u2").reshape(len(packed), dim)
+    return (halves.astype("<u4") << 16).view("<f4")
+
+
 def similarity(
     query: FloatArray, embeddings: FloatArray, metric: Metric
 ) -> npt.NDArray[np.float64]:

@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lookalike.errors import EmbeddingError
-from lookalike.vectors import check_embedding, check_embeddings, pack, similarity, unpack
+from lookalike.vectors import (
+    check_embedding,
+    check_embeddings,
+    pack,
+    pack_bfloat16,
+    similarity,
+    unpack,
+    unpack_bfloat16,
+)
 
 FINITE = st.floats(-1e6, 1e6, width=32)
 
@@ -75,3 +83,15 @@ def test_the_other_metrics_by_hand():
     query = np.array([1, 2], np.float32)
     assert similarity(query, rows, "dot").tolist() == [5, 16]
     assert similarity(query, rows, "euclidean").tolist() == [0, -5]
+
+
+@given(arrays(np.float32, (3, 5), elements=st.floats(-(2.0**99), 2.0**99, width=32)))
+def test_bfloat16_keeps_eight_bits(array):
+    back = unpack_bfloat16(pack_bfloat16(array), 5)
+    assert back.dtype == np.float32 and len(pack_bfloat16(array)[0]) == 10
+    assert np.all(np.abs(back - array) <= np.abs(array) * 2.0**-8 + 1e-38)
+    assert np.array_equal(unpack_bfloat16(pack_bfloat16(back), 5), back)
+
+
+def test_bfloat16_by_hand():
+    assert pack_bfloat16(np.array([[1.0, -2.0]], np.float32))[0].hex() == "803f00c0"

@@ -2,7 +2,7 @@
 
 Generation 3 of the index of a collection `photos` is two tables,
 
-    photos_cells_3      cell, centroid                  the inverted file's centroids
+    photos_cells_3      cell, centroid                  the inverted file's centroids, bfloat16
     photos_codes_3      cell, id, code, scale, bias     a row an embedding, clustered by cell
 
 a row of `lookalike_indexes` that says which generation holds, and one of `lookalike_index_tails`
@@ -87,7 +87,7 @@ class IndexSQL:
             Statement(
                 f"CREATE TABLE {_cells(table, generation)} (\n"
                 "    cell SMALLINT UNSIGNED PRIMARY KEY,\n"
-                f"    centroid VECTOR({bits:d}) NOT NULL\n"
+                f"    centroid VARBINARY({2 * bits:d}) NOT NULL\n"
                 ")"
             ),
             Statement(
@@ -192,10 +192,7 @@ class IndexSQL:
     # Cells and codes.
 
     def centroids(self, table: str, generation: int) -> Statement:
-        return Statement(
-            "SELECT CAST(centroid AS BINARY) AS centroid "
-            f"FROM {_cells(table, generation)} ORDER BY cell"
-        )
+        return Statement(f"SELECT centroid FROM {_cells(table, generation)} ORDER BY cell")
 
     def insert_centroids(
         self, table: str, generation: int, rows: Sequence[tuple[int, bytes]]
