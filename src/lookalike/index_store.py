@@ -83,22 +83,24 @@ class IndexStore:
             if error.code != NO_SUCH_TABLE:
                 raise
             return None  # dropped by hand
-        index = Index(
-            metric=self.metric,
-            dim=self.dim,
-            generation=state.generation,
-            seed=state.seed,
-            n_probes=state.n_probes,
-            probe_gap=state.probe_gap,
-            trained_rows=state.trained_rows,
-            centroids=unpack_bfloat16([row[0] for row in rows], Rotation(self.dim, 0).bits),
-        )
-        if index.fingerprint != state.fingerprint:
-            raise DatabaseError(
-                f"the index of {self.table!r} does not match its fingerprint: make it again with "
-                f"lookalike index --rebuild --collection {self.table}"
+        packed, bits = [row[0] for row in rows], Rotation(self.dim, 0).bits
+        if packed and all(len(centroid) == 2 * bits for centroid in packed):
+            index = Index(
+                metric=self.metric,
+                dim=self.dim,
+                generation=state.generation,
+                seed=state.seed,
+                n_probes=state.n_probes,
+                probe_gap=state.probe_gap,
+                trained_rows=state.trained_rows,
+                centroids=unpack_bfloat16(packed, bits),
             )
-        return index
+            if index.fingerprint == state.fingerprint:
+                return index
+        raise DatabaseError(
+            f"the index of {self.table!r} does not match its fingerprint: make it again with "
+            f"lookalike index --rebuild --collection {self.table}"
+        )
 
     def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
         """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""

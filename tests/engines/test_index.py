@@ -272,8 +272,17 @@ def test_an_index_spoilt_by_hand_gives_a_slower_right_answer(db, indexed, vector
         assert fresh.check_index().is_true and fresh.check_index().codes == N + 1
 
 
-def test_parameters_that_do_not_match_are_refused(db, indexed, vectors):
-    db.rows("UPDATE lookalike_indexes SET seed = seed + 1")
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE lookalike_indexes SET seed = seed + 1",
+        "UPDATE own_cells_1 SET centroid = REVERSE(centroid)",
+        "UPDATE own_cells_1 SET centroid = 'x' WHERE cell = 1",
+        "DELETE FROM own_cells_1",
+    ],
+)
+def test_parameters_that_do_not_match_are_refused(db, indexed, vectors, harm):
+    db.rows(harm)
     with lookalike.connect(url_of(db)) as other:
         with pytest.raises(DatabaseError, match="does not match its fingerprint.*--rebuild"):
             other.collection("own").search(vectors[0])
