@@ -176,7 +176,7 @@ def embed(model: EfficientNetLite2, images: Iterable[Image.Image]) -> FloatArray
     """The global average pools of images, without any mean."""
     rows, batch = [], []
     for image in images:
-        batch.append(model.preprocess(image))
+        batch.append(model.preprocessing(image))
         if len(batch) == 16:
             rows.append(model.run("pooled", np.stack(batch)))
             batch = []

@@ -20,14 +20,13 @@ from PIL import Image
 from benchmarks.embedded_model_mean import SMALLEST_SIDE, WALLPAPERS, images_under
 from lookalike.errors import ImageError
 from lookalike.images import open_image
-from lookalike.models.base import FloatArray
+from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.efficientnet import EfficientNetLite2
 
 CLIP_ART_CROPS = 3
 PHOTO_CROPS = 8
 STAMP_CROPS = 2
 LARGEST_SIDE = 2000  # pixels, before crops are cut
-BATCH = 8
 LOOK_AHEAD = 16  # pictures being decoded
 EMPTY = 4.0  # grey levels of standard deviation: a crop with less shows next to nothing
 TRIES = 8
@@ -129,22 +128,23 @@ def embed(
     `progress` is told the number of views after each batch.
     """
     model = EfficientNetLite2()
+    size = model.batch_size
     rows: list[FloatArray] = []
     numbers: list[int] = []
     groups: list[str] = []
-    batch: list[FloatArray] = []
+    batch: list[Pixels] = []
     found = pictures(folder)
 
-    def decode(picture: Picture) -> list[FloatArray]:
-        return [model.preprocess(view) for view in views(picture)]
+    def decode(picture: Picture) -> list[Pixels]:
+        return [model.preprocessing(view) for view in views(picture)]
 
     for number, decoded in enumerate(_ahead(decode, found)):
         numbers += [number] * len(decoded)
         groups += [found[number].group] * len(decoded)
         batch += decoded
-        while len(batch) >= BATCH or (batch and number == len(found) - 1):
-            rows.append(model.embed_batch(np.stack(batch[:BATCH])))
-            batch = batch[BATCH:]
+        while len(batch) >= size or (batch and number == len(found) - 1):
+            rows.append(model.embed_batch(np.stack(batch[:size])))
+            batch = batch[size:]
             progress(len(numbers))
     return np.concatenate(rows), np.array(numbers, np.int32), groups
 

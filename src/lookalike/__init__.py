@@ -27,7 +27,10 @@ from lookalike.types import (
     IndexReport,
     Match,
     Metric,
+    Run,
+    Status,
     Step,
+    StoredFailure,
     Text,
 )
 
@@ -51,9 +54,12 @@ __all__ = [
     "Model",
     "ModelError",
     "PrivateServer",
+    "Run",
     "ServerError",
     "Statement",
+    "Status",
     "Step",
+    "StoredFailure",
     "Text",
     "UnsupportedServer",
     "connect",

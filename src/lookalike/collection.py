@@ -12,18 +12,20 @@ from lookalike.connection import Connection
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Dialect, Statement
 from lookalike.errors import EmbeddingError, InputError
-from lookalike.images import find_images
 from lookalike.index_store import IndexStore
-from lookalike.ingest import Ingest, Progress, insert_rows
+from lookalike.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress, add_files
 from lookalike.models import Model
 from lookalike.queries import Query, embed_query, query_image
 from lookalike.request import AUTO, Request
+from lookalike.retry import PATIENCE_SECONDS
+from lookalike.rows import delete_rows, embedding_of, insert_rows, records, remove
 from lookalike.schema import (
     CollectionRecord,
     create_collection,
     find_collection,
 )
 from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.status import failures, read_status
 from lookalike.training import is_due, train
 from lookalike.types import (
     AddReport,
@@ -32,9 +34,12 @@ from lookalike.types import (
     IndexReport,
     Match,
     Metric,
+    Status,
+    StoredFailure,
     Text,
 )
-from lookalike.vectors import FloatArray, check_embedding, check_embeddings, unpack
+from lookalike.vectors import FloatArray, check_embeddings
+from lookalike.walk import ImageWalk
 
 _INSERT_ROWS = 1000
 _MAX_INSERT_BYTES = 8_000_000
@@ -115,24 +120,51 @@ class Collection:
     def add(
         self,
         *paths: str | os.PathLike[str],
-        batch_size: int = 16,
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+        prune: bool = False,
+        retry: bool = False,
+        batch_size: int | None = None,
+        time_limit: float = TIME_LIMIT_SECONDS,
+        patience: float = PATIENCE_SECONDS,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
         """Embed and store images: files, folders (with all below them) and globs.
 
-        What is stored already and unchanged is left alone; a file that changed is embedded
-        again; a file that cannot be read is reported and skipped. Every batch is one
-        transaction. Raises InputError where a path does not exist or holds no image.
+        What is stored already and unchanged is left alone; a file that changed is embedded again;
+        a new file of the same bytes as a stored one gets its embedding; a file that cannot be
+        read is reported, skipped and kept in the table of failures until it changes. Every batch
+        is one transaction.
+
+        exclude: patterns as in a .gitignore file. hidden: take names that begin with a dot too.
+        prune: delete the rows below these folders whose files are gone.
+        retry: try again what has failed before. batch_size: images embedded at a time.
+        time_limit: for decoding one file, and patience: for a database that does not answer, in
+        seconds. progress: called from another thread.
+
+        Raises InputError where a path does not exist or holds no image, and ConnectionFailed,
+        with a count of what is safe, where the database does not come back.
         """
         if not paths:
             raise InputError("name at least one file or folder to add")
-        images = list(find_images(paths))
-        if not images:
+        options = IngestOptions(batch_size, retry, time_limit, patience)
+        walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
+        if next(iter(walk), None) is None:
             raise InputError(f"no images in {', '.join(map(str, paths))}")
-        self._create(self.model.dim, self.model.id)
-        ingest = Ingest(self._index, self.model, batch_size)
-        report = ingest.run(images, progress)
-        self._look_after_index(ingest.ids)
+        if self._record is not None and self._record.model is not None:
+            self._create(self._record.dim, self._record.model)
+        else:
+            self._create(self.model.dim, self.model.id)
+        report = add_files(
+            self._index,
+            lambda: self.model,
+            walk,
+            options,
+            prune=prune,
+            progress=progress,
+            notify=self._notify,
+        )
+        self._train_if_due()
         return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -154,11 +186,11 @@ class Collection:
             for start in range(0, len(names), step):
                 part = slice(start, start + step)
                 ids += insert_rows(self._index, names[part], checked[part])
-        self._look_after_index(ids)
+        self._index.advance_tail(ids)
+        self._train_if_due()
         return ids
 
-    def _look_after_index(self, new_ids: Sequence[int]) -> None:
-        self._index.advance_tail(new_ids)
+    def _train_if_due(self) -> None:
         if is_due(self._index):
             self.build_index()
 
@@ -271,7 +303,10 @@ class Collection:
         options.check(self.metric)
         self._require_table()
         return embed_query(
-            query, dim=self.dim, model=lambda: self.model, stored=self._stored_embedding
+            query,
+            dim=self.dim,
+            model=lambda: self.model,
+            stored=lambda name: embedding_of(self._index, name),
         )
 
     def _require_table(self) -> None:
@@ -283,39 +318,11 @@ class Collection:
                 "add images to it first (lookalike add FOLDER)"
             )
 
-    def _stored_embedding(self, query: int | str) -> FloatArray:
-        row_id = query if isinstance(query, int) else self._id_of(query)
-        rows = self._connection.query(self._dialect.embeddings(self.name, [row_id]))
-        if not rows or rows[0][1] is None:
-            raise InputError(f"collection {self.name!r} has no image with id {row_id}")
-        return check_embedding(unpack([rows[0][1]], self.dim)[0], self.dim)
-
-    def _id_of(self, name: str) -> int:
-        ids = [row[0] for row in self._connection.query(self._dialect.ids_by_name(self.name, name))]
-        if len(ids) > 1:
-            raise InputError(f"several images are named {name!r}: give an id, as {ids[0]}")
-        if ids:
-            return int(ids[0])
-        if name.isdecimal():
-            return int(name)
-        raise InputError(f"{name!r} is no image file, and no stored image has that name or id")
-
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
         """Return the stored images of these ids, in their order; unknown ids are left out."""
-        wanted = list(ids)
-        if not wanted or self._record is None:
+        if self._record is None:
             return []
-        names: dict[int, str | None] = dict(
-            self._connection.query(self._dialect.records(self.name, wanted))
-        )
-        paths: dict[int, str] = {}
-        if self._record.has_files:
-            paths = dict(self._connection.query(self._dialect.paths(self.name, wanted)))
-        return [
-            ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
-            for i in wanted
-            if i in names
-        ]
+        return records(self._index, ids, with_paths=self._record.has_files)
 
     def contact_sheet(
         self, file: str | os.PathLike[str], query: Query, matches: Sequence[Match]
@@ -338,13 +345,31 @@ class Collection:
         if not wanted:
             return 0
         self._require_table()
-        deleted = 0
-        with self._connection.transaction():
-            for start in range(0, len(wanted), _INSERT_ROWS):
-                part = wanted[start : start + _INSERT_ROWS]
-                self._index.remove(part)
-                deleted += self._connection.execute(self._dialect.delete_rows(self.name, part))
-        return deleted
+        return delete_rows(self._index, wanted)
+
+    def remove(self, *targets: int | str | os.PathLike[str]) -> int:
+        """Delete the rows of stored images, not their files; return how many there were.
+
+        targets: ids, paths of files or of folders with all below them, or stored names. Raises
+        InputError for one that is not stored, and then nothing is deleted.
+        """
+        self._require_table()
+        with_paths = self._record is not None and self._record.has_files
+        return remove(self._index, targets, with_paths=with_paths)
+
+    def failures(self) -> list[StoredFailure]:
+        """Return the files that could not be added and have not been since, by path."""
+        return failures(self._index) if self._has_tables else []
+
+    def status(self) -> Status:
+        """Return what the collection holds, and what its last `add` did."""
+        self._require_table()
+        return read_status(self._index, self.model_id, has_tables=self._has_tables)
+
+    @property
+    def _has_tables(self) -> bool:
+        record = self._record
+        return record is not None and record.is_registered and record.has_files
 
     def __len__(self) -> int:
         """How many images are stored."""

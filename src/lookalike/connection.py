@@ -30,7 +30,7 @@ _CONVERSIONS: dict[Any, Any] = {
 DUPLICATE_KEY = 1062
 _PRIVILEGES = {1044, 1142, 1143, 1227, 1370, 1410}
 _REFUSED = {1045, 1698, 3118, 3159}
-_GONE = {2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031}
+_GONE = {0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031}
 
 
 class Connection:
@@ -43,13 +43,22 @@ class Connection:
     def __init__(self, url: DatabaseURL, *, tracer: Tracer | None = None) -> None:
         self.url = url
         self._tracer = tracer
-        arguments = url.driver_arguments()
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Connect again after the connection is lost or closed."""
+        arguments = self.url.driver_arguments()
         try:
             self._driver = pymysql.connect(
                 **arguments, charset="utf8mb4", autocommit=True, conv=_CONVERSIONS
             )
         except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
             raise self._explain(error) from error
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is not known to be lost or closed."""
+        return bool(self._driver.open)
 
     def open_another(self) -> "Connection":
         """Open another connection to the same database, for another thread."""
@@ -145,7 +154,9 @@ class Connection:
             )
         if code in _GONE or isinstance(error, OSError | RuntimeError):
             return ConnectionFailed(
-                f"cannot reach {self.url}: {reason}; is the server running there?", code=code
+                f"cannot reach {self.url}: {reason}; is the server running there?",
+                code=code,
+                is_lost=not isinstance(error, RuntimeError),
             )
         if code in _PRIVILEGES:
             return DatabaseError(

@@ -51,7 +51,14 @@ class DatabaseError(LookalikeError):
 
 
 class ConnectionFailed(DatabaseError):
-    """The database server is down, or refuses this user or password."""
+    """The database server is down, or refuses this user or password.
+
+    is_lost: whether the same connection may come about later.
+    """
+
+    def __init__(self, message: str, *, code: int | None = None, is_lost: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.is_lost = is_lost
 
 
 class UnsupportedServer(DatabaseError):

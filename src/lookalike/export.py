@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lookalike.dialects import literal, quote_name
-from lookalike.errors import ImageError, InputError
-from lookalike.images import FoundImage, find_images, open_image
-from lookalike.ingest import Progress, stored_name
+from lookalike.errors import InputError
+from lookalike.ingest import TIME_LIMIT_SECONDS, Progress
+from lookalike.ingest.crew import Channel, Crew
+from lookalike.ingest.embedder import Embedder, Job
+from lookalike.ingest.work import Meter
 from lookalike.models import Model, load_model
+from lookalike.rows import stored_name
 from lookalike.types import AddReport, Failure
-from lookalike.vectors import FloatArray, check_embeddings, pack
+from lookalike.vectors import FloatArray, pack
+from lookalike.walk import FoundImage, ImageWalk
 
-_BATCH = 16
+_LOOK_AHEAD = 64
 
 _HEADER = """\
 -- Image embeddings by lookalike, model {model}. Load with: mysql DATABASE < FILE.sql
@@ -53,47 +56,74 @@ def export_sql(
     there is no image or the file cannot be written.
     """
     started = time.perf_counter()
-    images = list(find_images(paths))
-    if not images:
+    walk = ImageWalk(paths)
+    total = sum(1 for _ in walk)
+    if not total:
         raise InputError(f"no images in {', '.join(map(str, paths))}")
     failed: list[Failure] = []
     target = Path(file)
     partial = target.with_name(target.name + ".partial")
-    progress(0, len(images))
+    meter = Meter()
+    progress(0, total)
     try:
         with partial.open("w", encoding="utf-8", newline="\n") as out:
             loaded = load_model(model, notify=notify) if isinstance(model, str) else model
             out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
-            for done in range(0, len(images), _BATCH):
-                batch = images[done : done + _BATCH]
-                out.writelines(_inserts(table, batch, loaded, failed))
-                progress(done + len(batch), len(images))
+            done = 0
+            for jobs in _embedded(walk, loaded, meter):
+                out.writelines(_inserts(table, jobs, failed))
+                done += len(jobs)
+                progress(done, total)
             out.write(_FOOTER)
         partial.replace(target)
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
-    added = len(images) - len(failed)
-    return AddReport(added, 0, 0, tuple(failed), time.perf_counter() - started)
+    return AddReport(
+        added=total - len(failed),
+        updated=0,
+        reused=0,
+        unchanged=0,
+        removed=0,
+        failed=tuple(failed),
+        failed_before=(),
+        seconds=time.perf_counter() - started,
+        stages=meter.rates(),
+    )
+
+
+def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[FoundImage]]]:
+    embedder = Embedder[FoundImage](
+        lambda: model,
+        lambda found: found.path,
+        batch_size=None,
+        time_limit=TIME_LIMIT_SECONDS,
+        meter=meter,
+    )
+    with Crew() as crew:
+        files: Channel[FoundImage] = crew.channel(_LOOK_AHEAD)
+
+        def find() -> None:
+            for found in walk:
+                files.put(found)
+            files.close()
+
+        crew.start("find", find)
+        yield from embedder.embed(crew, files)
 
 
 def _inserts(
-    table: str, batch: Sequence[FoundImage], model: Model, failed: list[Failure]
+    table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure]
 ) -> Iterator[str]:
-    names: list[str] = []
-    pixels: list[Image.Image] = []
-    for found in batch:
-        try:
-            pixels.append(open_image(found.path))
-            names.append(stored_name(found.name))
-        except ImageError as error:
-            failed.append(Failure(found.path, str(error)))
-    embeddings = check_embeddings(model.embed_images(pixels), model.dim) if pixels else ()
-    for name, embedding in zip(names, embeddings, strict=True):
+    for job in jobs:
+        if job.embedding is None:
+            failed.append(Failure(job.item.path, str(job.error)))
+            continue
+        name = literal(stored_name(job.item.name))
         yield (
             f"INSERT INTO {quote_name(table)} (image_name, embedding) "  # noqa: S608
-            f"VALUES ({literal(name)}, {vector_literal(embedding)});\n"
+            f"VALUES ({name}, {vector_literal(job.embedding)});\n"
         )
 
 

@@ -1,78 +1,20 @@
-"""Image files: found, opened as upright RGB, hashed."""
+"""Image files: opened as upright RGB, hashed."""
 
-import glob
 import hashlib
-import os
 import warnings
-from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pillow_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lookalike.errors import ImageError, InputError
+from lookalike.errors import ImageError
 
 pillow_heif.register_heif_opener()
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
-    | {".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"}
-)
-"""Which files of a folder are images; a file that is named itself is always tried."""
-
 MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded: at 4 bytes a pixel this is 800 MB."""
-
-
-class FoundImage(NamedTuple):
-    """An image file: its absolute path, and its name within the folder that was asked for."""
-
-    path: Path
-    name: str
-
-
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> Iterator[FoundImage]:
-    """Yield the image files of files, folders (recursively, sorted) and globs, each once.
-
-    Raises InputError for a path that does not exist, before the first file is yielded.
-    """
-    roots = [root for path in paths for root in _expand(os.fspath(path))]
-    return _walk(roots)
-
-
-def _expand(path: str) -> list[Path]:
-    root = Path(path).expanduser()
-    if root.exists():
-        # The file itself may be a link: the name that people see is kept.
-        return [root.resolve() if root.is_dir() else root.parent.resolve() / root.name]
-    pattern = str(root)
-    matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
-    if not matches:
-        raise InputError(f"no such file or folder: {path}")
-    return [expanded for match in matches for expanded in _expand(glob.escape(match))]
-
-
-def _walk(roots: list[Path]) -> Iterator[FoundImage]:
-    seen: set[Path] = set()
-    for root in roots:
-        files = _files_below(root) if root.is_dir() else [root]
-        base = root if root.is_dir() else root.parent
-        for file in files:
-            if file not in seen:
-                seen.add(file)
-                yield FoundImage(file, file.relative_to(base).as_posix())
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for directory, subfolders, names in os.walk(folder):
-        subfolders.sort()
-        for name in sorted(names):
-            file = Path(directory, name)
-            if file.suffix.lower() in SUFFIXES and file.is_file():
-                yield file
 
 
 def content_hash(path: Path) -> bytes:
@@ -84,8 +26,17 @@ def content_hash(path: Path) -> bytes:
         raise ImageError(f"{path}: {error.strerror or error}") from error
 
 
-def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
+_DRAFT_FACTOR = 2
+"""A JPEG decoded to a smaller size keeps as many times the pixels that are asked for."""
+
+
+def open_image(
+    source: Path | bytes, *, name: str | None = None, short_side: int | None = None
+) -> Image.Image:
     """Decode an image file, or the bytes of one, into an upright RGB image.
+
+    short_side: the pixels that its short side will be scaled to; a large JPEG is then decoded to
+    1/2, 1/4 or 1/8 of its size, as long as it keeps twice as many, which is quicker.
 
     EXIF orientation is applied, transparency is laid over white, 16 bits become 8, and of an
     animation the first frame is taken. Raises ImageError, naming the file, for anything that is
@@ -98,6 +49,10 @@ def open_image(source: Path | bytes, *, name: str | None = None) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images
             with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+                _refuse_too_large(image, label)
+                if short_side is not None:
+                    side = _DRAFT_FACTOR * short_side
+                    image.draft(None, (side, side))
                 return to_rgb(image, name=label)
     except ImageError:
         raise
@@ -118,8 +73,7 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
 
     Raises ImageError for more than MAX_PIXELS pixels.
     """
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{name}: {_too_large(image.size)}")
+    _refuse_too_large(image, name)
     upright = ImageOps.exif_transpose(image)
     if upright.mode == "RGB" and "transparency" not in upright.info:
         return upright.copy() if upright is image else upright
@@ -141,6 +95,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     else:
         scale = 255.0 if image.mode == "F" and high <= 1 else 1.0
     return floats.point(lambda value: value * scale + 0.0).convert("L")
+
+
+def _refuse_too_large(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"{name}: {_too_large(image.size)}")
 
 
 def _too_large(size: tuple[int, int] | None) -> str:

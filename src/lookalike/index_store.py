@@ -102,6 +102,14 @@ class IndexStore:
             f"lookalike index --rebuild --collection {self.table}"
         )
 
+    def size(self) -> tuple[int, int]:
+        """Return (rows that the index knows, its cells): (0, 0) while there is none."""
+        index = self.load()
+        if index is None or self._has_no_codes(index):
+            return 0, 0
+        codes = self.connection.value(self.dialect.count_codes(self.table, index.generation))
+        return int(codes), index.n_cells
+
     def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
         """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""
         return usable(self.dim, self.connection.query(self.dialect.embeddings(self.table, ids)))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lookalike.errors import ImageError, InputError
 from lookalike.images import open_image, to_rgb
-from lookalike.models import Model
+from lookalike.models import BatchModel, Model
 from lookalike.types import Text
 from lookalike.vectors import FloatArray, check_embedding
 
@@ -23,24 +23,28 @@ MAX_DOWNLOAD = 50_000_000
 _TIMEOUT_SECONDS = 20
 
 
-def query_image(query: Query) -> Image.Image | None:
+def query_image(query: Query, *, short_side: int | None = None) -> Image.Image | None:
     """Return the image that a query is, or None where it is none (an id, a name, words).
 
-    Raises ImageError for a file or URL that cannot be read as an image.
+    short_side: as in `open_image`. Raises ImageError for a file or URL that cannot be read as an
+    image.
     """
     if isinstance(query, Image.Image):
         return to_rgb(query)
-    if isinstance(query, Path):
-        path = query.expanduser()
+    if isinstance(query, str) and is_url(query):
+        return open_image(download(query), name=query, short_side=short_side)
+    if isinstance(query, str | Path) and _is_image(query):
+        path = Path(query).expanduser()
         if not path.is_file():
             raise InputError(f"no such image: {query}")
-        return open_image(path)
-    if isinstance(query, str):
-        if is_url(query):
-            return open_image(download(query), name=query)
-        if Path(query).expanduser().is_file():
-            return open_image(Path(query).expanduser())
+        return open_image(path, short_side=short_side)
     return None
+
+
+def _is_image(query: Query) -> bool:
+    if isinstance(query, str):
+        return is_url(query) or Path(query).expanduser().is_file()
+    return isinstance(query, Path | Image.Image)
 
 
 def embed_query(
@@ -61,9 +65,12 @@ def embed_query(
         return check_embedding(model().embed_texts([query.text])[0], dim)
     if isinstance(query, np.ndarray):
         return check_embedding(query, dim)
-    image = query_image(query)
-    if image is not None:
-        return check_embedding(model().embed_images([image])[0], dim)
+    if _is_image(query):
+        loaded = model()
+        # Decoded as `add` decodes it, so that a stored image is equal to itself.
+        side = loaded.preprocessing.short_side if isinstance(loaded, BatchModel) else None
+        image = query_image(query, short_side=side)
+        return check_embedding(loaded.embed_images([image])[0], dim)
     if isinstance(query, str | int | np.integer):
         return stored(query if isinstance(query, str) else int(query))
     raise InputError(f"a {type(query).__name__} is no query: give an image, a text or a vector")

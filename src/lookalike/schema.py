@@ -72,10 +72,15 @@ def create_collection(
     Each step may be repeated, so a run that is cut short is finished by the next. Raises
     ModelError where another process has just made it for another model.
     """
-    connection.execute(dialect.create_registry())
-    for statement in (*dialect.create_indexes(), *dialect.forget_dropped(name)):
+    for statement in (
+        dialect.create_registry(),
+        dialect.create_runs(),
+        *dialect.create_indexes(),
+        *dialect.forget_dropped(name),
+        dialect.create_collection(name, dim),
+        dialect.create_failures(name),
+    ):
         connection.execute(statement)
-    connection.execute(dialect.create_collection(name, dim))
     made = find_collection(connection, dialect, name)
     if made is None:
         raise DatabaseError(f"collection {name!r} was dropped while it was being made")

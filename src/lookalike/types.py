@@ -1,6 +1,8 @@
 """The values that lookalike takes and returns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -44,28 +46,87 @@ class Failure:
     path: Path
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFailure:
+    """A failure on record; size in bytes and mtime_ns are None for a file out of reach."""
+
+    path: Path
+    reason: str
+    size: int | None
+    mtime_ns: int | None
+    seen_at: datetime
+
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """What `add` did.
+    """What `add` did, in files.
 
-    added: images embedded and stored for the first time.
-    updated: images whose file had changed, embedded again.
-    unchanged: images that were stored already.
-    failed: files that could not be read; nothing of them is stored.
-    seconds: wall-clock time of the whole call.
+    added: embedded and stored for the first time. updated: changed, and embedded again. reused:
+    new files of the same bytes as a stored one, whose embedding was copied. unchanged: stored
+    already. removed: rows whose files are gone, if pruning was asked for.
+    failed: files that could not be read; nothing of them is stored. failed_before: files that
+    failed in an earlier run and are as they were, and so were left alone.
+    seconds: wall-clock time of the whole call. stages: images per second that each stage of the
+    pipeline has made of its own working time; the slowest is the bottleneck.
     """
 
     added: int
     updated: int
+    reused: int
     unchanged: int
+    removed: int
     failed: tuple[Failure, ...]
+    failed_before: tuple[Failure, ...]
     seconds: float
+    stages: Mapping[str, float]
 
     @property
     def images_per_second(self) -> float:
-        """Images embedded per second."""
-        return (self.added + self.updated) / self.seconds if self.seconds > 0 else 0.0
+        """Images stored per second."""
+        stored = self.added + self.updated + self.reused
+        return stored / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The last `add` to a collection; times are the server's.
+
+    ended_at is None while it goes on, and if it was killed; error says what has cut it short.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None
+    added: int
+    updated: int
+    reused: int
+    unchanged: int
+    failed: int
+    removed: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a collection holds.
+
+    model: None for embeddings that users bring. arithmetic: what that model computes in on this
+    machine. indexed: rows that the index knows; 0 while there is none and search is exact.
+    """
+
+    name: str
+    rows: int
+    dim: int
+    metric: Metric
+    model: str | None
+    arithmetic: str | None
+    indexed: int
+    n_cells: int
+    failures: int
+    last_run: Run | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Intent to SQL: each dialect's methods return (sql, params) and touch no server."""
 
-from lookalike.dialects.base import Dialect, StoredFile
+from lookalike.dialects.base import Dialect
+from lookalike.dialects.files_sql import FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
 from lookalike.dialects.literals import literal
 from lookalike.dialects.mysql import MySQL
@@ -10,6 +11,7 @@ from lookalike.dialects.statements import Statement, quote_name
 __all__ = [
     "CodeRow",
     "Dialect",
+    "FailedFile",
     "MySQL",
     "MySQLNative",
     "Probe",

@@ -1,26 +1,13 @@
 """What every engine's SQL has in common; the engines differ in small subclasses."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
 
+from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
 from lookalike.dialects.statements import Statement, places, quote_name, values
 
 
-class StoredFile(NamedTuple):
-    """What the side table `<collection>_files` keeps of an image's file.
-
-    content_hash: the SHA-256 of the bytes; size: in bytes; mtime_ns: nanoseconds since 1970.
-    """
-
-    path: Path
-    content_hash: bytes
-    size: int
-    mtime_ns: int
-
-
-class Dialect(IndexSQL):
+class Dialect(FilesSQL, IndexSQL):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -88,6 +75,7 @@ class Dialect(IndexSQL):
                 ("lookalike_collections", "name"),
                 ("lookalike_indexes", "collection"),
                 ("lookalike_index_tails", "collection"),
+                ("lookalike_runs", "collection"),
             )
         ]
 
@@ -122,20 +110,6 @@ class Dialect(IndexSQL):
             ") CHARACTER SET utf8mb4"
         )
 
-    def create_files(self, table: str, id_type: str) -> Statement:
-        """The side table of files; a path is longer than a key may be, so its hash is the key."""
-        return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table, '_files')} (\n"
-            f"    id {id_type} PRIMARY KEY,\n"
-            "    path VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
-            "    path_hash BINARY(32) AS (UNHEX(SHA2(path, 256))) STORED UNIQUE,\n"
-            "    content_hash BINARY(32) NOT NULL,\n"
-            "    size BIGINT UNSIGNED NOT NULL,\n"
-            "    mtime_ns BIGINT NOT NULL,\n"
-            f"    FOREIGN KEY (id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE\n"
-            ")"
-        )
-
     # Rows.
 
     def id_step(self) -> Statement:
@@ -155,26 +129,11 @@ class Dialect(IndexSQL):
             f"UPDATE {quote_name(table)} SET embedding = %s WHERE id = %s", (embedding, row_id)
         )
 
-    def insert_files(self, table: str, rows: Sequence[tuple[int, StoredFile]]) -> Statement:
+    def lock_rows(self, table: str, ids: Sequence[int]) -> Statement:
+        """Return those of the ids that exist, and keep them until the transaction ends."""
         return Statement(
-            f"INSERT INTO {quote_name(table, '_files')} "
-            f"(id, path, content_hash, size, mtime_ns) VALUES {values(5, len(rows))}",
-            tuple(value for row_id, file in rows for value in (row_id, str(file.path), *file[1:])),
-        )
-
-    def update_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
-        return Statement(
-            f"UPDATE {quote_name(table, '_files')} "
-            "SET content_hash = %s, size = %s, mtime_ns = %s WHERE id = %s",
-            (*file[1:], row_id),
-        )
-
-    def known_files(self, table: str, paths: Sequence[Path]) -> Statement:
-        hashes = ", ".join(["UNHEX(SHA2(%s, 256))"] * len(paths))
-        return Statement(
-            "SELECT id, path, content_hash, size, mtime_ns "
-            f"FROM {quote_name(table, '_files')} WHERE path_hash IN ({hashes})",
-            tuple(str(path) for path in paths),
+            f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) FOR UPDATE",
+            tuple(ids),
         )
 
     def delete_rows(self, table: str, ids: Sequence[int]) -> Statement:
@@ -188,12 +147,6 @@ class Dialect(IndexSQL):
     def records(self, table: str, ids: Sequence[int]) -> Statement:
         return Statement(
             f"SELECT id, image_name FROM {quote_name(table)} WHERE id IN ({places(len(ids))})",
-            tuple(ids),
-        )
-
-    def paths(self, table: str, ids: Sequence[int]) -> Statement:
-        return Statement(
-            f"SELECT id, path FROM {quote_name(table, '_files')} WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 

@@ -236,6 +236,9 @@ class IndexSQL:
     def has_codes(self, table: str, generation: int) -> Statement:
         return Statement(f"SELECT EXISTS (SELECT 1 FROM {_codes(table, generation)})")
 
+    def count_codes(self, table: str, generation: int) -> Statement:
+        return Statement(f"SELECT COUNT(*) FROM {_codes(table, generation)}")
+
     def codes_with_embeddings(self, table: str, generation: int) -> Statement:
         """Every code, with the embedding of its row where that is there."""
         return Statement(

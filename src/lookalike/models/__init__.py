@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import MissingExtra, ModelError
-from lookalike.models.base import FloatArray, Model
+from lookalike.models.base import BatchModel, FloatArray, Model
+from lookalike.models.preprocessing import Preprocessing
 
-__all__ = ["KNOWN_MODELS", "FloatArray", "Model", "load_model"]
+__all__ = ["KNOWN_MODELS", "BatchModel", "FloatArray", "Model", "Preprocessing", "load_model"]
 
 AUTO: Final = "auto"
 EMBEDDED: Final = "efficientnet-lite2"

@@ -1,13 +1,16 @@
 """What an embedding model is: pixels and text in, vectors out."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lookalike.models.preprocessing import Preprocessing
+
 FloatArray = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
 
 
 class Model(Protocol):
@@ -36,4 +39,27 @@ class Model(Protocol):
 
         Raises ModelError when the model has no text.
         """
+        ...
+
+
+@runtime_checkable
+class BatchModel(Model, Protocol):
+    """A model whose images are preprocessed by other processes while it embeds.
+
+    preprocessing: turns an image into the network's input, without the network.
+    batch_size: how many images it embeds quickest at once, on this machine.
+    arithmetic: what it computes in, as "float32" or "bfloat16".
+    """
+
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def arithmetic(self) -> str: ...
+
+    def embed_batch(self, pixels: Pixels) -> FloatArray:
+        """Embed preprocessed images, (n, height, width, 3) uint8, into (n, dim) float32."""
         ...

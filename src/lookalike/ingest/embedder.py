@@ -1,0 +1,133 @@
+"""Image files to embeddings: decoded by child processes while the model embeds the last ones."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lookalike.errors import EmbeddingError, ImageError
+from lookalike.ingest.crew import Channel, Crew
+from lookalike.ingest.decoder import Decoded, Decoder
+from lookalike.ingest.work import Meter
+from lookalike.models import BatchModel, Model, Preprocessing
+from lookalike.vectors import FloatArray, check_embeddings
+
+T = TypeVar("T")
+
+PLAIN_BATCH = 16
+"""The batch of a model without preprocessing, which is given whole images."""
+
+MAX_BATCH_BYTES = 64_000_000
+"""A batch with as many bytes of pixels is embedded, be it full or not."""
+
+
+@dataclass
+class Job(Generic[T]):
+    """A file on its way: an item, its pixels, and then its embedding (dim,) or an error."""
+
+    item: T
+    decoded: Decoded | None = None
+    embedding: FloatArray | None = None
+    error: ImageError | None = None
+
+
+class Embedder(Generic[T]):
+    """Embeds image files in batches, in the order in which they are decoded.
+
+    model: called when there is a file to embed. path_of: the path of an item. batch_size: None
+    for the one that suits the model. time_limit: for decoding one file, in seconds.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[], Model],
+        path_of: Callable[[T], Path],
+        *,
+        batch_size: int | None,
+        time_limit: float,
+        meter: Meter,
+    ) -> None:
+        self._load_model = model
+        self._loading = threading.Lock()
+        self._path_of = path_of
+        self._batch_size = batch_size
+        self._time_limit = time_limit
+        self._meter = meter
+        self._n_decoders = len(os.sched_getaffinity(0))
+        self._has_embedded = False
+
+    def embed(self, crew: Crew, items: Channel[T]) -> Iterator[list[Job[T]]]:
+        """Yield the files with their embeddings or errors, batch by batch."""
+        decoded: Channel[Job[T]] = crew.channel(PLAIN_BATCH, producers=self._n_decoders)
+        for _ in range(self._n_decoders):
+            decoder = Decoder(self._preprocessing, time_limit=self._time_limit)
+            crew.at_stop(decoder.kill)
+            crew.start("decode", partial(self._decode, decoder, items, decoded))
+        jobs: list[Job[T]] = []
+        sound: list[Decoded] = []
+        for job in decoded:
+            jobs.append(job)
+            sound += [job.decoded] if job.decoded else []
+            if sound and self._is_full(sound):
+                self._embed(jobs)
+                yield jobs
+                jobs, sound = [], []
+        self._embed(jobs)
+        yield jobs
+
+    def _is_full(self, sound: Sequence[Decoded]) -> bool:
+        model = self._model()
+        best = model.batch_size if isinstance(model, BatchModel) else PLAIN_BATCH
+        size = self._batch_size or best
+        return len(sound) >= size or sum(d.pixels.nbytes for d in sound) > MAX_BATCH_BYTES
+
+    def _model(self) -> Model:
+        with self._loading:
+            return self._load_model()
+
+    def _preprocessing(self) -> Preprocessing | None:
+        model = self._model()
+        return model.preprocessing if isinstance(model, BatchModel) else None
+
+    def _decode(self, decoder: Decoder, items: Channel[T], decoded: Channel[Job[T]]) -> None:
+        with closing(decoder):
+            for item in items:
+                job = Job(item)
+                with self._meter.time("decode", 1, workers=self._n_decoders):
+                    try:
+                        job.decoded = decoder.decode(self._path_of(item))
+                    except ImageError as error:
+                        job.error = error
+                decoded.put(job)
+        decoded.close()
+
+    def _embed(self, jobs: Sequence[Job[T]]) -> None:
+        """Give each of the jobs that has pixels its embedding or an error."""
+        sound = [job for job in jobs if job.decoded is not None]
+        if not sound:
+            return
+        with self._meter.time("embed", len(sound)):
+            embeddings = self._run([job.decoded.pixels for job in sound if job.decoded])
+        for job, embedding in zip(sound, embeddings, strict=True):
+            try:
+                job.embedding = check_embeddings(embedding, self._model().dim)[0]
+                self._has_embedded = True
+            except EmbeddingError as error:
+                job.error = ImageError(f"the model makes no embedding of it: {error}")
+                # Where it has made none at all, the fault is the model's and not the image's.
+                if not self._has_embedded and job is sound[-1]:
+                    raise
+
+    def _run(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
+        model = self._model()
+        if isinstance(model, BatchModel):
+            return model.embed_batch(np.stack(pixels))
+        return model.embed_images([Image.fromarray(each) for each in pixels])

@@ -1,0 +1,79 @@
+"""What is stored of files that are gone: found only where it is sure that they are."""
+
+from itertools import chain
+from pathlib import Path
+
+from lookalike.errors import InputError
+from lookalike.index_store import IndexStore
+from lookalike.rows import files_below
+from lookalike.walk import ImageWalk
+
+
+class Prune:
+    """Finds the rows and failures below the folders of a walk whose files are gone.
+
+    Made before the walk: a folder that is another one after it, since a disk or a network has
+    gone, says nothing of its files.
+    """
+
+    def __init__(self, walk: ImageWalk) -> None:
+        self._before = {folder: _identity(folder) for folder in walk.folders}
+        self._empty: dict[Path, bool] = {}
+
+    @property
+    def empty_folders(self) -> list[Path]:
+        """Folders with nothing in them, perhaps unmounted: what is stored of them is kept."""
+        return sorted(folder for folder, is_empty in self._empty.items() if is_empty)
+
+    def find(self, index: IndexStore) -> tuple[list[int], list[str]]:
+        """Return the ids of rows, and the paths of failures, whose files are gone.
+
+        Raises InputError where that cannot be told, since a folder cannot be read any more.
+        """
+        stored = chain.from_iterable(files_below(index, folder) for folder in self._before)
+        ids = [row_id for row_id, path in stored if self._is_gone(path)]
+        rows = index.connection.query(index.dialect.failures(index.table))
+        failures = [row[0] for row in rows if self._root_of(row[0]) and self._is_gone(row[0])]
+        for folder, before in self._before.items():
+            if _identity(folder) != before:
+                raise InputError(f"{folder} is not the folder that it was a moment ago")
+        return ids, failures
+
+    def _root_of(self, path: str) -> Path | None:
+        return next((root for root in self._before if root in Path(path).parents), None)
+
+    def _is_gone(self, path: str) -> bool:
+        if not _is_missing(Path(path)):
+            return False
+        nearest = next(folder for folder in Path(path).parents if not _is_missing(folder))
+        if nearest not in self._empty:
+            self._empty[nearest] = _holds_nothing(nearest)
+        return not self._empty[nearest]
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is nothing, not even a link that leads nowhere. Raises InputError."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    return False
+
+
+def _holds_nothing(folder: Path) -> bool:
+    try:
+        return not any(True for _ in folder.iterdir())
+    except NotADirectoryError:  # a file has taken the folder's place
+        return False
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from error
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,204 @@
+"""One run over image files into one collection: its stages, side by side."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+from lookalike.connection import Connection
+from lookalike.dialects import FailedFile
+from lookalike.errors import ConnectionFailed
+from lookalike.index_store import IndexStore
+from lookalike.ingest.crew import Channel, Crew
+from lookalike.ingest.decoder import OutOfReach
+from lookalike.ingest.embedder import Embedder, Job
+from lookalike.ingest.scanner import Scan, Scanner
+from lookalike.ingest.work import Content, InFlight, Meter
+from lookalike.ingest.writer import Batch, Tally, Writer
+from lookalike.models import Model
+from lookalike.retry import PATIENCE_SECONDS, Persistence
+from lookalike.types import Failure
+from lookalike.walk import FoundImage, ImageWalk
+
+SCAN_FILES = 500
+"""Files that are compared with the table at a time."""
+
+WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
+"""A transaction holds as many images, or what was embedded in this time."""
+
+TIME_LIMIT_SECONDS = 60.0
+
+Progress = Callable[[int, int | None], None]
+"""Called with (files done, files in all, or None while they are being counted)."""
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """batch_size: images embedded at a time, None for what suits the model. retry: try files again
+    that have failed and are as they were. time_limit: for decoding a file, and patience: with a
+    database that does not answer, in seconds.
+    """
+
+    batch_size: int | None = None
+    retry: bool = False
+    time_limit: float = TIME_LIMIT_SECONDS
+    patience: float = PATIENCE_SECONDS
+
+
+class Ingest:
+    """One run of files into one collection's table.
+
+    model: called when there is an image to embed. notify: told in one line what users should know
+    at once.
+    """
+
+    def __init__(
+        self,
+        index: IndexStore,
+        model: Callable[[], Model],
+        options: IngestOptions,
+        *,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._index = index
+        self._model = model
+        self._options = options
+        self._notify = notify
+        self._in_flight = InFlight()
+        self._meter = Meter()
+        self._total: int | None = None
+        self.tally = Tally()
+
+    def run(self, walk: ImageWalk, progress: Progress) -> None:
+        """Embed and store the images that are new or changed; `tally` is what is committed.
+
+        Raises ConnectionFailed, with the number of images that are safe, where the database does
+        not come back.
+        """
+        crew = Crew()
+        writer = Writer(self._index, self._persistence(self._index.connection, crew), self.tally)
+        try:
+            with crew:
+                self._start(crew, walk, writer, progress)
+            writer.advance_tail()
+        except ConnectionFailed as error:
+            safe = self.tally.stored
+            raise ConnectionFailed(
+                f"{error} {safe:,} images of this run are safe; the same command does the rest",
+                code=error.code,
+            ) from error
+
+    def rates(self) -> dict[str, float]:
+        """Return what each stage has made, in images per second of its own working time."""
+        return self._meter.rates()
+
+    def _start(self, crew: Crew, walk: ImageWalk, writer: Writer, progress: Progress) -> None:
+        to_embed: Channel[Content] = crew.channel(SCAN_FILES)
+        to_write: Channel[Batch] = crew.channel(4, producers=2)
+        crew.start("count", lambda: self._count(crew, walk))
+        crew.start("scan", lambda: self._scan(crew, walk, to_embed, to_write))
+        crew.start("write", lambda: self._write(writer, to_write, progress))
+        embedder = Embedder(
+            self._model,
+            lambda content: content.files[0].file.path,
+            batch_size=self._options.batch_size,
+            time_limit=self._options.time_limit,
+            meter=self._meter,
+        )
+        self._gather(embedder.embed(crew, to_embed), to_write)
+
+    def _persistence(self, connection: Connection, crew: Crew) -> Persistence:
+        return Persistence(
+            connection, patience=self._options.patience, stop=crew.stop, notify=self._notify
+        )
+
+    def _count(self, crew: Crew, walk: ImageWalk) -> None:
+        total = 0
+        for _ in walk.walk():
+            crew.check()
+            total += 1
+        self._total = total
+
+    def _scan(
+        self, crew: Crew, walk: ImageWalk, to_embed: Channel[Content], to_write: Channel[Batch]
+    ) -> None:
+        with closing(self._index.connection.open_another()) as connection:
+            persistence = self._persistence(connection, crew)
+            scanner = Scanner(
+                lambda statement: persistence.run(lambda: connection.query(statement)),
+                self._index.dialect,
+                self._index.table,
+                self._index.dim,
+                self._in_flight,
+                retry=self._options.retry,
+            )
+            for batch in _batches(walk.walk()):
+                files = [found for found in batch if isinstance(found, FoundImage)]
+                with self._meter.time("scan", len(files)):
+                    scan = scanner.scan(files)
+                folders = [failure for failure in batch if isinstance(failure, Failure)]
+                to_write.put(_known(scan, folders))
+                for content in scan.new:
+                    if content.embedding is None:
+                        to_embed.put(content)
+        to_embed.close()
+        to_write.close()
+
+    def _gather(self, results: Iterator[list[Job[Content]]], to_write: Channel[Batch]) -> None:
+        """Pass what is embedded on to the writer, in batches of its size."""
+        batch, since = Batch(), time.monotonic()
+        for jobs in results:
+            for job in jobs:
+                self._in_flight.land(job.item)
+                _put(job, batch)
+            late = time.monotonic() - since > WRITE_SECONDS
+            if late or len(batch.contents) + len(batch.failed) >= WRITE_IMAGES:
+                to_write.put(batch)
+                batch, since = Batch(), time.monotonic()
+        to_write.put(batch)
+        to_write.close()
+
+    def _write(self, writer: Writer, to_write: Channel[Batch], progress: Progress) -> None:
+        progress(0, self._total)
+        for batch in to_write:
+            with self._meter.time("write", sum(len(each.files) for each in batch.contents)):
+                writer.write(batch)
+            progress(self.tally.seen, self._total)
+
+
+def _known(scan: Scan, folders: list[Failure]) -> Batch:
+    """Return what needs no embedding."""
+    return Batch(
+        contents=[content for content in scan.new if content.embedding is not None],
+        touched=scan.touched,
+        failed=scan.failed,
+        failed_before=scan.failed_before,
+        unreadable=folders,
+        unchanged=scan.unchanged,
+    )
+
+
+def _put(job: Job[Content], batch: Batch) -> None:
+    """Add an embedded content, or the failure of each of its files, to a batch."""
+    content, decoded = job.item, job.decoded
+    first = content.files[0].file
+    reason = str(job.error) if job.error else ""
+    is_final = not isinstance(job.error, OutOfReach)
+    if decoded and (decoded.size, decoded.mtime_ns) != (first.size, first.mtime_ns):
+        reason, is_final = "it changed while it was read; add it again", False
+    if not reason:
+        content.embedding = job.embedding
+        batch.contents.append(content)
+        return
+    for new in content.files:
+        stamp = (new.file.size, new.file.mtime_ns) if is_final else (None, None)
+        batch.failed.append(FailedFile(str(new.file.path), reason, *stamp))
+
+
+def _batches(found: Iterator[FoundImage | Failure]) -> Iterator[list[FoundImage | Failure]]:
+    """Yield batches that grow: the first images are soon on their way."""
+    size = 16
+    while batch := list(itertools.islice(found, size)):
+        yield batch
+        size = min(2 * size, SCAN_FILES)

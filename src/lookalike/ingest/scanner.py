@@ -1,0 +1,166 @@
+"""Files compared with what is stored: which are new, changed, moved or have failed before."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lookalike.connection import Row
+from lookalike.dialects import Dialect, FailedFile, Statement, StoredFile
+from lookalike.errors import ImageError
+from lookalike.images import content_hash
+from lookalike.ingest.work import Content, InFlight, NewFile, Touched
+from lookalike.rows import stored_name
+from lookalike.types import Failure
+from lookalike.vectors import unpack
+from lookalike.walk import FoundImage
+
+_READERS = 4
+"""Files that are hashed at a time."""
+
+
+class _Known(NamedTuple):
+    row_id: int
+    content_hash: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass
+class Scan:
+    """What a batch of found files has come to.
+
+    new: contents whose embedding is to be made, or is that of a stored file of the same bytes.
+    failed_before: files that could not be embedded in an earlier run and are as they were.
+    """
+
+    new: list[Content] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+    failed: list[FailedFile] = field(default_factory=list)
+    failed_before: list[Failure] = field(default_factory=list)
+    unchanged: int = 0
+
+
+class Scanner:
+    """Compares files with a collection's table, a batch at a time.
+
+    query: runs a statement and returns its rows. retry: whether a file that has failed before is
+    tried again although it is as it was.
+    """
+
+    def __init__(
+        self,
+        query: Callable[[Statement], list[Row]],
+        dialect: Dialect,
+        table: str,
+        dim: int,
+        in_flight: InFlight,
+        *,
+        retry: bool,
+    ) -> None:
+        self._query = query
+        self._dialect = dialect
+        self._table = table
+        self._dim = dim
+        self._in_flight = in_flight
+        self._retry = retry
+
+    def scan(self, batch: Sequence[FoundImage]) -> Scan:
+        """Compare files by size and time, and those that differ by content."""
+        scan = Scan()
+        found = [image for image in batch if _is_utf8(image, scan)]
+        paths = [str(image.path) for image in found]
+        known: dict[str, _Known] = {}
+        failed: dict[str, Row] = {}
+        if paths:
+            rows = self._query(self._dialect.known_files(self._table, paths))
+            known = {row[0]: _Known(*row[1:]) for row in rows}
+            rows = self._query(self._dialect.known_failures(self._table, paths))
+            failed = {row[0]: row[1:] for row in rows}
+        changed: list[FoundImage] = []
+        for image, path in zip(found, paths, strict=True):
+            self._compare(image, known.get(path), failed.get(path), changed, scan)
+        self._sort_out(changed, known, failed, scan)
+        return scan
+
+    def _compare(
+        self,
+        image: FoundImage,
+        known: _Known | None,
+        failure: Row | None,
+        changed: list[FoundImage],
+        scan: Scan,
+    ) -> None:
+        try:
+            status = image.path.stat()
+        except OSError as error:
+            scan.failed.append(_out_of_reach(image, error.strerror or str(error)))
+            return
+        stamp = (status.st_size, status.st_mtime_ns)
+        if failure and failure[1:] == stamp and not self._retry:
+            scan.failed_before.append(Failure(image.path, failure[0]))
+        elif known and known[2:] == stamp and not failure:
+            scan.unchanged += 1
+        else:
+            changed.append(image)
+
+    def _sort_out(
+        self,
+        changed: Sequence[FoundImage],
+        known: dict[str, _Known],
+        failed: dict[str, Row],
+        scan: Scan,
+    ) -> None:
+        """Tell files with other bytes than before from those that were only touched."""
+        new: list[NewFile] = []
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="lookalike-hash") as pool:
+            for image, file in zip(changed, pool.map(_read, changed), strict=True):
+                path = str(image.path)
+                before = known.get(path)
+                if isinstance(file, FailedFile):
+                    scan.failed.append(file)
+                elif before and before.content_hash == file.content_hash and path not in failed:
+                    scan.touched.append(Touched(before.row_id, file))
+                else:
+                    new.append(NewFile(stored_name(image.name), file, path in failed))
+        embeddings = self._stored({each.file.content_hash for each in new})
+        for each in new:
+            embedding = embeddings.get(each.file.content_hash)
+            if embedding is not None:
+                scan.new.append(Content([each], unpack([embedding], self._dim)[0], is_reused=True))
+            elif content := self._in_flight.join(each):
+                scan.new.append(content)
+
+    def _stored(self, hashes: set[bytes]) -> dict[bytes, bytes]:
+        if not hashes:
+            return {}
+        rows = self._query(self._dialect.known_contents(self._table, sorted(hashes)))
+        return {row[0]: row[1] for row in rows}
+
+
+def _read(image: FoundImage) -> StoredFile | FailedFile:
+    """Return what is stored of a file: as it was before its bytes were read."""
+    try:
+        status = image.path.stat()
+        digest = content_hash(image.path)
+    except OSError as error:
+        return _out_of_reach(image, error.strerror or str(error))
+    except ImageError as error:
+        return _out_of_reach(image, str(error).removeprefix(f"{image.path}: "))
+    return StoredFile(image.path, digest, status.st_size, status.st_mtime_ns)
+
+
+def _out_of_reach(image: FoundImage, reason: str) -> FailedFile:
+    return FailedFile(str(image.path), reason, None, None)
+
+
+def _is_utf8(image: FoundImage, scan: Scan) -> bool:
+    try:
+        str(image.path).encode()
+    except UnicodeEncodeError:
+        shown = str(image.path).encode(errors="backslashreplace").decode()
+        scan.failed.append(
+            FailedFile(shown, "the file's name is not UTF-8; rename the file", None, None)
+        )
+        return False
+    return True

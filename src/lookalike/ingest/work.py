@@ -1,0 +1,90 @@
+"""What passes between the stages of an ingest."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+from lookalike.dialects import StoredFile
+from lookalike.vectors import FloatArray
+
+
+@dataclass
+class NewFile:
+    """A file to store, under an image_name; has_failed: whether its failure is on record."""
+
+    name: str
+    file: StoredFile
+    has_failed: bool
+
+
+@dataclass(eq=False)
+class Content:
+    """Files of the same bytes, and the embedding of their image (dim,) when there is one."""
+
+    files: list[NewFile]
+    embedding: FloatArray | None = None
+    is_reused: bool = False
+
+
+class Touched(NamedTuple):
+    """A stored file whose time has changed and whose bytes have not."""
+
+    row_id: int
+    file: StoredFile
+
+
+class InFlight:
+    """The contents that are between the scanner and the database, so that none goes twice."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._contents: dict[bytes, Content] = {}
+
+    def join(self, new: NewFile) -> Content | None:
+        """Add a file to the content that it shares; return a new content where there is none."""
+        digest = new.file.content_hash
+        with self._lock:
+            content = self._contents.get(digest)
+            if content is None:
+                content = self._contents[digest] = Content([new])
+                return content
+            content.files.append(new)
+            return None
+
+    def land(self, content: Content) -> None:
+        """No file can join a content any more."""
+        with self._lock:
+            self._contents.pop(content.files[0].file.content_hash, None)
+
+
+class Meter:
+    """How many images each stage has had, and how long it worked on them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seconds: Counter[str] = Counter()
+        self._images: Counter[str] = Counter()
+
+    @contextmanager
+    def time(self, stage: str, images: int, *, workers: int = 1) -> Iterator[None]:
+        """Count a block that is one of `workers` at work on a stage side by side."""
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            seconds = (perf_counter() - started) / workers
+            with self._lock:
+                self._seconds[stage] += seconds  # type: ignore[assignment]
+                self._images[stage] += images
+
+    def rates(self) -> dict[str, float]:
+        """Return each stage's images per second of its own working time."""
+        return {
+            stage: images / self._seconds[stage]
+            for stage, images in self._images.items()
+            if images and self._seconds[stage] > 0
+        }

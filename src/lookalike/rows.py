@@ -1,0 +1,128 @@
+"""The rows of a collection: inserted with their codes, looked up, deleted."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from lookalike.errors import InputError
+from lookalike.index_store import IndexStore
+from lookalike.types import ImageRecord
+from lookalike.vectors import FloatArray, check_embedding, pack, unpack
+
+MAX_NAME = 255
+"""The length of the article's image_name column, in characters."""
+
+_BATCH = 1000
+
+
+def stored_name(name: str) -> str:
+    """Return the name as the image_name column can hold it: its last 255 characters."""
+    return name[-MAX_NAME:]
+
+
+def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray) -> list[int]:
+    """Insert names and embeddings (n, dim) in one statement, with their codes; return the ids."""
+    connection, dialect = index.connection, index.dialect
+    rows = [
+        (stored_name(name), pack(embedding))
+        for name, embedding in zip(names, embeddings, strict=True)
+    ]
+    first = connection.insert(dialect.insert_embeddings(index.table, rows))
+    step = int(connection.value(dialect.id_step()))
+    ids = [first + i * step for i in range(len(rows))]
+    index.insert(ids, embeddings)
+    return ids
+
+
+def delete_rows(index: IndexStore, ids: Sequence[int]) -> int:
+    """Delete the rows of these ids with their codes, all or none; return how many there were."""
+    connection, dialect, deleted = index.connection, index.dialect, 0
+    with connection.transaction():
+        for start in range(0, len(ids), _BATCH):
+            part = ids[start : start + _BATCH]
+            index.remove(part)
+            deleted += connection.execute(dialect.delete_rows(index.table, part))
+    return deleted
+
+
+def embedding_of(index: IndexStore, query: int | str) -> FloatArray:
+    """Return the embedding, shape (dim,), of a stored image, by its id or name.
+
+    Raises InputError where there is none of that id, or not just one of that name.
+    """
+    row_id = query if isinstance(query, int) else _id_of(index, query)
+    rows = index.connection.query(index.dialect.embeddings(index.table, [row_id]))
+    if not rows or rows[0][1] is None:
+        raise InputError(f"collection {index.table!r} has no image with id {row_id}")
+    return check_embedding(unpack([rows[0][1]], index.dim)[0], index.dim)
+
+
+def _id_of(index: IndexStore, name: str) -> int:
+    ids = [row[0] for row in index.connection.query(index.dialect.ids_by_name(index.table, name))]
+    if len(ids) > 1:
+        raise InputError(f"several images are named {name!r}: give an id, as {ids[0]}")
+    if ids:
+        return int(ids[0])
+    if name.isdecimal():
+        return int(name)
+    raise InputError(f"{name!r} is no image file, and no stored image has that name or id")
+
+
+def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[ImageRecord]:
+    """Return the stored images of these ids, in their order; unknown ids are left out."""
+    wanted = list(ids)
+    if not wanted:
+        return []
+    connection, dialect = index.connection, index.dialect
+    names = dict(connection.query(dialect.records(index.table, wanted)))
+    paths = dict(connection.query(dialect.paths(index.table, wanted))) if with_paths else {}
+    return [
+        ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
+        for i in wanted
+        if i in names
+    ]
+
+
+def remove(
+    index: IndexStore, targets: Sequence[int | str | os.PathLike[str]], *, with_paths: bool
+) -> int:
+    """Delete the rows of ids, paths of files, folders and names; return how many there were.
+
+    with_paths: whether the collection has a side table of files. Raises InputError for a target that is not stored, and then nothing is deleted.
+    """
+    ids = dict.fromkeys(row_id for target in targets for row_id in _ids_of(index, target, with_paths))
+    return delete_rows(index, list(ids))
+
+
+def _ids_of(
+    index: IndexStore, target: int | str | os.PathLike[str], with_paths: bool
+) -> list[int]:
+    connection, dialect, table = index.connection, index.dialect, index.table
+    if with_paths and not isinstance(target, int):
+        path = _absolute(target)
+        known = connection.query(dialect.known_files(table, [path]))
+        ids = [row[1] for row in known] or [row[0] for row in files_below(index, path)]
+        if ids:
+            return ids
+        if isinstance(target, os.PathLike):
+            raise InputError(f"no image is stored of {target}")
+    row_id = target if isinstance(target, int) else _id_of(index, str(target))
+    if not connection.query(dialect.records(table, [row_id])):
+        raise InputError(f"collection {table!r} has no image with id {row_id}")
+    return [row_id]
+
+
+def _absolute(target: str | os.PathLike[str]) -> str:
+    """Return a path as `add` stores it: whole, with the links of its folder followed."""
+    path = Path(target).expanduser()
+    return str(path.parent.resolve() / path.name) if path.name else str(path.resolve())
+
+
+def files_below(index: IndexStore, folder: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    """Yield (id, path) of the stored files below a folder, by id."""
+    prefix, after = f"{os.fspath(folder).rstrip('/')}/", 0
+    while rows := index.connection.query(
+        index.dialect.files_below(index.table, prefix, after, _BATCH)
+    ):
+        yield from rows
+        after = rows[-1][0]

@@ -1,0 +1,31 @@
+"""What a collection holds: its rows, its index, its failures, its last run."""
+
+from pathlib import Path
+
+from lookalike.index_store import IndexStore
+from lookalike.types import Run, Status, StoredFailure
+
+
+def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> Status:
+    """Return what a collection holds; has_tables: whether `add` has made its side tables."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    indexed, n_cells = index.size()
+    runs = connection.query(dialect.last_run(table)) if has_tables else []
+    return Status(
+        name=table,
+        rows=int(connection.value(dialect.count_rows(table))),
+        dim=index.dim,
+        metric=index.metric,
+        model=model,
+        arithmetic=None,
+        indexed=indexed,
+        n_cells=n_cells,
+        failures=int(connection.value(dialect.count_failures(table))) if has_tables else 0,
+        last_run=Run(*runs[0]) if runs else None,
+    )
+
+
+def failures(index: IndexStore) -> list[StoredFailure]:
+    """Return the files that could not be added and have not been since, by path."""
+    rows = index.connection.query(index.dialect.failures(index.table))
+    return [StoredFailure(Path(row[0]), *row[1:]) for row in rows]
