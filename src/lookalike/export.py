@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
@@ -61,25 +63,15 @@ def export_sql(
     if not total:
         raise InputError(f"no images in {', '.join(map(str, paths))}")
     failed: list[Failure] = []
-    target = Path(file)
-    partial = target.with_name(target.name + ".partial")
     meter = Meter()
-    progress(0, total)
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as out:
-            loaded = load_model(model, notify=notify) if isinstance(model, str) else model
-            out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
-            done = 0
-            for jobs in _embedded(walk, loaded, meter):
-                out.writelines(_inserts(table, jobs, failed))
-                done += len(jobs)
-                progress(done, total)
-            out.write(_FOOTER)
-        partial.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    progress(done := 0, total)
+    with _written_whole(Path(file)) as out:
+        loaded = load_model(model, notify=notify) if isinstance(model, str) else model
+        out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
+        for jobs in _embedded(walk, loaded, meter):
+            out.writelines(_inserts(table, jobs, failed))
+            progress(done := done + len(jobs), total)
+        out.write(_FOOTER)
     return AddReport(
         added=total - len(failed),
         updated=0,
@@ -91,6 +83,20 @@ def export_sql(
         seconds=time.perf_counter() - started,
         stages=meter.rates(),
     )
+
+
+@contextmanager
+def _written_whole(target: Path) -> Iterator[TextIO]:
+    """Open a file that takes its name when it is complete. Raises InputError."""
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as out:
+            yield out
+        partial.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[FoundImage]]]:
@@ -113,9 +119,7 @@ def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[
         yield from embedder.embed(crew, files)
 
 
-def _inserts(
-    table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure]
-) -> Iterator[str]:
+def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure]) -> Iterator[str]:
     for job in jobs:
         if job.embedding is None:
             failed.append(Failure(job.item.path, str(job.error)))

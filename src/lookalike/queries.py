@@ -70,7 +70,8 @@ def embed_query(
         # Decoded as `add` decodes it, so that a stored image is equal to itself.
         side = loaded.preprocessing.short_side if isinstance(loaded, BatchModel) else None
         image = query_image(query, short_side=side)
-        return check_embedding(loaded.embed_images([image])[0], dim)
+        if image is not None:
+            return check_embedding(loaded.embed_images([image])[0], dim)
     if isinstance(query, str | int | np.integer):
         return stored(query if isinstance(query, str) else int(query))
     raise InputError(f"a {type(query).__name__} is no query: give an image, a text or a vector")

@@ -74,8 +74,10 @@ def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[
     if not wanted:
         return []
     connection, dialect = index.connection, index.dialect
-    names = dict(connection.query(dialect.records(index.table, wanted)))
-    paths = dict(connection.query(dialect.paths(index.table, wanted))) if with_paths else {}
+    names: dict[int, str | None] = dict(connection.query(dialect.records(index.table, wanted)))
+    paths: dict[int, str] = {}
+    if with_paths:
+        paths = dict(connection.query(dialect.paths(index.table, wanted)))
     return [
         ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
         for i in wanted
@@ -88,15 +90,16 @@ def remove(
 ) -> int:
     """Delete the rows of ids, paths of files, folders and names; return how many there were.
 
-    with_paths: whether the collection has a side table of files. Raises InputError for a target that is not stored, and then nothing is deleted.
+    with_paths: whether the collection has a side table of files. Raises InputError for a target
+    that is not stored, and then nothing is deleted.
     """
-    ids = dict.fromkeys(row_id for target in targets for row_id in _ids_of(index, target, with_paths))
+    ids = dict.fromkeys(
+        row_id for target in targets for row_id in _ids_of(index, target, with_paths)
+    )
     return delete_rows(index, list(ids))
 
 
-def _ids_of(
-    index: IndexStore, target: int | str | os.PathLike[str], with_paths: bool
-) -> list[int]:
+def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths: bool) -> list[int]:
     connection, dialect, table = index.connection, index.dialect, index.table
     if with_paths and not isinstance(target, int):
         path = _absolute(target)

@@ -69,7 +69,7 @@ class ImageWalk:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            yield Failure(folder, f"{folder}: {error.strerror or error}")
+            yield Failure(folder, error.strerror or str(error))
             return
         subfolders = []
         for entry in entries:

@@ -41,8 +41,13 @@ ALLOWED = {
     ),
     "connection": ({"dialects", "errors", "url", "vectors"}, {"numpy", "pymysql"}),
     "schema": ({"connection", "dialects", "errors", "types"}, {}),
+    "walk": ({"errors", "types"}, {"pathspec"}),
+    "retry": ({"connection", "errors"}, {"tenacity"}),
+    "rows": ({"errors", "index_store", "types", "vectors"}, {}),
+    "status": ({"index_store", "models", "types"}, {}),
     "ingest": (
-        {"connection", "dialects", "errors", "images", "index_store", "models", "types", "vectors"},
+        {"ingest", "connection", "dialects", "errors", "images", "index_store", "models", "retry"}
+        | {"rows", "types", "vectors", "walk"},
         {"numpy", "PIL"},
     ),
     "search": (
@@ -54,7 +59,7 @@ ALLOWED = {
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
-ABSTRACT = {"ingest", "search", "queries", "index_store", "training"}
+ABSTRACT = {"ingest", "search", "queries", "index_store", "training", "rows", "status"}
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 
 
@@ -89,7 +94,7 @@ def test_imports_keep_to_the_table(module):
 
 @pytest.mark.parametrize("module", sorted(ABSTRACT))
 def test_no_concrete_model_or_dialect_is_imported(module):
-    names = imports_of(SOURCE / f"{module}.py")
+    names = {n for file in FILES if module_of(file) == module for n in imports_of(file)}
     assert not {name for name in names if name.startswith(CONCRETE)}
 
 
@@ -105,8 +110,9 @@ def test_files_and_functions_are_short(file):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             length = node.end_lineno - node.lineno + 1
-            # The parameters of a command are its options, one a line.
-            assert length - len(node.args.args) <= MAX_FUNCTION_LINES, f"{node.name}: {length}"
+            # Parameters are options, one a line.
+            length -= len(node.args.args) + len(node.args.kwonlyargs)
+            assert length <= MAX_FUNCTION_LINES, f"{node.name}: {length}"
 
 
 def test_no_leftovers():

@@ -6,6 +6,7 @@ import click
 
 from lookalike import LookalikeError
 from lookalike.cli.add import add, export
+from lookalike.cli.collections import failures, remove, status
 from lookalike.cli.index import index
 from lookalike.cli.search import search
 from lookalike.cli.server import server
@@ -51,5 +52,6 @@ def main() -> None:
     """
 
 
-for command in (add, search, export, index, install_functions, sql, server):
+COMMANDS = (add, search, status, failures, remove, export, index, install_functions, sql, server)
+for command in COMMANDS:
     main.add_command(command)

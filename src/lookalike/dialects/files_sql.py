@@ -117,7 +117,7 @@ class FilesSQL:
         )
 
     def files_below(self, table: str, folder: str, after: int, limit: int) -> Statement:
-        """Return (id, path) of stored files whose path begins with `folder`, by id after `after`."""
+        """Return (id, path) of the files whose path begins with `folder`, from `after` on."""
         return Statement(
             f"SELECT id, path FROM {quote_name(table, '_files')} "
             "WHERE id > %s AND LEFT(path, CHAR_LENGTH(%s)) = %s ORDER BY id LIMIT %s",

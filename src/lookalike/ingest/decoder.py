@@ -64,9 +64,7 @@ class Decoder:
         if answer.outcome == child.DAMAGED:
             raise ImageError(answer.content.decode(errors="replace"))
         pixels = np.frombuffer(answer.content, np.uint8)
-        return Decoded(
-            pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns
-        )
+        return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
 
     def kill(self) -> None:
         """End what the child process is doing; for another thread than the one that decodes."""
@@ -101,8 +99,10 @@ class Decoder:
 
     def _receive(self, process: subprocess.Popen[bytes]) -> child.Answer:
         deadline = time.monotonic() + self._time_limit
-        header = child.HEADER.unpack(self._read(process, child.HEADER.size, deadline))
-        return child.Answer(*header[:5], self._read(process, header[5], deadline))
+        header = self._read(process, child.HEADER.size, deadline)
+        outcome, size, mtime_ns, height, width, length = child.HEADER.unpack(header)
+        content = self._read(process, length, deadline)
+        return child.Answer(outcome, size, mtime_ns, height, width, content)
 
     def _read(self, process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
         assert process.stdout is not None

@@ -99,7 +99,7 @@ class Ingest:
         crew.start("count", lambda: self._count(crew, walk))
         crew.start("scan", lambda: self._scan(crew, walk, to_embed, to_write))
         crew.start("write", lambda: self._write(writer, to_write, progress))
-        embedder = Embedder(
+        embedder = Embedder[Content](
             self._model,
             lambda content: content.files[0].file.path,
             batch_size=self._options.batch_size,

@@ -165,9 +165,7 @@ class Writer:
             packed = pack(row.embedding)
             update = self._dialect.update_embedding(self._table, row_id, packed)
             self._connection.execute(update)
-            self._connection.execute(
-                self._dialect.update_file(self._table, row_id, row.new.file)
-            )
+            self._connection.execute(self._dialect.update_file(self._table, row_id, row.new.file))
         self._index.insert(ids, np.stack([row.embedding for _, row in changed]))
 
     def _write_failures(self, rows: Sequence[_Row], batch: Batch) -> None:

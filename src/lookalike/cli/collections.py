@@ -1,0 +1,95 @@
+"""`lookalike status`, `failures` and `remove`: what the collections hold, and what goes."""
+
+from dataclasses import asdict
+
+import click
+
+from lookalike import Run, Status
+from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike.cli.output import Output
+
+
+@click.command()
+@click.option("--collection", metavar="NAME", help="The table of the images; all without it.")
+@database_option
+@output_options
+def status(collection: str | None, database: str | None, out: Output) -> None:
+    """Show what the collections hold: rows, model, index, failures and the last run."""
+    with connect(database, out) as db:
+        names = [collection] if collection else db.collections()
+        found = [db.collection(name).status() for name in names]
+    if out.as_json:
+        out.json([asdict(each) for each in found])
+    elif not found:
+        out.say("No collections yet; make one with: lookalike add FOLDER")
+    for each in found if not out.as_json else ():
+        click.echo("\n".join([each.name, *(f"  {line}" for line in _lines(each))]))
+
+
+def _lines(status: Status) -> list[str]:
+    model = status.model or "none: embeddings that you brought"
+    computes = f"; {status.arithmetic}" if status.arithmetic else ""
+    index = f"{status.indexed:,} rows in {status.n_cells:,} cells"
+    lines = [
+        f"rows      {status.rows:,}",
+        f"model     {model}, {status.dim} dimensions{computes}",
+        f"index     {index if status.n_cells else 'none; search compares every row'}",
+        f"failures  {status.failures:,}",
+    ]
+    return lines + ([f"last run  {_run(status.last_run)}"] if status.last_run else [])
+
+
+def _run(run: Run) -> str:
+    if run.ended_at is None:
+        return f"{run.started_at}, not ended: at work, or killed"
+    counts = {
+        "added": run.added,
+        "updated": run.updated,
+        "copies": run.reused,
+        "unchanged": run.unchanged,
+        "failed": run.failed,
+        "removed": run.removed,
+    }
+    done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    seconds = (run.ended_at - run.started_at).seconds
+    told = f"{run.started_at}, {seconds:,} s: {done or 'nothing to do'}"
+    return f"{told}; cut short: {run.error}" if run.error else told
+
+
+@click.command()
+@database_option
+@collection_option
+@output_options
+def failures(database: str | None, collection: str, out: Output) -> None:
+    """List the files that could not be added, and why.
+
+    They are tried again when they change, or with: lookalike add --retry PATH
+    """
+    with connect(database, out) as db:
+        found = db.collection(collection).failures()
+    if out.as_json:
+        out.json([asdict(each) for each in found])
+    elif found:
+        rows = [[str(each.path), each.reason, str(each.seen_at)] for each in found]
+        out.table(["path", "reason", "seen_at"], rows)
+    else:
+        out.say(f"No failures in {collection}.")
+
+
+@click.command()
+@click.argument("targets", nargs=-1, required=True, metavar="PATH|ID...")
+@database_option
+@collection_option
+@output_options
+def remove(targets: tuple[str, ...], database: str | None, collection: str, out: Output) -> None:
+    """Remove images from a collection; their files stay.
+
+    PATH is a file, or a folder with all below it, there or gone; ID is a row's id or its
+    image_name. Where one of them is not stored, nothing is removed.
+    """
+    with connect(database, out) as db:
+        removed = db.collection(collection).remove(*targets)
+    if out.as_json:
+        out.json({"collection": collection, "removed": removed})
+    else:
+        out.say(f"Removed {removed:,} {'image' if removed == 1 else 'images'} from {collection}.")

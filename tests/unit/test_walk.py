@@ -1,0 +1,112 @@
+"""Which files of files, folders and globs are images, and in what order."""
+
+import os
+
+import pytest
+
+from lookalike.errors import InputError
+from lookalike.walk import FoundImage, ImageWalk
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in ("b.jpg", "a.PNG", "deep/er/c.webp", "notes.txt", "deep/[1]/d.gif"):
+        make(tmp_path / name)
+    return tmp_path
+
+
+def make(file):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"x")
+
+
+def names(*paths, **options):
+    return [found.name for found in ImageWalk(paths, **options)]
+
+
+def test_folders_are_walked_in_order(tree):
+    assert names(tree) == ["a.PNG", "b.jpg", "deep/[1]/d.gif", "deep/er/c.webp"]
+    found = list(ImageWalk([tree]))
+    assert found[2] == FoundImage(tree / "deep/[1]/d.gif", "deep/[1]/d.gif")
+
+
+def test_each_file_is_found_once(tree):
+    files = [str(tree / "**" / "*.webp"), tree / "b.jpg", tree, tree / "b.jpg", tree / "deep"]
+    assert names(*files) == ["c.webp", "b.jpg", "a.PNG", "deep/[1]/d.gif"]
+
+
+def test_a_walk_may_be_repeated(tree):
+    walk = ImageWalk([tree])
+    assert list(walk) == list(walk)
+
+
+def test_a_named_file_is_tried_whatever_its_suffix(tree):
+    assert names(tree / "notes.txt") == ["notes.txt"]
+
+
+def test_a_folder_with_brackets_in_its_name_is_no_glob(tree):
+    assert names(tree / "deep" / "[1]") == ["d.gif"]
+
+
+def test_links_to_folders_are_not_followed_but_where_they_are_named(tree, tmp_path_factory):
+    (tree / "deep" / "loop").symlink_to(tree, target_is_directory=True)
+    assert len(names(tree)) == 4
+    link = tmp_path_factory.mktemp("other") / "link"
+    link.symlink_to(tree / "deep" / "er", target_is_directory=True)
+    assert [found.path for found in ImageWalk([link])] == [tree / "deep/er/c.webp"]
+
+
+def test_links_to_files_are_images_unless_they_lead_nowhere(tree):
+    (tree / "link.jpg").symlink_to(tree / "b.jpg")
+    (tree / "dangling.jpg").symlink_to(tree / "nowhere.jpg")
+    assert "link.jpg" in names(tree) and "dangling.jpg" not in names(tree)
+
+
+def test_hidden_files_and_folders_are_left_out_unless_asked_for(tree):
+    make(tree / ".thumbnails" / "t.jpg")
+    make(tree / "deep" / "._b.jpg")
+    assert len(names(tree)) == 4
+    assert len(names(tree, hidden=True)) == 6
+    assert names(tree / ".thumbnails") == ["t.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "left"),
+    [
+        ("*.webp", ["a.PNG", "b.jpg", "deep/[1]/d.gif"]),
+        ("er", ["a.PNG", "b.jpg", "deep/[1]/d.gif"]),
+        ("deep/", ["a.PNG", "b.jpg"]),
+        ("/b.jpg", ["a.PNG", "deep/[1]/d.gif", "deep/er/c.webp"]),
+        ("deep/**/*.gif", ["a.PNG", "b.jpg", "deep/er/c.webp"]),
+    ],
+)
+def test_patterns_exclude_as_git_does(tree, pattern, left):
+    assert names(tree, exclude=[pattern]) == left
+
+
+def test_several_patterns_and_exceptions(tree):
+    assert names(tree, exclude=["*.gif", "*.jpg", "!b.jpg"]) == ["a.PNG", "b.jpg", "deep/er/c.webp"]
+
+
+def test_a_path_that_is_missing_is_refused_before_any_file(tree):
+    with pytest.raises(InputError, match="no such file or folder: .*nowhere"):
+        ImageWalk([tree, tree / "nowhere"])
+
+
+def test_a_pattern_that_is_none_is_refused(tree):
+    with pytest.raises(InputError, match="cannot exclude !"):
+        ImageWalk([tree], exclude=["!"])
+
+
+def test_a_folder_that_cannot_be_read_is_told(tree, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(folder):
+        if folder == tree / "deep/er":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = list(ImageWalk([tree]).walk())
+    assert str(found[-1]) == f"{tree / 'deep/er'}: Permission denied"
+    assert len(found) == 4
