@@ -157,9 +157,9 @@ SOURCES = {
 }
 
 
-def fetch(folder: Path) -> None:
+def fetch(folder: Path, packages: Iterable[str] = DEBIAN) -> None:
     debian, pypi = folder / "debian", folder / "pypi"
-    for package in DEBIAN:
+    for package in packages:
         debian.mkdir(parents=True, exist_ok=True)
         subprocess.run(["apt-get", "download", package], cwd=debian, check=True)
         (archive,) = debian.glob(f"{package}_*.deb")

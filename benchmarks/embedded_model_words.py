@@ -21,6 +21,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from lookalike.models.words import singulars, spelt
+
 TABLE = Path(__file__).parents[1] / "src/lookalike/models/imagenet_words.tsv"
 
 ANIMAL = "05"
@@ -29,23 +31,58 @@ TOPS = ("animal", "food", "person", "plant")  # what is worth a word among the t
 LARGEST = 100  # classes that a thing's word may mean; wider ones ("device") mean next to nothing
 LARGEST_KIN = 20
 KIN_STEPS = 2
-RARE = 3  # a wide sense further down WordNet's list (by use) is not what is meant: "good" for wares
-TOGETHER = 3  # senses this much rarer than the first one with classes are left out: "cat" for lion
+# A word's senses are ordered by use. A place further down than these is not what is meant...
+RARE_OWN = 10  # of a class itself ("head" for a promontory)
+RARE = 6
+RARE_WIDE = 3  # of more than WIDE classes ("good" for wares)
+WIDE = 20
+RARE_KIN = 2  # ("copper" for a butterfly)
+TOGETHER = 3  # ... nor this many after the first one with classes ("cat" for a lion)
 
-# words of today, and places: the synsets that they mean, by a name in them
+# common words that WordNet leaves without a class: the synsets that they mean, by a name in them
 EXTRA = {
-    "beach": ("seashore", "sandbar"),
-    "sea": ("seashore",),
-    "ocean": ("seashore",),
-    "lake": ("lakeside",),
     "kitten": ("domestic_cat",),
     "kitty": ("domestic_cat",),
     "puppy": ("dog",),
     "pup": ("dog",),
+    "calf": ("cattle",),
+    "lamb": ("sheep",),
+    "alpaca": ("llama",),
+    "rooster": ("cock",),
+    "dove": ("gallinaceous_bird",),
+    "gull": ("seabird",),
+    "seagull": ("seabird",),
+    "seal": ("sea_lion",),
+    "shrimp": ("crustacean",),
+    "tuna": ("bony_fish",),
+    "beach": ("seashore", "sandbar"),
+    "sea": ("seashore",),
+    "ocean": ("seashore",),
+    "lake": ("lakeside",),
+    "football": ("soccer_ball", "rugby_ball", "football_helmet"),
+    "soccer": ("soccer_ball",),
+    "tennis": ("tennis_ball", "racket"),
+    "golf": ("golf_ball", "golf_cart"),
+    "armchair": ("chair",),
     "beer": ("beer_bottle", "beer_glass"),
-    "toilet": ("toilet_seat",),
+    "cupboard": ("china_cabinet", "wardrobe"),
+    "handbag": ("purse",),
+    "jet": ("airliner", "warplane"),
+    "kettle": ("teapot", "caldron"),
+    "lorry": ("truck",),
+    "magazine": ("comic_book",),
+    "pasta": ("carbonara",),
+    "spaghetti": ("carbonara",),
+    "sign": ("street_sign",),
     "smartphone": ("cellular_telephone",),
+    "soldier": ("military_uniform",),
     "spaceship": ("space_shuttle",),
+    "tire": ("car_wheel",),
+    "tyre": ("car_wheel",),
+    "toilet": ("toilet_seat",),
+    "tv": ("television",),
+    "wall": ("stone_wall",),
+    "yacht": ("sailboat",),
 }
 
 HEADER = """\
@@ -140,21 +177,21 @@ class Words:
         return table
 
     def _is_meant(self, word: str, synset: str) -> bool:
-        if synset in self._own:
-            return True
-        file = self._wordnet.lexicographer[synset]
-        if file not in LEXICOGRAPHERS and self._wordnet.names[synset][0] not in TOPS:
+        file, size = self._wordnet.lexicographer[synset], len(self._classes[synset])
+        top = self._wordnet.names[synset][0] in TOPS
+        if synset not in self._own and file not in LEXICOGRAPHERS and not top:
             return False
-        if file not in (ANIMAL, "03") and len(self._classes[synset]) >= LARGEST:
+        if file != ANIMAL and not top and size >= LARGEST:
             return False
-        return self._wordnet.rank(word, synset) <= RARE
+        rare = RARE_OWN if synset in self._own else RARE if size <= WIDE else RARE_WIDE
+        return self._wordnet.rank(word, synset) <= rare
 
     def _add_kin(self) -> None:
         for synset, names in self._wordnet.names.items():
             classes = self._kin(synset)
             for word in names:
                 # names with capitals are Latin ones, most of them
-                common = word.islower() and self._wordnet.rank(word, synset) == 1
+                common = word.islower() and self._wordnet.rank(word, synset) <= RARE_KIN
                 if classes and common and word not in self.table:
                     self.table[word] = classes
 
@@ -175,15 +212,8 @@ class Words:
         for word, classes in list(self.table.items()):
             start, _, last = word.rpartition("_")
             for plural in self._wordnet.plurals.get(last, []):
-                self.table.setdefault(f"{start}_{plural}" if start else plural, classes)
-
-
-def spelt(word: str) -> str:
-    """A word as the table has it: without apostrophes and full stops, hyphens as spaces."""
-    return " ".join(word.lower().replace("'", "").replace(".", "").translate(SPACES).split())
-
-
-SPACES = str.maketrans("_-/", "   ")
+                if last not in singulars(plural):
+                    self.table.setdefault(f"{start}_{plural}" if start else plural, classes)
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, Unpack, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from lookalike.schema import (
     create_collection,
     find_collection,
 )
-from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.search import Searcher, SearchKeywords, SearchOptions, Trace
 from lookalike.status import failures, read_status
 from lookalike.training import is_due, train
 from lookalike.types import (
@@ -228,56 +228,29 @@ class Collection:
 
     @overload
     def search(
-        self,
-        query: Query,
-        *,
-        k: int = ...,
-        min_similarity: float | None = ...,
-        exact: bool = ...,
-        n_probes: int | None = ...,
-        oversampling: float | None = ...,
-        explain: Literal[False] = ...,
+        self, query: Query, *, explain: Literal[False] = ..., **options: Unpack[SearchKeywords]
     ) -> list[Match]: ...
 
     @overload
     def search(
-        self,
-        query: Query,
-        *,
-        k: int = ...,
-        min_similarity: float | None = ...,
-        exact: bool = ...,
-        n_probes: int | None = ...,
-        oversampling: float | None = ...,
-        explain: Literal[True],
+        self, query: Query, *, explain: Literal[True], **options: Unpack[SearchKeywords]
     ) -> Explanation: ...
 
     def search(
-        self,
-        query: Query,
-        *,
-        k: int = 10,
-        min_similarity: float | None = None,
-        exact: bool = False,
-        n_probes: int | None = None,
-        oversampling: float | None = None,
-        explain: bool = False,
+        self, query: Query, *, explain: bool = False, **options: Unpack[SearchKeywords]
     ) -> list[Match] | Explanation:
         """Return the k stored images most similar to the query, best first, ties by id.
 
         query: a Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
         stored id; Text for models that have text; or a vector of shape (dim,).
-        min_similarity: leave out what is less similar; for cosine from -1 to 1.
-        exact: compare every embedding, instead of those that the index finds.
-        n_probes: how many of the index's cells to read; by default as many as training has found
-        to be needed. oversampling: compare the k * oversampling best estimates exactly.
+        options: the fields of `SearchOptions`, such as k=5, min_similarity=0.8 or exact=True.
         explain: return the plan, the statements, the rows touched and the times as well.
         """
-        options = SearchOptions(k, min_similarity, exact, n_probes, oversampling)
+        checked = SearchOptions(**options)
         trace = Trace()
         with trace.step("embed the query"):
-            embedding = self._embed(query, options)
-        plan, matches = Searcher(self._index).search(embedding, options, trace)
+            embedding = self._embed(query, checked)
+        plan, matches = Searcher(self._index).search(embedding, checked, trace)
         if not explain:
             return matches
         analysis = ""
@@ -285,19 +258,10 @@ class Collection:
             analysis = self._connection.value(self._dialect.analyze(trace.statement))
         return Explanation(plan, tuple(trace.steps), analysis, tuple(matches))
 
-    def search_sql(
-        self,
-        query: Query,
-        *,
-        k: int = 10,
-        min_similarity: float | None = None,
-        exact: bool = False,
-        n_probes: int | None = None,
-        oversampling: float | None = None,
-    ) -> Statement:
+    def search_sql(self, query: Query, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run."""
-        options = SearchOptions(k, min_similarity, exact, n_probes, oversampling)
-        return Searcher(self._index).plan(self._embed(query, options), options)
+        checked = SearchOptions(**options)
+        return Searcher(self._index).plan(self._embed(query, checked), checked)
 
     def _embed(self, query: Query, options: SearchOptions) -> FloatArray:
         options.check(self.metric)

@@ -81,8 +81,9 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
         return _eight_bits(upright).convert("RGB")
     if upright.has_transparency_data:
         layer = upright.convert("RGBA")
-        white = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(white, layer).convert("RGB")
+        opaque = Image.new("RGB", layer.size, "white")
+        opaque.paste(layer, mask=layer)
+        return opaque
     return upright.convert("RGB")
 
 

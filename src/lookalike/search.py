@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil, sqrt
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +25,25 @@ _OVERSAMPLING = 3.0
 _DIM_OF_LEAST = 512
 
 
+class SearchKeywords(TypedDict, total=False):
+    """The fields of SearchOptions, as keyword arguments."""
+
+    k: int
+    min_similarity: float | None
+    exact: bool
+    n_probes: int | None
+    oversampling: float | None
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """How to search.
 
-    k: how many results. min_similarity: leave out what is less similar. exact: compare every
-    embedding. n_probes: how many cells to read. oversampling: how many times k the estimates are
-    compared exactly; by default 3 times, and 50 at the least, of 512 dims or more.
+    k: how many results. min_similarity: leave out what is less similar; for cosine from -1 to 1.
+    exact: compare every embedding, instead of those that the index finds. n_probes: how many of
+    the index's cells to read; by default as many as training has found to be needed.
+    oversampling: compare the k * oversampling best estimates exactly; by default 3 times k, and
+    50 at the least, of 512 dims or more.
     """
 
     k: int = 10

@@ -94,8 +94,11 @@ class DatabaseURL:
         files = {key: value for key, value in self.options.items() if key[4:] in _PEM_FILES}
         if mode and mode not in SSL_MODES:
             raise InputError(f"ssl_mode={mode} in the database URL; known: {', '.join(SSL_MODES)}")
-        if mode == "DISABLED" or (not mode and not files):
-            return {"ssl_disabled": True} if mode else {}
+        if not mode and not files:
+            # Nobody else hears what passes through a socket file.
+            return {"ssl_disabled": True} if "unix_socket" in self.options else {}
+        if mode == "DISABLED":
+            return {"ssl_disabled": True}
         if mode == "PREFERRED":
             return {}
         return {"ssl": self._context(mode or ("VERIFY_CA" if "ssl_ca" in files else "REQUIRED"))}

@@ -68,3 +68,10 @@ def test_tls_modes(mode, verify, hostname):
 def test_tls_can_be_switched_off():
     url = DatabaseURL.parse("mysql://me@h/d?ssl_mode=DISABLED")
     assert url.driver_arguments()["ssl_disabled"] is True
+
+
+def test_a_socket_needs_no_tls_unless_it_is_asked_for():
+    url = "mysql://me@localhost/d?unix_socket=/run/mysql.sock"
+    assert DatabaseURL.parse(url).driver_arguments()["ssl_disabled"] is True
+    arguments = DatabaseURL.parse(url + "&ssl_mode=REQUIRED").driver_arguments()
+    assert "ssl" in arguments and "ssl_disabled" not in arguments

@@ -18,6 +18,10 @@ from lookalike.ingest import decoder_process as child
 from lookalike.models import Preprocessing
 
 
+_PIPE_BYTES = 1 << 20
+"""An image's pixels pass through at once, where the system lets a pipe hold as many."""
+
+
 class Decoded(NamedTuple):
     """pixels: (height, width, 3), uint8; size in bytes and mtime_ns: of the file as it was read."""
 
@@ -90,6 +94,7 @@ class Decoder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            pipesize=_PIPE_BYTES,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         assert process.stdin is not None

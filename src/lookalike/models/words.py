@@ -1,0 +1,143 @@
+"""Words as directions in the embedding space of a network that was trained on ImageNet.
+
+A row of the network's classifier points to its class. A word means some of the 1000 classes, its
+own or those of its kinds ("dog": 118 of them), and points to where they are. The words are in
+imagenet_words.tsv, from WordNet.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.errors import ModelError
+from lookalike.models.base import FloatArray
+
+IntArray = npt.NDArray[np.int64]
+
+# These say nothing of what is seen, or how two things lie, which a mean cannot tell.
+FILLERS: Final = frozenset(
+    ["a", "an", "the", "some", "and", "or", "with", "of", "in", "on", "at", "by", "near", "beside"]
+)
+_OPENING: Final = re.compile(
+    r"^((a|an|the|some|my) )*(photo|photograph|picture|image)s? (of|with|showing) "
+)
+_ENDINGS: Final = (
+    ("s", ""),
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+)
+
+
+def spelt(text: str) -> str:
+    """Spell a text as the table does: lower case, no apostrophes, full stops, hyphens or commas."""
+    return re.sub(r"[\W_]+", " ", re.sub(r"['’.]", "", text.lower())).strip()  # noqa: RUF001
+
+
+def singulars(word: str) -> list[str]:
+    """What a word may be the regular plural of, the word itself among them."""
+    return [word, *(word.removesuffix(s) + x for s, x in _ENDINGS if word.endswith(s))]
+
+
+def classes_of(text: str) -> list[IntArray]:
+    """Find the ImageNet classes that each known word or phrase of a text means.
+
+    Returns one array of class numbers, ascending, for each of them, in the text's order; a longer
+    phrase goes first ("ice cream"), and articles and prepositions are passed over. Raises
+    ModelError for any other word, which the query would not honour.
+    """
+    words = _OPENING.sub("", spelt(text)).split()
+    found: list[IntArray] = []
+    start = 0
+    while start < len(words):
+        length, classes = _first_phrase(words[start:])
+        if length:
+            found.append(classes)
+        elif words[start] not in FILLERS:
+            raise _unknown(words[start])
+        start += max(length, 1)
+    if not found:
+        raise _unknown(text.strip())
+    return found
+
+
+def class_directions(rows: FloatArray) -> FloatArray:
+    """Turn a classifier's rows, one a class, into directions, of the same shape, float32.
+
+    What all rows have in common is taken out, and what kin have in common is weakened: by ridge
+    regression, a direction's products with the centred rows are near one for its own class and
+    near nothing for the others. On labelled images this finds more than the rows themselves.
+    """
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    products = centred @ centred.T
+    penalty = np.trace(products) / len(products) * np.eye(len(products))
+    return np.linalg.solve(products + penalty, centred).astype(np.float32)
+
+
+def text_directions(texts: Sequence[str], directions: FloatArray) -> FloatArray:
+    """Embed texts by the directions of their classes: (n, dim), float32, of length one.
+
+    directions: one a class, shape (classes, dim). A word's is the mean of its classes', and a
+    text's that of its words. Raises ModelError for an unknown word.
+    """
+    embedded = np.empty((len(texts), directions.shape[1]), np.float32)
+    for row, text in enumerate(texts):
+        means = [directions[classes].mean(axis=0) for classes in classes_of(text)]
+        embedded[row] = _unit(np.sum([_unit(mean) for mean in means], axis=0))
+    return embedded
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    unit: FloatArray = vector / np.linalg.norm(vector)
+    return unit
+
+
+def _first_phrase(words: Sequence[str]) -> tuple[int, IntArray]:
+    """The longest known phrase that some words begin with: its length, 0 for none, and classes."""
+    table, longest = _table()
+    for length in range(min(len(words), longest), 0, -1):
+        for last in singulars(words[length - 1]):
+            classes = table.get(" ".join([*words[: length - 1], last]))
+            if classes is not None:
+                return length, classes
+    return 0, np.empty(0, np.int64)
+
+
+def _unknown(word: str) -> ModelError:
+    near = difflib.get_close_matches(word, _table()[0], n=3)
+    known = f" (near it: {', '.join(near)})" if near else ""
+    return ModelError(
+        f"the embedded model does not know {word!r}{known}: name what is seen by a common noun, or "
+        "use CLIP, which understands free text: --model clip-ViT-B-32 "
+        "(pip install 'lookalike[clip]')"
+    )
+
+
+@cache
+def _table() -> tuple[Mapping[str, IntArray], int]:
+    """The classes of every known word, and how many words the longest phrase has."""
+    file = resources.files("lookalike.models").joinpath("imagenet_words.tsv")
+    table: dict[str, IntArray] = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            numbers, words = line.split("\t")
+            table |= dict.fromkeys(words.split(", "), _parse_ranges(numbers))
+    return table, max(len(words.split()) for words in table)
+
+
+def _parse_ranges(text: str) -> IntArray:
+    """Read "1 3-5" as [1, 3, 4, 5], which nobody may write to."""
+    runs = [run.partition("-") for run in text.split()]
+    numbers = np.concatenate([np.arange(int(a), int(b or a) + 1) for a, _, b in runs])
+    numbers.setflags(write=False)
+    return numbers
