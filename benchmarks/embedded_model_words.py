@@ -27,7 +27,7 @@ TABLE = Path(__file__).parents[1] / "src/lookalike/models/imagenet_words.tsv"
 
 ANIMAL = "05"
 LEXICOGRAPHERS = (ANIMAL, "06", "13", "17", "18", "20")  # artefacts, food, objects, people, plants
-TOPS = ("animal", "food", "person", "plant")  # what is worth a word among the topmost synsets
+TOPS = ("animal", "food", "plant")  # of the topmost synsets; people are only three classes
 LARGEST = 100  # classes that a thing's word may mean; wider ones ("device") mean next to nothing
 LARGEST_KIN = 20
 KIN_STEPS = 2
@@ -210,10 +210,9 @@ class Words:
 
     def _add_plurals(self) -> None:
         for word, classes in list(self.table.items()):
-            start, _, last = word.rpartition("_")
-            for plural in self._wordnet.plurals.get(last, []):
-                if last not in singulars(plural):
-                    self.table.setdefault(f"{start}_{plural}" if start else plural, classes)
+            for plural in self._wordnet.plurals.get(word, []):
+                if word not in singulars(plural):
+                    self.table.setdefault(plural, classes)
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -6,8 +6,8 @@ entry with a slash is a folder; another is a name, or some words of one joined b
 without the number that it ends in; what follows "not" is taken out again.
 """
 
-# no word is looked for in these: icons, map signs, pieces of a puzzle
-UNLABELLED = "computer/icons/ computer/buttons/ map_symbols/ led/ smilies/ shapes/ babyshapes/"
+# icons and map signs, among which no word is looked for
+UNLABELLED = "computer/icons/ computer/buttons/ map_symbols/ led/ smilies/ shapes/"
 
 LABELS = {
     "animal": (

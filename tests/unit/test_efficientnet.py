@@ -134,11 +134,49 @@ def test_a_mirrored_photo_is_nearer_than_another(model: EfficientNetLite2) -> No
     assert similarities[2:].max() < 0.3
 
 
-def test_is_a_model_of_1280_dimensions_without_text(model: EfficientNetLite2) -> None:
-    assert (model.id, model.dim, model.has_text) == ("efficientnet-lite2", 1280, False)
+def test_is_a_model_of_1280_dimensions_with_text(model: EfficientNetLite2) -> None:
+    assert (model.id, model.dim, model.has_text) == ("efficientnet-lite2", 1280, True)
     assert load_model(model.id).id == model.id
-    with pytest.raises(ModelError, match=r"efficientnet-lite2 has no text: use a CLIP model"):
-        model.embed_texts(["a cat"])
+    texts = model.embed_texts(["a cat", "a dog"])
+    assert (texts.shape, texts.dtype) == ((2, 1280), np.float32)
+    assert model.embed_texts([]).shape == (0, 1280)
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "count"),
+    [
+        ("cat", "cat", 4),
+        ("bee", "bee", 2),
+        ("insects", "bee", 2),
+        ("bridge", "bridge", 2),
+        ("a cup of coffee", "coffee", 3),
+        ("rocket", "rocket", 2),
+        ("fruit", "citrus", 2),
+        ("moose", "moose", 1),
+    ],
+)
+def test_words_find_the_photos_of_what_they_mean(
+    model: EfficientNetLite2, text: str, subject: str, count: int
+) -> None:
+    names = sorted(path.name for path in PHOTOS.iterdir() if path.suffix != ".md")
+    embeddings = model.embed_images([photo(name) for name in names])
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    order = np.argsort(-(unit @ model.embed_texts([text])[0]))
+    assert {names[i].split(".")[0].split("-")[0] for i in order[:count]} == {subject}
+
+
+def test_a_word_that_is_not_known_is_refused(model: EfficientNetLite2) -> None:
+    with pytest.raises(ModelError, match=r"does not know 'purple'.*use CLIP"):
+        model.embed_texts(["a cat", "a purple cat"])
+
+
+def test_the_directions_of_words_are_kept(
+    cache: Path, model: EfficientNetLite2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = model.embed_texts(["a cat"])
+    assert cache.joinpath("efficientnet-lite2-v1.directions").stat().st_size == 32 + 4 * 1280 * 1000
+    monkeypatch.setattr(efficientnet, "build_directions", lambda: pytest.fail("built again"))
+    np.testing.assert_array_equal(EfficientNetLite2().embed_texts(["a cat"]), first)
 
 
 def test_an_embedding_does_not_depend_on_its_neighbours(model: EfficientNetLite2) -> None:

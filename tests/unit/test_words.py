@@ -1,0 +1,155 @@
+"""Words to ImageNet's classes, and classes to directions."""
+
+import re
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from lookalike.errors import ModelError
+from lookalike.models.words import class_directions, classes_of, spelt, text_directions
+
+TABLE = resources.files("lookalike.models").joinpath("imagenet_words.tsv").read_text("utf-8")
+ROWS = [line.split("\t") for line in TABLE.splitlines() if not line.startswith("#")]
+
+DOGS = [*range(151, 269)]  # the 118 breeds of ILSVRC 2012; 269 and on are wolves and wild dogs
+WOLVES = [269, 270, 271, 272]
+
+
+def found(text):
+    return [classes.tolist() for classes in classes_of(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [
+        ("dog", [DOGS]),
+        ("Dogs", [DOGS]),
+        ("tabby", [[281]]),
+        ("tabbies", [[281]]),
+        ("cat", [[*range(281, 288)]]),  # five domestic ones, the cougar and the lynx
+        ("golden retriever", [[207]]),
+        ("golden retrievers", [[207]]),
+        ("St. Bernard", [[247]]),
+        ("jack-o'-lantern", [[607]]),
+        ("ice-cream", [[928]]),
+        ("hot dog", [[934]]),  # no dog
+        ("wolves", [WOLVES]),
+        ("geese", [[99]]),
+        ("matches", [[626, 644]]),  # the lighter's, and the stick
+        ("buses", [[654, 779, 874]]),
+        ("bird", [[*range(7, 25), *range(80, 101), *range(127, 147)]]),
+        ("crane", [[134, 517]]),  # the bird and the machine
+        ("big cat", [[*range(288, 294)]]),
+    ],
+)
+def test_words_mean_their_classes_and_those_of_their_kinds(text, classes):
+    assert found(text) == classes
+
+
+@pytest.mark.parametrize(
+    ("text", "like"),
+    [
+        ("gosling", "goose"),  # a kind of a class
+        ("cow", "ox"),  # animals with a class near by
+        ("moose", "ruminant"),
+        ("kitten", "domestic cat"),
+        ("tv", "television"),
+    ],
+)
+def test_words_without_a_class_mean_their_kins(text, like):
+    assert found(text) == found(like)
+
+
+@pytest.mark.parametrize(
+    "text", ["a photo of a cat", "The picture of cats", "some cats", "my photos of the cat", "cat."]
+)
+def test_what_says_nothing_of_the_picture_is_passed_over(text):
+    assert found(text) == found("cat")
+
+
+def test_several_things_are_found_in_order():
+    assert found("dogs and a wolf on the beach") == [DOGS, WOLVES, [977, 978]]
+    assert found("cup of hot dog") == [[968], [934]]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("black dog on a beach", "black"),
+        ("purple", "purple"),
+        ("two cats", "two"),
+        ("no cat", "no"),
+        ("the", "the"),
+        ("a photo of Ada Lovelace", "ada"),
+    ],
+)
+def test_any_other_word_is_refused_by_name(text, word):
+    with pytest.raises(ModelError) as caught:
+        classes_of(text)
+    message = str(caught.value)
+    assert message.startswith(f"the embedded model does not know {word!r}")
+    assert message.endswith(
+        "use CLIP, which understands free text: --model clip-ViT-B-32 (pip install "
+        "'lookalike[clip]')"
+    )
+    assert "\n" not in message
+
+
+def test_a_misspelt_word_is_told_the_nearest_known_ones():
+    with pytest.raises(ModelError, match=r"does not know 'elefant' \(near it: elephant"):
+        classes_of("elefant")
+    with pytest.raises(ModelError, match=r"does not know 'qqqq': name what is seen"):
+        classes_of("qqqq")
+
+
+def test_the_classes_found_cannot_be_changed():
+    with pytest.raises(ValueError, match="read-only"):
+        classes_of("tabby")[0][0] = 0
+
+
+def test_the_table_carries_its_licence():
+    assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in TABLE
+    assert 'PROVIDED "AS IS"' in TABLE
+
+
+def test_every_word_of_the_table_is_there_once_and_can_be_asked_for():
+    words = [word for _, words in ROWS for word in words.split(", ")]
+    assert len(set(words)) == len(words) > 7000
+    assert [word for word in words if spelt(word) != word] == []
+    assert [word for word in words if len(classes_of(word)) != 1] == []
+
+
+def test_every_class_has_a_word():
+    assert all(re.fullmatch(r"\d+(-\d+)?( \d+(-\d+)?)*", numbers) for numbers, _ in ROWS)
+    classes = [classes_of(words.split(", ")[0])[0] for _, words in ROWS]
+    assert all((np.diff(one) > 0).all() for one in classes)
+    assert set(np.concatenate(classes).tolist()) == set(range(1000))
+
+
+def test_a_direction_is_high_for_its_own_class_and_low_for_others():
+    rng = np.random.default_rng(1)
+    kin = rng.normal(size=(3, 40))  # ten rows that have much in common with each
+    rows = (np.repeat(kin, 10, axis=0) * 2 + rng.normal(size=(30, 40)) + 5).astype(np.float32)
+    directions = class_directions(rows)
+    assert (directions.shape, directions.dtype) == (rows.shape, np.float32)
+    centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
+    # the same ridge regression the other way about: a system of 40 dimensions, not of 30 classes
+    penalty = (centred**2).sum() / len(rows)
+    expected = centred @ np.linalg.inv(centred.T @ centred + penalty * np.eye(40))
+    np.testing.assert_allclose(directions, expected, rtol=1e-4, atol=1e-6)
+    assert ((centred @ directions.T).argmax(axis=0) == np.arange(30)).all()
+
+
+def test_a_text_is_the_mean_of_its_words():
+    directions = np.random.default_rng(2).normal(size=(1000, 16)).astype(np.float32)
+
+    def unit(vector):
+        return vector / np.linalg.norm(vector)
+
+    dog = unit(directions[151:269].mean(axis=0))
+    wolf = unit(directions[269:273].mean(axis=0))
+    embedded = text_directions(["dogs", "a wolf", "a dog and a wolf"], directions)
+    assert embedded.dtype == np.float32
+    np.testing.assert_allclose(embedded, [dog, wolf, unit(dog + wolf)], atol=1e-6)
+    assert text_directions([], directions).shape == (0, 16)
