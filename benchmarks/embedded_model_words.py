@@ -95,29 +95,29 @@ HEADER = """\
 class WordNet:
     """The nouns of WordNet's database files.
 
-    names, up, down and lexicographer are by synset (the offset in data.noun): its words, the
-    synsets that it is a kind of, those that are a kind of it, and the number of its file.
-    senses: the synsets of a word, the most used first. plurals: irregular ones of each noun.
+    names, up and lexicographer are by synset (the offset in data.noun): its words, the synsets
+    that it is a kind of, and the number of its file. senses: the synsets of a word, the most used
+    first. plurals: irregular ones of each noun.
     """
 
     def __init__(self, folder: Path) -> None:
         self.names: dict[str, list[str]] = {}
         self.up: dict[str, list[str]] = {}
-        self.down: dict[str, list[str]] = defaultdict(list)
         self.lexicographer: dict[str, str] = {}
         self.senses: dict[str, list[str]] = {}
         self.plurals: dict[str, list[str]] = defaultdict(list)
         data = (folder / "data.noun").read_text().splitlines()
-        self.licence = [line[4:].rstrip() for line in data if line.startswith("  ")]
+        # each line begins with its number
+        self.licence = [line.split(maxsplit=1)[1:] for line in data if line.startswith("  ")]
         for line in data[len(self.licence) :]:
             self._read_synset(line.partition(" | ")[0].split())
         for line in (folder / "index.noun").read_text().splitlines()[len(self.licence) :]:
             fields = line.split()
             self.senses[fields[0]] = fields[6 + int(fields[3]) :]
         for line in (folder / "noun.exc").read_text().splitlines():
-            plural, *singulars = line.split()
-            for singular in singulars:
-                self.plurals[singular].append(plural)
+            plural, *nouns = line.split()
+            for noun in nouns:
+                self.plurals[noun].append(plural)
 
     def _read_synset(self, fields: list[str]) -> None:
         synset, words = fields[0], int(fields[3], 16)
@@ -126,8 +126,6 @@ class WordNet:
         pointers = fields[5 + 2 * words :]
         kinds = zip(pointers[::4], pointers[1::4], strict=False)
         self.up[synset] = [target for kind, target in kinds if kind == "@"]
-        for target in self.up[synset]:
-            self.down[target].append(synset)
 
     def rank(self, word: str, synset: str) -> int:
         """The place of a synset among a word's senses, from 1."""
@@ -159,21 +157,16 @@ class Words:
         return next(self._classes[s] for s in self._wordnet.senses[name] if s in self._classes)
 
     def _exact(self) -> dict[str, set[int]]:
-        senses: dict[str, list[str]] = defaultdict(list)
+        ranks: dict[str, dict[str, int]] = defaultdict(dict)
         for synset in self._classes:
             for word in self._wordnet.names[synset]:
                 if self._is_meant(word, synset):
-                    senses[word.lower()].append(synset)
+                    ranks[spelt(word)][synset] = self._wordnet.rank(word, synset)
         table = {}
-        for word, synsets in senses.items():
-            first = min(self._wordnet.rank(word, synset) for synset in synsets)
-            table[word] = set().union(
-                *(
-                    self._classes[synset]
-                    for synset in synsets
-                    if self._wordnet.rank(word, synset) <= first + TOGETHER
-                )
-            )
+        for word, senses in ranks.items():
+            last = min(senses.values()) + TOGETHER
+            near = (self._classes[synset] for synset, rank in senses.items() if rank <= last)
+            table[word] = set().union(*near)
         return table
 
     def _is_meant(self, word: str, synset: str) -> bool:
@@ -187,13 +180,13 @@ class Words:
         return self._wordnet.rank(word, synset) <= rare
 
     def _add_kin(self) -> None:
-        for synset, names in self._wordnet.names.items():
-            classes = self._kin(synset)
-            for word in names:
-                # names with capitals are Latin ones, most of them
-                common = word.islower() and self._wordnet.rank(word, synset) <= RARE_KIN
-                if classes and common and word not in self.table:
-                    self.table[word] = classes
+        kin = {synset: self._kin(synset) for synset in self._wordnet.names}
+        for rank in range(1, RARE_KIN + 1):
+            for synset, classes in kin.items():
+                for word in self._wordnet.names[synset] if classes else []:
+                    # names with capitals are Latin ones, most of them
+                    if word.islower() and self._wordnet.rank(word, synset) == rank:
+                        self.table.setdefault(spelt(word), classes)
 
     def _kin(self, synset: str) -> set[int]:
         if synset in self._classes or self._wordnet.lexicographer[synset] not in LEXICOGRAPHERS:
@@ -234,14 +227,12 @@ def main() -> None:
     wordnet = WordNet(arguments.wordnet)
     synsets = [line.removeprefix("n") for line in arguments.synsets.read_text().split()]
     lines: dict[tuple[int, ...], set[str]] = defaultdict(set)
-    table: dict[str, set[int]] = {}
-    for word, classes in Words(wordnet, synsets).table.items():
-        table.setdefault(spelt(word), set()).update(classes)
+    table = Words(wordnet, synsets).table
     for word, classes in table.items():
         lines[tuple(sorted(classes))].add(word)
     with TABLE.open("w", encoding="utf-8", newline="\n") as file:
         file.write(HEADER)
-        file.writelines(f"# {line}".rstrip() + "\n" for line in wordnet.licence)
+        file.writelines(" ".join(["#", *line]).rstrip() + "\n" for line in wordnet.licence)
         file.writelines(f"{ranges(c)}\t{', '.join(sorted(lines[c]))}\n" for c in sorted(lines))
     print(f"{len(table):,} words in {len(lines):,} lines, {TABLE.stat().st_size:,} bytes")
 

@@ -4,7 +4,7 @@ LookalikeError
 ├── InputError          an argument that cannot be honoured
 ├── ImageError          an image that cannot be read
 ├── EmbeddingError      a vector of the wrong length, with NaN or infinity, or all zero
-├── ModelError          an unknown model, weights out of reach, text to a model without text
+├── ModelError          an unknown model, weights out of reach, text that a model cannot embed
 │   └── MissingExtra    an optional dependency that is not installed
 ├── DatabaseError       the server refused a statement
 │   ├── ConnectionFailed    it is down, or refuses this user or password
@@ -32,7 +32,7 @@ class EmbeddingError(LookalikeError, ValueError):
 
 
 class ModelError(LookalikeError):
-    """An unknown model, weights out of reach, or text to a model without text."""
+    """An unknown model, weights out of reach, or text that a model cannot embed."""
 
 
 class MissingExtra(ModelError):

@@ -1,37 +1,75 @@
 """Image files: opened as upright RGB, hashed."""
 
+import errno
 import hashlib
+import os
+import stat
 import warnings
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
 
-pillow_heif.register_heif_opener()
-
 MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded: at 4 bytes a pixel this is 800 MB."""
+
+FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF"),
+    *("ICO", "JPEG2000", "PPM", "PSD", "QOI"),
+)
+"""What is decoded, whatever the file is named. EPS, which Pillow has Ghostscript run, is not, nor
+is any format whose files are not known by their first bytes."""
+
+pillow_heif.register_heif_opener()
+# Pillow refuses images of twice its own limit, which is a little less than ours.
+if Image.MAX_IMAGE_PIXELS is not None:
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2)
+
+_DRAFT_FACTOR = 2
+"""A JPEG decoded to a smaller size keeps as many times the pixels that are asked for."""
+
+_BAND_PIXELS = 4_000_000
+"""Pixels are converted band by band, so that a large image is not in memory many times."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read; a pipe or a device, which may never end, is refused. Raises OSError."""
+    # Without O_NONBLOCK a pipe is not even opened until somebody writes to it.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
 
 
 def content_hash(path: Path) -> bytes:
     """Return the SHA-256 of the file's bytes: 32 bytes. Raises ImageError."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise ImageError(f"{path}: {error.strerror or error}") from error
 
 
-_DRAFT_FACTOR = 2
-"""A JPEG decoded to a smaller size keeps as many times the pixels that are asked for."""
-
-
 def open_image(
-    source: Path | bytes, *, name: str | None = None, short_side: int | None = None
+    source: Path | bytes | BinaryIO, *, name: str | None = None, short_side: int | None = None
 ) -> Image.Image:
     """Decode an image file, or the bytes of one, into an upright RGB image.
 
@@ -40,20 +78,14 @@ def open_image(
 
     EXIF orientation is applied, transparency is laid over white, 16 bits become 8, and of an
     animation the first frame is taken. Raises ImageError, naming the file, for anything that is
-    no image, is damaged, or has more than MAX_PIXELS pixels.
+    no image in one of the FORMATS, is damaged, or has more than MAX_PIXELS pixels.
     """
     label = name or (str(source) if isinstance(source, Path) else "the image")
-    if isinstance(source, Path) and source.is_file() and source.stat().st_size == 0:
-        raise ImageError(f"{label}: the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images
-            with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
-                _refuse_too_large(image, label)
-                if short_side is not None:
-                    side = _DRAFT_FACTOR * short_side
-                    image.draft(None, (side, side))
-                return to_rgb(image, name=label)
+        if isinstance(source, Path):
+            with open_file(source) as file:
+                return _decode(file, label, short_side)
+        return _decode(BytesIO(source) if isinstance(source, bytes) else source, label, short_side)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -65,7 +97,22 @@ def open_image(
     # Decoders raise almost anything on damaged files; none of it may end a run over a folder.
     except Exception as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ImageError(f"{label}: {str(reason) or type(error).__name__}") from error
+        line = " ".join(str(reason).split())
+        raise ImageError(f"{label}: {line or type(error).__name__}") from error
+
+
+def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
+    if not file.read(1):
+        raise ImageError(f"{label}: the file is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images
+        with Image.open(file, formats=FORMATS) as image:
+            _refuse_too_large(image, label)
+            # Other formats' drafts are other images: thumbnails, which may show something else.
+            if short_side is not None and image.format in ("JPEG", "MPO"):
+                side = _DRAFT_FACTOR * short_side
+                image.draft(None, (side, side))
+            return _flat(_upright(image))
 
 
 def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
@@ -74,28 +121,67 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
     Raises ImageError for more than MAX_PIXELS pixels.
     """
     _refuse_too_large(image, name)
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode == "RGB" and "transparency" not in upright.info:
-        return upright.copy() if upright is image else upright
-    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
-        return _eight_bits(upright).convert("RGB")
-    if upright.has_transparency_data:
-        layer = upright.convert("RGBA")
-        opaque = Image.new("RGB", layer.size, "white")
-        opaque.paste(layer, mask=layer)
-        return opaque
-    return upright.convert("RGB")
+    result = _flat(_upright(image))
+    return result.copy() if result is image else result
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    # The image is sound; only what is said about it is not.
+    except Exception:  # noqa: BLE001
+        return image
+    turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Return an image of any mode as RGB: itself where it is that already."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _eight_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        return _over_white(image)
+    return image.convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    flat = Image.new("RGB", image.size)
+    for top, band in _bands(image):
+        layer = band.convert("RGBA")
+        white = Image.new("RGBA", layer.size, "white")
+        flat.paste(Image.alpha_composite(white, layer).convert("RGB"), (0, top))
+    return flat
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Return a greyscale image of 16 or 32 bits, or of floats, with 8 bits a pixel."""
-    floats = image.convert("F")
-    high = float(np.asarray(floats).max())
+    high = max(_highest(band) for _, band in _bands(image))
     if image.mode.startswith("I;16") or high > 255:
         scale = 255 / max(65535.0, high)
     else:
         scale = 255.0 if image.mode == "F" and high <= 1 else 1.0
-    return floats.point(lambda value: value * scale + 0.0).convert("L")
+    grey = Image.new("L", image.size)
+    for top, band in _bands(image):
+        floats = band.convert("F").point(lambda value: value * scale + 0.0)
+        grey.paste(floats.convert("L"), (0, top))
+    return grey
+
+
+def _highest(band: Image.Image) -> float:
+    """Return the largest finite value; scientific images have NaN where they have no data."""
+    values = np.asarray(band.convert("F"))
+    return float(values.max(initial=0.0, where=np.isfinite(values)))
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield an image in bands with their first rows, counted from 0."""
+    height = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, height):
+        bottom = min(top + height, image.height)
+        yield top, image.crop((0, top, image.width, bottom))
 
 
 def _refuse_too_large(image: Image.Image, name: str) -> None:

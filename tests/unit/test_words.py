@@ -36,7 +36,7 @@ def found(text):
         ("hot dog", [[934]]),  # no dog
         ("wolves", [WOLVES]),
         ("geese", [[99]]),
-        ("matches", [[626, 644]]),  # the lighter's, and the stick
+        ("torches", [[862]]),
         ("buses", [[654, 779, 874]]),
         ("bird", [[*range(7, 25), *range(80, 101), *range(127, 147)]]),
         ("crane", [[134, 517]]),  # the bird and the machine

@@ -21,7 +21,7 @@ from lookalike.cli.output import Output
 
 @click.command()
 @click.argument("query", required=False)
-@click.option("--text", help="Search by words instead, for models that have text.")
+@click.option("--text", help="Search by words instead: free text with CLIP, else names.")
 @click.option("-k", type=int, default=10, show_default=True, help="How many results.")
 @click.option("--min-similarity", type=float, metavar="S", help="Leave out what is less similar.")
 @click.option("--exact", is_flag=True, help="Compare every image, without the index.")

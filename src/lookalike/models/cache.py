@@ -26,24 +26,26 @@ def cached(name: str, build: Callable[[], bytes]) -> bytes:
     damaged is built again. Processes that build at once each put a whole file in place; where the
     folder cannot be written, the content is built each time.
     """
-    path = cache_folder() / name
-    content = _read(path)
+    content = kept(name)
     if content is None:
         content = build()
-        _write(path, content)
+        keep(name, content)
     return content
 
 
-def _read(path: Path) -> bytes | None:
+def kept(name: str) -> bytes | None:
+    """Return what is kept under a name; None where there is nothing, or it is damaged."""
     try:
-        raw = path.read_bytes()
+        raw = cache_folder().joinpath(name).read_bytes()
     except OSError:
         return None
     digest, content = raw[:_DIGEST_SIZE], raw[_DIGEST_SIZE:]
     return content if hashlib.sha256(content).digest() == digest else None
 
 
-def _write(path: Path, content: bytes) -> None:
+def keep(name: str, content: bytes) -> None:
+    """Keep a content in place of what there was under the name, where the folder can be written."""
+    path = cache_folder() / name
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
