@@ -17,6 +17,7 @@ from lookalike.errors import (
 )
 from lookalike.export import export_sql
 from lookalike.models import Model, load_model
+from lookalike.query import Image, Mix, Query, Text
 from lookalike.schema import functions_sql
 from lookalike.server import PrivateServer
 from lookalike.types import (
@@ -31,7 +32,6 @@ from lookalike.types import (
     Status,
     Step,
     StoredFailure,
-    Text,
 )
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "EmbeddingError",
     "Explanation",
     "Failure",
+    "Image",
     "ImageError",
     "ImageRecord",
     "IndexReport",
@@ -51,9 +52,11 @@ __all__ = [
     "Match",
     "Metric",
     "MissingExtra",
+    "Mix",
     "Model",
     "ModelError",
     "PrivateServer",
+    "Query",
     "Run",
     "ServerError",
     "Statement",

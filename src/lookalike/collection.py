@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack, overload
 
-import numpy as np
 import numpy.typing as npt
 
 from lookalike.connection import Connection
@@ -14,11 +14,12 @@ from lookalike.dialects import Dialect, Statement
 from lookalike.errors import EmbeddingError, InputError
 from lookalike.index_store import IndexStore
 from lookalike.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress, add_files
+from lookalike.levels import LevelStore, at_level
 from lookalike.models import Model
-from lookalike.queries import Query, embed_query, query_image
+from lookalike.query_embedding import AnyQuery, EmbeddedQuery, QueryEmbedder, describe, picture_of
 from lookalike.request import AUTO, Request
 from lookalike.retry import PATIENCE_SECONDS
-from lookalike.rows import delete_rows, embedding_of, insert_rows, records, remove
+from lookalike.rows import delete_rows, insert_rows, records, remove
 from lookalike.schema import (
     CollectionRecord,
     create_collection,
@@ -36,9 +37,8 @@ from lookalike.types import (
     Metric,
     Status,
     StoredFailure,
-    Text,
 )
-from lookalike.vectors import FloatArray, check_embeddings
+from lookalike.vectors import check_embeddings
 from lookalike.walk import ImageWalk
 
 _INSERT_ROWS = 1000
@@ -71,6 +71,7 @@ class Collection:
         self._request.check(self._record)
         self._model: Model | None = None
         self._stored_index: IndexStore | None = None
+        self._stored_levels: LevelStore | None = None
         self.name = name
         if model not in (None, AUTO) and self.model_id not in (None, model):
             # Two names can mean one model; only one that differs is worth loading it here.
@@ -101,6 +102,12 @@ class Collection:
                 self._connection, self._dialect, self.name, self.metric, self.dim
             )
         return self._stored_index
+
+    @property
+    def _levels(self) -> LevelStore:
+        if self._stored_levels is None:
+            self._stored_levels = LevelStore(self._index, lambda: self.model)
+        return self._stored_levels
 
     @property
     def model_id(self) -> str | None:
@@ -164,7 +171,7 @@ class Collection:
             progress=progress,
             notify=self._notify,
         )
-        self._train_if_due()
+        self._look_after_index()
         return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -187,10 +194,11 @@ class Collection:
                 part = slice(start, start + step)
                 ids += insert_rows(self._index, names[part], checked[part])
         self._index.advance_tail(ids)
-        self._train_if_due()
+        self._look_after_index()
         return ids
 
-    def _train_if_due(self) -> None:
+    def _look_after_index(self) -> None:
+        self._levels.forget_if_grown()
         if is_due(self._index):
             self.build_index()
 
@@ -228,29 +236,38 @@ class Collection:
 
     @overload
     def search(
-        self, query: Query, *, explain: Literal[False] = ..., **options: Unpack[SearchKeywords]
+        self, query: AnyQuery, *, explain: Literal[False] = ..., **options: Unpack[SearchKeywords]
     ) -> list[Match]: ...
 
     @overload
     def search(
-        self, query: Query, *, explain: Literal[True], **options: Unpack[SearchKeywords]
+        self, query: AnyQuery, *, explain: Literal[True], **options: Unpack[SearchKeywords]
     ) -> Explanation: ...
 
     def search(
-        self, query: Query, *, explain: bool = False, **options: Unpack[SearchKeywords]
+        self, query: AnyQuery, *, explain: bool = False, **options: Unpack[SearchKeywords]
     ) -> list[Match] | Explanation:
         """Return the k stored images most similar to the query, best first, ties by id.
 
         query: a Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
-        stored id; Text for models that have text; or a vector of shape (dim,).
+        stored id; a vector of shape (dim,); Text for models that have text; or a mix of terms,
+        such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
         options: the fields of `SearchOptions`, such as k=5, min_similarity=0.8 or exact=True.
         explain: return the plan, the statements, the rows touched and the times as well.
         """
         checked = SearchOptions(**options)
         trace = Trace()
         with trace.step("embed the query"):
-            embedding = self._embed(query, checked)
-        plan, matches = Searcher(self._index).search(embedding, checked, trace)
+            embedded = self._embed(query, checked)
+        levels = self._levels.get(embedded.kind)
+        plan, matches = Searcher(self._index).search(
+            embedded.embedding,
+            at_level(checked, levels),
+            trace,
+            left_out=embedded.left_out(checked.exclude_self),
+        )
+        if levels:
+            matches = [replace(m, match=levels.level(m.similarity)) for m in matches]
         if not explain:
             return matches
         analysis = ""
@@ -258,22 +275,29 @@ class Collection:
             analysis = self._connection.value(self._dialect.analyze(trace.statement))
         return Explanation(plan, tuple(trace.steps), analysis, tuple(matches))
 
-    def search_sql(self, query: Query, **options: Unpack[SearchKeywords]) -> Statement:
+    def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run."""
         checked = SearchOptions(**options)
-        return Searcher(self._index).plan(self._embed(query, checked), checked)
+        return Searcher(self._index).plan(self._embed(query, checked).embedding, checked)
 
-    def _embed(self, query: Query, options: SearchOptions) -> FloatArray:
+    def expected_by_chance(self, match: Match) -> float | None:
+        """Return how many stored images would be as similar to a query of nothing stored.
+
+        1 or more says that the match is no better than chance. None where that is not known.
+        """
+        return None if match.match is None else len(self) * (1 - match.match / 100)
+
+    def _embed(self, query: AnyQuery, options: SearchOptions) -> EmbeddedQuery:
         options.check(self.metric)
-        self._require_table()
-        return embed_query(
-            query,
-            dim=self.dim,
-            model=lambda: self.model,
-            stored=lambda name: embedding_of(self._index, name),
-        )
+        record = self._require_table()
+        return QueryEmbedder(
+            self._index,
+            lambda: self.model,
+            has_files=record.has_files,
+            allow_private=options.allow_private_urls,
+        ).embed(query)
 
-    def _require_table(self) -> None:
+    def _require_table(self) -> CollectionRecord:
         if self._record is None:
             self._record = find_collection(self._connection, self._dialect, self.name)
         if self._record is None:
@@ -281,6 +305,7 @@ class Collection:
                 f"there is no collection {self.name!r} in {self._connection.url.database}: "
                 "add images to it first (lookalike add FOLDER)"
             )
+        return self._record
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
         """Return the stored images of these ids, in their order; unknown ids are left out."""
@@ -289,14 +314,10 @@ class Collection:
         return records(self._index, ids, with_paths=self._record.has_files)
 
     def contact_sheet(
-        self, file: str | os.PathLike[str], query: Query, matches: Sequence[Match]
+        self, file: str | os.PathLike[str], query: AnyQuery, matches: Sequence[Match]
     ) -> Path:
         """Write a page of the query and its matches with previews; return its absolute path."""
-        image, name = None, str(query)
-        if isinstance(query, Text):
-            name = query.text
-        elif not isinstance(query, np.ndarray):
-            image = query_image(query)
+        name, image = describe(query), picture_of(query)
         tiles = match_tiles(matches, self.records(match.id for match in matches))
         target = Path(file).absolute()
         title = f"{name} in {self.name}"

@@ -6,7 +6,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,8 +31,9 @@ pillow_heif.register_heif_opener()
 if Image.MAX_IMAGE_PIXELS is not None:
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2)
 
-_DRAFT_FACTOR = 2
-"""A JPEG decoded to a smaller size keeps as many times the pixels that are asked for."""
+_DRAFT_FACTOR = 3
+"""A JPEG decoded to a smaller size keeps as many times the pixels that are asked for: with 3 the
+cosine of embeddings to those of a full decode is above 0.999, with 2 it is not."""
 
 _BAND_PIXELS = 4_000_000
 """Pixels are converted band by band, so that a large image is not in memory many times."""
@@ -49,7 +50,7 @@ _TURNS = {
 """What makes an image upright, by its EXIF orientation."""
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BufferedReader:
     """Open a file to read; a pipe or a device, which may never end, is refused. Raises OSError."""
     # Without O_NONBLOCK a pipe is not even opened until somebody writes to it.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
@@ -74,7 +75,7 @@ def open_image(
     """Decode an image file, or the bytes of one, into an upright RGB image.
 
     short_side: the pixels that its short side will be scaled to; a large JPEG is then decoded to
-    1/2, 1/4 or 1/8 of its size, as long as it keeps twice as many, which is quicker.
+    1/2, 1/4 or 1/8 of its size, as long as it keeps three times as many, which is quicker.
 
     EXIF orientation is applied, transparency is laid over white, 16 bits become 8, and of an
     animation the first frame is taken. Raises ImageError, naming the file, for anything that is

@@ -45,19 +45,19 @@ def delete_rows(index: IndexStore, ids: Sequence[int]) -> int:
     return deleted
 
 
-def embedding_of(index: IndexStore, query: int | str) -> FloatArray:
-    """Return the embedding, shape (dim,), of a stored image, by its id or name.
-
-    Raises InputError where there is none of that id, or not just one of that name.
-    """
-    row_id = query if isinstance(query, int) else _id_of(index, query)
+def embedding_of(index: IndexStore, row_id: int) -> FloatArray:
+    """Return the embedding, shape (dim,), of a stored image. Raises InputError where none is."""
     rows = index.connection.query(index.dialect.embeddings(index.table, [row_id]))
     if not rows or rows[0][1] is None:
         raise InputError(f"collection {index.table!r} has no image with id {row_id}")
     return check_embedding(unpack([rows[0][1]], index.dim)[0], index.dim)
 
 
-def _id_of(index: IndexStore, name: str) -> int:
+def id_of(index: IndexStore, name: str) -> int:
+    """Return the id of a stored name, or the number that the name is.
+
+    Raises InputError where several images have that name, or none.
+    """
     ids = [row[0] for row in index.connection.query(index.dialect.ids_by_name(index.table, name))]
     if len(ids) > 1:
         raise InputError(f"several images are named {name!r}: give an id, as {ids[0]}")
@@ -66,6 +66,12 @@ def _id_of(index: IndexStore, name: str) -> int:
     if name.isdecimal():
         return int(name)
     raise InputError(f"{name!r} is no image file, and no stored image has that name or id")
+
+
+def ids_of_content(index: IndexStore, content_hash: bytes) -> list[int]:
+    """Return the ids of stored files with these bytes, by their SHA-256."""
+    statement = index.dialect.ids_by_content(index.table, content_hash)
+    return [row[0] for row in index.connection.query(statement)]
 
 
 def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[ImageRecord]:
@@ -109,7 +115,7 @@ def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths:
             return ids
         if isinstance(target, os.PathLike):
             raise InputError(f"no image is stored of {target}")
-    row_id = target if isinstance(target, int) else _id_of(index, str(target))
+    row_id = target if isinstance(target, int) else id_of(index, str(target))
     if not connection.query(dialect.records(table, [row_id])):
         raise InputError(f"collection {table!r} has no image with id {row_id}")
     return [row_id]

@@ -75,6 +75,7 @@ def create_collection(
     for statement in (
         dialect.create_registry(),
         dialect.create_runs(),
+        dialect.create_levels(),
         *dialect.create_indexes(),
         *dialect.forget_dropped(name),
         dialect.create_collection(name, dim),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, sqrt
 from typing import TypedDict
 
@@ -29,7 +29,11 @@ class SearchKeywords(TypedDict, total=False):
     """The fields of SearchOptions, as keyword arguments."""
 
     k: int
+    offset: int
     min_similarity: float | None
+    min_match: float | None
+    exclude_self: bool | None
+    allow_private_urls: bool
     exact: bool
     n_probes: int | None
     oversampling: float | None
@@ -39,7 +43,12 @@ class SearchKeywords(TypedDict, total=False):
 class SearchOptions:
     """How to search.
 
-    k: how many results. min_similarity: leave out what is less similar; for cosine from -1 to 1.
+    k: how many results. offset: how many to pass over, for the next page.
+    min_similarity: leave out what is less similar; for cosine from -1 to 1. min_match: the same
+    by the level of `Match.match`, from 0 to 100.
+    exclude_self: leave out stored images that are part of the query, and files with the bytes of
+    an image that is; None leaves out those that are named as stored images, by id or name.
+    allow_private_urls: take URLs of this machine and of private networks.
     exact: compare every embedding, instead of those that the index finds. n_probes: how many of
     the index's cells to read; by default as many as training has found to be needed.
     oversampling: compare the k * oversampling best estimates exactly; by default 3 times k, and
@@ -47,7 +56,11 @@ class SearchOptions:
     """
 
     k: int = 10
+    offset: int = 0
     min_similarity: float | None = None
+    min_match: float | None = None
+    exclude_self: bool | None = None
+    allow_private_urls: bool = False
     exact: bool = False
     n_probes: int | None = None
     oversampling: float | None = None
@@ -56,6 +69,10 @@ class SearchOptions:
         """Raise InputError for what cannot be honoured."""
         if not 1 <= self.k <= MAX_K:
             raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
+        if not 0 <= self.offset <= MAX_K - self.k:
+            raise InputError(f"offset is {self.offset}; with k it may come to {MAX_K:,}")
+        if self.min_match is not None and not 0 <= self.min_match <= 100:
+            raise InputError(f"min_match is {self.min_match}; it is a percentage, from 0 to 100")
         least = self.min_similarity
         if metric == "cosine" and least is not None and not -1 <= least <= 1:
             raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
@@ -113,9 +130,22 @@ class Searcher:
         return self._exact(query, options) if index is None else self._codes(index, query, options)
 
     def search(
+        self,
+        query: FloatArray,
+        options: SearchOptions,
+        trace: Trace,
+        *,
+        left_out: frozenset[int] = frozenset(),
+    ) -> tuple[str, list[Match]]:
+        """Return the name of the plan, and the nearest rows but those left out, ties by id."""
+        wide = replace(options, k=options.k + options.offset + len(left_out), offset=0)
+        plan, matches = self._search(query, wide, trace)
+        page = [match for match in matches if match.id not in left_out]
+        return plan, page[options.offset : options.offset + options.k]
+
+    def _search(
         self, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> tuple[str, list[Match]]:
-        """Return the name of the plan, and the nearest rows, best first, ties by id."""
         with trace.step("load the index"):
             index = None if options.exact else self._store.load(or_last=True)
         if index is not None:

@@ -11,23 +11,19 @@ METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "dot")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """A query in words: `photos.search(Text("a red bicycle"))`, for models that have text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class Match:
     """One search result.
 
     similarity: by the collection's metric, larger is nearer: the cosine of the two embeddings,
     from -1 to 1; the dot product; or, for euclidean, the distance with a minus sign.
+    match: how many of 100 random pairs of the collection are less similar than this, or None
+    where that is not known: for mixes of images and words, and for fewer than 20 images.
     """
 
     id: int
     image_name: str
     similarity: float
+    match: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

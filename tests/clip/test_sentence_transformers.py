@@ -21,8 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
-from transformers import CLIPConfig, CLIPModel, CLIPProcessor, CLIPTokenizer
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers import CLIPModel, CLIPTokenizer
 
 from lookalike.errors import InputError, ModelError
 from lookalike.models import load_model
@@ -30,55 +29,8 @@ from lookalike.models import sentence_transformers as subject
 from lookalike.models.checkpoint import read_legacy_checkpoint
 from lookalike.models.efficientnet import weights_path
 
-PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 TEXTS = ["a cat", "two red bicycles", "a cat and a dog by the sea, and far too long for sixteen"]
 DIM, PIXELS = 16, 32
-
-
-def make_clip(folder: Path) -> Path:
-    """Save a CLIP of random weights, as transformers does, and its tokenizer of single letters."""
-    folder.mkdir()
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "cat</w>"]
-    vocabulary = {t: i for i, t in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n")
-    tokenizer = CLIPTokenizer(
-        vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"), model_max_length=16
-    )
-    layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
-    config = CLIPConfig(
-        text_config={
-            **layers,
-            "num_attention_heads": 2,
-            "vocab_size": len(vocabulary),
-            "max_position_embeddings": 16,
-            "bos_token_id": vocabulary["<|startoftext|>"],
-            "eos_token_id": vocabulary["<|endoftext|>"],
-        },
-        vision_config={
-            **layers, "num_attention_heads": 2, "image_size": PIXELS, "patch_size": 8
-        },
-        projection_dim=DIM,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    crop = {"height": PIXELS, "width": PIXELS}
-    images = CLIPImageProcessorPil(size={"shortest_edge": PIXELS}, crop_size=crop)
-    CLIPModel(config).save_pretrained(folder)
-    CLIPProcessor(images, tokenizer).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_clip(tmp_path_factory.mktemp("clip") / "raw")
-
-
-@pytest.fixture(scope="module")
-def saved(raw: Path) -> Path:
-    folder = raw.with_name("saved")
-    SentenceTransformer(modules=[modules.Transformer(str(raw))]).save(str(folder))
-    return folder
 
 
 def put_in_hub_cache(raw: Path, hub: Path, repository: str) -> Path:
@@ -116,15 +68,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("LOOKALIKE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "hub"
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[Image.Image]:
-    images = []
-    for name in ("cat.jpg", "coffee.jpg", "rocket.jpg"):
-        with Image.open(PHOTOS / name) as image:
-            images.append(image.convert("RGB"))
-    return images
 
 
 def test_embeddings_are_those_of_encode(saved: Path, photos: list[Image.Image]) -> None:
@@ -300,7 +243,7 @@ def test_a_hub_that_never_answers_is_given_up_on() -> None:
 def test_a_hub_that_answers_is_asked_and_the_download_announced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(name: str, *, local_files_only: bool) -> None:
+    def refuse(name: str, device: None, *, local_files_only: bool) -> None:
         assert not local_files_only
         raise OSError(f"{name} is not there\nand more")
 

@@ -54,12 +54,18 @@ ALLOWED = {
         {"connection", "dialects", "errors", "index", "index_store", "types", "vectors"},
         {"numpy"},
     ),
-    "queries": ({"errors", "images", "models", "types", "vectors"}, {"numpy", "PIL"}),
+    "query": ({"errors"}, {}),
+    "query_embedding": (
+        {"download", "errors", "images", "index_store", "models", "query", "rows", "vectors"},
+        {"numpy", "PIL"},
+    ),
+    "download": ({"errors"}, {}),
+    "levels": ({"errors", "index_store", "models", "search", "types", "vectors"}, {"numpy"}),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
-ABSTRACT = {"ingest", "search", "queries", "index_store", "training", "rows", "status"}
+ABSTRACT = {"ingest", "search", "query_embedding", "levels", "index_store", "training", "rows", "status"}
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import floor, log10
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TypedDict
+from typing import Any
 
 import click
 
-from lookalike import Collection, Explanation, InputError, Match, Text
+from lookalike import Collection, Explanation, InputError, Match, Mix, Query, Text
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -20,10 +21,43 @@ from lookalike.cli.output import Output
 
 
 @click.command()
-@click.argument("query", required=False)
-@click.option("--text", help="Search by words instead: free text with CLIP, else names.")
+@click.argument("queries", nargs=-1, metavar="[QUERY]...")
+@click.option(
+    "--text",
+    "texts",
+    multiple=True,
+    metavar="WORDS",
+    help="Like these words: free text with CLIP, else names of things.",
+)
+@click.option("--not", "negative", multiple=True, metavar="QUERY", help="Unlike this image.")
+@click.option(
+    "--not-text", "negative_texts", multiple=True, metavar="WORDS", help="Unlike these words."
+)
+@click.option(
+    "--weighted",
+    multiple=True,
+    type=(float, str),
+    metavar="WEIGHT QUERY",
+    help="With another weight than 1; below 0, unlike it.",
+)
+@click.option(
+    "--weighted-text", multiple=True, type=(float, str), metavar="WEIGHT WORDS", help="The same."
+)
 @click.option("-k", type=int, default=10, show_default=True, help="How many results.")
+@click.option("--offset", type=int, default=0, metavar="N", help="Pass over the first N results.")
 @click.option("--min-similarity", type=float, metavar="S", help="Leave out what is less similar.")
+@click.option(
+    "--min-match",
+    type=float,
+    metavar="PERCENT",
+    help="Leave out what is less similar than as many of 100 random pairs of images.",
+)
+@click.option(
+    "--exclude-self/--include-self",
+    default=None,
+    help="Leave out the query's own image. By default where it is named as a stored one.",
+)
+@click.option("--allow-private-urls", is_flag=True, help="Take URLs of this machine and network.")
 @click.option("--exact", is_flag=True, help="Compare every image, without the index.")
 @click.option("--n-probes", type=int, metavar="N", help="How many of the index's cells to read.")
 @click.option(
@@ -43,13 +77,12 @@ from lookalike.cli.output import Output
 @model_option
 @output_options
 def search(
-    query: str | None,
-    text: str | None,
-    k: int,
-    min_similarity: float | None,
-    exact: bool,
-    n_probes: int | None,
-    oversampling: float | None,
+    queries: tuple[str, ...],
+    texts: tuple[str, ...],
+    negative: tuple[str, ...],
+    negative_texts: tuple[str, ...],
+    weighted: tuple[tuple[float, str], ...],
+    weighted_text: tuple[tuple[float, str], ...],
     explain: bool,
     show_sql: bool,
     open_sheet: bool,
@@ -58,19 +91,29 @@ def search(
     collection: str,
     model: str | None,
     out: Output,
+    **options: Any,
 ) -> None:
     """Find the stored images most similar to QUERY.
 
-    QUERY is an image's path or http(s) URL, or the name or id of a stored image.
+    QUERY is an image's path or http(s) URL, or the name or id of a stored image. Several queries,
+    words and weights make one mix:
+
+    \b
+    lookalike search a.jpg --text "at night" --not b.jpg
+    lookalike search a.jpg --weighted 0.5 c.jpg --weighted-text -0.3 people
     """
-    asked = _query(query, text)
-    options = _Options(
-        k=k,
-        min_similarity=min_similarity,
-        exact=exact,
-        n_probes=n_probes,
-        oversampling=oversampling,
+    asked = Mix.of(
+        [
+            *((1, Query(query)) for query in queries),
+            *((1, Text(words)) for words in texts),
+            *((-1, Query(query)) for query in negative),
+            *((-1, Text(words)) for words in negative_texts),
+            *((weight, Query(query)) for weight, query in weighted),
+            *((weight, Text(words)) for weight, words in weighted_text),
+        ]
     )
+    if not asked.terms:
+        raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
         if show_sql:
@@ -85,34 +128,13 @@ def search(
         if contact_sheet or open_sheet:
             file = contact_sheet or Path(gettempdir(), f"lookalike-{collection}.html")
             sheet = images.contact_sheet(file, asked, matches)
-        _show(out, text or query, images, matches, sheet)
+        _show(out, images, matches, sheet)
     if open_sheet:
         click.launch(str(sheet))
 
 
-class _Options(TypedDict):
-    k: int
-    min_similarity: float | None
-    exact: bool
-    n_probes: int | None
-    oversampling: float | None
-
-
-def _query(query: str | None, text: str | None) -> str | Text:
-    if query is not None and text is None:
-        return query
-    if text is not None and query is None:
-        return Text(text)
-    raise InputError("give one query: an image, or --text WORDS")
-
-
-def _show(
-    out: Output,
-    query: str | None,
-    images: Collection,
-    matches: Sequence[Match],
-    sheet: Path | None,
-) -> None:
+def _show(out: Output, images: Collection, matches: Sequence[Match], sheet: Path | None) -> None:
+    chance = images.expected_by_chance(matches[0]) if matches else None
     if out.as_json:
         paths = {record.id: record.path for record in images.records(m.id for m in matches)}
         found = [
@@ -120,18 +142,39 @@ def _show(
                 "id": match.id,
                 "image_name": match.image_name,
                 "similarity": match.similarity,
+                "match": match.match,
                 "path": paths.get(match.id),
             }
             for match in matches
         ]
-        out.json({"query": query, "matches": found, "contact_sheet": sheet})
+        out.json({"matches": found, "expected_by_chance": chance, "contact_sheet": sheet})
     elif matches:
-        rows = [(match.image_name, f"{match.similarity:.4f}") for match in matches]
-        out.table(["image_name", "similarity"], rows)
+        _print_matches(out, matches)
+        if chance is not None and chance >= 1:
+            out.say("Nothing here matches: even the first is no better than chance.")
     else:
         out.say("Nothing stored is that similar." if len(images) else f"{images.name} is empty.")
     if sheet:
         out.say(f"Contact sheet: {sheet}")
+
+
+def _print_matches(out: Output, matches: Sequence[Match]) -> None:
+    """Print a table; the column `match` is there where the collection has levels."""
+    columns = ["image_name", "similarity"]
+    rows = [[match.image_name, f"{match.similarity:.4f}"] for match in matches]
+    if any(match.match is not None for match in matches):
+        columns.append("match")
+        for row, match in zip(rows, matches, strict=True):
+            row.append("" if match.match is None else _percent(match.match))
+    out.table(columns, rows)
+
+
+def _percent(level: float) -> str:
+    """Return a level with the digits that tell it from 100, as 99.98%."""
+    if level >= 100:
+        return "100%"
+    digits = 0 if level < 99 else min(4, 1 - floor(log10(100 - level)))
+    return f"{floor(level * 10**digits) / 10**digits:.{digits}f}%"
 
 
 def _explain(out: Output, found: Explanation) -> None:
@@ -147,8 +190,7 @@ def _explain(out: Output, found: Explanation) -> None:
         if step.sql:
             click.echo(f"\n{step.name}:\n{_abbreviated(step.sql)}")
     click.echo(f"\n{found.analysis}")
-    shown = [(match.image_name, f"{match.similarity:.4f}") for match in found.matches]
-    out.table(["image_name", "similarity"], shown)
+    _print_matches(out, found.matches)
 
 
 def _abbreviated(sql: str) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
+from lookalike.dialects.levels_sql import LevelsSQL
 from lookalike.dialects.statements import Statement, places, quote_name, values
 
 
-class Dialect(FilesSQL, IndexSQL):
+class Dialect(FilesSQL, IndexSQL, LevelsSQL):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -76,6 +77,7 @@ class Dialect(FilesSQL, IndexSQL):
                 ("lookalike_indexes", "collection"),
                 ("lookalike_index_tails", "collection"),
                 ("lookalike_runs", "collection"),
+                ("lookalike_levels", "collection"),
             )
         ]
 

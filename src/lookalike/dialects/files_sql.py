@@ -110,6 +110,12 @@ class FilesSQL:
             tuple(hashes),
         )
 
+    def ids_by_content(self, table: str, content_hash: bytes) -> Statement:
+        return Statement(
+            f"SELECT id FROM {quote_name(table, '_files')} WHERE content_hash = %s ORDER BY id",
+            (content_hash,),
+        )
+
     def paths(self, table: str, ids: Sequence[int]) -> Statement:
         return Statement(
             f"SELECT id, path FROM {quote_name(table, '_files')} WHERE id IN ({places(len(ids))})",

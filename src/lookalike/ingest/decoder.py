@@ -2,10 +2,12 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
@@ -13,13 +15,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import ImageError
+from lookalike.errors import ImageError, InputError, LookalikeError
 from lookalike.ingest import decoder_process as child
 from lookalike.models import Preprocessing
 
+START_SECONDS = 120.0
+"""How long a child process may take until it is ready."""
 
-_PIPE_BYTES = 1 << 20
-"""An image's pixels pass through at once, where the system lets a pipe hold as many."""
+_LONGEST_SECONDS = 1e6
 
 
 class Decoded(NamedTuple):
@@ -31,47 +34,53 @@ class Decoded(NamedTuple):
 
 
 class OutOfReach(ImageError):
-    """A file that could not be opened; its image may be sound."""
+    """A file that could not be opened or read; its image may be sound."""
 
 
 class Decoder:
     """Decodes one file at a time in a child process, started when it is first needed.
 
     preprocessing: called once a child is starting; its pixels are what `decode` returns, and all
-    of the image's where it is None. time_limit: for each file, in seconds.
+    of the image's where it is None. time_limit: for each file, in seconds. Raises InputError for
+    a time limit that is not above zero.
     """
 
     def __init__(
         self, preprocessing: Callable[[], Preprocessing | None], *, time_limit: float
     ) -> None:
+        if not time_limit > 0:
+            raise InputError(f"a time limit of {time_limit:g} seconds is not above zero")
         self._preprocessing = preprocessing
-        self._time_limit = time_limit
+        self._time_limit = min(time_limit, _LONGEST_SECONDS)
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_ended = False
 
     def decode(self, path: Path) -> Decoded:
-        """Decode one file. Raises ImageError, OutOfReach where it could not be opened."""
-        process = self._process or self._start()
+        """Decode one file. Raises ImageError, OutOfReach where it could not be opened or read.
+
+        Raises LookalikeError where no child process can be started.
+        """
+        process = self._running()
         encoded = os.fsencode(path)
-        assert process.stdin is not None
+        deadline = time.monotonic() + self._time_limit
         try:
-            process.stdin.write(child.LENGTH.pack(len(encoded)) + encoded)
-            process.stdin.flush()
-            answer = self._receive(process)
-        except (OSError, EOFError) as error:
-            status = self.close()
-            raise ImageError(f"its decoder crashed ({_signal(status)})") from error
+            self._send(process, child.LENGTH.pack(len(encoded)) + encoded)
+            answer = self._receive(process, deadline)
         except TimeoutError as error:
             self.close()
-            raise ImageError(f"not decoded within {self._time_limit:g} seconds") from error
+            raise ImageError(self._too_slow) from error
+        except (OSError, EOFError) as error:
+            raise ImageError(self._reason(self.close())) from error
         if answer.outcome == child.OUT_OF_REACH:
-            raise OutOfReach(answer.content.decode(errors="replace"))
+            raise OutOfReach(answer.reason)
         if answer.outcome == child.DAMAGED:
-            raise ImageError(answer.content.decode(errors="replace"))
+            raise ImageError(answer.reason)
         pixels = np.frombuffer(answer.content, np.uint8)
         return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
 
     def kill(self) -> None:
-        """End what the child process is doing; for another thread than the one that decodes."""
+        """End the child process, and any other; for another thread than the one that decodes."""
+        self._is_ended = True
         process = self._process
         if process is not None:
             process.kill()
@@ -82,46 +91,113 @@ class Decoder:
         if process is None:
             return None
         process.kill()
-        with process:  # closes its pipes and waits for it
-            return process.wait()
+        with suppress(BrokenPipeError), process:  # closes its pipes and waits for it
+            pass
+        return process.returncode
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        """Return the child process; one that has died since the last file is replaced."""
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        return self._process or self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # Not by multiprocessing, which would import the caller's main module again; and with -P,
-        # since a module in the current folder is none of ours.
-        program = f"from {child.__name__} import main; main()"
-        process = self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, str(self._time_limit)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pipesize=_PIPE_BYTES,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        # Not by multiprocessing, which would import the caller's main module again.
+        program = (
+            "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+            f"from {child.__name__} import main; main()"
         )
-        assert process.stdin is not None
-        pickle.dump(self._preprocessing(), process.stdin)
-        process.stdin.flush()
+        try:
+            process = self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", program, str(self._time_limit)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+            )
+        except OSError as error:
+            raise _no_start(error.strerror or str(error)) from error
+        if self._is_ended:  # while it was starting
+            process.kill()
+        preprocessing = pickle.dumps(self._preprocessing())
+        try:
+            self._send(process, child.LENGTH.pack(len(preprocessing)) + preprocessing)
+            answer = self._receive(process, time.monotonic() + START_SECONDS)
+        except TimeoutError as error:
+            self.close()
+            raise _no_start(f"it is not ready after {START_SECONDS:g} seconds") from error
+        except (OSError, EOFError) as error:
+            raise _no_start(_ending(self.close())) from error
+        if answer.outcome != child.READY:
+            self.close()
+            raise _no_start(answer.reason)
         return process
 
-    def _receive(self, process: subprocess.Popen[bytes]) -> child.Answer:
-        deadline = time.monotonic() + self._time_limit
-        header = self._read(process, child.HEADER.size, deadline)
-        outcome, size, mtime_ns, height, width, length = child.HEADER.unpack(header)
+    def _send(self, process: subprocess.Popen[bytes], message: bytes) -> None:
+        assert process.stdin is not None
+        process.stdin.write(message)
+        process.stdin.flush()
+
+    def _receive(self, process: subprocess.Popen[bytes], deadline: float) -> child.Answer:
+        """Read an answer, and believe none of it. Raises EOFError, TimeoutError and OSError."""
+        header = child.HEADER.unpack(self._read(process, child.HEADER.size, deadline))
+        outcome, size, mtime_ns, height, width, length = header
+        expected = 3 * height * width if outcome == child.DECODED else length
+        if outcome not in child.OUTCOMES or not length == expected <= child.MAX_CONTENT:
+            raise EOFError("what it answers makes no sense")
         content = self._read(process, length, deadline)
         return child.Answer(outcome, size, mtime_ns, height, width, content)
 
-    def _read(self, process: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
+    def _read(self, process: subprocess.Popen[bytes], size: int, deadline: float) -> bytearray:
         assert process.stdout is not None
         output = process.stdout.fileno()
-        content = bytearray()
-        while len(content) < size:
+        content, there = bytearray(size), 0
+        while there < size:
             if not wait([output], max(0.0, deadline - time.monotonic())):
                 raise TimeoutError
-            part = os.read(output, size - len(content))
-            if not part:
+            count = os.readv(output, [memoryview(content)[there:]])
+            if not count:
                 raise EOFError
-            content += part
-        return bytes(content)
+            there += count
+        return content
+
+    def _reason(self, status: int | None) -> str:
+        # The child's own clock, where this process was held up.
+        if status == -signal.SIGALRM:
+            return self._too_slow
+        return f"its decoder crashed ({_ending(status)})"
+
+    @property
+    def _too_slow(self) -> str:
+        return f"not decoded within {self._time_limit:g} seconds"
 
 
-def _signal(status: int | None) -> str:
-    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+def _ending(status: int | None) -> str:
+    """Say how a process has ended."""
+    if status is None or status >= 0:
+        return f"status {status}"
+    if -status == signal.SIGKILL:
+        return "SIGKILL: killed, perhaps since memory ran out"
+    name = signal.Signals(-status).name if -status in list(signal.Signals) else f"signal {-status}"
+    return f"{name}: {signal.strsignal(-status)}"
+
+
+def _no_start(reason: str) -> LookalikeError:
+    return LookalikeError(f"no process to decode images in can be started: {reason}")
+
+
+def _import_path() -> list[str]:
+    """Return where a child finds modules: where this process does, but for the current folder.
+
+    What lies there is the user's: images, and perhaps a struct.py. Only where it holds lookalike
+    itself is it needed.
+    """
+    keeps_all = _is_here(Path(child.__file__).parents[2])
+    return [entry for entry in sys.path if keeps_all or not _is_here(Path(entry))]
+
+
+def _is_here(folder: Path) -> bool:
+    try:
+        return folder.samefile(os.curdir)
+    except OSError:
+        return False

@@ -1,12 +1,13 @@
 """The child process that decodes images, so that a hostile one takes nothing else down.
 
-It reads a pickle of its `Preprocessing` or None, then paths, each after its length; for each it
-writes a header and then the pixels or the reason why there are none. Nothing that it writes is
-unpickled.
+It reads a pickle of its `Preprocessing` or None and writes that it is ready; then it reads paths
+and writes, for each, a header and then the pixels or the reason why there are none. What it reads
+comes after its length. Nothing that it writes is unpickled.
 """
 
 import os
 import pickle
+import resource
 import signal
 import struct
 import sys
@@ -18,70 +19,125 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import ImageError
-from lookalike.images import open_image
+from lookalike.images import MAX_PIXELS, open_file, open_image
 from lookalike.models import Preprocessing
 
 LENGTH = struct.Struct("<I")
 HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, bytes that follow
-DECODED, DAMAGED, OUT_OF_REACH = range(3)
-GRACE_SECONDS = 10
+OUTCOMES = DECODED, DAMAGED, OUT_OF_REACH, READY = range(4)
+
+MAX_CONTENT = 3 * MAX_PIXELS
+"""How many bytes follow a header at the most."""
+
+MAX_MEMORY = 6 * 2**30
+"""Bytes that a child may have; an image of MAX_PIXELS needs up to a half of it."""
+
+GRACE_SECONDS = 2.0
 """How long after its time limit a child whose parent has died ends itself."""
+
+_MAX_REASON = 500
+_LABEL = "the file"
 
 
 class Answer(NamedTuple):
     """What became of a file; content: its pixels (height, width, 3), or UTF-8 of the reason."""
 
     outcome: int
-    size: int
-    mtime_ns: int
-    height: int
-    width: int
-    content: bytes
+    size: int = 0
+    mtime_ns: int = 0
+    height: int = 0
+    width: int = 0
+    content: bytes | bytearray | memoryview = b""
+
+    @property
+    def reason(self) -> str:
+        """The content as text."""
+        return str(self.content, errors="replace")
 
 
 def decode(path: Path, preprocessing: Preprocessing | None) -> Answer:
     """Decode one file, to the network's input or, without preprocessing, to all its pixels."""
     try:
-        status = path.stat()
-        # Opened before it is decoded: what the system says then is no fault of the image.
-        with path.open("rb"):
-            pass
+        with open_file(path) as file:
+            status = os.fstat(file.fileno())
+            about = status.st_size, status.st_mtime_ns
+            try:
+                pixels = _pixels(file, preprocessing)
+            except ImageError as error:
+                # Where not all of it can be read, that is no fault of the image.
+                file.seek(0)
+                while file.read(2**20):
+                    pass
+                reason = str(error).removeprefix(f"{_LABEL}: ")
+                return Answer(DAMAGED, *about, content=_encode(reason))
     except OSError as error:
-        return Answer(OUT_OF_REACH, 0, 0, 0, 0, (error.strerror or str(error)).encode())
-    about = status.st_size, status.st_mtime_ns
-    try:
-        pixels: npt.NDArray[np.uint8]
-        if preprocessing is None:
-            pixels = np.asarray(open_image(path))
-        else:
-            pixels = preprocessing(open_image(path, short_side=preprocessing.short_side))
-    except ImageError as error:
-        reason = str(error).removeprefix(f"{path}: ")
-        return Answer(DAMAGED, *about, 0, 0, reason.encode(errors="backslashreplace"))
+        return Answer(OUT_OF_REACH, content=_encode(error.strerror or str(error)))
     height, width, _ = pixels.shape
-    return Answer(DECODED, *about, height, width, pixels.tobytes())
+    return Answer(DECODED, *about, height, width, pixels.reshape(-1).data)
+
+
+def _pixels(file: BinaryIO, preprocessing: Preprocessing | None) -> npt.NDArray[np.uint8]:
+    """Return the pixels of an open file, shape (height, width, 3). Raises ImageError."""
+    try:
+        if preprocessing is None:
+            return np.ascontiguousarray(open_image(file, name=_LABEL))
+        image = open_image(file, name=_LABEL, short_side=preprocessing.short_side)
+        return np.ascontiguousarray(preprocessing(image))
+    except ImageError:
+        raise
+    # An image that is too large for what comes after, or is too odd, is a failure like others.
+    except Exception as error:
+        raise ImageError(f"not preprocessed: {error or type(error).__name__}") from error
+
+
+def _encode(reason: str) -> bytes:
+    return reason[:_MAX_REASON].encode(errors="backslashreplace")
 
 
 def main() -> None:
     """Answer until standard input ends; the only argument is the time limit in seconds."""
-    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    _keep_apart()
+    requests = sys.stdin.buffer
+    # Libraries that print something must not speak in its place.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    limit = float(sys.argv[1]) + GRACE_SECONDS
+    try:
+        preprocessing: Preprocessing | None = pickle.loads(_read(requests))
+    # It may be of a class that is not to be found from here.
+    except Exception as error:  # noqa: BLE001
+        reason = f"the model's preprocessing cannot be loaded there: {error}"
+        _write(answers, Answer(DAMAGED, content=_encode(reason)))
+        return
+    _write(answers, Answer(READY))
+    while path := _read(requests):
+        # Its default action ends the process even inside a decoder that never returns.
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        answer = decode(Path(os.fsdecode(path)), preprocessing)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        _write(answers, answer)
+
+
+def _keep_apart() -> None:
+    """See that nothing that happens in this process is felt outside of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
     with suppress(OSError):  # where memory runs out, Linux takes this process before its parent
         Path("/proc/self/oom_score_adj").write_text("1000")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    limit = int(float(sys.argv[1])) + GRACE_SECONDS
-    preprocessing: Preprocessing | None = pickle.load(requests)
-    while path := _read_path(requests):
-        # Its default action ends the process even inside a decoder that never returns.
-        signal.alarm(limit)
-        answer = decode(path, preprocessing)
-        signal.alarm(0)
-        answers.write(HEADER.pack(*answer[:5], len(answer.content)))
-        answers.write(answer.content)
-        answers.flush()
+    for limit, value in ((resource.RLIMIT_DATA, MAX_MEMORY), (resource.RLIMIT_CORE, 0)):
+        soft, hard = resource.getrlimit(limit)
+        if soft == resource.RLIM_INFINITY or soft > value:
+            resource.setrlimit(limit, (value, hard))
 
 
-def _read_path(requests: BinaryIO) -> Path | None:
+def _read(requests: BinaryIO) -> bytes:
+    """Return the next message, empty at the end."""
     length = requests.read(LENGTH.size)
-    if len(length) < LENGTH.size:
-        return None
-    return Path(os.fsdecode(requests.read(*LENGTH.unpack(length))))
+    return requests.read(*LENGTH.unpack(length)) if len(length) == LENGTH.size else b""
+
+
+def _write(answers: BinaryIO, answer: Answer) -> None:
+    answers.write(HEADER.pack(*answer[:5], len(answer.content)))
+    answers.write(answer.content)
+    answers.flush()

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import MissingExtra, ModelError
+from lookalike.models.arithmetic import Arithmetic, chosen_arithmetic
 from lookalike.models.base import BatchModel, FloatArray, Model
 from lookalike.models.preprocessing import Preprocessing
 
-__all__ = ["KNOWN_MODELS", "BatchModel", "FloatArray", "Model", "Preprocessing", "load_model"]
+__all__ = [
+    "KNOWN_MODELS",
+    "Arithmetic",
+    "BatchModel",
+    "FloatArray",
+    "Model",
+    "Preprocessing",
+    "chosen_arithmetic",
+    "load_model",
+]
 
 AUTO: Final = "auto"
 EMBEDDED: Final = "efficientnet-lite2"
@@ -31,32 +41,36 @@ Notify = Callable[[str], None]
 _log: Final = logging.getLogger("lookalike.models")
 
 
-def load_model(name: str = AUTO, *, notify: Notify = _log.warning) -> Model:
+def load_model(
+    name: str = AUTO, *, device: str | None = None, notify: Notify = _log.warning
+) -> Model:
     """Load a model by its name, by the folder it was saved to, or the best one within reach.
 
     name: "auto", "efficientnet-lite2", a CLIP model of sentence-transformers such as
         "clip-ViT-B-32", "owner/name" on the Hugging Face Hub, or a folder that
         SentenceTransformer.save() wrote. "auto" is CLIP where the extra is installed and the
         weights are on this machine or can be fetched, and the embedded model otherwise.
+    device: where torch computes, such as "cpu" or "cuda"; None for the best that there is. The
+        embedded model knows the CPU only.
     notify: told in one line of a long download, and of which model "auto" fell back to and why.
 
     Raises MissingExtra when the model needs `lookalike[clip]`, and ModelError when there is no
-    such model or its weights are out of reach.
+    such model or device, or the weights are out of reach.
     """
     if name == AUTO:
-        return _load_auto(notify)
+        return _load_auto(device, notify)
     if name == EMBEDDED:
-        return _load_embedded()
+        return _load_embedded(device)
     short = name.removeprefix(_HUB_ORGANISATION)
     folder = None if short in KNOWN_MODELS else _find_folder(name)
     if folder is not None:
-        return _load_folder(folder)
+        return _load_folder(folder, device)
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(
             f"there is no model {name!r}: choose {AUTO}, {', '.join(KNOWN_MODELS)}, owner/name on "
             "the Hugging Face Hub, or a folder that SentenceTransformer.save() wrote"
         )
-    return _load_clip(short, notify)
+    return _load_clip(short, device, notify)
 
 
 def _find_folder(name: str) -> Path | None:
@@ -69,13 +83,18 @@ def _find_folder(name: str) -> Path | None:
     return path if there or name.startswith((".", "~")) or path.is_absolute() else None
 
 
-def _load_embedded() -> Model:
+def _load_embedded(device: str | None) -> Model:
+    if device not in (None, "cpu"):
+        raise ModelError(
+            f"the model {EMBEDDED} computes on the CPU, not on {device!r}: leave the device out, "
+            f"or use a CLIP model such as {CLIP}"
+        )
     from lookalike.models.efficientnet import EfficientNetLite2
 
     return EfficientNetLite2()
 
 
-def _load_folder(folder: Path) -> Model:
+def _load_folder(folder: Path, device: str | None) -> Model:
     if not folder.joinpath("modules.json").is_file():
         raise ModelError(
             f"{folder} is not a model: give a folder that SentenceTransformer.save() wrote"
@@ -83,22 +102,22 @@ def _load_folder(folder: Path) -> Model:
     _require_clip(str(folder))
     from lookalike.models.sentence_transformers import load_folder
 
-    return load_folder(folder.resolve())
+    return load_folder(folder.resolve(), device=device)
 
 
-def _load_clip(name: str, notify: Notify) -> Model:
+def _load_clip(name: str, device: str | None, notify: Notify) -> Model:
     _require_clip(name)
     from lookalike.models.sentence_transformers import load_by_name
 
-    return load_by_name(name, notify=notify)
+    return load_by_name(name, device=device, notify=notify)
 
 
-def _load_auto(notify: Notify) -> Model:
+def _load_auto(device: str | None, notify: Notify) -> Model:
     try:
-        return _load_clip(CLIP, notify)
+        return _load_clip(CLIP, device, notify)
     except ModelError as error:
         notify(f"using the embedded model {EMBEDDED}, because {error}")
-        return _load_embedded()
+        return _load_embedded(device)
 
 
 def _require_clip(name: str) -> None:

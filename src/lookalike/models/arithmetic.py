@@ -20,6 +20,7 @@ from lookalike.models.cache import keep, kept
 from lookalike.models.devices import default_device, processor_name
 
 FLOAT32: Final = "float32"
+NAMES: Final = frozenset({FLOAT32, "bfloat16", "float16"})
 FEWEST_IMAGES: Final = 8
 LEAST_COSINE: Final = 0.999
 LEAST_SPEEDUP: Final = 1.2
@@ -69,7 +70,7 @@ def choose_arithmetic(
 ) -> Arithmetic:
     """Look up the choice for a model, or make it and keep it: see `measure`."""
     chosen = chosen_arithmetic(model_id, device=device)
-    if chosen is None or chosen.name not in {FLOAT32, *candidates}:
+    if chosen is None:
         chosen = measure(pixels, exact, candidates)
         if name := _file_name(model_id, device):
             keep(name, json.dumps(asdict(chosen)).encode())
@@ -133,6 +134,7 @@ def _file_name(model_id: str, device: str) -> str | None:
 
 def _parse(content: bytes | None) -> Arithmetic | None:
     try:
-        return Arithmetic(**json.loads(content or b""))
+        chosen = Arithmetic(**json.loads(content or b""))
     except (TypeError, ValueError):  # nothing there, or of another version
         return None
+    return chosen if chosen.name in NAMES else None

@@ -1,9 +1,9 @@
 """The part of an encoder that embeds images, fed with preprocessed pixels."""
 
-import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from lookalike.models.devices import CPU
 
 CHUNK: Final = 8  # images that one thread runs at once: more fall out of the processor's cache
 CHUNKS: Final = 2  # of each thread in a batch: at its end, threads wait for the last one
-MOST_WORKERS: Final = 16  # more would wait for the interpreter's lock
+MOST_WORKERS: Final = 16  # more would wait for Python's lock
 GPU_BATCH_SIZE: Final = 256
 
 CANDIDATES: Final = {CPU: ("bfloat16",), "cuda": ("float16", "bfloat16"), "mps": ("float16",)}
@@ -35,9 +35,9 @@ class Normalisation:
 class ImageTower:
     """Embeds preprocessed images as the encoder does, in float32 or another arithmetic.
 
-    On a CPU, each of some threads computes its own images by itself. Threads that share the work
-    on one image, as torch's do, spin while they wait for each other, and beside processes that
-    decode images that is most of the time.
+    On a CPU, each of some threads computes images of its own. Threads that share the work on one
+    image, as torch's do, spin while they wait for each other, and beside processes that decode
+    images that is most of the time.
     """
 
     def __init__(self, encoder: Encoder, normalisation: Normalisation) -> None:
@@ -53,8 +53,8 @@ class ImageTower:
 
     @property
     def device(self) -> str:
-        """The kind of device: "cpu", "cuda" or another of torch's."""
-        return str(self._device.type)
+        """The device's name, such as "cpu" or "cuda:0"."""
+        return str(self._device)
 
     @property
     def batch_size(self) -> int:
@@ -63,7 +63,7 @@ class ImageTower:
     @property
     def candidates(self) -> dict[str, Embed]:
         """The ways to embed pixels that may be quicker than float32, by arithmetic."""
-        names = CANDIDATES.get(self.device, ())
+        names = CANDIDATES.get(self._device.type, ())
         return {name: partial(self.embed, arithmetic=name) for name in names}
 
     def embed(self, pixels: Pixels, *, arithmetic: str = FLOAT32) -> FloatArray:
@@ -75,18 +75,42 @@ class ImageTower:
         chunks = [pixels[start : start + step] for start in range(0, len(pixels), step)]
         return np.concatenate(list(self._pool.map(run, chunks)))
 
-    def store_weights_in(self, arithmetic: str, *, but_for: Callable[[], object]) -> None:
-        """Keep weights that only images use in an arithmetic, which then need no conversion.
+    def store_weights(
+        self, arithmetic: str, pixels: Pixels, embed_others: Callable[[], object]
+    ) -> None:
+        """Keep the weights that only images use in an arithmetic: half the bytes, no conversion.
 
-        From now on images can be embedded in this arithmetic only. but_for: embeds something else
-        with the encoder, whose weights stay as they are.
+        After this, images are embedded in that arithmetic only. pixels: any images.
+        embed_others: runs the encoder on what is no image, whose weights stay as they are.
         """
         if arithmetic == FLOAT32:
             return
-        nn, side = self._torch.nn, 64
-        sample = np.zeros((1, side, side, 3), np.uint8)
-        del sample
-        del nn
+        nn = self._torch.nn
+        images = self._modules_run_by(lambda: self._run(pixels[:1], arithmetic))
+        mine = {
+            module
+            for module in images - self._modules_run_by(embed_others)
+            if isinstance(module, nn.Linear | nn.Conv2d)  # what autocast would convert each time
+        }
+        others = [module for module in self._encoder.modules() if module not in mine]
+        shared = {id(p) for module in others for p in module.parameters(recurse=False)}
+        for module in mine:
+            if not shared & {id(p) for p in module.parameters(recurse=False)}:
+                module.to(getattr(self._torch, arithmetic))
+
+    def _modules_run_by(self, action: Callable[[], object]) -> set[Any]:
+        run: set[Any] = set()
+
+        def remember(module: Any, _: object) -> None:
+            run.add(module)
+
+        hooks = [m.register_forward_pre_hook(remember) for m in self._encoder.modules()]
+        try:
+            action()
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return run
 
     def _run(self, pixels: Pixels, arithmetic: str) -> FloatArray:
         torch = self._torch
@@ -98,3 +122,30 @@ class ImageTower:
             embeddings = features["sentence_embedding"][:, : self._encoder.truncate_dim]
             result: FloatArray = embeddings.float().cpu().numpy()
         return result
+
+    def _computing_in(self, arithmetic: str) -> AbstractContextManager[object]:
+        if arithmetic == FLOAT32:
+            return nullcontext()
+        dtype = getattr(self._torch, arithmetic)
+        # each weight is used once in a batch: a cache of converted ones would only take memory
+        autocast: AbstractContextManager[object] = self._torch.autocast(
+            self._device.type, dtype, cache_enabled=False
+        )
+        return autocast
+
+    def _make_pool(self) -> ThreadPoolExecutor:
+        """Threads that torch gives an equal share each of those that it would use itself."""
+        torch = self._torch
+        usual = torch.get_num_threads()
+        share = usual // self._workers
+        together = threading.Barrier(self._workers)
+
+        def start(_: int) -> None:
+            torch.get_num_threads()  # or torch would set this thread's number at its first work
+            torch.set_num_threads(share)
+            together.wait()
+
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="embed")
+        list(pool.map(start, range(self._workers)))
+        torch.set_num_threads(usual)  # for this thread, and those to come
+        return pool

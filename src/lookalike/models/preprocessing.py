@@ -45,7 +45,7 @@ class Preprocessing:
         return image.resize((self.crop, self.crop), self.resample, box=box)
 
     def _from_whole(self, image: Image.Image) -> Image.Image:
-        image = _shorten(image)
+        image = shorten(image)
         short = min(image.size)
         width, height = (self.short_side * length // short for length in image.size)
         whole = image.resize((width, height), self.resample)
@@ -53,7 +53,7 @@ class Preprocessing:
         return whole.crop((left, top, left + self.crop, top + self.crop))
 
 
-def _shorten(image: Image.Image) -> Image.Image:
+def shorten(image: Image.Image) -> Image.Image:
     """Cut the ends off a very long image, of which only the central square is seen.
 
     Resized whole, one of 1 x 5000 pixels would become 224 x 1,120,000.

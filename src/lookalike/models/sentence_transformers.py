@@ -1,4 +1,4 @@
-"""CLIP models through sentence-transformers: images and text in one space."""
+"""CLIP models of sentence-transformers, from a folder or from the Hugging Face Hub."""
 
 import contextlib
 import importlib
@@ -7,110 +7,54 @@ import pickle
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from PIL import Image
+from lookalike.errors import ModelError
+from lookalike.models.devices import check_device
+from lookalike.models.encoders import EncoderModel, make_model
+from lookalike.models.image_tower import Encoder
 
-from lookalike.errors import InputError, ModelError
-from lookalike.models.base import FloatArray
-
-BATCH_SIZE: Final = 32
 REACH_TIMEOUT: Final = 4.0  # seconds
-LONGEST_SIDES: Final = 16  # an image longer than this many times its short side is cropped
 
 # models of text only, whose images are embedded by another model of the same space
 IMAGE_PARTNERS: Final = {"clip-ViT-B-32-multilingual-v1": "clip-ViT-B-32"}
 
 Notify = Callable[[str], None]
-Encoder = Any  # sentence_transformers.SentenceTransformer, which must not be imported early
 
 
-class SentenceTransformersModel:
-    """A Model over SentenceTransformer: its embeddings are those of `encode`, not normalised.
-
-    images: embeds images.
-    texts: embeds texts into the same space; the same object as `images` for a plain CLIP.
-    """
-
-    def __init__(self, *, id: str, images: Encoder, texts: Encoder) -> None:
-        if not images.supports("image"):
-            raise ModelError(f"the model {id} embeds no images: use one that does, such as CLIP")
-        self._id = id
-        self._images = images
-        self._texts = texts
-        self._dim = int(self.embed_images([Image.new("RGB", (32, 32))]).shape[1])
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def dim(self) -> int:
-        return self._dim
-
-    @property
-    def has_text(self) -> bool:
-        return bool(self._texts.supports("text"))
-
-    def embed_images(self, images: Sequence[Image.Image]) -> FloatArray:
-        """Embed RGB images into an array of shape (n, dim), float32, in their order.
-
-        Raises InputError when an image is not RGB.
-        """
-        for image in images:
-            if image.mode != "RGB":
-                raise InputError(f"an image of mode {image.mode!r} cannot be embedded: make it RGB")
-        return self._encode(self._images, [_shorten(image) for image in images])
-
-    def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Embed texts into an array of shape (n, dim), float32, in their order.
-
-        A text longer than the model reads (77 tokens for CLIP) is cut. Raises ModelError when the
-        model has no text.
-        """
-        if not self.has_text:
-            raise ModelError(f"the model {self._id} has no text: use a CLIP model that has")
-        return self._encode(self._texts, list(texts))
-
-    def _encode(self, encoder: Encoder, inputs: list[Any]) -> FloatArray:
-        if not inputs:
-            return np.empty((0, self._dim), np.float32)
-        embeddings = encoder.encode(
-            inputs, batch_size=BATCH_SIZE, show_progress_bar=False, convert_to_numpy=True
-        )
-        return np.asarray(embeddings, dtype=np.float32)
-
-
-def load_folder(folder: Path) -> SentenceTransformersModel:
+def load_folder(folder: Path, *, device: str | None) -> EncoderModel:
     """Load a model that SentenceTransformer.save() wrote; its id is the folder."""
+    if device is not None:
+        check_device(device)
     try:
-        encoder = _load(str(folder), local_files_only=True)
+        encoder = _load(str(folder), device, local_files_only=True)
     except _load_errors() as error:
         raise ModelError(f"{folder} holds no model that can be loaded: {_line(error)}") from error
-    return SentenceTransformersModel(id=str(folder), images=encoder, texts=encoder)
+    return make_model(id=str(folder), images=encoder, texts=encoder)
 
 
-def load_by_name(name: str, *, notify: Notify) -> SentenceTransformersModel:
+def load_by_name(name: str, *, device: str | None, notify: Notify) -> EncoderModel:
     """Load a model of the Hugging Face Hub, from the local cache where it is there.
 
     A model that is in the cache is loaded without a request. Raises ModelError within a few
     seconds when it is not and the Hub is out of reach.
     """
-    texts = _load_encoder(name, notify)
+    if device is not None:
+        check_device(device)
+    texts = _load_encoder(name, device, notify)
     partner = IMAGE_PARTNERS.get(name)
-    images = _load_encoder(partner, notify) if partner else texts
-    return SentenceTransformersModel(id=name, images=images, texts=texts)
+    images = _load_encoder(partner, device, notify) if partner else texts
+    return make_model(id=name, images=images, texts=texts)
 
 
-def _load_encoder(name: str, notify: Notify) -> Encoder:
+def _load_encoder(name: str, device: str | None, notify: Notify) -> Encoder:
     repository = name if "/" in name else f"sentence-transformers/{name}"
     lacking = "not on this machine"
     if _is_cached(repository):
         try:
-            return _load(repository, local_files_only=True)
+            return _load(repository, device, local_files_only=True)
         except _load_errors() as error:  # a download that was cut short leaves some of the files
             lacking = f"on this machine but incomplete or damaged ({_line(error)})"
     if not _hub_answers():
@@ -120,17 +64,17 @@ def _load_encoder(name: str, notify: Notify) -> Encoder:
         )
     notify(f"fetching the weights of {name} from the Hugging Face Hub, once")
     try:
-        return _load(repository, local_files_only=False)
+        return _load(repository, device, local_files_only=False)
     except _load_errors() as error:
         raise ModelError(f"cannot load {name} from the Hugging Face Hub: {_line(error)}") from error
 
 
-def _load(name: str, *, local_files_only: bool) -> Encoder:
+def _load(name: str, device: str | None, *, local_files_only: bool) -> Encoder:
     from sentence_transformers import SentenceTransformer
 
     # without local_files_only every file is asked for anew at each start
     with _no_progress_bars() if local_files_only else contextlib.nullcontext():
-        return SentenceTransformer(name, local_files_only=local_files_only)
+        return SentenceTransformer(name, device=device, local_files_only=local_files_only)
 
 
 def _load_errors() -> tuple[type[Exception], ...]:
@@ -196,22 +140,6 @@ def _no_progress_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def _shorten(image: Image.Image) -> Image.Image:
-    """Cut the ends off a very long image, of which CLIP sees only the central square.
-
-    CLIP resizes the whole image first: 1 x 5000 pixels would become 224 x 1,120,000.
-    """
-    short = min(image.size)
-    box = [0, 0, *image.size]
-    for axis, length in enumerate(image.size):
-        excess = length - short * LONGEST_SIDES
-        if excess > 0:
-            box[axis] += excess // 2
-            box[axis + 2] -= excess // 2
-    left, top, right, bottom = box
-    return image.crop((left, top, right, bottom)) if box[2:] != [*image.size] else image
 
 
 def _line(error: BaseException) -> str:

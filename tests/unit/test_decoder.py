@@ -1,0 +1,443 @@
+"""Images decoded in child processes: what they return, and what happens when they end."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from lookalike.errors import ImageError, InputError, LookalikeError
+from lookalike.images import MAX_PIXELS, open_image
+from lookalike.ingest.decoder import Decoder, OutOfReach
+from lookalike.models import Preprocessing
+from tests.fuzz.originals import chunk, originals
+
+CROP = Preprocessing(short_side=20, crop=16)
+WHOLE = Preprocessing(short_side=20, crop=16, whole=True, resample=Image.Resampling.BILINEAR)
+ORIGINALS = originals()
+LIMIT = 30.0  # seconds that anything may take
+SIZES = {"sound": (40, 30), "hostile": (7, 7)}
+
+# Does something else for images 7 pixels wide, as a decoder does that is hit by a bad file.
+HOSTILE = """
+import os, re, signal, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+import numpy
+from lookalike.models import Preprocessing
+
+@dataclass(frozen=True)
+class Hostile(Preprocessing):
+    act: str = ""
+
+    def __call__(self, image):
+        if image.width == 7:
+            exec(self.act)
+        return super().__call__(image)
+"""
+HANG = "re.match(r'(a+)+$', 64 * 'a' + 'b')"  # in C, deaf to Python's signal handlers
+SEGFAULT = "os.kill(os.getpid(), signal.SIGSEGV)"
+
+PARENT = """
+import sys
+from pathlib import Path
+from lookalike.ingest.decoder import Decoder
+from hostile import Hostile
+
+decoder = Decoder(lambda: Hostile(20, 16, act=sys.argv[2]), time_limit=0.5)
+print(decoder.decode(Path(sys.argv[1])).pixels.shape, flush=True)
+decoder.decode(Path(sys.argv[1]).with_name("hostile.png"))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with an image that is sound and one that sets hostile preprocessing off."""
+    for name, size in SIZES.items():
+        Image.new("RGB", size, (9, 8, 7)).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Decoder]]:
+    """Make decoders that are closed after the test."""
+    decoders = []
+
+    def make(preprocessing: Preprocessing | None = None, time_limit: float = LIMIT) -> Decoder:
+        decoders.append(Decoder(lambda: preprocessing, time_limit=time_limit))
+        return decoders[-1]
+
+    yield make
+    for decoder in decoders:
+        decoder.close()
+
+
+@pytest.fixture
+def hostile(tmp_path_factory, monkeypatch, start) -> Callable[..., Decoder]:
+    """Make decoders that do something to themselves when they decode hostile.png."""
+    modules = tmp_path_factory.mktemp("modules")
+    (modules / "hostile.py").write_text(HOSTILE)
+    monkeypatch.syspath_prepend(modules)
+    monkeypatch.delitem(sys.modules, "hostile", raising=False)
+    import hostile
+
+    return lambda act, **options: start(hostile.Hostile(20, 16, act=act), **options)
+
+
+@pytest.fixture(scope="module")
+def sound() -> Iterator[Decoder]:
+    """A decoder to all the pixels, for tests that leave it as it is."""
+    with closing(Decoder(lambda: None, time_limit=LIMIT)) as decoder:
+        yield decoder
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children()
+
+
+def child_of(decoder: Decoder) -> psutil.Process:
+    return psutil.Process(decoder._process.pid)
+
+
+def wait_until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.parametrize("preprocessing", [None, CROP, WHOLE], ids=["all", "crop", "whole"])
+def test_pixels_are_those_of_this_process(tmp_path, start, preprocessing):
+    decoder = start(preprocessing)
+    for name, content in ORIGINALS.items():
+        file = tmp_path / name
+        file.write_bytes(content)
+        if preprocessing is None:
+            expected = np.asarray(open_image(file))
+        else:
+            expected = preprocessing(open_image(file, short_side=preprocessing.short_side))
+        decoded = decoder.decode(file)
+        assert np.array_equal(decoded.pixels, expected), name
+        about = file.stat()
+        assert (decoded.size, decoded.mtime_ns) == (about.st_size, about.st_mtime_ns)
+
+
+def test_a_large_jpeg_is_decoded_to_a_part_of_its_size(tmp_path, start):
+    Image.effect_noise((1600, 1200), 50).save(tmp_path / "a.jpg")
+    small = open_image(tmp_path / "a.jpg", short_side=CROP.short_side)
+    assert small.size == (200, 150)
+    assert np.array_equal(start(CROP).decode(tmp_path / "a.jpg").pixels, CROP(small))
+
+
+@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGSEGV", "SIGABRT"])
+def test_a_decoder_that_is_hit_by_a_file_is_replaced(folder, hostile, signal_name):
+    decoder = hostile(f"os.kill(os.getpid(), signal.{signal_name})")
+    decoder.decode(folder / "sound.png")
+    before = child_of(decoder)
+    with pytest.raises(ImageError, match=rf"^its decoder crashed \({signal_name}: "):
+        decoder.decode(folder / "hostile.png")
+    assert decoder.decode(folder / "sound.png").pixels.shape == (16, 16, 3)
+    assert has_ended(before) and child_of(decoder) != before
+
+
+def test_a_decoder_that_exits_is_replaced(folder, hostile):
+    decoder = hostile("os._exit(3)")
+    with pytest.raises(ImageError, match=r"^its decoder crashed \(status 3\)$"):
+        decoder.decode(folder / "hostile.png")
+    decoder.decode(folder / "sound.png")
+
+
+def test_a_decoder_that_is_killed_between_files_costs_no_file(folder, start):
+    decoder = start()
+    for _ in range(2):
+        decoder.decode(folder / "sound.png")
+        before = child_of(decoder)
+        before.kill()
+        wait_until(lambda before=before: has_ended(before))
+    assert decoder.decode(folder / "sound.png").pixels.shape == (30, 40, 3)
+
+
+def test_a_decoder_that_hangs_is_ended_at_the_time_limit(folder, hostile):
+    decoder = hostile(HANG, time_limit=0.2)
+    decoder.decode(folder / "sound.png")
+    before = child_of(decoder)
+    with pytest.raises(ImageError, match=r"^not decoded within 0\.2 seconds$"):
+        decoder.decode(folder / "hostile.png")
+    assert has_ended(before)
+    decoder.decode(folder / "sound.png")
+
+
+def test_the_time_limit_is_not_for_the_start_of_a_decoder(folder, start):
+    assert start(time_limit=0.1).decode(folder / "sound.png").pixels.shape == (30, 40, 3)
+
+
+def test_a_decoder_whose_own_clock_runs_out_first_was_too_slow(folder, hostile):
+    decoder = hostile("os.kill(os.getpid(), signal.SIGALRM)")
+    with pytest.raises(ImageError, match=r"^not decoded within 30 seconds$"):
+        decoder.decode(folder / "hostile.png")
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan")])
+def test_a_time_limit_that_is_none_is_refused(limit):
+    with pytest.raises(InputError, match=f"a time limit of {limit:g} seconds is not above zero"):
+        Decoder(lambda: None, time_limit=limit)
+
+
+def test_a_time_limit_may_be_infinite(folder, start):
+    start(time_limit=float("inf")).decode(folder / "sound.png")
+
+
+def test_another_thread_can_end_it_for_good(folder, hostile):
+    decoder = hostile(HANG, time_limit=0.2)
+    decoder.decode(folder / "sound.png")
+    decoder.kill()
+    wait_until(lambda: has_ended(child_of(decoder)))
+    with pytest.raises(LookalikeError, match="SIGKILL"):
+        decoder.decode(folder / "sound.png")
+
+
+def test_what_a_library_prints_is_no_answer(folder, hostile):
+    act = "os.write(1, b'warning: '); print('what an odd file', flush=True)"
+    assert hostile(act).decode(folder / "hostile.png").pixels.shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize("answer", [(9, 0, 0, 0, 0, 0), (0, 0, 0, 9, 9, 1), (1, 0, 0, 0, 0, 2**32 - 1)])
+def test_an_answer_that_makes_no_sense_is_a_crash(folder, hostile, answer):
+    write = f"decoder_process.HEADER.pack(*{answer})"
+    act = f"from lookalike.ingest import decoder_process; os.write(ANSWERS, {write}); time.sleep(99)"
+    decoder = hostile("for ANSWERS in range(3, 9):\n try: " + act + "\n except OSError: pass")
+    with pytest.raises(ImageError, match="its decoder crashed"):
+        decoder.decode(folder / "hostile.png")
+    decoder.decode(folder / "sound.png")
+
+
+def test_an_error_of_the_preprocessing_is_a_failure(folder, hostile):
+    decoder = hostile("raise ValueError('too odd')")
+    with pytest.raises(ImageError, match="^not preprocessed: too odd$"):
+        decoder.decode(folder / "hostile.png")
+
+
+def test_memory_is_bounded(folder, hostile):
+    decoder = hostile("numpy.ones(2**34, numpy.uint8)")
+    with pytest.raises(ImageError, match=r"^not preprocessed: Unable to allocate 16\.0 GiB"):
+        decoder.decode(folder / "hostile.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_huge_image_is_decoded_within_memory(tmp_path, start, mode):
+    file = tmp_path / "huge.png"
+    Image.new(mode, (14_000, 14_000), (9, 8, 7, 255)[: len(mode)]).save(file, compress_level=1)
+    assert 0.9 * MAX_PIXELS < 14_000**2 < MAX_PIXELS
+    decoder = start(CROP)
+    decoder.decode(file)
+    # Once in memory, and flattened once.
+    child_of(decoder).rlimit(psutil.RLIMIT_DATA, (1_900_000_000, -1))
+    assert (decoder.decode(file).pixels == (9, 8, 7)).all()
+    child_of(decoder).rlimit(psutil.RLIMIT_DATA, (400_000_000, -1))
+    with pytest.raises(ImageError, match="^not enough memory to decode it$"):
+        decoder.decode(file)
+
+
+def test_a_file_that_is_gone_is_out_of_reach(tmp_path, sound):
+    with pytest.raises(OutOfReach, match="^No such file or directory$"):
+        sound.decode(tmp_path / "gone.png")
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Be nobody, to whom permissions apply."""
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_without_permission_is_out_of_reach(folder, start):
+    decoder = start()
+    (folder / "sound.png").chmod(0)
+    with unprivileged(), pytest.raises(OutOfReach, match="^Permission denied$"):
+        decoder.decode(folder / "sound.png")
+
+
+def test_a_file_that_cannot_be_read_to_its_end_is_out_of_reach(sound):
+    with pytest.raises(OutOfReach, match="^Input/output error$"):
+        sound.decode(Path("/proc/self/mem"))  # nothing is at its first byte
+
+
+def test_what_is_no_file_is_out_of_reach(tmp_path, sound):
+    os.mkfifo(tmp_path / "pipe.jpg")  # nobody writes to it
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "device.jpg").symlink_to("/dev/zero")
+    for name in ("pipe.jpg", "folder.jpg", "device.jpg"):
+        with pytest.raises(OutOfReach, match="^not a regular file$"):
+            sound.decode(tmp_path / name)
+
+
+def truncated() -> bytes:
+    return ORIGINALS["baseline.jpg"][:2000]
+
+
+def bomb() -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", b"\0\1\0\0\0\1\0\0\x08\x02\0\0\0")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a shopping list", "^not an image that can be read$"),
+        (b"", "^the file is empty$"),
+        (truncated(), "^image file is truncated"),
+        (bomb(), "^65536 x 65536 pixels is more than the 200,000,000|^it is more than the 200"),
+    ],
+)
+def test_a_bad_image_is_told_by_its_reason_alone(tmp_path, sound, content, reason):
+    file = tmp_path / "a.jpg"
+    file.write_bytes(content)
+    with pytest.raises(ImageError, match=reason) as caught:
+        sound.decode(file)
+    assert not isinstance(caught.value, OutOfReach) and "a.jpg" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\nb.png", "-rf.png", "Ελλάδα 🏛.png", b"caf\xe9.png", "n" * 251 + ".png", "the file: .png"],
+)
+def test_odd_names_are_names(folder, sound, name):
+    file = folder / os.fsdecode(name)
+    (folder / "sound.png").rename(file)
+    assert sound.decode(file).pixels.shape == (30, 40, 3)
+    file.write_bytes(b"")
+    with pytest.raises(ImageError, match="^the file is empty$"):
+        sound.decode(file)
+
+
+def test_ctrl_c_is_left_to_the_parent(folder, start):
+    decoder = start()
+    decoder.decode(folder / "sound.png")
+    child = child_of(decoder)
+    child.send_signal(signal.SIGINT)
+    decoder.decode(folder / "sound.png")
+    assert child_of(decoder) == child
+
+
+@pytest.fixture
+def parent(folder, hostile, monkeypatch) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start processes that decode sound.png and then hostile.png."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    parents = []
+
+    def run(act: str, image: str = "sound.png") -> subprocess.Popen:
+        command = [sys.executable, "-c", PARENT, folder / image, act]
+        parents.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return parents[-1]
+
+    yield run
+    for process in parents:
+        process.kill()
+        process.communicate()
+
+
+def test_a_decoder_ends_when_its_parent_dies(parent):
+    process = parent("sys.exit('not reached')", image="sound.png")
+    assert process.stdout.readline() == "(16, 16, 3)\n"
+    (child,) = psutil.Process(process.pid).children()
+    process.kill()
+    wait_until(lambda: has_ended(child))
+
+
+def test_a_decoder_that_hangs_ends_when_its_parent_is_dead(folder, parent):
+    marker = folder / "decoding"
+    process = parent(f"Path({str(marker)!r}).touch(); {HANG}")
+    wait_until(marker.exists)
+    (child,) = psutil.Process(process.pid).children()
+    process.kill()
+    wait_until(lambda: has_ended(child))
+
+
+def test_nothing_is_imported_from_the_current_folder(folder, start, monkeypatch):
+    here = folder / "here"
+    here.mkdir()
+    for name in ("struct", "numpy", "olefile", "lookalike", "sitecustomize"):
+        (here / f"{name}.py").write_text(f"open({str(here / 'imported')!r}, 'w')")
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(sys, "path", ["", str(here), ".", *sys.path])
+    decoder = start(CROP)
+    assert decoder.decode(folder / "sound.png").pixels.shape == (16, 16, 3)
+    (folder / "list.jpg").write_text("a shopping list")
+    with pytest.raises(ImageError, match="not an image"):
+        decoder.decode(folder / "list.jpg")
+    assert not (here / "imported").exists()
+
+
+def test_a_current_folder_that_is_gone_is_no_hindrance(folder, start, monkeypatch):
+    (folder / "here").mkdir()
+    monkeypatch.chdir(folder / "here")
+    (folder / "here").rmdir()
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    assert start().decode(folder / "sound.png").pixels.shape == (30, 40, 3)
+
+
+def test_a_preprocessing_that_cannot_be_sent_is_told(folder, hostile, monkeypatch):
+    decoder = hostile("pass")
+    monkeypatch.setattr(sys, "path", sys.path[1:])
+    with pytest.raises(LookalikeError, match="cannot be loaded there: No module named 'hostile'"):
+        decoder.decode(folder / "sound.png")
+    assert children() == [] or not any(map(has_ended, children()))
+
+
+def test_a_decoder_that_cannot_be_started_is_told(folder, start, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(LookalikeError, match="can be started: No such file or directory"):
+        start().decode(folder / "sound.png")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(LookalikeError, match="can be started: status 1"):
+        start().decode(folder / "sound.png")
+
+
+def test_an_error_of_the_model_is_raised_as_it_is(folder):
+    def fail() -> Preprocessing:
+        raise LookalikeError("no weights")
+
+    with closing(Decoder(fail, time_limit=1)) as decoder, pytest.raises(LookalikeError) as caught:
+        decoder.decode(folder / "sound.png")
+    assert str(caught.value) == "no weights"
+
+
+def test_closing_twice_is_closing_once(folder, start):
+    decoder = start()
+    decoder.close()
+    decoder.decode(folder / "sound.png")
+    child = child_of(decoder)
+    decoder.close()
+    decoder.close()
+    assert has_ended(child)
+    decoder.decode(folder / "sound.png")
+
+
+def test_restarts_leave_nothing_behind(folder, hostile):
+    me = psutil.Process()
+    before = me.num_fds(), len(me.children())
+    decoder = hostile(SEGFAULT)
+    for _ in range(4):
+        with pytest.raises(ImageError):
+            decoder.decode(folder / "hostile.png")
+    assert (me.num_fds(), len(me.children())) == before
