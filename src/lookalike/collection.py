@@ -1,5 +1,6 @@
 """A collection: images and their embeddings in one table, and what can be asked of them."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -280,12 +281,15 @@ class Collection:
         checked = SearchOptions(**options)
         return Searcher(self._index).plan(self._embed(query, checked).embedding, checked)
 
-    def expected_by_chance(self, match: Match) -> float | None:
-        """Return how many stored images would be as similar to a query of nothing stored.
+    def is_chance(self, match: Match) -> bool | None:
+        """Whether a match is no better than chance; None where that is not known.
 
-        1 or more says that the match is no better than chance. None where that is not known.
+        Of n images, as many as the square root of n may belong together: a similarity that more
+        than 1 in sqrt(n) random pairs reach says nothing.
         """
-        return None if match.match is None else len(self) * (1 - match.match / 100)
+        if match.match is None:
+            return None
+        return match.match < 100 * (1 - 1 / math.sqrt(max(1, len(self))))
 
     def _embed(self, query: AnyQuery, options: SearchOptions) -> EmbeddedQuery:
         options.check(self.metric)

@@ -122,9 +122,9 @@ def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths:
 
 
 def _absolute(target: str | os.PathLike[str]) -> str:
-    """Return a path as `add` stores it: whole, with the links of its folder followed."""
+    """Return a path as `add` stores it: whole, a folder's links followed, a file's own not."""
     path = Path(target).expanduser()
-    return str(path.parent.resolve() / path.name) if path.name else str(path.resolve())
+    return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
 
 
 def files_below(index: IndexStore, folder: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import lookalike
 from lookalike import DatabaseError, InputError, training
-from lookalike.ingest import insert_rows
+from lookalike.rows import insert_rows
 from lookalike.vectors import pack
 
 DIM = 64

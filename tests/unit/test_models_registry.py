@@ -91,3 +91,9 @@ def test_the_embedded_model_says_nothing() -> None:
     said: list[str] = []
     assert load_model("efficientnet-lite2", notify=said.append).dim == 1280
     assert said == []
+
+
+def test_the_embedded_model_knows_the_cpu_only() -> None:
+    assert load_model("efficientnet-lite2", device="cpu").id == "efficientnet-lite2"
+    with pytest.raises(ModelError, match=r"efficientnet-lite2 computes on the CPU, not on 'cuda'"):
+        load_model("efficientnet-lite2", device="cuda")

@@ -134,7 +134,7 @@ def search(
 
 
 def _show(out: Output, images: Collection, matches: Sequence[Match], sheet: Path | None) -> None:
-    chance = images.expected_by_chance(matches[0]) if matches else None
+    is_chance = images.is_chance(matches[0]) if matches else None
     if out.as_json:
         paths = {record.id: record.path for record in images.records(m.id for m in matches)}
         found = [
@@ -147,10 +147,10 @@ def _show(out: Output, images: Collection, matches: Sequence[Match], sheet: Path
             }
             for match in matches
         ]
-        out.json({"matches": found, "expected_by_chance": chance, "contact_sheet": sheet})
+        out.json({"matches": found, "is_chance": is_chance, "contact_sheet": sheet})
     elif matches:
         _print_matches(out, matches)
-        if chance is not None and chance >= 1:
+        if is_chance:
             out.say("Nothing here matches: even the first is no better than chance.")
     else:
         out.say("Nothing stored is that similar." if len(images) else f"{images.name} is empty.")

@@ -92,6 +92,14 @@ class FilesSQL:
             (*file[1:], row_id),
         )
 
+    def touch_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
+        """Note a stored file's new time, unless another process has stored other bytes by now."""
+        return Statement(
+            f"UPDATE {quote_name(table, '_files')} SET size = %s, mtime_ns = %s "
+            "WHERE id = %s AND content_hash = %s",
+            (file.size, file.mtime_ns, row_id, file.content_hash),
+        )
+
     def known_files(self, table: str, paths: Sequence[str]) -> Statement:
         """Return (path, id, content_hash, size, mtime_ns) of those of the paths that are stored."""
         return Statement(

@@ -100,6 +100,10 @@ class Crew:
             self._errors.append(error)
             self._stop_all()
 
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
     def _stop_all(self) -> None:
         self.stop.set()
         for action in self._at_stop:
@@ -113,7 +117,11 @@ class Crew:
     ) -> None:
         if error is not None:
             self._stop_all()
-        for thread in self._threads:
-            thread.join()
+        try:
+            self._join()
+        except BaseException:  # interrupted
+            self._stop_all()
+            self._join()
+            raise
         if self._errors and (error is None or isinstance(error, Stopped)):
             raise self._errors[0]

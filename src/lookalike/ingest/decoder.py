@@ -23,6 +23,7 @@ START_SECONDS = 120.0
 """How long a child process may take until it is ready."""
 
 _LONGEST_SECONDS = 1e6
+_ANSWERS = child.DECODED, child.DAMAGED, child.OUT_OF_REACH
 
 
 class Decoded(NamedTuple):
@@ -60,12 +61,9 @@ class Decoder:
 
         Raises LookalikeError where no child process can be started.
         """
-        process = self._running()
-        encoded = os.fsencode(path)
-        deadline = time.monotonic() + self._time_limit
         try:
-            self._send(process, child.LENGTH.pack(len(encoded)) + encoded)
-            answer = self._receive(process, deadline)
+            process, deadline = self._begin(path)
+            answer = self._receive(process, deadline, *_ANSWERS)
         except TimeoutError as error:
             self.close()
             raise ImageError(self._too_slow) from error
@@ -95,11 +93,23 @@ class Decoder:
             pass
         return process.returncode
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        """Return the child process; one that has died since the last file is replaced."""
-        if self._process is not None and self._process.poll() is not None:
+    def _begin(self, path: Path) -> tuple[subprocess.Popen[bytes], float]:
+        """Have a child process begin with a file; return it and when it has to be done.
+
+        A child that has died since its last file is replaced: this file has nothing to do with it.
+        """
+        if self._process is not None:
+            with suppress(BrokenPipeError, EOFError):
+                return self._process, self._hand_over(self._process, path)
             self.close()
-        return self._process or self._start()
+        process = self._start()
+        return process, self._hand_over(process, path)
+
+    def _hand_over(self, process: subprocess.Popen[bytes], path: Path) -> float:
+        deadline = time.monotonic() + self._time_limit
+        self._send(process, os.fsencode(path))
+        self._receive(process, deadline, child.BEGUN)
+        return deadline
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Not by multiprocessing, which would import the caller's main module again.
@@ -119,10 +129,11 @@ class Decoder:
             raise _no_start(error.strerror or str(error)) from error
         if self._is_ended:  # while it was starting
             process.kill()
-        preprocessing = pickle.dumps(self._preprocessing())
+        preprocessing = self._preprocessing()
         try:
-            self._send(process, child.LENGTH.pack(len(preprocessing)) + preprocessing)
-            answer = self._receive(process, time.monotonic() + START_SECONDS)
+            self._send(process, pickle.dumps(preprocessing))
+            deadline = time.monotonic() + START_SECONDS
+            answer = self._receive(process, deadline, child.READY, child.DAMAGED)
         except TimeoutError as error:
             self.close()
             raise _no_start(f"it is not ready after {START_SECONDS:g} seconds") from error
@@ -135,15 +146,17 @@ class Decoder:
 
     def _send(self, process: subprocess.Popen[bytes], message: bytes) -> None:
         assert process.stdin is not None
-        process.stdin.write(message)
+        process.stdin.write(child.LENGTH.pack(len(message)) + message)
         process.stdin.flush()
 
-    def _receive(self, process: subprocess.Popen[bytes], deadline: float) -> child.Answer:
+    def _receive(
+        self, process: subprocess.Popen[bytes], deadline: float, *outcomes: int
+    ) -> child.Answer:
         """Read an answer, and believe none of it. Raises EOFError, TimeoutError and OSError."""
         header = child.HEADER.unpack(self._read(process, child.HEADER.size, deadline))
         outcome, size, mtime_ns, height, width, length = header
         expected = 3 * height * width if outcome == child.DECODED else length
-        if outcome not in child.OUTCOMES or not length == expected <= child.MAX_CONTENT:
+        if outcome not in outcomes or not length == expected <= child.MAX_CONTENT:
             raise EOFError("what it answers makes no sense")
         content = self._read(process, length, deadline)
         return child.Answer(outcome, size, mtime_ns, height, width, content)

@@ -1,8 +1,9 @@
 """The child process that decodes images, so that a hostile one takes nothing else down.
 
 It reads a pickle of its `Preprocessing` or None and writes that it is ready; then it reads paths
-and writes, for each, a header and then the pixels or the reason why there are none. What it reads
-comes after its length. Nothing that it writes is unpickled.
+and writes, for each, that it has begun and then what became of it: a header, and the pixels or the
+reason why there are none. What it reads comes after its length. Nothing that it writes is
+unpickled.
 """
 
 import os
@@ -24,7 +25,7 @@ from lookalike.models import Preprocessing
 
 LENGTH = struct.Struct("<I")
 HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, bytes that follow
-OUTCOMES = DECODED, DAMAGED, OUT_OF_REACH, READY = range(4)
+DECODED, DAMAGED, OUT_OF_REACH, READY, BEGUN = range(5)
 
 MAX_CONTENT = 3 * MAX_PIXELS
 """How many bytes follow a header at the most."""
@@ -113,6 +114,7 @@ def main() -> None:
     while path := _read(requests):
         # Its default action ends the process even inside a decoder that never returns.
         signal.setitimer(signal.ITIMER_REAL, limit)
+        _write(answers, Answer(BEGUN))
         answer = decode(Path(os.fsdecode(path)), preprocessing)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(answers, answer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lookalike.connection import Connection
 from lookalike.dialects import FailedFile
-from lookalike.errors import ConnectionFailed
+from lookalike.errors import ConnectionFailed, InputError
 from lookalike.index_store import IndexStore
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.decoder import OutOfReach
@@ -37,13 +37,21 @@ Progress = Callable[[int, int | None], None]
 class IngestOptions:
     """batch_size: images embedded at a time, None for what suits the model. retry: try files again
     that have failed and are as they were. time_limit: for decoding a file, and patience: with a
-    database that does not answer, in seconds.
+    database that does not answer, in seconds. Raises InputError where one is out of range.
     """
 
     batch_size: int | None = None
     retry: bool = False
     time_limit: float = TIME_LIMIT_SECONDS
     patience: float = PATIENCE_SECONDS
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size is {self.batch_size}; give 1 or more")
+        if not self.time_limit > 0:
+            raise InputError(f"time_limit is {self.time_limit:g}; give more than 0 seconds")
+        if not self.patience >= 0:
+            raise InputError(f"patience is {self.patience:g}; give 0 seconds or more")
 
 
 class Ingest:
@@ -150,8 +158,9 @@ class Ingest:
         batch, since = Batch(), time.monotonic()
         for jobs in results:
             for job in jobs:
-                self._in_flight.land(job.item)
-                _put(job, batch)
+                reason, is_final = _problem(job)
+                self._in_flight.land(job.item, None if reason else job.embedding)
+                _put(job.item, reason, is_final, batch)
             late = time.monotonic() - since > WRITE_SECONDS
             if late or len(batch.contents) + len(batch.failed) >= WRITE_IMAGES:
                 to_write.put(batch)
@@ -164,6 +173,7 @@ class Ingest:
         for batch in to_write:
             with self._meter.time("write", sum(len(each.files) for each in batch.contents)):
                 writer.write(batch)
+            self._in_flight.forget(batch.contents)
             progress(self.tally.seen, self._total)
 
 
@@ -179,16 +189,17 @@ def _known(scan: Scan, folders: list[Failure]) -> Batch:
     )
 
 
-def _put(job: Job[Content], batch: Batch) -> None:
-    """Add an embedded content, or the failure of each of its files, to a batch."""
-    content, decoded = job.item, job.decoded
-    first = content.files[0].file
-    reason = str(job.error) if job.error else ""
-    is_final = not isinstance(job.error, OutOfReach)
+def _problem(job: Job[Content]) -> tuple[str, bool]:
+    """Return why a file has no embedding, "" where it has, and whether that is final."""
+    first, decoded = job.item.files[0].file, job.decoded
     if decoded and (decoded.size, decoded.mtime_ns) != (first.size, first.mtime_ns):
-        reason, is_final = "it changed while it was read; add it again", False
+        return "it changed while it was read; add it again", False
+    return str(job.error) if job.error else "", not isinstance(job.error, OutOfReach)
+
+
+def _put(content: Content, reason: str, is_final: bool, batch: Batch) -> None:
+    """Add a content, or where there is a reason the failure of each of its files, to a batch."""
     if not reason:
-        content.embedding = job.embedding
         batch.contents.append(content)
         return
     for new in content.files:

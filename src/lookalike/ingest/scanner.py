@@ -123,19 +123,25 @@ class Scanner:
                     scan.touched.append(Touched(before.row_id, file))
                 else:
                     new.append(NewFile(stored_name(image.name), file, path in failed))
-        embeddings = self._stored({each.file.content_hash for each in new})
-        for each in new:
-            embedding = embeddings.get(each.file.content_hash)
-            if embedding is not None:
-                scan.new.append(Content([each], unpack([embedding], self._dim)[0], is_reused=True))
-            elif content := self._in_flight.join(each):
-                scan.new.append(content)
+        scan.new += [content for each in new if (content := self._in_flight.join(each))]
+        self._reuse([content for content in scan.new if content.embedding is None])
 
-    def _stored(self, hashes: set[bytes]) -> dict[bytes, bytes]:
-        if not hashes:
-            return {}
-        rows = self._query(self._dialect.known_contents(self._table, sorted(hashes)))
-        return {row[0]: row[1] for row in rows}
+    def _reuse(self, contents: Sequence[Content]) -> None:
+        """Give contents that are stored their embeddings.
+
+        After they have joined those in flight: what is not there any more is stored by now.
+        """
+        if not contents:
+            return
+        hashes = sorted(content.digest for content in contents)
+        rows = self._query(self._dialect.known_contents(self._table, hashes))
+        stored: dict[bytes, bytes] = {row[0]: row[1] for row in rows}
+        for content in contents:
+            packed = stored.get(content.digest)
+            if packed is not None:
+                content.is_reused = True
+                content.embedding = unpack([packed], self._dim)[0]
+                self._in_flight.forget([content])
 
 
 def _read(image: FoundImage) -> StoredFile | FailedFile:

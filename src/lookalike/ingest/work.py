@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
@@ -29,6 +29,11 @@ class Content:
     embedding: FloatArray | None = None
     is_reused: bool = False
 
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the bytes."""
+        return self.files[0].file.content_hash
+
 
 class Touched(NamedTuple):
     """A stored file whose time has changed and whose bytes have not."""
@@ -38,27 +43,41 @@ class Touched(NamedTuple):
 
 
 class InFlight:
-    """The contents that are between the scanner and the database, so that none goes twice."""
+    """The contents that are between the scanner and the database, so that none is embedded twice.
+
+    One that is not embedded yet is joined by its copies; from then on they take its embedding.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._contents: dict[bytes, Content] = {}
 
     def join(self, new: NewFile) -> Content | None:
-        """Add a file to the content that it shares; return a new content where there is none."""
+        """Add a file to the content that it shares; return a content of its own where it cannot."""
         digest = new.file.content_hash
         with self._lock:
             content = self._contents.get(digest)
             if content is None:
                 content = self._contents[digest] = Content([new])
                 return content
+            if content.embedding is not None:
+                return Content([new], content.embedding, is_reused=True)
             content.files.append(new)
             return None
 
-    def land(self, content: Content) -> None:
-        """No file can join a content any more."""
+    def land(self, content: Content, embedding: FloatArray | None) -> None:
+        """Give a content its embedding, or None where there is none; no file joins it any more."""
         with self._lock:
-            self._contents.pop(content.files[0].file.content_hash, None)
+            content.embedding = embedding
+        if embedding is None:
+            self.forget([content])
+
+    def forget(self, contents: Iterable[Content]) -> None:
+        """Contents are in the database by now, or never will be."""
+        with self._lock:
+            for content in contents:
+                if self._contents.get(content.digest) is content:
+                    del self._contents[content.digest]
 
 
 class Meter:

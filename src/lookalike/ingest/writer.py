@@ -129,7 +129,7 @@ class Writer:
                 self._replace(plan.changed)
             touched = [Touched(row_id, row.new.file) for row_id, row in plan.same]
             for row_id, file in (*batch.touched, *touched):
-                self._connection.execute(self._dialect.update_file(self._table, row_id, file))
+                self._connection.execute(self._dialect.touch_file(self._table, row_id, file))
             self._write_failures(rows, batch)
             self._name_kinds(plan)
         return ids
