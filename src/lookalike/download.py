@@ -57,6 +57,7 @@ def _opener(allow_private: bool) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
         _HTTPHandler(allow_private),
         _HTTPSHandler(allow_private),
         _Redirects(),

@@ -74,7 +74,7 @@ class Mix(Term):
     @classmethod
     def of(cls, terms: Iterable[tuple[float, Term]]) -> Self:
         """Make a mix of weights and terms; an empty one is refused when it is searched for."""
-        return cls(tuple((weight, term) for weight, term in terms))
+        return cls(tuple(part for weight, term in terms for part in (weight * term).weighted))
 
 
 def _term(value: object) -> Term:

@@ -116,6 +116,8 @@ class QueryEmbedder:
         raise InputError(f"a {type(value).__name__} is no query: give an image, a text or a vector")
 
     def _embed_image(self, source: Any) -> FloatArray:
+        if isinstance(source, str | Path) and not (is_url(str(source)) or _is_file(source)):
+            raise InputError(f"no such image: {source}")
         loaded = self._model()
         # Decoded as `add` decodes it, so that a stored image is equal to itself.
         side = loaded.preprocessing.short_side if isinstance(loaded, BatchModel) else None
@@ -133,8 +135,7 @@ def read_image(
 ) -> tuple[Pillow.Image, bytes | None]:
     """Return the image of a path, URL, bytes or PIL image, and the SHA-256 of its bytes, if any.
 
-    short_side: as in `open_image`. Raises InputError where there is none, and ImageError for one
-    that cannot be read.
+    short_side: as in `open_image`. Raises ImageError for one that cannot be read.
     """
     if isinstance(source, Pillow.Image):
         return to_rgb(source), None
@@ -146,8 +147,6 @@ def read_image(
         return open_image(source, short_side=short_side), hashlib.sha256(source).digest()
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
-        if not path.is_file():
-            raise InputError(f"no such image: {source}")
         return open_image(path, short_side=short_side), content_hash(path)
     raise InputError(f"a {type(source).__name__} is no image: give a path, a URL, bytes or pixels")
 
@@ -183,7 +182,7 @@ def _is_image(value: object) -> bool:
     return isinstance(value, Path | Pillow.Image | bytes)
 
 
-def _is_file(name: str) -> bool:
+def _is_file(name: str | Path) -> bool:
     try:
         return Path(name).expanduser().is_file()
     except (OSError, ValueError, RuntimeError):  # too long for a path, a NUL, no such user

@@ -40,7 +40,9 @@ def test_an_exported_folder_is_ranked_by_the_articles_query(run, mysql, photos, 
     run("install-functions")
     target = "SET @target = (SELECT embedding FROM image_embeddings WHERE image_name = 'cat.jpg');"
     ranked = rows(mysql(target + QUERY))
-    found = json.loads(run("search", "cat.jpg", "-k", 5, "--json", *MODEL).stdout)["matches"]
+    found = json.loads(
+        run("search", "cat.jpg", "-k", 5, "--json", "--include-self", *MODEL).stdout
+    )["matches"]
     assert [name for name, _ in ranked] == [match["image_name"] for match in found]
     expected = [match["similarity"] for match in found]
     assert [float(value) for _, value in ranked] == pytest.approx(expected, abs=1e-9)

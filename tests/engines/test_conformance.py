@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike import EmbeddingError, InputError, ModelError, Text
+from lookalike import EmbeddingError, InputError, ModelError, Query, Text
 
 DIM = 24
 RNG_SEED = 7
@@ -61,15 +61,15 @@ def test_similarity_is_never_above_one(own, vectors):
 
 def test_a_stored_image_is_found_by_id_and_by_name(own, vectors):
     by_vector = own.search(vectors[4], k=5)
-    assert own.search(5, k=5) == by_vector
-    assert own.search("v4", k=5) == by_vector
-    assert own.search("5", k=5) == by_vector
+    for stored in (5, "v4", "5", Query(5)):
+        assert own.search(stored, k=5, exclude_self=False) == by_vector
+        assert own.search(stored, k=4) == by_vector[1:]
 
 
 def test_names_tell_letter_case_and_accents_apart(engine):
     own = engine.collection("names", dim=2)
     own.add_embeddings(["Café", "cafe", "CAFE"], [[1, 0], [0, 1], [1, 1]])
-    assert own.search("CAFE", k=1)[0].id == 3
+    assert own.search("CAFE", k=1, exclude_self=False)[0].id == 3
     with pytest.raises(InputError, match="'cafE' is no image file"):
         own.search("cafE")
 
@@ -95,7 +95,8 @@ def test_deleted_rows_are_gone_with_their_files(engine, photos):
     collection = engine.collection("photos", model="efficientnet-lite2")
     collection.add(photos / "cat.jpg", photos / "rocket.jpg")
     assert collection.delete([1, 99]) == 1
-    assert [match.image_name for match in collection.search(2)] == ["rocket.jpg"]
+    (left,) = collection.search(2, exclude_self=False)
+    assert left.image_name == "rocket.jpg"
     assert engine.rows("SELECT id FROM photos_files")[1] == [(2,)]
     assert collection.add(photos / "cat.jpg").added == 1
 

@@ -130,7 +130,7 @@ def test_a_user_who_may_only_read_can_search(tcp):
     tcp.run("CREATE USER reader@'%' IDENTIFIED BY 'r'", "GRANT SELECT ON shop.* TO reader@'%'")
     with lookalike.connect(tcp.url("reader", "r")) as db:
         readable = db.collection("readable")
-        assert readable.search(1)[0].image_name == "a"
+        assert readable.search(1)[0].image_name == "b"
         with pytest.raises(DatabaseError, match=r"user 'reader' lacks a privilege: DELETE .*GRANT"):
             readable.delete([1])
         with pytest.raises(DatabaseError, match="lacks a privilege: CREATE"):

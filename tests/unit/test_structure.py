@@ -65,7 +65,9 @@ ALLOWED = {
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
-ABSTRACT = {"ingest", "search", "query_embedding", "levels", "index_store", "training", "rows", "status"}
+ABSTRACT = {"ingest", "search", "query_embedding", "levels", "index_store", "training", "rows"} | {
+    "status"
+}
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 
 

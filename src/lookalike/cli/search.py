@@ -1,6 +1,6 @@
 """`lookalike search`: the stored images most like a query."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import floor, log10
 from pathlib import Path
@@ -104,12 +104,8 @@ def search(
     """
     asked = Mix.of(
         [
-            *((1, Query(query)) for query in queries),
-            *((1, Text(words)) for words in texts),
-            *((-1, Query(query)) for query in negative),
-            *((-1, Text(words)) for words in negative_texts),
-            *((weight, Query(query)) for weight, query in weighted),
-            *((weight, Text(words)) for weight, words in weighted_text),
+            *_terms(Query, queries, negative, weighted),
+            *_terms(Text, texts, negative_texts, weighted_text),
         ]
     )
     if not asked.terms:
@@ -131,6 +127,16 @@ def search(
         _show(out, images, matches, sheet)
     if open_sheet:
         click.launch(str(sheet))
+
+
+def _terms(
+    kind: type[Query] | type[Text],
+    positive: Sequence[str],
+    negative: Sequence[str],
+    weighted: Sequence[tuple[float, str]],
+) -> Iterator[tuple[float, Query | Text]]:
+    for weight, value in (*((1, v) for v in positive), *((-1, v) for v in negative), *weighted):
+        yield weight, kind(value)
 
 
 def _show(out: Output, images: Collection, matches: Sequence[Match], sheet: Path | None) -> None:

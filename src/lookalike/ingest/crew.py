@@ -65,7 +65,7 @@ class Crew:
     def __init__(self) -> None:
         self.stop = threading.Event()
         """Set when all are to stop."""
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[threading.Thread, threading.Event]] = []
         self._errors: list[BaseException] = []
         self._at_stop: list[Callable[[], object]] = []
 
@@ -84,13 +84,14 @@ class Crew:
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Run `work` in a thread of its own."""
+        ended = threading.Event()
         thread = threading.Thread(
-            target=self._run, args=(work,), name=f"lookalike-{name}", daemon=True
+            target=self._run, args=(work, ended), name=f"lookalike-{name}", daemon=True
         )
-        self._threads.append(thread)
+        self._threads.append((thread, ended))
         thread.start()
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, work: Callable[[], None], ended: threading.Event) -> None:
         try:
             work()
         except Stopped:
@@ -99,10 +100,14 @@ class Crew:
         except BaseException as error:  # noqa: BLE001
             self._errors.append(error)
             self._stop_all()
+        finally:
+            ended.set()
 
     def _join(self) -> None:
-        for thread in self._threads:
-            thread.join()
+        # Not by Thread.join: interrupted it takes a thread for ended, before Python 3.13.
+        for thread, ended in self._threads:
+            while thread.is_alive():
+                ended.wait(_LOOK_SECONDS)
 
     def _stop_all(self) -> None:
         self.stop.set()

@@ -1,0 +1,162 @@
+"""Mixes, pages and match levels, against numpy."""
+
+import numpy as np
+import pytest
+
+import lookalike
+from lookalike import EmbeddingError, Image, InputError, ModelError, Query, Text
+
+N, DIM = 300, 16
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return np.random.default_rng(5).standard_normal((N, DIM)).astype(np.float32)
+
+
+@pytest.fixture
+def own(db, vectors):
+    collection = db.collection("own", dim=DIM)
+    collection.add_embeddings([f"v{i}" for i in range(N)], vectors)
+    return collection
+
+
+def unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
+def ranking(vectors, query, left_out=()):
+    cosines = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ unit(query)
+    return [i + 1 for i in np.argsort(-cosines, kind="stable") if i + 1 not in left_out]
+
+
+def test_a_mix_is_the_weighted_sum_of_unit_embeddings(own, vectors):
+    found = own.search(Query(1) + 0.5 * Query("v4") - Query(vectors[7]), k=20)
+    query = unit(vectors[0]) + 0.5 * unit(vectors[4]) - unit(vectors[7])
+    assert [match.id for match in found] == ranking(vectors, query, left_out={1, 5})[:20]
+    everything = own.search(Query(1) + Query(5), k=20, exclude_self=False)
+    expected = ranking(vectors, unit(vectors[0]) + unit(vectors[4]))
+    assert [match.id for match in everything] == expected[:20]
+
+
+def test_a_weight_of_one_term_only_turns_it_round(own, vectors):
+    found, plain = own.search(3 * Query(vectors[7])), own.search(vectors[7])
+    assert [match.id for match in found] == [match.id for match in plain]
+    assert own.search(-Query(vectors[7]), k=1)[0].id == ranking(vectors, vectors[7])[-1]
+
+
+def test_metrics_mix_in_their_own_ways(db, vectors):
+    dot = db.collection("dots", dim=DIM, metric="dot")
+    dot.add_embeddings([str(i) for i in range(N)], vectors)
+    mixed = vectors[0] - 0.5 * vectors[1]
+    found = dot.search(Query(vectors[0]) - 0.5 * Query(vectors[1]), k=9)
+    assert [match.id for match in found] == (np.argsort(-(vectors @ mixed))[:9] + 1).tolist()
+
+    near = db.collection("near", dim=DIM, metric="euclidean")
+    near.add_embeddings([str(i) for i in range(N)], vectors)
+    mean = (vectors[0] + 3 * vectors[1]) / 4
+    found = near.search(Query(vectors[0]) + 3 * Query(vectors[1]), k=9)
+    order = np.argsort(np.linalg.norm(vectors - mean, axis=1))[:9] + 1
+    assert [match.id for match in found] == order.tolist()
+    with pytest.raises(InputError, match="the weights add up to 0"):
+        near.search(Query(vectors[0]) - Query(vectors[1]))
+
+
+def test_what_cancels_out_and_what_is_no_query_is_refused(own, vectors):
+    with pytest.raises(EmbeddingError, match="cancel each other out"):
+        own.search(Query(vectors[0]) - Query(vectors[0]))
+    with pytest.raises(InputError, match="the query is empty"):
+        own.search(lookalike.Mix(()))
+    with pytest.raises(InputError, match="a list is no query"):
+        own.search([1, 2])
+    with pytest.raises(InputError, match="no such image: v4"):
+        own.search(Image("v4"))
+    with pytest.raises(ModelError, match="has no model"):
+        own.search(Text("red") + Query(1))
+
+
+def test_pages_follow_each_other(own, vectors):
+    whole = own.search(vectors[0], k=50)
+    pages = [own.search(vectors[0], k=10, offset=start) for start in range(0, 50, 10)]
+    assert [match for page in pages for match in page] == whole
+    assert own.search(vectors[0], k=10, offset=N - 3) == own.search(vectors[0], k=N)[-3:]
+    assert own.search(vectors[0], k=10, offset=N) == []
+    with pytest.raises(InputError, match="offset is 9999"):
+        own.search(vectors[0], k=10, offset=9999)
+
+
+def test_ties_are_broken_by_id_on_every_page(db):
+    own = db.collection("ties", dim=2)
+    own.add_embeddings([str(i) for i in range(30)], [[1, 1]] * 30)
+    query = np.array([1, 0])
+    pages = [own.search(query, k=7, offset=start) for start in range(0, 30, 7)]
+    assert [match.id for page in pages for match in page] == list(range(1, 31))
+
+
+def test_the_match_level_is_the_percentile_of_random_pairs(own, vectors):
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = (units @ units.T)[np.triu_indices(N, 1)]
+    for match in own.search(vectors[3], k=N)[1:]:
+        assert match.match == pytest.approx(100 * (pairs < match.similarity).mean(), abs=0.6)
+    assert own.search(vectors[3], k=1)[0].match == 100
+
+
+def test_a_least_level_leaves_out_the_rest(own, vectors):
+    found = own.search(vectors[3], k=N, min_match=90)
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = (units @ units.T)[np.triu_indices(N, 1)]
+    expected = (units @ units[3] >= np.percentile(pairs, 90)).sum()
+    assert abs(len(found) - expected) <= 1
+    assert own.search(vectors[3], k=N, min_match=90, min_similarity=2 / 3) == [
+        match for match in found if match.similarity >= 2 / 3
+    ]
+
+
+def test_a_best_match_like_any_other_is_chance(own, vectors):
+    assert own.is_chance(own.search(vectors[3], k=1)[0]) is False
+    ordinary = own.search(vectors[3], k=1, offset=N // 2)[0]
+    assert own.is_chance(ordinary) is True
+
+
+def test_few_rows_have_no_levels(db):
+    own = db.collection("few", dim=2)
+    own.add_embeddings(["a", "b"], [[1, 0], [0, 1]])
+    match = own.search(np.array([1, 0]), k=1)[0]
+    assert match.match is None and own.is_chance(match) is None
+    with pytest.raises(InputError, match="min_match is not known"):
+        own.search(np.array([1, 0]), min_match=50)
+
+
+def test_levels_are_kept_and_measured_again_when_the_collection_has_grown(db, own, vectors):
+    own.search(vectors[0])
+    stored = db.rows("SELECT collection, kind, id_range FROM lookalike_levels")[1]
+    assert stored == [("own", "image", N)]
+    own.add_embeddings([f"w{i}" for i in range(4 * N)], np.tile(vectors, (4, 1)))
+    assert db.rows("SELECT * FROM lookalike_levels")[1] == []
+    again = db.collection("own")
+    again.search(vectors[0])
+    assert db.rows("SELECT id_range FROM lookalike_levels")[1] == [(5 * N,)]
+
+
+def test_words_have_levels_of_their_own(db, photos):
+    collection = db.collection("photos", model="efficientnet-lite2")
+    collection.add(photos)
+    words = collection.search(Text("cat"), k=1)[0]
+    image = collection.search(photos / "cat-dark.jpg", k=2)[1]
+    assert words.similarity < image.similarity
+    assert words.match > 95 and image.match > 95
+    kinds = db.rows("SELECT kind FROM lookalike_levels ORDER BY kind")[1]
+    assert kinds == [("image",), ("text",)]
+    assert collection.search(Text("cat") + Image(photos / "cat.jpg"))[0].match is None
+
+
+def test_files_with_the_querys_bytes_can_be_left_out(db, photos, tmp_path):
+    collection = db.collection("photos", model="efficientnet-lite2")
+    collection.add(photos)
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes((photos / "cat.jpg").read_bytes())
+    names = [m.image_name for m in collection.search(copy, k=3, exclude_self=True)]
+    assert "cat.jpg" not in names and len(names) == 3
+    assert collection.search(copy, k=1)[0].image_name == "cat.jpg"
+    content = copy.read_bytes()
+    assert collection.search(content, k=3, exclude_self=True)[0].image_name == names[0]

@@ -1,0 +1,108 @@
+"""Images from the web: what is fetched and what is refused, by a real server."""
+
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lookalike import download as subject
+from lookalike.download import download
+from lookalike.errors import ImageError
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path.startswith("/to/"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/to/"))
+            self.end_headers()
+        elif self.path == "/loop":
+            self.send_response(302)
+            self.send_header("Location", "/loop")
+            self.end_headers()
+        elif self.path == "/slow":
+            self.send_response(200)
+            self.end_headers()
+            self.server.release.wait(30)
+        else:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"x" * 1000)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.release = threading.Event()
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.release.set()
+        http.shutdown()
+        thread.join()
+
+
+def test_bytes_are_fetched_also_by_redirects(server):
+    assert download(f"{server}/a.jpg", allow_private=True) == b"x" * 1000
+    assert download(f"{server}/to/{server}/a.jpg", allow_private=True) == b"x" * 1000
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "localhost", "[::1]", "0.0.0.0", "10.0.0.1", "192.168.1.1", "100.64.0.1"),
+        *("169.254.169.254", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "224.0.0.1"),
+        "[fe80::1]",
+    ],
+)
+def test_addresses_that_are_not_public_are_refused(host):
+    with pytest.raises(ImageError, match="not on the public internet|unreachable|not known"):
+        download(f"http://{host}:9/a.jpg")
+
+
+def test_a_redirect_to_a_private_address_is_refused(server, monkeypatch):
+    # A name that is public: the look-up says so, and the connection goes to the test's server.
+    port = int(server.rpartition(":")[2])
+    look_up, connect = socket.getaddrinfo, socket.create_connection
+
+    def public(host, *args, **kwargs):
+        if host != "images.example":
+            return look_up(host, *args, **kwargs)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", public)
+    monkeypatch.setattr(
+        socket, "create_connection", lambda address, *rest: connect(("127.0.0.1", port), *rest)
+    )
+    assert download(f"http://images.example:{port}/a.jpg") == b"x" * 1000
+    with pytest.raises(ImageError, match="127.0.0.1, which is not on the public internet"):
+        download(f"http://images.example:{port}/to/{server}/a.jpg")
+
+
+def test_redirects_end(server):
+    with pytest.raises(ImageError, match="redirect"):
+        download(f"{server}/loop", allow_private=True)
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/a.jpg", "data:,x"])
+def test_other_schemes_are_refused(server, target):
+    with pytest.raises(ImageError):
+        download(target, allow_private=True)
+    with pytest.raises(ImageError):
+        download(f"{server}/to/{target}", allow_private=True)
+
+
+def test_too_many_bytes_are_refused(server, monkeypatch):
+    monkeypatch.setattr(subject, "MAX_BYTES", 999)
+    with pytest.raises(ImageError, match="more than 999 bytes"):
+        download(f"{server}/a.jpg", allow_private=True)
+
+
+def test_a_server_that_does_not_answer_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(subject, "TIME_LIMIT_SECONDS", 0.3)
+    with pytest.raises(ImageError, match="timed out|not read within"):
+        download(f"{server}/slow", allow_private=True)

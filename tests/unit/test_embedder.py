@@ -1,0 +1,190 @@
+"""Image files to embeddings, with real decoders and models that compute next to nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from lookalike.errors import EmbeddingError, ImageError, ModelError
+from lookalike.ingest import embedder as embedder_module
+from lookalike.ingest.crew import Crew
+from lookalike.ingest.embedder import PLAIN_BATCH, Embedder, Job
+from lookalike.ingest.work import Meter
+from lookalike.models import BatchModel, Preprocessing
+
+N = 10
+
+
+class Plain:
+    """A model of whole images: an embedding is the mean colour."""
+
+    id, dim, has_text = "plain", 3, False
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+
+    def embed_images(self, images):
+        assert all(image.mode == "RGB" for image in images)
+        self.batches.append([image.size for image in images])
+        return np.stack([np.asarray(image, np.float32).mean((0, 1)) for image in images])
+
+    def embed_texts(self, texts):
+        raise ModelError("no text")
+
+
+class Batch(Plain):
+    """A model of preprocessed images; the colours in `bad` have no embedding."""
+
+    id, batch_size, arithmetic = "batch", 4, "float32"
+    preprocessing = Preprocessing(short_side=20, crop=16)
+    bad: tuple[int, ...] = ()
+
+    def embed_batch(self, pixels):
+        assert isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8
+        self.batches.append(pixels.shape)
+        means = pixels.astype(np.float32).mean((1, 2))
+        means[np.isin(means[:, 0], self.bad)] = np.nan
+        return means
+
+
+@pytest.fixture
+def files(tmp_path) -> list[Path]:
+    """Images whose red is their number, from 1."""
+    paths = [tmp_path / f"{number}.png" for number in range(1, N + 1)]
+    for number, path in enumerate(paths, start=1):
+        Image.new("RGB", (30, 40), (number, 100, 200)).save(path)
+    return paths
+
+
+def embed(files, model, **options) -> list[list[Job]]:
+    """Return the batches of what has become of the files."""
+    options = {"batch_size": None, "time_limit": 30.0, "meter": Meter()} | options
+    embedder = Embedder(lambda: model, lambda path: path, **options)
+
+    def feed() -> None:
+        for file in files:
+            channel.put(file)
+        channel.close()
+
+    with Crew() as crew:
+        channel = crew.channel(2)
+        crew.start("feed", feed)
+        return list(embedder.embed(crew, channel))
+
+
+def by_number(batches: list[list[Job]]) -> dict[int, Job]:
+    jobs = [job for batch in batches for job in batch]
+    found = {int(job.item.stem): job for job in jobs}
+    assert len(found) == len(jobs), "a file came back twice"
+    return found
+
+
+def test_each_file_comes_back_once_with_its_embedding(files):
+    jobs = by_number(embed(files, Batch()))
+    assert sorted(jobs) == list(range(1, N + 1))
+    for number, job in jobs.items():
+        assert np.array_equal(job.embedding, [number, 100, 200]) and job.error is None
+        assert job.decoded.size == job.item.stat().st_size
+
+
+def test_batches_are_of_the_models_size(files):
+    model = Batch()
+    assert isinstance(model, BatchModel)
+    batches = embed(files, model)
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert model.batches == [(4, 16, 16, 3), (4, 16, 16, 3), (2, 16, 16, 3)]
+
+
+def test_batches_are_of_the_size_that_is_asked_for(files):
+    for model, kind in ((Batch(), tuple), (Plain(), list)):
+        assert [len(batch) for batch in embed(files, model, batch_size=5)][:2] == [5, 5]
+        assert all(isinstance(batch, kind) for batch in model.batches)
+
+
+def test_a_plain_model_gets_whole_images(files):
+    model = Plain()
+    assert not isinstance(model, BatchModel)
+    jobs = by_number(embed(files, model))
+    assert model.batches == [[(30, 40)] * N] and N < PLAIN_BATCH
+    assert np.array_equal(jobs[3].embedding, [3, 100, 200])
+
+
+def test_large_images_make_small_batches(files, monkeypatch):
+    monkeypatch.setattr(embedder_module, "MAX_BATCH_BYTES", 2 * 30 * 40 * 3)
+    model = Plain()
+    embed(files, model)
+    assert [len(batch) for batch in model.batches] == [3, 3, 3, 1]
+
+
+def test_files_that_cannot_be_read_come_back_with_the_reason(files):
+    files[2].write_text("a shopping list")
+    files[5].unlink()
+    model = Batch()
+    jobs = by_number(embed(files, model))
+    assert {number: str(job.error) for number, job in jobs.items() if job.error} == {
+        3: "not an image that can be read",
+        6: "No such file or directory",
+    }
+    assert sum(shape[0] for shape in model.batches) == N - 2
+
+
+def test_no_sound_file_needs_no_embedding(files):
+    for file in files:
+        file.write_bytes(b"")
+    model = Batch()
+    jobs = by_number(embed(files, model))
+    assert len(jobs) == N and all(isinstance(job.error, ImageError) for job in jobs.values())
+    assert model.batches == []
+
+
+def test_no_file_needs_no_model():
+    def fail() -> Batch:
+        raise AssertionError("loaded")
+
+    embedder = Embedder(fail, lambda path: path, batch_size=None, time_limit=1.0, meter=Meter())
+    with Crew() as crew:
+        channel = crew.channel(1)
+        crew.start("feed", channel.close)
+        assert list(embedder.embed(crew, channel)) == [[]]
+
+
+def test_an_embedding_that_is_none_is_the_images_failure(files):
+    model = Batch()
+    model.bad = (2, 7)
+    jobs = by_number(embed(files, model))
+    bad = {number for number, job in jobs.items() if job.error}
+    assert bad == {2, 7}
+    assert str(jobs[2].error).startswith("the model makes no embedding of it: ")
+    assert "NaN" in str(jobs[2].error) and jobs[2].embedding is None
+
+
+def test_a_model_that_embeds_nothing_is_told(files):
+    model = Batch()
+    model.bad = tuple(range(1, N + 1))
+    with pytest.raises(EmbeddingError, match="NaN"):
+        embed(files, model)
+
+
+def test_an_error_of_the_model_is_raised(files):
+    class Broken(Batch):
+        def embed_batch(self, pixels):
+            raise ModelError("out of memory")
+
+    with pytest.raises(ModelError, match="^out of memory$"):
+        embed(files, Broken())
+
+
+def test_a_decoder_that_cannot_be_started_ends_the_run(files, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(Exception, match="no process to decode images in can be started"):
+        embed(files, Batch())
+
+
+def test_no_child_is_left_behind(files):
+    before = len(psutil.Process().children())
+    meter = Meter()
+    embed(files, Batch(), meter=meter)
+    assert len(psutil.Process().children()) == before
+    assert set(meter.rates()) == {"decode", "embed"}
