@@ -17,7 +17,14 @@ from lookalike.index_store import IndexStore
 from lookalike.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress, add_files
 from lookalike.levels import LevelStore, at_level
 from lookalike.models import Model
-from lookalike.query_embedding import AnyQuery, EmbeddedQuery, QueryEmbedder, describe, picture_of
+from lookalike.query_embedding import (
+    IMAGE,
+    AnyQuery,
+    EmbeddedQuery,
+    QueryEmbedder,
+    describe,
+    picture_of,
+)
 from lookalike.request import AUTO, Request
 from lookalike.retry import PATIENCE_SECONDS
 from lookalike.rows import delete_rows, insert_rows, records, remove
@@ -260,6 +267,8 @@ class Collection:
         trace = Trace()
         with trace.step("embed the query"):
             embedded = self._embed(query, checked)
+        if embedded.kind != IMAGE:
+            checked = checked.for_words(self._index.load(or_last=True))
         levels = self._levels.get(embedded.kind)
         plan, matches = Searcher(self._index).search(
             embedded.embedding,
@@ -279,7 +288,10 @@ class Collection:
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run."""
         checked = SearchOptions(**options)
-        return Searcher(self._index).plan(self._embed(query, checked).embedding, checked)
+        embedded = self._embed(query, checked)
+        if embedded.kind != IMAGE:
+            checked = checked.for_words(self._index.load(or_last=True))
+        return Searcher(self._index).plan(embedded.embedding, checked)
 
     def is_chance(self, match: Match) -> bool | None:
         """Whether a match is no better than chance; None where that is not known.

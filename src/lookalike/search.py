@@ -23,6 +23,7 @@ _SCAN_BATCH = 4096
 _LEAST_RESCORED = 50
 _OVERSAMPLING = 3.0
 _DIM_OF_LEAST = 512
+_WORDS_PROBES, _WORDS_OVERSAMPLING = 4, 20.0
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -80,6 +81,18 @@ class SearchOptions:
             raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
         if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
             raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
+
+    def for_words(self, index: Index | None) -> "SearchOptions":
+        """Look further, where nothing else is asked for.
+
+        Words lie apart from the images that the index was measured on, and the images nearest to
+        them in more of its cells.
+        """
+        return replace(
+            self,
+            n_probes=self.n_probes or (_WORDS_PROBES * index.n_probes if index else None),
+            oversampling=self.oversampling or _WORDS_OVERSAMPLING,
+        )
 
     def rescored(self, dim: int) -> int:
         """How many rows are compared exactly; the estimate's error is about 1 / sqrt(dim)."""

@@ -139,11 +139,16 @@ class AttributesSQL:
             (table,),
         )
 
-    def create_attribute_index(self, table: str, attribute: Attribute, kind: Kind) -> Statement:
-        """An index on the very expression that the filters of this kind compare."""
+    def create_attribute_index(
+        self, table: str, attribute: Attribute, kind: Kind, *, is_long: bool
+    ) -> Statement:
+        """An index on the very expression that the filters of this kind compare.
+
+        is_long: whether it is a column whose values are too long for a key, as those of a TEXT.
+        """
+        key = _key(attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
         return Statement(
-            f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {quote_name(table)} "
-            f"({_key(attribute, kind)})"
+            f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {quote_name(table)} ({key})"
         )
 
     # Filters.
