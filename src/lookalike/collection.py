@@ -2,21 +2,19 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Unpack, overload
 
 import numpy.typing as npt
 
-from lookalike.connection import Connection
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
-from lookalike.dialects import Dialect, Statement
+from lookalike.dialects import Statement
 from lookalike.errors import EmbeddingError, InputError
-from lookalike.index_store import IndexStore
 from lookalike.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress, add_files
-from lookalike.levels import LevelStore, at_level
-from lookalike.models import Model
+from lookalike.levels import at_level
+from lookalike.opened import OpenedCollection
 from lookalike.query_embedding import (
     IMAGE,
     AnyQuery,
@@ -25,14 +23,8 @@ from lookalike.query_embedding import (
     describe,
     picture_of,
 )
-from lookalike.request import AUTO, Request
 from lookalike.retry import PATIENCE_SECONDS
 from lookalike.rows import delete_rows, insert_rows, records, remove
-from lookalike.schema import (
-    CollectionRecord,
-    create_collection,
-    find_collection,
-)
 from lookalike.search import Searcher, SearchKeywords, SearchOptions, Trace
 from lookalike.status import failures, read_status
 from lookalike.training import is_due, train
@@ -42,7 +34,6 @@ from lookalike.types import (
     ImageRecord,
     IndexReport,
     Match,
-    Metric,
     Status,
     StoredFailure,
 )
@@ -53,84 +44,12 @@ _INSERT_ROWS = 1000
 _MAX_INSERT_BYTES = 8_000_000
 
 
-class Collection:
+class Collection(OpenedCollection):
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
     Made by `Database.collection`. The table is created by the first `add`. A collection
     remembers its model for ever and refuses another's embeddings.
     """
-
-    def __init__(
-        self,
-        connection: Connection,
-        dialect: Dialect,
-        name: str,
-        *,
-        model: str | Model | None = None,
-        dim: int | None = None,
-        metric: Metric | None = None,
-        notify: Callable[[str], None],
-    ) -> None:
-        self._connection = connection
-        self._dialect = dialect
-        self._notify = notify
-        self._record = find_collection(connection, dialect, name)
-        self._request = Request(name, model, dim, metric)
-        self._request.check(self._record)
-        self._model: Model | None = None
-        self._stored_index: IndexStore | None = None
-        self._stored_levels: LevelStore | None = None
-        self.name = name
-        if model not in (None, AUTO) and self.model_id not in (None, model):
-            # Two names can mean one model; only one that differs is worth loading it here.
-            self._model = self._request.load_model(self._record, notify)
-
-    @property
-    def exists(self) -> bool:
-        """Whether the collection's table has been made."""
-        return self._record is not None
-
-    @property
-    def dim(self) -> int:
-        """The length of the collection's embeddings."""
-        if self._record is not None:
-            return self._record.dim
-        return self._request.dim if self._request.dim is not None else self.model.dim
-
-    @property
-    def metric(self) -> Metric:
-        """What search ranks by."""
-        stored = self._record.metric if self._record is not None else "cosine"
-        return self._request.metric or stored
-
-    @property
-    def _index(self) -> IndexStore:
-        if self._stored_index is None:
-            self._stored_index = IndexStore(
-                self._connection, self._dialect, self.name, self.metric, self.dim
-            )
-        return self._stored_index
-
-    @property
-    def _levels(self) -> LevelStore:
-        if self._stored_levels is None:
-            self._stored_levels = LevelStore(self._index, lambda: self.model)
-        return self._stored_levels
-
-    @property
-    def model_id(self) -> str | None:
-        """The id of the model that made the embeddings, None where users bring them."""
-        return self._record.model if self._record is not None else None
-
-    @property
-    def model(self) -> Model:
-        """The collection's model, loaded when it is first needed.
-
-        Raises ModelError where the collection has none, or its dim is another.
-        """
-        if self._model is None:
-            self._model = self._request.load_model(self._record, self._notify)
-        return self._model
 
     def add(
         self,
@@ -228,20 +147,6 @@ class Collection:
         self._require_table()
         return self._index.check()
 
-    def _create(self, dim: int, model_id: str | None) -> CollectionRecord:
-        record = self._record
-        if record is None or not record.is_registered or not record.has_files:
-            record = create_collection(
-                self._connection,
-                self._dialect,
-                self.name,
-                dim=dim,
-                model=model_id,
-                metric=self.metric,
-            )
-            self._record = record
-        return record
-
     @overload
     def search(
         self, query: AnyQuery, *, explain: Literal[False] = ..., **options: Unpack[SearchKeywords]
@@ -313,16 +218,6 @@ class Collection:
             allow_private=options.allow_private_urls,
         ).embed(query)
 
-    def _require_table(self) -> CollectionRecord:
-        if self._record is None:
-            self._record = find_collection(self._connection, self._dialect, self.name)
-        if self._record is None:
-            raise InputError(
-                f"there is no collection {self.name!r} in {self._connection.url.database}: "
-                "add images to it first (lookalike add FOLDER)"
-            )
-        return self._record
-
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
         """Return the stored images of these ids, in their order; unknown ids are left out."""
         if self._record is None:
@@ -366,21 +261,3 @@ class Collection:
         """Return what the collection holds, and what its last `add` did."""
         self._require_table()
         return read_status(self._index, self.model_id, has_tables=self._has_tables)
-
-    @property
-    def _has_tables(self) -> bool:
-        record = self._record
-        return record is not None and record.is_registered and record.has_files
-
-    def __len__(self) -> int:
-        """How many images are stored."""
-        if self._record is None:
-            return 0
-        return int(self._connection.value(self._dialect.count_rows(self.name)))
-
-    def __bool__(self) -> bool:
-        """True also when it is empty: a collection is a place, not its contents."""
-        return True
-
-    def __repr__(self) -> str:
-        return f"<Collection {self.name} in {self._connection.url}>"
