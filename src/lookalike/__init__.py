@@ -22,6 +22,7 @@ from lookalike.schema import functions_sql
 from lookalike.server import PrivateServer
 from lookalike.types import (
     AddReport,
+    Calibration,
     Explanation,
     Failure,
     ImageRecord,
@@ -29,6 +30,7 @@ from lookalike.types import (
     Match,
     Metric,
     Run,
+    Screening,
     Status,
     Step,
     StoredFailure,
@@ -36,6 +38,7 @@ from lookalike.types import (
 
 __all__ = [
     "AddReport",
+    "Calibration",
     "Collection",
     "ConnectionFailed",
     "Database",
@@ -58,6 +61,7 @@ __all__ = [
     "PrivateServer",
     "Query",
     "Run",
+    "Screening",
     "ServerError",
     "Statement",
     "Status",

@@ -2,13 +2,14 @@
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Unpack, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy.typing as npt
 
+from lookalike.calibration import calibrate
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Statement
 from lookalike.errors import EmbeddingError, InputError
@@ -23,17 +24,26 @@ from lookalike.query_embedding import (
     describe,
     picture_of,
 )
-from lookalike.retry import PATIENCE_SECONDS
+from lookalike.retry import PATIENCE_SECONDS, Persistence
 from lookalike.rows import delete_rows, insert_rows, records, remove
+from lookalike.screening import (
+    Screener,
+    default_min_similarity,
+    expanded,
+    store_min_similarity,
+    stored_min_similarity,
+)
 from lookalike.search import Searcher, SearchKeywords, SearchOptions, Trace
 from lookalike.status import failures, read_status
 from lookalike.training import is_due, train
 from lookalike.types import (
     AddReport,
+    Calibration,
     Explanation,
     ImageRecord,
     IndexReport,
     Match,
+    Screening,
     Status,
     StoredFailure,
 )
@@ -85,10 +95,12 @@ class Collection(OpenedCollection):
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
         if next(iter(walk), None) is None:
             raise InputError(f"no images in {', '.join(map(str, paths))}")
+        persistence = Persistence(self._connection, patience=patience, notify=self._notify)
         if self._record is not None and self._record.model is not None:
-            self._create(self._record.dim, self._record.model)
+            dim, model_id = self._record.dim, self._record.model
         else:
-            self._create(self.model.dim, self.model.id)
+            dim, model_id = self.model.dim, self.model.id
+        persistence.run(lambda: self._create(dim, model_id))
         report = add_files(
             self._index,
             lambda: self.model,
@@ -98,7 +110,7 @@ class Collection(OpenedCollection):
             progress=progress,
             notify=self._notify,
         )
-        self._look_after_index()
+        persistence.run(self._look_after_index)
         return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -217,6 +229,85 @@ class Collection(OpenedCollection):
             has_files=record.has_files,
             allow_private=options.allow_private_urls,
         ).embed(query)
+
+    def screen(
+        self,
+        images: Iterable[Any],
+        *,
+        against: str | None = None,
+        min_similarity: float | None = None,
+        k: int = 5,
+        time_limit: float = TIME_LIMIT_SECONDS,
+        allow_private_urls: bool = False,
+    ) -> Iterator[Screening]:
+        """Tell of each image whether it resembles any stored one: yields a `Screening` of each.
+
+        images: paths, http(s) URLs, the bytes of files, and PIL images, also without end; the
+        answers come in their order, each as soon as it is known.
+        against: the name of another collection; this one without it.
+        min_similarity: what is at least as similar is a match; by default what is stored with the
+        collection, else a default of its model. k: how many matches are told.
+        """
+        if against not in (None, self.name):
+            other = Collection(self._connection, self._dialect, str(against), notify=self._notify)
+            yield from other.screen(
+                images,
+                min_similarity=min_similarity,
+                k=k,
+                time_limit=time_limit,
+                allow_private_urls=allow_private_urls,
+            )
+            return
+        least = self.min_similarity if min_similarity is None else min_similarity
+        yield from self._screener(least, k, time_limit, allow_private_urls).screen(images)
+
+    def calibrate(
+        self,
+        matches: Iterable[Any],
+        others: Iterable[Any],
+        *,
+        max_false_positive_rate: float | None = None,
+        store: bool = False,
+    ) -> Calibration:
+        """Suggest a min_similarity for `screen` from examples, and with store=True keep it.
+
+        matches: images that should match the collection; others: images that should not; as for
+        `screen`, and folders and globs. Raises ImageError for one that cannot be read.
+        """
+        screener = self._screener(None, 1, TIME_LIMIT_SECONDS, False)
+        found = calibrate(
+            list(screener.best_similarities(expanded(matches))),
+            list(screener.best_similarities(expanded(others))),
+            max_false_positive_rate=max_false_positive_rate,
+        )
+        if store:
+            self.min_similarity = found.min_similarity
+        return found
+
+    @property
+    def min_similarity(self) -> float:
+        """From where on `screen` calls an image a match; set, it is stored with the collection."""
+        self._require_table()
+        stored = stored_min_similarity(self._index)
+        return default_min_similarity(self.model_id) if stored is None else stored
+
+    @min_similarity.setter
+    def min_similarity(self, value: float) -> None:
+        self._require_table()
+        store_min_similarity(self._index, value)
+
+    def _screener(
+        self, min_similarity: float | None, k: int, time_limit: float, allow_private: bool
+    ) -> Screener:
+        self._require_table()
+        return Screener(
+            self._index,
+            lambda: self.model,
+            min_similarity=min_similarity,
+            k=k,
+            time_limit=time_limit,
+            allow_private=allow_private,
+        )
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
         """Return the stored images of these ids, in their order; unknown ids are left out."""

@@ -1,7 +1,7 @@
 """Filters: conditions on images' attributes, written, read and checked.
 
-    brand=acme   brand!=acme   price<50   price>=10   category in (shoes, boots)
-    category not in (shoes, boots)   tags:summer   name~sandal   brand="Acme, Inc."
+brand=acme   brand!=acme   price<50   price>=10   category in (shoes, boots)
+category not in (shoes, boots)   tags:summer   name~sandal   brand="Acme, Inc."
 """
 
 import difflib
@@ -25,13 +25,13 @@ _QUOTED = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'"
 _BARE = r"[^\s\"'(),=<>~](?:[^\"(),=<>~]*[^\s\"(),=<>~])?"
 _VALUE = re.compile(rf"\s*({_QUOTED}|{_BARE})\s*")
 _CONDITION = re.compile(
-    r"\s*(?P<name>\w[\w .-]*?)\s*"
+    r"\s*(?P<name>\w[\w .-]*?|\"[^\"]*\")\s*"
     r"(?P<operator>!=|<=|>=|=|<|>|:|~|(?<=\s)(?i:not\s+in|in)(?=\s*\())\s*(?P<rest>.*)",
     re.DOTALL,
 )
 _HINT = (
     'write it as brand=acme, price<50, category in (shoes, boots), tags:summer or name~"a b"; '
-    'a value with quotes or any of , ( ) = < > ~ goes into double quotes'
+    "a value with quotes or any of , ( ) = < > ~ goes into double quotes"
 )
 _WORDS: dict[Kind, str] = {
     "text": "text",
@@ -79,7 +79,7 @@ class Condition:
         found = _CONDITION.fullmatch(text)
         if not found:
             raise InputError(f"cannot read the condition {text!r}: {_HINT}")
-        name, rest = found["name"], found["rest"]
+        name, rest = found["name"].strip('"'), found["rest"]
         operator = " ".join(found["operator"].lower().split())
         if operator in _LISTS:
             return cls(name, operator, _read_list(text, rest))
@@ -91,7 +91,8 @@ class Condition:
 
     def __str__(self) -> str:
         if self.operator in _LISTS:
-            return f"{self.name} {self.operator} ({', '.join(map(_write, self.values))})"
+            name = f'"{self.name}"' if self.name.lower().endswith(" not") else self.name
+            return f"{name} {self.operator} ({', '.join(map(_write, self.values))})"
         return f"{self.name}{self.operator}{_write(self.values[0])}"
 
 
@@ -112,17 +113,24 @@ def conditions(where: Where | None) -> tuple[Condition, ...]:
     return tuple(each if isinstance(each, Condition) else Condition.parse(each) for each in several)
 
 
+def _scalar(value: Any) -> Any:
+    """A number of numpy's as Python's own."""
+    return value.item() if hasattr(value, "item") else value
+
+
 def _asked(name: str, asked: object) -> Condition:
     match asked:
         case (str(operator), value) if isinstance(asked, tuple) and operator in OPERATORS:
             is_several = isinstance(value, list | tuple | set | frozenset)
-            return Condition(name, operator, tuple(value) if is_several else value)
+            return Condition(
+                name, operator, tuple(map(_scalar, value)) if is_several else _scalar(value)
+            )
         case tuple():
-            raise InputError(f"{name}: give (operator, value), as (\"<\", 50), not {asked!r}")
+            raise InputError(f'{name}: give (operator, value), as ("<", 50), not {asked!r}')
         case list() | set() | frozenset():
-            return Condition(name, "in", tuple(asked))
+            return Condition(name, "in", tuple(map(_scalar, asked)))
         case _:
-            return Condition(name, "=", asked)  # type: ignore[arg-type] # which is checked
+            return Condition(name, "=", _scalar(asked))
 
 
 def _check_value(name: str, value: object) -> None:

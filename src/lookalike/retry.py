@@ -68,7 +68,7 @@ class Persistence:
     def _give_up_connection(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ConnectionFailed):
-            if self._connection.is_open:
+            if state.attempt_number == 2:  # it is not back at once
                 self._notify(f"{error} Trying again for {self._patience:g} seconds.")
             self._connection.close()
 

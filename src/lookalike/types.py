@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "dot")
@@ -166,3 +166,37 @@ class Explanation:
     steps: tuple[Step, ...]
     analysis: str
     matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """What screening an image has come to.
+
+    image: as it was given. matches: what it resembles, best first; none where it is clean. error:
+    why it could not be judged.
+    """
+
+    image: Any
+    matches: tuple[Match, ...]
+    error: str | None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it was judged and resembles nothing."""
+        return not self.matches and self.error is None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A threshold suggested by examples, and how it does on them.
+
+    false_positive_rate: of the images that should not match, the share that does.
+    false_negative_rate: of those that should, the share that does not. matches, others: how many
+    there were of each.
+    """
+
+    min_similarity: float
+    false_positive_rate: float
+    false_negative_rate: float
+    matches: int
+    others: int

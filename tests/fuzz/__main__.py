@@ -67,9 +67,8 @@ def _run(server: PrivateServer, folder: Path, n_files: int, seed: int) -> Result
 
 def _check_memory(result: Result) -> None:
     """Compare the memory after a fifth of the files with that at the end."""
-    early = result.memory(result.n_files // 6, result.n_files // 4)
-    late = result.memory(result.n_files * 9 // 10, result.n_files)
-    for what, before, after in zip(("the parent", "a child"), early, late, strict=True):
+    kinds = "the parent", "a child"
+    for what, before, after in zip(kinds, result.early, result.late, strict=True):
         if after > GROWTH * before + SLACK:
             result.problems.append(f"{what} grew from {before:.0f} to {after:.0f} MiB")
 

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import quantiles
 
 import psutil
 
@@ -41,7 +41,7 @@ class Result:
     stored: int
     failed: int
     seconds: float
-    slowest: float
+    slowest: list[tuple[float, str]]
     reasons: dict[str, str]
     samples: list[Sample] = field(repr=False)
     problems: list[str]
@@ -56,12 +56,24 @@ class Result:
         """Files that were not decoded in time."""
         return [name for name, reason in self.reasons.items() if "not decoded within" in reason]
 
+    @property
+    def early(self) -> tuple[float, float]:
+        """Memory around the file where a fifth is done with."""
+        return self.memory(self.n_files // 6, self.n_files // 4)
+
+    @property
+    def late(self) -> tuple[float, float]:
+        """Memory at the end."""
+        return self.memory(self.n_files * 9 // 10, self.n_files)
+
     def memory(self, first: int, last: int) -> tuple[float, float]:
-        """Return the median MiB of the parent, and of a child, between two counts of files."""
-        samples = [each for each in self.samples if first <= each.done <= last and each.children]
+        """Return the MiB of the parent, and of a child, between two counts of files.
+
+        The lower quartile: what they have whatever image they are at.
+        """
+        samples = [each for each in self.samples if first <= each.done <= last]
         children = [rss for each in samples for rss in each.children.values()]
-        parent = median(each.parent for each in samples) if samples else 0
-        return parent / MEGABYTE, (median(children) if children else 0) / MEGABYTE
+        return _quartile([each.parent for each in samples]), _quartile(children)
 
 
 def fuzz(
@@ -97,8 +109,9 @@ def fuzz(
     result = Result(seed, n_files, **report, samples=watch.samples, problems=problems)
     problems += _unaccounted(database, files, result)
     # Where a child has to be started and the machine is busy, that takes a while.
-    if result.slowest > time_limit + 15:
-        problems.append(f"a file took {result.slowest:.1f} s, with a limit of {time_limit:g} s")
+    seconds, name = result.slowest[-1]
+    if seconds > time_limit + 15:
+        problems.append(f"{name} took {seconds:.1f} s, with a limit of {time_limit:g} s")
     return result
 
 
@@ -168,9 +181,13 @@ _NOTHING: dict[str, object] = {
     "stored": 0,
     "failed": 0,
     "seconds": 0.0,
-    "slowest": 0.0,
+    "slowest": [(0.0, "")],
     "reasons": {},
 }
+
+
+def _quartile(sizes: list[int]) -> float:
+    return quantiles(sizes)[0] / MEGABYTE if len(sizes) > 1 else 0.0
 
 
 def _rss(process: psutil.Process) -> int:
@@ -215,8 +232,7 @@ def summary(result: Result) -> str:
     peak_parent = max((each.parent for each in result.samples), default=0) / MEGABYTE
     sizes = [size for each in result.samples for size in each.children.values()]
     sums = [each.parent + sum(each.children.values()) for each in result.samples]
-    early = result.memory(min(1000, result.n_files // 5) * 4 // 5, min(1200, result.n_files // 4))
-    late = result.memory(result.n_files * 9 // 10, result.n_files)
+    early, late = result.early, result.late
     n_children = len({pid for each in result.samples for pid in each.children})
     rows = [
         ("seed", result.seed),
@@ -227,17 +243,22 @@ def summary(result: Result) -> str:
         ("timeouts", len(result.timeouts)),
         ("child processes seen", n_children),
         ("seconds", f"{result.seconds:.0f}"),
-        ("slowest file, seconds", f"{result.slowest:.1f}"),
+        ("slowest file, seconds", f"{result.slowest[-1][0]:.1f}"),
         ("peak RSS of the parent, MiB", f"{peak_parent:.0f}"),
         ("peak RSS of a child, MiB", f"{max(sizes, default=0) / MEGABYTE:.0f}"),
         ("peak RSS of all together, MiB", f"{max(sums, default=0) / MEGABYTE:.0f}"),
-        ("median RSS early, parent and child, MiB", f"{early[0]:.0f}, {early[1]:.0f}"),
-        ("median RSS at the end, parent and child, MiB", f"{late[0]:.0f}, {late[1]:.0f}"),
+        ("RSS after a fifth, parent and child, MiB", f"{early[0]:.0f}, {early[1]:.0f}"),
+        ("RSS at the end, parent and child, MiB", f"{late[0]:.0f}, {late[1]:.0f}"),
     ]
     lines = [f"{name:46}{value:>12}" for name, value in rows]
     kinds = Counter(kind_of(reason) for reason in result.reasons.values())
     lines += ["", f"{'reasons':70}{'files':>8}"]
-    lines += [f"{kind:70}{count:>8,}" for kind, count in kinds.most_common(int(os.environ.get("KINDS", 25)))]
-    for name in (*result.crashes, *result.timeouts):
-        lines.append(f"  {name}: {result.reasons[name]}")
+    lines += [
+        f"{kind:70}{count:>8,}"
+        for kind, count in kinds.most_common(int(os.environ.get("KINDS", 25)))
+    ]
+    names = (*result.crashes, *result.timeouts)
+    lines += [f"{name}: {result.reasons[name]}" for name in names]
+    if os.environ.get("KINDS"):
+        lines += [str(each) for each in result.slowest]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -42,9 +43,9 @@ class MeanColours:
 
 
 class TimedDecoder(Decoder):
-    """Notes the longest that a file has taken, with the start of a child process where needed."""
+    """Notes the files that have taken longest, with the start of a child process where needed."""
 
-    slowest = 0.0
+    slowest: ClassVar[list[tuple[float, str]]] = []
 
     def decode(self, path: Path) -> Decoded:
         started = time.perf_counter()
@@ -52,7 +53,7 @@ class TimedDecoder(Decoder):
             return super().decode(path)
         finally:
             seconds = time.perf_counter() - started
-            TimedDecoder.slowest = max(TimedDecoder.slowest, seconds)
+            TimedDecoder.slowest = sorted([*TimedDecoder.slowest, (seconds, path.name)])[-5:]
 
 
 def main(database: str, folder: str, time_limit: str) -> None:

@@ -59,6 +59,12 @@ ALLOWED = {
         {"download", "errors", "images", "index_store", "models", "query", "rows", "vectors"},
         {"numpy", "PIL"},
     ),
+    "screening": (
+        {"download", "errors", "images", "index_store", "ingest", "models", "search", "types"}
+        | {"vectors", "walk"},
+        {"PIL"},
+    ),
+    "calibration": ({"errors", "types"}, {"numpy"}),
     "download": ({"errors"}, {}),
     "levels": ({"errors", "index_store", "models", "search", "types", "vectors"}, {"numpy"}),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),

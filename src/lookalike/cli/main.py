@@ -8,6 +8,7 @@ from lookalike import LookalikeError
 from lookalike.cli.add import add, export
 from lookalike.cli.collections import failures, remove, status
 from lookalike.cli.index import index
+from lookalike.cli.screen import calibrate, screen
 from lookalike.cli.search import search
 from lookalike.cli.server import server
 from lookalike.cli.sql import install_functions, sql
@@ -52,6 +53,9 @@ def main() -> None:
     """
 
 
-COMMANDS = (add, search, status, failures, remove, export, index, install_functions, sql, server)
+COMMANDS = (
+    *(add, search, screen, calibrate, status, failures, remove, export),
+    *(index, install_functions, sql, server),
+)
 for command in COMMANDS:
     main.add_command(command)

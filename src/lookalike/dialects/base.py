@@ -6,9 +6,10 @@ from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
 from lookalike.dialects.levels_sql import LevelsSQL
 from lookalike.dialects.statements import Statement, places, quote_name, values
+from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 
-class Dialect(FilesSQL, IndexSQL, LevelsSQL):
+class Dialect(FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -78,6 +79,7 @@ class Dialect(FilesSQL, IndexSQL, LevelsSQL):
                 ("lookalike_index_tails", "collection"),
                 ("lookalike_runs", "collection"),
                 ("lookalike_levels", "collection"),
+                ("lookalike_thresholds", "collection"),
             )
         ]
 

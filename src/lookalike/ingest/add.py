@@ -45,10 +45,11 @@ def add_files(
     pruning = Prune(walk) if prune else None
     ingest = Ingest(index, model, options, notify=notify)
     run = _Run(ingest.tally)
-    with _recorded(index, run):
+    persistence = Persistence(index.connection, patience=options.patience, notify=notify)
+    with _recorded(index, persistence, run):
         ingest.run(walk, progress)
         if pruning:
-            run.removed = _prune(index, pruning, notify)
+            run.removed = _prune(index, persistence, pruning, notify)
     files = run.tally.files
     return AddReport(
         added=files["added"],
@@ -63,10 +64,9 @@ def add_files(
     )
 
 
-def _prune(index: IndexStore, pruning: Prune, notify: Notify) -> int:
+def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: Notify) -> int:
     """Delete what is stored of files that are gone, after saying how many there are."""
     connection, dialect, table = index.connection, index.dialect, index.table
-    persistence = Persistence(connection, notify=notify)
     try:
         ids, failures = persistence.run(lambda: pruning.find(index))
     except InputError as error:
@@ -86,10 +86,10 @@ def _prune(index: IndexStore, pruning: Prune, notify: Notify) -> int:
 
 
 @contextmanager
-def _recorded(index: IndexStore, run: _Run) -> Iterator[None]:
+def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterator[None]:
     """Keep a record of what the block does, and of how it ends."""
     connection, dialect, table = index.connection, index.dialect, index.table
-    connection.execute(dialect.start_run(table))
+    persistence.run(lambda: connection.execute(dialect.start_run(table)))
     problem: str | None = "interrupted"
     try:
         yield
@@ -102,8 +102,7 @@ def _recorded(index: IndexStore, run: _Run) -> Iterator[None]:
         kinds = ("added", "updated", "reused", "unchanged")
         failed = len(tally.failed) + len(tally.failed_before)
         counts = (*(files[kind] for kind in kinds), failed, run.removed)
-        # The server may be what has failed; the run's own error says so.
+        if problem:  # of the server, perhaps, and then it has been waited for
+            persistence = Persistence(connection, patience=0)
         with suppress(DatabaseError):
-            if not connection.is_open:
-                connection.reopen()
-            connection.execute(dialect.end_run(table, counts, problem))
+            persistence.run(lambda: connection.execute(dialect.end_run(table, counts, problem)))

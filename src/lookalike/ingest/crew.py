@@ -42,6 +42,11 @@ class Channel(Generic[T]):
         if last:
             self.put(_END)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take at the moment."""
+        return self._queue.empty()
+
     def __iter__(self) -> Iterator[T]:
         """Take items until the channel ends. Raises Stopped."""
         while not self._stop.is_set():
@@ -65,7 +70,7 @@ class Crew:
     def __init__(self) -> None:
         self.stop = threading.Event()
         """Set when all are to stop."""
-        self._threads: list[tuple[threading.Thread, threading.Event]] = []
+        self._threads: list[tuple[threading.Thread, threading.Event, bool]] = []
         self._errors: list[BaseException] = []
         self._at_stop: list[Callable[[], object]] = []
 
@@ -82,13 +87,16 @@ class Crew:
         if self.stop.is_set():
             raise Stopped
 
-    def start(self, name: str, work: Callable[[], None]) -> None:
-        """Run `work` in a thread of its own."""
+    def start(self, name: str, work: Callable[[], None], *, may_stay: bool = False) -> None:
+        """Run `work` in a thread of its own.
+
+        may_stay: do not wait for its end where the crew stops, since it waits for somebody else.
+        """
         ended = threading.Event()
         thread = threading.Thread(
             target=self._run, args=(work, ended), name=f"lookalike-{name}", daemon=True
         )
-        self._threads.append((thread, ended))
+        self._threads.append((thread, ended, may_stay))
         thread.start()
 
     def _run(self, work: Callable[[], None], ended: threading.Event) -> None:
@@ -105,8 +113,8 @@ class Crew:
 
     def _join(self) -> None:
         # Not by Thread.join: interrupted it takes a thread for ended, before Python 3.13.
-        for thread, ended in self._threads:
-            while thread.is_alive():
+        for thread, ended, may_stay in self._threads:
+            while thread.is_alive() and not (may_stay and self.stop.is_set()):
                 ended.wait(_LOOK_SECONDS)
 
     def _stop_all(self) -> None:

@@ -43,7 +43,8 @@ class Embedder(Generic[T]):
     """Embeds image files in batches, in the order in which they are decoded.
 
     model: called when there is a file to embed. path_of: the path of an item. batch_size: None
-    for the one that suits the model. time_limit: for decoding one file, in seconds.
+    for the one that suits the model. time_limit: for decoding one file, in seconds. eager: embed
+    what is there instead of waiting for a full batch, for those who wait for the answer.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Embedder(Generic[T]):
         batch_size: int | None,
         time_limit: float,
         meter: Meter,
+        eager: bool = False,
     ) -> None:
         self._load_model = model
         self._loading = threading.Lock()
@@ -61,6 +63,7 @@ class Embedder(Generic[T]):
         self._batch_size = batch_size
         self._time_limit = time_limit
         self._meter = meter
+        self._eager = eager
         self._n_decoders = len(os.sched_getaffinity(0))
         self._has_embedded = False
 
@@ -76,7 +79,7 @@ class Embedder(Generic[T]):
         for job in decoded:
             jobs.append(job)
             sound += [job.decoded] if job.decoded else []
-            if sound and self._is_full(sound):
+            if (self._eager and decoded.is_empty) or (sound and self._is_full(sound)):
                 self._embed(jobs)
                 yield jobs
                 jobs, sound = [], []

@@ -85,10 +85,11 @@ class Ingest:
         not come back.
         """
         crew = Crew()
-        writer = Writer(self._index, self._persistence(self._index.connection, crew), self.tally)
+        persistence = self._persistence(self._index.connection, crew)
+        writer = Writer(self._index, persistence, self.tally)
         try:
-            with crew:
-                self._start(crew, walk, writer, progress)
+            with closing(persistence.run(self._index.connection.open_another)) as another, crew:
+                self._start(crew, walk, another, writer, progress)
             writer.advance_tail()
         except ConnectionFailed as error:
             safe = self.tally.stored
@@ -101,11 +102,19 @@ class Ingest:
         """Return what each stage has made, in images per second of its own working time."""
         return self._meter.rates()
 
-    def _start(self, crew: Crew, walk: ImageWalk, writer: Writer, progress: Progress) -> None:
+    def _start(
+        self,
+        crew: Crew,
+        walk: ImageWalk,
+        connection: Connection,
+        writer: Writer,
+        progress: Progress,
+    ) -> None:
         to_embed: Channel[Content] = crew.channel(SCAN_FILES)
         to_write: Channel[Batch] = crew.channel(4, producers=2)
+        scanner = self._scanner(self._persistence(connection, crew), connection)
         crew.start("count", lambda: self._count(crew, walk))
-        crew.start("scan", lambda: self._scan(crew, walk, to_embed, to_write))
+        crew.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
         crew.start("write", lambda: self._write(writer, to_write, progress))
         embedder = Embedder[Content](
             self._model,
@@ -128,28 +137,32 @@ class Ingest:
             total += 1
         self._total = total
 
+    def _scanner(self, persistence: Persistence, connection: Connection) -> Scanner:
+        return Scanner(
+            lambda statement: persistence.run(lambda: connection.query(statement)),
+            self._index.dialect,
+            self._index.table,
+            self._index.dim,
+            self._in_flight,
+            retry=self._options.retry,
+        )
+
     def _scan(
-        self, crew: Crew, walk: ImageWalk, to_embed: Channel[Content], to_write: Channel[Batch]
+        self,
+        scanner: Scanner,
+        walk: ImageWalk,
+        to_embed: Channel[Content],
+        to_write: Channel[Batch],
     ) -> None:
-        with closing(self._index.connection.open_another()) as connection:
-            persistence = self._persistence(connection, crew)
-            scanner = Scanner(
-                lambda statement: persistence.run(lambda: connection.query(statement)),
-                self._index.dialect,
-                self._index.table,
-                self._index.dim,
-                self._in_flight,
-                retry=self._options.retry,
-            )
-            for batch in _batches(walk.walk()):
-                files = [found for found in batch if isinstance(found, FoundImage)]
-                with self._meter.time("scan", len(files)):
-                    scan = scanner.scan(files)
-                folders = [failure for failure in batch if isinstance(failure, Failure)]
-                to_write.put(_known(scan, folders))
-                for content in scan.new:
-                    if content.embedding is None:
-                        to_embed.put(content)
+        for batch in _batches(walk.walk()):
+            files = [found for found in batch if isinstance(found, FoundImage)]
+            with self._meter.time("scan", len(files)):
+                scan = scanner.scan(files)
+            folders = [failure for failure in batch if isinstance(failure, Failure)]
+            to_write.put(_known(scan, folders))
+            for content in scan.new:
+                if content.embedding is None:
+                    to_embed.put(content)
         to_embed.close()
         to_write.close()
 

@@ -1,0 +1,149 @@
+"""`lookalike screen` and `calibrate`: does an image resemble anything in a collection?"""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from lookalike import InputError, Screening
+from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike.cli.output import Output, printable
+
+MATCH, NOT_JUDGED = 1, 2
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option("--against", required=True, metavar="COLLECTION", help="The prohibited images.")
+@click.option(
+    "--min-similarity",
+    type=float,
+    metavar="S",
+    help="What is at least as similar is a match; by default what calibrate has stored.",
+)
+@click.option("-k", type=int, default=5, show_default=True, help="How many matches to tell.")
+@click.option("--allow-private-urls", is_flag=True, help="Take URLs of this machine and network.")
+@database_option
+@output_options
+def screen(
+    images: tuple[str, ...],
+    against: str,
+    min_similarity: float | None,
+    k: int,
+    allow_private_urls: bool,
+    database: str | None,
+    out: Output,
+) -> None:
+    """Tell whether images resemble anything in a collection.
+
+    IMAGE is a path or an http(s) URL; - reads them from standard input, one a line, and answers
+    each in a line of its own, as soon as it is known. With --json an answer is a line of JSON.
+
+    Exit status: 0 all clean, 1 some match, 2 some could not be judged.
+    """
+    if "-" in images and len(images) > 1:
+        raise InputError("give images, or - for those of standard input, not both")
+    given = _lines() if images == ("-",) else iter(images)
+    status = 0
+    with connect(database, out) as db:
+        blocklist = db.collection(against)
+        for answer in blocklist.screen(
+            given, min_similarity=min_similarity, k=k, allow_private_urls=allow_private_urls
+        ):
+            click.echo(_document(answer) if out.as_json else _sentence(answer))
+            sys.stdout.flush()
+            status = max(status, NOT_JUDGED if answer.error else MATCH if answer.matches else 0)
+    if status:
+        raise click.exceptions.Exit(status)
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin:
+        if path := line.rstrip("\r\n"):
+            yield path
+
+
+def _verdict(answer: Screening) -> str:
+    return "error" if answer.error else "match" if answer.matches else "clean"
+
+
+def _document(answer: Screening) -> str:
+    matches = [
+        {"id": match.id, "image_name": match.image_name, "similarity": match.similarity}
+        for match in answer.matches
+    ]
+    return json.dumps(
+        {
+            "image": answer.image,
+            "verdict": _verdict(answer),
+            "matches": matches,
+            "error": answer.error,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _sentence(answer: Screening) -> str:
+    found = answer.error or ", ".join(
+        f"{match.image_name} ({match.similarity:.4f})" for match in answer.matches
+    )
+    verdict = _verdict(answer)
+    return printable(f"{answer.image}: {verdict}" + (f": {found}" if found else ""))
+
+
+@click.command()
+@click.option(
+    "--matches",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="Images that should match: a file, folder or glob; may be given several times.",
+)
+@click.option(
+    "--others", required=True, multiple=True, metavar="PATH", help="Images that should not."
+)
+@click.option(
+    "--max-false-positive-rate",
+    type=float,
+    metavar="RATE",
+    help="Let at most this share of the others match, from 0 to 1.",
+)
+@click.option("--store", is_flag=True, help="Keep the threshold with the collection.")
+@database_option
+@collection_option
+@output_options
+def calibrate(
+    matches: tuple[str, ...],
+    others: tuple[str, ...],
+    max_false_positive_rate: float | None,
+    store: bool,
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
+    """Suggest a threshold for `screen` from examples, with its error rates on them.
+
+    Give some dozen images of each kind: variants of what is in the collection, as uploaders make
+    them, and ordinary uploads.
+    """
+    with connect(database, out) as db:
+        found = db.collection(collection).calibrate(
+            matches,
+            others,
+            max_false_positive_rate=max_false_positive_rate,
+            store=store,
+        )
+    if out.as_json:
+        out.json(asdict(found))
+        return
+    click.echo(
+        f"min_similarity {found.min_similarity}: {found.false_positive_rate:.1%} of "
+        f"{found.others:,} others match, {found.false_negative_rate:.1%} of {found.matches:,} "
+        "that should are missed"
+    )
+    if store:
+        out.say(f"Stored with {collection}: `lookalike screen --against {collection}` goes by it.")
+    else:
+        out.say("Nothing is stored; keep it with --store.")
