@@ -1,5 +1,6 @@
 """Image similarity search that lives inside MySQL."""
 
+from lookalike.attribute_files import read_attributes
 from lookalike.collection import Collection
 from lookalike.database import Database, connect
 from lookalike.dialects import Statement
@@ -16,12 +17,14 @@ from lookalike.errors import (
     UnsupportedServer,
 )
 from lookalike.export import export_sql
+from lookalike.filters import Condition
 from lookalike.models import Model, load_model
 from lookalike.query import Image, Mix, Query, Text
 from lookalike.schema import functions_sql
 from lookalike.server import PrivateServer
 from lookalike.types import (
     AddReport,
+    AttributesReport,
     Calibration,
     Explanation,
     Failure,
@@ -38,8 +41,10 @@ from lookalike.types import (
 
 __all__ = [
     "AddReport",
+    "AttributesReport",
     "Calibration",
     "Collection",
+    "Condition",
     "ConnectionFailed",
     "Database",
     "DatabaseError",
@@ -73,4 +78,5 @@ __all__ = [
     "export_sql",
     "functions_sql",
     "load_model",
+    "read_attributes",
 ]

@@ -20,6 +20,8 @@ from lookalike.dialects import ATTRIBUTE_NAME, MAX_TEXT, NAME_RULE, Kind
 from lookalike.errors import InputError, MissingExtra
 
 Value = str | int | float | bool | list[str] | None
+AttributeSource = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+"""A file of attributes, or rows as they are: mappings with a "path"."""
 
 KEY = "path"
 LIST = "tags"
@@ -64,16 +66,14 @@ def kind_of(value: Value) -> Kind | None:
     return "text" if isinstance(value, str) else "number"
 
 
-def read_attributes(
-    source: str | os.PathLike[str] | Iterable[Mapping[str, Any]],
-) -> AttributeTable:
-    """Read a file of attributes, or take rows as they are: mappings with a "path".
+def read_attributes(source: AttributeSource) -> AttributeTable:
+    """Read a file of attributes, and check all of it.
 
     Raises InputError that names the line of what is wrong, and MissingExtra for a Parquet file
     where pyarrow is not installed.
     """
     if not isinstance(source, str | os.PathLike):
-        numbered = ((f"row {number}", dict(row), {}) for number, row in enumerate(source, 1))
+        numbered: _Read = ((f"row {number}", dict(row), {}) for number, row in enumerate(source, 1))
         return _checked("the rows", Path.cwd(), numbered)
     file = Path(source).expanduser()
     read = _READERS.get(file.suffix.lower())

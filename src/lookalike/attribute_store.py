@@ -44,24 +44,19 @@ def store_attributes(
     connection, dialect, table = index.connection, index.dialect, index.table
     found, unmatched = _match(index, given, [Path(folder) for folder in folders], with_paths)
     if not found:
-        some = ", ".join(unmatched[:_SHOWN]) + (", ..." if len(unmatched) > _SHOWN else "")
-        raise InputError(
-            f"no row of {given.name} is of an image stored in {table!r} ({some}): a path is "
-            f"relative to {given.folder}, or to a folder that is named with the file"
-        )
-    known = known_attributes(index)
-    columns = {a.name.casefold(): a for a in known if a.is_column}
+        raise _nothing_matches(given, unmatched, table)
+    columns = {a.name.casefold(): a for a in known_attributes(index) if a.is_column}
     for _, row in found:
         _check_columns(given, row, columns, table)
-    kinds = {
-        (name, kind)
-        for _, row in found
-        for name, value in row.values.items()
-        if (kind := kind_of(value)) is not None
-    }
-    noted = sorted((name, kind) for name, kind in kinds if name.casefold() not in columns)
+    kinds = _kinds(found)
     if any(name.casefold() not in columns for _, row in found for name in row.values):
         _require_json(index)
+    noted = [
+        (name, kind)
+        for name in kinds
+        if name.casefold() not in columns
+        for kind in sorted(kinds[name])
+    ]
     with connection.transaction():
         for batch in _batches(found, columns):
             _update(index, given, batch)
@@ -72,11 +67,26 @@ def store_attributes(
         stored=len(found),
         unmatched=tuple(unmatched),
         without=max(0, int(connection.value(dialect.count_rows(table))) - len(found)),
-        kinds={
-            name: "/".join(sorted(kind for other, kind in kinds if other == name))
-            for name in sorted({name for name, _ in kinds})
-        },
+        kinds={name: "/".join(sorted(kinds[name])) for name in sorted(kinds)},
     )
+
+
+def _nothing_matches(given: AttributeTable, unmatched: Sequence[str], table: str) -> InputError:
+    some = ", ".join(unmatched[:_SHOWN]) + (", ..." if len(unmatched) > _SHOWN else "")
+    return InputError(
+        f"no row of {given.name} is of an image stored in {table!r} ({some}): a path is "
+        f"relative to {given.folder}, or to a folder that is named with the file"
+    )
+
+
+def _kinds(found: Sequence["_Found"]) -> dict[str, set[Kind]]:
+    kinds: dict[str, set[Kind]] = defaultdict(set)
+    for _, row in found:
+        for name, value in row.values.items():
+            kind = kind_of(value)
+            if kind is not None:
+                kinds[name].add(kind)
+    return kinds
 
 
 def _require_json(index: IndexStore) -> None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Filter, Kind, attribute_index
+from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Filter, Kind, Statement, attribute_index
 from lookalike.errors import DatabaseError
 from lookalike.filters import Where, clause, conditions, find, unknown_attribute
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
@@ -11,6 +11,7 @@ from lookalike.index_store import NO_SUCH_TABLE, IndexStore
 _DUPLICATE_INDEX = 1061
 _OWN = {"id", "image_name", "embedding", "attributes"}
 _NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float"}
+_NUMBERS |= {"year"}
 _TEXTS = {"char", "varchar", "enum", "set", "date", "datetime", "timestamp", "time"}
 _LONG_TEXTS = {"tinytext", "text", "mediumtext", "longtext"}
 _JSON_TYPES: dict[str, Kind] = {

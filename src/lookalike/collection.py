@@ -9,6 +9,9 @@ from typing import Any, Literal, Unpack, overload
 
 import numpy.typing as npt
 
+from lookalike.attribute_files import AttributeSource, AttributeTable, read_attributes
+from lookalike.attribute_store import store_attributes
+from lookalike.attributes import filter_of, make_index
 from lookalike.calibration import calibrate
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Statement
@@ -38,6 +41,7 @@ from lookalike.status import failures, read_status
 from lookalike.training import is_due, train
 from lookalike.types import (
     AddReport,
+    AttributesReport,
     Calibration,
     Explanation,
     ImageRecord,
@@ -154,6 +158,23 @@ class Collection(OpenedCollection):
             self._index.advance_tail([])
         return index is not None
 
+    def set_attributes(
+        self, source: AttributeSource | AttributeTable, *folders: str | os.PathLike[str]
+    ) -> AttributesReport:
+        """Set attributes of stored images, all or none, from a file or rows with a "path".
+
+        folders: what paths may be relative to as well. Raises what `read_attributes` does, and
+        InputError where no row's image is stored.
+        """
+        given = source if isinstance(source, AttributeTable) else read_attributes(source)
+        with_paths = self._require_table().has_files
+        return store_attributes(self._index, given, folders, with_paths=with_paths)
+
+    def index_attribute(self, name: str) -> bool:
+        """Index an attribute in the database; False where it is indexed already."""
+        self._require_table()
+        return make_index(self._index, name)
+
     def check_index(self) -> IndexReport:
         """Compare the index with every embedding; nothing is changed."""
         self._require_table()
@@ -181,13 +202,14 @@ class Collection(OpenedCollection):
         explain: return the plan, the statements, the rows touched and the times as well.
         """
         checked = SearchOptions(**options)
+        searcher = self._searcher(checked)
         trace = Trace()
         with trace.step("embed the query"):
             embedded = self._embed(query, checked)
         if embedded.kind != IMAGE:
             checked = checked.for_words(self._index.load(or_last=True))
         levels = self._levels.get(embedded.kind)
-        plan, matches = Searcher(self._index).search(
+        plan, matches = searcher.search(
             embedded.embedding,
             at_level(checked, levels),
             trace,
@@ -205,10 +227,11 @@ class Collection(OpenedCollection):
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run."""
         checked = SearchOptions(**options)
+        searcher = self._searcher(checked)
         embedded = self._embed(query, checked)
         if embedded.kind != IMAGE:
             checked = checked.for_words(self._index.load(or_last=True))
-        return Searcher(self._index).plan(embedded.embedding, checked)
+        return searcher.plan(embedded.embedding, checked)
 
     def is_chance(self, match: Match) -> bool | None:
         """Whether a match is no better than chance; None where that is not known.
@@ -219,6 +242,10 @@ class Collection(OpenedCollection):
         if match.match is None:
             return None
         return match.match < 100 * (1 - 1 / math.sqrt(max(1, len(self))))
+
+    def _searcher(self, options: SearchOptions) -> Searcher:
+        self._require_table()
+        return Searcher(self._index, filter_of(self._index, options.where))
 
     def _embed(self, query: AnyQuery, options: SearchOptions) -> EmbeddedQuery:
         options.check(self.metric)

@@ -118,7 +118,7 @@ def _scalar(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _asked(name: str, asked: object) -> Condition:
+def _asked(name: str, asked: Any) -> Condition:
     match asked:
         case (str(operator), value) if isinstance(asked, tuple) and operator in OPERATORS:
             is_several = isinstance(value, list | tuple | set | frozenset)

@@ -76,6 +76,7 @@ def create_collection(
         dialect.create_registry(),
         dialect.create_runs(),
         dialect.create_levels(),
+        dialect.create_attributes(),
         dialect.create_thresholds(),
         *dialect.create_indexes(),
         *dialect.forget_dropped(name),

@@ -22,7 +22,7 @@ from lookalike.types import Screening
 from lookalike.vectors import FloatArray
 from lookalike.walk import ImageWalk
 
-DEFAULT_MIN_SIMILARITY = {"efficientnet-lite2": 0.8}
+DEFAULT_MIN_SIMILARITY = {"efficientnet-lite2": 0.7}
 """Above it two images are mostly the same picture, cropped, mirrored or darker."""
 
 OTHER_MIN_SIMILARITY = 0.92

@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.connection import Row
-from lookalike.dialects import Statement
+from lookalike.dialects import Filter, Statement
 from lookalike.errors import DatabaseError, InputError
+from lookalike.filters import Where
 from lookalike.index import Index
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+from lookalike.selectivity import plan_probes
 from lookalike.types import Match, Metric, Step
 from lookalike.vectors import FloatArray, pack, similarity, unpack
 
@@ -31,6 +33,7 @@ class SearchKeywords(TypedDict, total=False):
 
     k: int
     offset: int
+    where: Where | None
     min_similarity: float | None
     min_match: float | None
     exclude_self: bool | None
@@ -45,6 +48,8 @@ class SearchOptions:
     """How to search.
 
     k: how many results. offset: how many to pass over, for the next page.
+    where: conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
+    rows that pass all of them alone are searched.
     min_similarity: leave out what is less similar; for cosine from -1 to 1. min_match: the same
     by the level of `Match.match`, from 0 to 100.
     exclude_self: leave out stored images that are part of the query, and files with the bytes of
@@ -58,6 +63,7 @@ class SearchOptions:
 
     k: int = 10
     offset: int = 0
+    where: Where | None = None
     min_similarity: float | None = None
     min_match: float | None = None
     exclude_self: bool | None = None
@@ -128,10 +134,14 @@ class Trace:
 
 
 class Searcher:
-    """Searches one collection's table, through its index where there is one."""
+    """Searches one collection's table, through its index where there is one.
 
-    def __init__(self, store: IndexStore) -> None:
+    where: search those rows alone that pass.
+    """
+
+    def __init__(self, store: IndexStore, where: Filter | None = None) -> None:
         self._store = store
+        self._where = where
         self._connection = store.connection
         self._dialect = store.dialect
         self._table = store.table
@@ -140,7 +150,10 @@ class Searcher:
     def plan(self, query: FloatArray, options: SearchOptions) -> Statement:
         """Return the statement that `search` runs first, and nearly always alone."""
         index = None if options.exact else self._store.load()
-        return self._exact(query, options) if index is None else self._codes(index, query, options)
+        planned = None if index is None else self._planned(index, query, options, Trace())
+        if index is None or planned is None:
+            return self._exact(query, options)
+        return self._codes(index, query, planned)
 
     def search(
         self,
@@ -160,15 +173,35 @@ class Searcher:
         self, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> tuple[str, list[Match]]:
         with trace.step("load the index"):
-            index = None if options.exact else self._store.load(or_last=True)
-        if index is not None:
-            matches = self._search_index(index, query, options, trace)
+            # A filtered search asks the codes before the statement that tests their generation.
+            index = None if options.exact else self._store.load(or_last=self._where is None)
+        planned = None if index is None else self._planned(index, query, options, trace)
+        if index is not None and planned is not None:
+            matches = self._search_index(index, query, planned, trace)
             if matches is not None:
                 plan = "codes" if index.n_cells == 1 else "cells and codes"
                 return plan, _above(matches, options)
-        return "exact", _above(self._search_exactly(query, options, trace), options)
+        plan = "exact" if self._where is None else "filter first"
+        return plan, _above(self._search_exactly(query, options, trace), options)
 
     # Through the index.
+
+    def _planned(
+        self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
+    ) -> SearchOptions | None:
+        """Say how many cells a filtered search probes; None where filtering first is quicker."""
+        if self._where is None:
+            return options
+        with trace.step("estimate how many pass"):
+            n_probes = plan_probes(
+                self._store,
+                index,
+                self._where,
+                query,
+                n_probes=options.n_probes or index.n_probes,
+                rows=options.rescored(index.dim),
+            )
+        return None if n_probes is None else replace(options, n_probes=n_probes)
 
     def _search_index(
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
@@ -187,6 +220,8 @@ class Searcher:
             with trace.step("rank exactly") as touched:
                 matches = self._rank(query, rows, options.k)
                 touched.rows = len(rows)
+            if self._where is not None and len(rows) < rescored:
+                return None  # few pass near the query, and nearer ones may be in other cells
             if len(matches) == options.k:
                 return matches
             probed = n_probes or index.n_probes
@@ -199,7 +234,7 @@ class Searcher:
     ) -> list[Row] | None:
         with trace.step("choose cells, round the query"):
             shortlist = index.shortlist(query, n_probes=n_probes, rows=rows)
-            statement = self._dialect.search_codes(self._table, shortlist)
+            statement = self._dialect.search_codes(self._table, shortlist, self._where)
         n = len(shortlist.probes)
         with trace.step(f"search {n} {'cell' if n == 1 else 'cells'}", statement) as touched:
             try:
@@ -214,7 +249,7 @@ class Searcher:
     def _codes(self, index: Index, query: FloatArray, options: SearchOptions) -> Statement:
         rows = options.rescored(index.dim)
         shortlist = index.shortlist(query, n_probes=options.n_probes, rows=rows)
-        return self._dialect.search_codes(self._table, shortlist)
+        return self._dialect.search_codes(self._table, shortlist, self._where)
 
     def _rank(self, query: FloatArray, rows: list[Row], k: int) -> list[Match]:
         names = {row[0]: row[1] for row in rows}
@@ -229,9 +264,14 @@ class Searcher:
     def _exact(self, query: FloatArray, options: SearchOptions) -> Statement:
         if self._dialect.has_distance:
             return self._dialect.nearest(
-                self._table, self._metric, pack(query), options.k, options.min_similarity
+                self._table,
+                self._metric,
+                pack(query),
+                options.k,
+                options.min_similarity,
+                self._where,
             )
-        return self._dialect.all_embeddings(self._table)
+        return self._dialect.all_embeddings(self._table, self._where)
 
     def _search_exactly(
         self, query: FloatArray, options: SearchOptions, trace: Trace
@@ -248,7 +288,8 @@ class Searcher:
                 if s is not None
             ]
             return sorted(found, key=lambda match: (-match.similarity, match.id))
-        with trace.step("rank every embedding", statement) as touched:
+        what = "every embedding" if self._where is None else "all that pass"
+        with trace.step(f"rank {what}", statement) as touched:
             ids, scores, touched.rows = self._scan(statement, query, options.k)
         if not ids.size:
             return []

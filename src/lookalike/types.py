@@ -88,6 +88,22 @@ class AddReport:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributesReport:
+    """What storing a file of attributes did.
+
+    rows: of the file. stored: images whose attributes it has set. unmatched: its rows whose image
+    is not stored, each as "line 7: boot.png". without: stored images that the file has no row of.
+    kinds: the attributes, and what their values are: text, number, boolean or list.
+    """
+
+    rows: int
+    stored: int
+    unmatched: tuple[str, ...]
+    without: int
+    kinds: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The last `add` to a collection; times are the server's.
 

@@ -50,8 +50,18 @@ ALLOWED = {
         | {"rows", "types", "vectors", "walk"},
         {"numpy", "PIL"},
     ),
+    "filters": ({"dialects", "errors"}, {}),
+    "attribute_files": ({"dialects", "errors"}, {"pandas"}),
+    "attributes": ({"dialects", "errors", "filters", "index_store"}, {}),
+    "attribute_store": (
+        {"attribute_files", "attributes", "dialects", "errors", "filters", "index_store", "rows"}
+        | {"types"},
+        {},
+    ),
+    "selectivity": ({"dialects", "errors", "index", "index_store", "vectors"}, {"numpy"}),
     "search": (
-        {"connection", "dialects", "errors", "index", "index_store", "types", "vectors"},
+        {"connection", "dialects", "errors", "filters", "index", "index_store", "selectivity"}
+        | {"types", "vectors"},
         {"numpy"},
     ),
     "query": ({"errors"}, {}),
@@ -72,7 +82,7 @@ ALLOWED = {
 }
 # These work with any model and any engine: only the protocol and the base class.
 ABSTRACT = {"ingest", "search", "query_embedding", "levels", "index_store", "training", "rows"} | {
-    "status"
+    *("status", "attributes", "attribute_store", "selectivity")
 }
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 

@@ -1,5 +1,16 @@
 """Intent to SQL: each dialect's methods return (sql, params) and touch no server."""
 
+from lookalike.dialects.attributes_sql import (
+    ATTRIBUTE_NAME,
+    MAX_TEXT,
+    NAME_RULE,
+    Attribute,
+    Clause,
+    Comparison,
+    Filter,
+    Kind,
+    attribute_index,
+)
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.files_sql import FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
@@ -9,15 +20,24 @@ from lookalike.dialects.mysql_native import MySQLNative
 from lookalike.dialects.statements import Statement, quote_name
 
 __all__ = [
+    "ATTRIBUTE_NAME",
+    "MAX_TEXT",
+    "NAME_RULE",
+    "Attribute",
+    "Clause",
     "CodeRow",
+    "Comparison",
     "Dialect",
     "FailedFile",
+    "Filter",
+    "Kind",
     "MySQL",
     "MySQLNative",
     "Probe",
     "Shortlist",
     "Statement",
     "StoredFile",
+    "attribute_index",
     "literal",
     "quote_name",
 ]

@@ -59,6 +59,11 @@ class Filter(NamedTuple):
     params: tuple[Any, ...]
 
 
+def and_(where: Filter | None) -> Filter:
+    """A filter to follow another condition; nothing for none."""
+    return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
+
+
 class AttributesSQL:
     """Statements on attributes, and the filters of searches."""
 
@@ -110,9 +115,9 @@ class AttributesSQL:
         )
 
     def update_attributes(
-        self, table: str, columns: Sequence[str], rows: Sequence[tuple[int, str | None, Any]]
+        self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> Statement:
-        """Set attributes of (id, patch, the columns' values) rows.
+        """Set attributes of rows (id, patch, each column's value).
 
         patch: a JSON object of keys to set, or with null to remove; None leaves all as they are.
         """

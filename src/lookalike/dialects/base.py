@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lookalike.dialects.attributes_sql import AttributesSQL, Filter, and_
 from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
 from lookalike.dialects.levels_sql import LevelsSQL
@@ -9,7 +10,7 @@ from lookalike.dialects.statements import Statement, places, quote_name, values
 from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 
-class Dialect(FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
+class Dialect(AttributesSQL, FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -78,6 +79,7 @@ class Dialect(FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
                 ("lookalike_indexes", "collection"),
                 ("lookalike_index_tails", "collection"),
                 ("lookalike_runs", "collection"),
+                ("lookalike_attributes", "collection"),
                 ("lookalike_levels", "collection"),
                 ("lookalike_thresholds", "collection"),
             )
@@ -173,15 +175,23 @@ class Dialect(FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
 
     # Search.
 
-    def all_embeddings(self, table: str) -> Statement:
-        """Every embedding, for the client to rank exactly."""
+    def all_embeddings(self, table: str, where: Filter | None = None) -> Statement:
+        """Every embedding, or those of the rows that pass, for the client to rank exactly."""
+        passing = and_(where)
         return Statement(
             "SELECT id, CAST(embedding AS BINARY) AS embedding "
-            f"FROM {quote_name(table)} WHERE embedding IS NOT NULL"
+            f"FROM {quote_name(table)} AS v WHERE embedding IS NOT NULL{passing.sql}",
+            passing.params,
         )
 
     def nearest(
-        self, table: str, metric: str, query: bytes, k: int, min_similarity: float | None
+        self,
+        table: str,
+        metric: str,
+        query: bytes,
+        k: int,
+        min_similarity: float | None,
+        where: Filter | None = None,
     ) -> Statement:
         """The k rows nearest to the query, ranked by the server: id, image_name, similarity."""
         raise NotImplementedError

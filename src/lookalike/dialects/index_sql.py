@@ -14,6 +14,7 @@ the ids whose embeddings change or go.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lookalike.dialects.attributes_sql import Filter, and_
 from lookalike.dialects.statements import Statement, places, quote_name, values
 
 _HOLDS = "(SELECT generation FROM lookalike_indexes WHERE collection = %s) = %s"
@@ -264,8 +265,12 @@ class IndexSQL:
 
     # Search.
 
-    def search_codes(self, table: str, shortlist: Shortlist) -> Statement:
+    def search_codes(
+        self, table: str, shortlist: Shortlist, where: Filter | None = None
+    ) -> Statement:
         """The embeddings of the shortlist and of the tail, for the client to rank exactly.
+
+        where: take rows that pass alone.
 
         No row comes back of a generation that does not hold any more.
         """
@@ -274,11 +279,15 @@ class IndexSQL:
             f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
             for j in range(4)
         )
+        passing, joined = and_(where), ""
+        if where is not None:
+            joined = f"    JOIN {quote_name(table)} AS v ON v.id = c.id\n    WHERE {where.sql}\n"
         sql = (
             "SELECT v.id, v.image_name, CAST(v.embedding AS BINARY) AS embedding FROM (\n"
             "    SELECT STRAIGHT_JOIN c.id\n"
             f"    FROM (VALUES {probes}) AS probes (cell, base, step, p0, p1, p2, p3)\n"
             f"    JOIN {_codes(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
+            f"{joined}"
             "    ORDER BY probes.base + c.bias + probes.step * c.scale * (%s - (\n"
             f"        {distance})) DESC\n"
             "    LIMIT %s\n"
@@ -286,12 +295,14 @@ class IndexSQL:
             f"WHERE {_HOLDS}\n"
             "UNION ALL\n"
             "SELECT id, image_name, CAST(embedding AS BINARY) AS embedding\n"
-            f"FROM {quote_name(table)} WHERE embedding IS NOT NULL AND {_HOLDS} AND id >\n"
+            f"FROM {quote_name(table)} AS v\n"
+            f"WHERE embedding IS NOT NULL{passing.sql} AND {_HOLDS} AND id >\n"
             "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
         )
         bound = [v for p in shortlist.probes for v in (p.cell, p.base, p.step, *p.planes)]
         holds = (table, shortlist.generation)
-        return Statement(sql, (*bound, shortlist.centre, shortlist.rows, *holds, *holds, table))
+        ranked = (*bound, *passing.params, shortlist.centre, shortlist.rows, *holds)
+        return Statement(sql, (*ranked, *passing.params, *holds, table))
 
 
 def _cells(table: str, generation: int) -> str:

@@ -1,0 +1,75 @@
+"""`lookalike screen` and `calibrate` as an upload handler uses them."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def blocked(run, photos):
+    images = [photos / name for name in ("cat.jpg", "bee.jpg", "rocket.jpg", "moose.webp")]
+    run("add", *images, "--collection", "prohibited", "--model", "efficientnet-lite2")
+    return run
+
+
+def test_the_exit_status_is_the_verdict(blocked, photos):
+    against = ("--against", "prohibited")
+    clean = blocked("screen", photos / "grass.jpg", photos / "coffee.jpg", *against)
+    assert [line.rpartition(": ")[2] for line in clean.stdout.splitlines()] == ["clean"] * 2
+    found = blocked("screen", photos / "grass.jpg", photos / "cat-crop.jpg", *against, status=1)
+    assert ": match: cat.jpg (0.9" in found.stdout.splitlines()[1]
+    bad = blocked("screen", photos / "cat-crop.jpg", "gone.jpg", *against, status=2)
+    assert "gone.jpg: error: No such file" in bad.stdout
+    strict = blocked("screen", photos / "cat-crop.jpg", *against, "--min-similarity", 0.999)
+    assert strict.stdout.endswith(": clean\n")
+
+
+def test_a_process_that_is_kept_open_answers_line_by_line(blocked, photos, environment):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "screen", "-", "--against", "prohibited", "--json"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    verdicts = []
+    for name in ("cat-crop.jpg", "grass.jpg", "SOURCES.md", "bee.jpg"):
+        process.stdin.write(f"{photos / name}\n")
+        process.stdin.flush()
+        answer = json.loads(process.stdout.readline())
+        assert answer["image"] == str(photos / name)
+        verdicts.append(answer["verdict"])
+    assert verdicts == ["match", "clean", "error", "match"]
+    process.stdin.close()
+    assert process.stdout.read() == ""
+    assert process.wait(timeout=30) == 2
+    process.stdout.close()
+
+
+def test_a_threshold_is_suggested_and_kept(blocked, photos):
+    examples = ["--matches", photos / "cat-*", "--matches", photos / "bee-*"]
+    examples += ["--others", photos / "co*", "--others", photos / "gr*"]
+    command = ["calibrate", "--collection", "prohibited", *examples]
+    found = json.loads(blocked(*command, "--json").stdout)
+    assert (found["false_positive_rate"], found["false_negative_rate"]) == (0, 0)
+    assert "keep it with --store" in blocked(*command).stderr
+    assert "Stored with prohibited" in blocked(*command, "--store").stderr
+    stored = blocked("sql", "SELECT min_similarity FROM lookalike_thresholds", "--json").stdout
+    assert str(found["min_similarity"]) in stored
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["screen", "a.jpg"], "Missing option '--against'"),
+        (["screen", "a.jpg", "--against", "nowhere"], "there is no collection 'nowhere'"),
+        (["screen", "-", "a.jpg", "--against", "prohibited"], "not both"),
+        (["screen", "a.jpg", "--against", "prohibited", "-k", "0"], "k is 0"),
+        (["calibrate", "--matches", "x"], "Missing option '--others'"),
+        (["calibrate", "--matches", "x", "--others", "x"], "there is no collection"),
+    ],
+)
+def test_wrong_use_is_told_in_a_line(blocked, args, message):
+    assert message in blocked(*args, status=2).stderr

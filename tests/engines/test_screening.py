@@ -1,0 +1,111 @@
+"""Screening images against a collection."""
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import InputError
+from lookalike.images import open_image
+
+
+@pytest.fixture
+def blocklist(db, photos, embedded_model):
+    collection = db.collection("prohibited", model=embedded_model)
+    collection.add(*(photos / name for name in ("cat.jpg", "bee.jpg", "rocket.jpg", "moose.webp")))
+    return collection
+
+
+def test_each_image_is_judged_in_its_order(blocklist, photos, tmp_path):
+    (tmp_path / "bad.jpg").write_text("a shopping list")
+    given = [photos / "cat-crop.jpg", str(photos / "grass.jpg"), tmp_path / "bad.jpg", "gone.jpg"]
+    crop, grass, bad, gone = blocklist.screen(given)
+    assert [each.image for each in (crop, grass, bad, gone)] == given
+    assert crop.matches[0].image_name == "cat.jpg" and not crop.is_clean
+    assert grass.is_clean and grass.matches == ()
+    assert bad.error == "not an image that can be read" and not bad.is_clean
+    assert gone.error == "No such file or directory" and not gone.is_clean
+
+
+def test_similarities_are_those_of_the_model(blocklist, photos, embedded_model):
+    one, other = embedded_model.embed_images(
+        [open_image(photos / name) for name in ("cat.jpg", "cat-mirrored.jpg")]
+    )
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    (found,) = blocklist.screen([photos / "cat-mirrored.jpg"])
+    assert found.matches[0].similarity == pytest.approx(cosine, abs=1e-3)
+
+
+def test_bytes_and_pictures_are_judged_too(blocklist, photos):
+    content = (photos / "bee-mirrored.jpg").read_bytes()
+    picture = Image.open(photos / "rocket-small.jpg")
+    found = list(blocklist.screen([content, picture, b"no image"]))
+    assert [each.matches[0].image_name for each in found[:2]] == ["bee.jpg", "rocket.jpg"]
+    assert found[2].error is not None
+
+
+def test_a_url_of_this_machine_is_not_judged(blocklist):
+    (found,) = blocklist.screen(["http://127.0.0.1:9/a.jpg"])
+    assert "not on the public internet" in found.error
+
+
+def test_an_answer_does_not_wait_for_the_next_image(blocklist, photos):
+    answers = []
+
+    def uploads():
+        for name in ("cat-crop.jpg", "grass.jpg", "bee.jpg"):
+            yield photos / name
+            # The next is given only once this one is answered.
+            while not answers or answers[-1].image.name != name:
+                time.sleep(0.01)
+
+    for answer in blocklist.screen(uploads()):
+        answers.append(answer)
+    assert [bool(each.matches) for each in answers] == [True, False, True]
+
+
+def test_images_without_end_can_be_left(blocklist, photos):
+    endless = itertools.repeat(photos / "cat.jpg")
+    found = blocklist.screen(endless)
+    assert all(each.matches for each in itertools.islice(found, 40))
+    found.close()
+
+
+def test_another_collection_can_be_named(db, blocklist, photos, embedded_model):
+    shop = db.collection("shop", model=embedded_model)
+    (found,) = shop.screen([photos / "cat.jpg"], against="prohibited")
+    assert found.matches[0].similarity == pytest.approx(1, abs=1e-5)
+    with pytest.raises(InputError, match="there is no collection 'nowhere'"):
+        list(shop.screen([photos / "cat.jpg"], against="nowhere"))
+
+
+def test_the_threshold_is_kept_with_the_blocklist(db, blocklist, photos):
+    assert blocklist.min_similarity == 0.7
+    blocklist.min_similarity = 0.99
+    again = db.collection("prohibited")
+    assert again.min_similarity == 0.99
+    (found,) = again.screen([photos / "cat-crop.jpg"])
+    assert found.is_clean
+    (found,) = again.screen([photos / "cat-crop.jpg"], min_similarity=0.9)
+    assert not found.is_clean
+    with pytest.raises(InputError, match="min_similarity is 2"):
+        blocklist.min_similarity = 2
+
+
+def test_examples_suggest_a_threshold(blocklist, photos):
+    variants = [photos / name for name in ("cat-crop.jpg", "cat-dark.jpg", "bee-mirrored.jpg")]
+    others = [str(photos / "co*.jpg"), photos / "grass.jpg"]
+    found = blocklist.calibrate(variants, others)
+    assert (found.false_positive_rate, found.false_negative_rate) == (0, 0)
+    assert (found.matches, found.others) == (3, 4)
+    best = [each.matches[0].similarity for each in blocklist.screen(variants, min_similarity=-1)]
+    worst = [
+        each.matches[0].similarity
+        for each in blocklist.screen(photos.glob("co*.jpg"), min_similarity=-1)
+    ]
+    assert max(worst) < found.min_similarity < min(best)
+    assert blocklist.min_similarity == 0.7
+    blocklist.calibrate(variants, others, store=True)
+    assert blocklist.min_similarity == found.min_similarity

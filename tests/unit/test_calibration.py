@@ -1,0 +1,42 @@
+"""Thresholds from examples."""
+
+import pytest
+
+from lookalike.calibration import calibrate
+from lookalike.errors import InputError
+
+
+def test_a_gap_is_cut_in_its_middle():
+    found = calibrate([0.9, 0.8], [0.2, 0.4])
+    assert found.min_similarity == pytest.approx(0.6)
+    assert (found.false_positive_rate, found.false_negative_rate) == (0, 0)
+    assert (found.matches, found.others) == (2, 2)
+
+
+def test_the_sum_of_both_rates_is_smallest():
+    found = calibrate([0.5, 0.8, 0.9, 0.95], [0.1, 0.2, 0.3, 0.85])
+    # Between 0.3 and 0.5 only the other at 0.85 is wrong; every other threshold is worse.
+    assert found.min_similarity == pytest.approx(0.4)
+    assert (found.false_positive_rate, found.false_negative_rate) == (0.25, 0)
+
+
+def test_false_positives_can_be_bounded():
+    found = calibrate([0.5, 0.8, 0.9, 0.95], [0.1, 0.2, 0.3, 0.85], max_false_positive_rate=0)
+    assert 0.85 < found.min_similarity <= 0.9
+    assert (found.false_positive_rate, found.false_negative_rate) == (0, 0.5)
+
+
+def test_others_that_are_like_nothing_else_need_a_threshold_above_all():
+    found = calibrate([0.3], [0.9], max_false_positive_rate=0)
+    assert found.min_similarity > 0.9 and found.false_negative_rate == 1
+
+
+@pytest.mark.parametrize(("matches", "others"), [([], [0.1]), ([0.1], []), ([], [])])
+def test_examples_of_both_kinds_are_needed(matches, others):
+    with pytest.raises(InputError, match="images that should match and images that should not"):
+        calibrate(matches, others)
+
+
+def test_a_rate_is_a_share():
+    with pytest.raises(InputError, match="a rate is from 0 to 1, not 5"):
+        calibrate([0.5], [0.1], max_false_positive_rate=5)
