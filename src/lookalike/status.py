@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lookalike.index_store import IndexStore
+from lookalike.models import chosen_arithmetic
 from lookalike.types import Run, Status, StoredFailure
 
 
@@ -17,12 +18,18 @@ def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> St
         dim=index.dim,
         metric=index.metric,
         model=model,
-        arithmetic=None,
+        arithmetic=_arithmetic(model) if model else None,
         indexed=indexed,
         n_cells=n_cells,
         failures=int(connection.value(dialect.count_failures(table))) if has_tables else 0,
         last_run=Run(*runs[0]) if runs else None,
     )
+
+
+def _arithmetic(model: str) -> str:
+    """Tell what a model computes in on this machine; every one begins with float32."""
+    chosen = chosen_arithmetic(model)
+    return str(chosen) if chosen else "float32"
 
 
 def failures(index: IndexStore) -> list[StoredFailure]:

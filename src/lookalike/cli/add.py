@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from lookalike import AddReport, export_sql
+from lookalike import AddReport, AttributesReport, export_sql, read_attributes
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -19,10 +19,17 @@ from lookalike.cli.options import (
 from lookalike.cli.output import Output
 
 DONE_WITH_FAILURES = 1
+_SHOWN = 5
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.option(
+    "--attributes",
+    metavar="FILE",
+    help="Attributes to search by, of new and of stored images: a CSV, JSON lines or Parquet file "
+    "whose column `path` names the image. Without PATH no images are added.",
+)
 @click.option(
     "--exclude",
     multiple=True,
@@ -47,6 +54,7 @@ DONE_WITH_FAILURES = 1
 @output_options
 def add(
     paths: tuple[str, ...],
+    attributes: str | None,
     database: str | None,
     collection: str,
     model: str | None,
@@ -61,11 +69,26 @@ def add(
     status is then 1; they are tried again when they change. Interrupted or killed, it loses
     nothing: the same command again does the rest.
     """
+    if not paths and not attributes:
+        raise click.UsageError("Missing argument 'PATH...'.")
+    # A file that cannot be read is told before images are embedded.
+    given = read_attributes(attributes) if attributes else None
+    report, stored = None, None
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
-        with _bar(out, "Adding") as progress:
-            report = images.add(*paths, progress=progress, **options)
-        _tell(out, report, f"to {collection}", model=images.model_id, collection=collection)
+        if paths:
+            with _bar(out, "Adding") as progress:
+                report = images.add(*paths, progress=progress, **options)
+            _print(out, report, f"to {collection}")
+        if given:
+            stored = images.set_attributes(given, *paths)
+            _print_attributes(out, stored, collection)
+        facts = {"model": images.model_id, "collection": collection}
+    if out.as_json:
+        added = _document(report) if report else {}
+        out.json({**facts, **added, **({"attributes": asdict(stored)} if stored else {})})
+    if (report and _has_failed(report)) or (stored and stored.unmatched):
+        raise click.exceptions.Exit(DONE_WITH_FAILURES)
 
 
 @click.command()
@@ -90,7 +113,11 @@ def export(
             progress=progress,
             notify=out.say,
         )
-    _tell(out, report, f"to {file}", file=file)
+    _print(out, report, f"to {file}")
+    if out.as_json:
+        out.json({"file": file, **_document(report)})
+    if _has_failed(report):
+        raise click.exceptions.Exit(DONE_WITH_FAILURES)
 
 
 @contextmanager
@@ -100,19 +127,31 @@ def _bar(out: Output, what: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _tell(out: Output, report: AddReport, where: str, **facts: object) -> None:
-    """Print what was done, and leave with status 1 where files failed."""
+def _print(out: Output, report: AddReport, where: str) -> None:
+    """Tell what was done; --json tells the counts elsewhere."""
     for failure in report.failed:
         out.warn(f"skipped {failure}")
-    if out.as_json:
-        out.json({**facts, **_document(report)})
-    else:
+    if not out.as_json:
         out.say(_summary(report, where))
         if out.verbose:
             rates = (f"{stage} {rate:,.0f}" for stage, rate in report.stages.items())
             out.say(f"Each stage by itself, in images/s: {', '.join(rates)}.")
-    if report.failed or report.failed_before:
-        raise click.exceptions.Exit(DONE_WITH_FAILURES)
+
+
+def _print_attributes(out: Output, report: AttributesReport, collection: str) -> None:
+    missing = len(report.unmatched)
+    if missing:
+        some = ", ".join(report.unmatched[:_SHOWN]) + (", ..." if missing > _SHOWN else "")
+        out.warn(f"{missing:,} {_plural('row', missing)} of no stored image: {some}")
+    if not out.as_json:
+        kinds = ", ".join(f"{name} ({kind})" for name, kind in report.kinds.items())
+        images = f"{report.stored:,} {_plural('image', report.stored)}"
+        rest = f"; {report.without:,} of {collection} without a row" if report.without else ""
+        out.say(f"Set attributes of {images}{rest}: {kinds}.")
+
+
+def _has_failed(report: AddReport) -> bool:
+    return bool(report.failed or report.failed_before)
 
 
 def _document(report: AddReport) -> dict[str, object]:

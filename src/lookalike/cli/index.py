@@ -2,7 +2,7 @@
 
 import click
 
-from lookalike import IndexReport
+from lookalike import Collection, IndexReport
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output
 
@@ -13,10 +13,24 @@ _SHOWN = 10
 @click.command()
 @click.option("--check", is_flag=True, help="Compare every code with its embedding.")
 @click.option("--rebuild", is_flag=True, help="Make the index again, beside the old one.")
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    metavar="NAME",
+    help="Make a database index on an attribute instead, for quicker --where.",
+)
 @database_option
 @collection_option
 @output_options
-def index(check: bool, rebuild: bool, database: str | None, collection: str, out: Output) -> None:
+def index(
+    check: bool,
+    rebuild: bool,
+    attributes: tuple[str, ...],
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
     """Make the index of a collection, or prove it.
 
     `lookalike add` makes the index by itself and keeps it equal to the table, and so nobody needs
@@ -25,8 +39,13 @@ def index(check: bool, rebuild: bool, database: str | None, collection: str, out
     """
     if check and rebuild:
         raise click.UsageError("give --check or --rebuild, not both")
+    if attributes and (check or rebuild):
+        raise click.UsageError("give --attribute without --check and --rebuild")
     with connect(database, out) as db:
         images = db.collection(collection)
+        if attributes:
+            _index_attributes(out, images, attributes)
+            return
         if not check:
             with out.progress("embeddings") as bar:
                 task = bar.add_task("Training", total=None)
@@ -42,6 +61,15 @@ def index(check: bool, rebuild: bool, database: str | None, collection: str, out
     _tell(out, collection, report)
     if not report.is_true:
         raise click.exceptions.Exit(NOT_TRUE)
+
+
+def _index_attributes(out: Output, images: Collection, names: tuple[str, ...]) -> None:
+    made = {name: images.index_attribute(name) for name in names}
+    if out.as_json:
+        out.json({"collection": images.name, "made": made})
+        return
+    for name, is_new in made.items():
+        out.say(f"Indexed {name} of {images.name}." if is_new else f"{name} is indexed already.")
 
 
 def _tell(out: Output, collection: str, report: IndexReport) -> None:

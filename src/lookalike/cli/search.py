@@ -45,6 +45,14 @@ from lookalike.cli.output import Output
 )
 @click.option("-k", type=int, default=10, show_default=True, help="How many results.")
 @click.option("--offset", type=int, default=0, metavar="N", help="Pass over the first N results.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Search rows alone whose attributes pass: brand=acme, price<50, category!=shoes, "
+    "'category in (shoes, boots)', tags:summer (a list that holds it), name~sandal (a text that "
+    "contains it). Several must all hold.",
+)
 @click.option("--min-similarity", type=float, metavar="S", help="Leave out what is less similar.")
 @click.option(
     "--min-match",
@@ -124,7 +132,7 @@ def search(
         if contact_sheet or open_sheet:
             file = contact_sheet or Path(gettempdir(), f"lookalike-{collection}.html")
             sheet = images.contact_sheet(file, asked, matches)
-        _show(out, images, matches, sheet)
+        _show(out, images, matches, sheet, is_filtered=bool(options["where"]))
     if open_sheet:
         click.launch(str(sheet))
 
@@ -139,7 +147,14 @@ def _terms(
         yield weight, kind(value)
 
 
-def _show(out: Output, images: Collection, matches: Sequence[Match], sheet: Path | None) -> None:
+def _show(
+    out: Output,
+    images: Collection,
+    matches: Sequence[Match],
+    sheet: Path | None,
+    *,
+    is_filtered: bool,
+) -> None:
     is_chance = images.is_chance(matches[0]) if matches else None
     if out.as_json:
         paths = {record.id: record.path for record in images.records(m.id for m in matches)}
@@ -158,8 +173,11 @@ def _show(out: Output, images: Collection, matches: Sequence[Match], sheet: Path
         _print_matches(out, matches)
         if is_chance:
             out.say("Nothing here matches: even the first is no better than chance.")
+    elif len(images):
+        passes = "passes the filter and " if is_filtered else ""
+        out.say(f"Nothing stored {passes}is that similar.")
     else:
-        out.say("Nothing stored is that similar." if len(images) else f"{images.name} is empty.")
+        out.say(f"{images.name} is empty.")
     if sheet:
         out.say(f"Contact sheet: {sheet}")
 

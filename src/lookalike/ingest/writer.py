@@ -16,6 +16,9 @@ from lookalike.rows import insert_rows
 from lookalike.types import Failure
 from lookalike.vectors import FloatArray, pack
 
+MAX_ROWS, MAX_BYTES = 500, 8_000_000
+"""Of one transaction, whose INSERT has to stay below the server's max_allowed_packet."""
+
 TAIL_ROWS = 5000
 """After as many new rows the index looks after them, so that searches meanwhile stay quick."""
 
@@ -95,7 +98,7 @@ class Writer:
         self._tally = tally
 
     def write(self, batch: Batch) -> None:
-        """Commit all of a batch or none."""
+        """Commit a batch; where many files are the same bytes, in several transactions."""
         rows = [
             _Row(new, content.embedding, content.is_reused or position > 0)
             for content in batch.contents
@@ -104,6 +107,12 @@ class Writer:
         ]
         # In one order for all processes, so that two at work on the same files wait in turn.
         rows.sort(key=lambda row: row.path)
+        size = max(1, min(MAX_ROWS, MAX_BYTES // (4 * self._index.dim)))
+        for start in range(size, len(rows), size):
+            self._write(rows[start : start + size], Batch())
+        self._write(rows[:size], batch)
+
+    def _write(self, rows: Sequence[_Row], batch: Batch) -> None:
         self._kinds = {}
         if rows or batch.touched or batch.failed:
             self._above_tail += self._persistence.run(lambda: self._commit(rows, batch))

@@ -1,0 +1,563 @@
+"""Filtered searches: exactly what passes, the nearest of it, however many that are."""
+
+import json
+import operator
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lookalike
+from lookalike import Condition, DatabaseError, InputError, training
+
+DIM = 32
+N = 8000
+
+
+def shapes(n, seed=0):
+    """Rows in 20 clusters, and which cluster each is in."""
+    rng = np.random.default_rng(seed)
+    subjects = np.random.default_rng(99).standard_normal((20, DIM))
+    cluster = rng.integers(0, 20, n)
+    rows = subjects[cluster] + 0.6 * rng.standard_normal((n, DIM)) + 1
+    return rows.astype(np.float32), cluster
+
+
+def products(n, cluster, seed=0):
+    """Attributes by chance (rank: from 0 to 10,000, price, tags) and by what is shown (kind)."""
+    rng = np.random.default_rng(seed + 1)
+    ranks = rng.permutation(n) * 10_000 / n
+    return [
+        {
+            "rank": float(rank),
+            "price": round(float(price), 2),
+            "kind": f"kind {kind}",
+            "code": f"{i % 50:03d}",
+            "sale": bool(rank < 5000),
+            "tags": ["summer", "new"] if rank < 100 else ["new"],
+            **({"note": f"Item {i}, 100% 'fine'"} if i % 7 == 0 else {}),
+        }
+        for i, (rank, price, kind) in enumerate(zip(ranks, rng.gamma(2, 30, n), cluster))
+    ]
+
+
+def cosines(vectors, query):
+    exact, q = vectors.astype(np.float64), query.astype(np.float64)
+    return exact @ q / (np.linalg.norm(exact, axis=1) * np.linalg.norm(q))
+
+
+class Shop:
+    """A collection, and beside it what it holds."""
+
+    def __init__(self, collection, n=N):
+        self.collection = collection
+        self.vectors, self.cluster = shapes(n)
+        self.rows = products(n, self.cluster)
+        names = [f"v{i}" for i in range(n)]
+        self.ids = np.array(collection.add_embeddings(names, self.vectors))
+        for row, name in zip(self.rows, names, strict=True):
+            row["path"] = name
+
+    def store(self):
+        return self.collection.set_attributes(self.rows)
+
+    def recall(self, queries, where, passes, k=10, **options):
+        """The share of true neighbours that are found; the number of results is always right."""
+        passing = np.array([passes(row) for row in self.rows])
+        hits = wanted = 0
+        for query in queries:
+            scores = cosines(self.vectors[passing], query)
+            kth = np.sort(scores)[::-1][: min(k, len(scores))]
+            found = self.collection.search(query, k=k, where=where, **options)
+            positions = np.searchsorted(self.ids, [match.id for match in found])
+            assert len(found) == len(kth) == len(set(positions))
+            assert passing[positions].all()
+            hits += (
+                np.sum(cosines(self.vectors[positions], query) >= kth[-1] - 1e-3) if found else 0
+            )
+            wanted += len(kth)
+        return hits / max(wanted, 1)
+
+    def plan(self, query, where, **options):
+        return self.collection.search(query, where=where, explain=True, **options).plan
+
+
+@pytest.fixture
+def shop(engine):
+    shop = Shop(engine.collection("shop", dim=DIM), 600)
+    shop.store()
+    return shop
+
+
+@pytest.fixture
+def large(db, monkeypatch):
+    monkeypatch.setattr(training, "ROWS_FOR_CELLS", 2000)
+    shop = Shop(db.collection("shop", dim=DIM))
+    shop.store()
+    return shop
+
+
+QUERIES = shapes(25, seed=5)[0]
+
+CASES = [
+    ("kind=kind 3", lambda row: row["kind"] == "kind 3"),
+    ('kind!="kind 3"', lambda row: row["kind"] != "kind 3"),
+    ("kind in (kind 3, kind 4)", lambda row: row["kind"] in ("kind 3", "kind 4")),
+    ("kind not in (kind 3)", lambda row: row["kind"] != "kind 3"),
+    ("kind<kind 3", lambda row: row["kind"] < "kind 3"),
+    ("price<50", lambda row: row["price"] < 50),
+    ("price<=12.5", lambda row: row["price"] <= 12.5),
+    ("price>=100", lambda row: row["price"] >= 100),
+    ("code=007", lambda row: row["code"] == "007"),
+    ("code=7", lambda row: False),
+    ("sale=true", lambda row: row["sale"]),
+    ("sale!=true", lambda row: not row["sale"]),
+    ("tags:summer", lambda row: "summer" in row["tags"]),
+    ("tags:summe", lambda row: False),
+    ("note~ITEM 7", lambda row: "item 7" in row.get("note", "").lower()),
+    ("note~100%", lambda row: "note" in row),
+    ("note!=x", lambda row: "note" in row),
+]
+
+
+@pytest.mark.parametrize(("where", "passes"), CASES, ids=[case[0] for case in CASES])
+def test_conditions_pass_what_python_passes(shop, where, passes):
+    assert shop.recall(QUERIES[:3], where, passes, k=600) == 1 or not any(map(passes, shop.rows))
+
+
+def test_a_mapping_is_the_same_as_text(shop):
+    query = QUERIES[0]
+    asked = {"kind": ["kind 3", "kind 4"], "price": ("<", 50), "sale": True, "tags": (":", "new")}
+    written = ["kind in (kind 3, kind 4)", "price<50", "sale=true", "tags:new"]
+    found = shop.collection.search(query, k=600, where=asked)
+    assert found == shop.collection.search(query, k=600, where=written) != []
+    several = [Condition("price", "<", 50), "kind in (kind 3, kind 4)", "sale=true"]
+    assert shop.collection.search(query, k=600, where=several) == found
+    assert shop.collection.search(query, where=()) == shop.collection.search(query)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("price<cheap", "price<cheap: price is a number; and 'cheap' is none"),
+        ("price=cheap", "price is a number; and 'cheap' is not"),
+        ("brand=acme", "'brand' is no attribute of 'shop'; .*It has code \\(text\\), kind"),
+        ("Price<5", "'Price' is no attribute of 'shop'; did you mean 'price'"),
+        ("id=5", "'id' is no attribute"),
+        ("embedding=5", "'embedding' is no attribute"),
+        ("code<7", 'code is text; to compare letter by letter, write code<"7"'),
+        ("sale=maybe", "sale is true or false; and 'maybe' is not"),
+        ("sale<true", "sale is true or false; < compares numbers and texts"),
+        ("tags=summer", "tags is a list; to find what it holds, write tags:..."),
+        ("tags<summer", "tags is a list; < compares numbers and texts"),
+        ("kind:shoes", "kind is text; write kind=..."),
+        ("price~5", "price is a number; ~ looks into texts"),
+        ("price", "cannot read the condition 'price'"),
+        ("", "cannot read the condition ''"),
+        ({"price": object()}, "a object is no value"),
+    ],
+)
+def test_conditions_that_make_no_sense_are_refused(shop, where, message):
+    with pytest.raises(InputError, match=message):
+        shop.collection.search(QUERIES[0], where=where)
+
+
+def test_a_collection_without_attributes_says_how_to_give_it_some(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(["a"], [[1, 1]])
+    with pytest.raises(
+        InputError, match="'own' has no attributes.*lookalike add --attributes FILE"
+    ):
+        own.search(1, where="brand=acme")
+
+
+# However many pass.
+
+
+@pytest.mark.parametrize("share", [0.0001, 0.01, 0.1, 0.5, 0.9])
+def test_the_nearest_of_what_passes_by_chance(large, share):
+    limit = share * 10_000
+    recall = large.recall(QUERIES, {"rank": ("<", limit)}, lambda row: row["rank"] < limit)
+    assert recall >= 0.99
+    plan = large.plan(QUERIES[0], {"rank": ("<", limit)})
+    assert plan == ("cells and codes" if share >= 0.5 else "filter first")
+
+
+def test_the_nearest_where_what_is_near_does_not_pass(large):
+    """Boots that are like a hat: the cells nearest to the query hold none."""
+    queries, clusters = shapes(40, seed=6)
+    for own in range(20):
+        of_it = queries[clusters == own]
+        for where in (f'kind!="kind {own}"', f'kind="kind {own}"'):
+            negated = "!" in where
+            passes = lambda row: (row["kind"] != f"kind {own}") == negated  # noqa: B023, E731
+            assert large.recall(of_it, where, passes) >= 0.99 or not len(of_it)
+
+
+def test_fewer_than_k_and_none(large):
+    assert len(large.collection.search(QUERIES[0], k=50, where="rank<5")) == 4
+    assert large.collection.search(QUERIES[0], where="rank<0") == []
+    assert large.collection.search(QUERIES[0], where="kind=none") == []
+    found = large.collection.search(QUERIES[0], k=10_000, where="rank<9000")
+    assert len(found) == N * 9 // 10
+
+
+@pytest.mark.parametrize("where", ["rank<9000", "rank<50", "rank<1000"])
+def test_after_inserts_deletes_and_other_programs_rows(db, large, where):
+    limit = float(where.removeprefix("rank<"))
+    large.collection.delete(large.ids[:3000].tolist())
+    kept = large.ids[3000:]
+    more, cluster = shapes(500, seed=8)
+    new = products(500, cluster, seed=8)
+    names = [f"new{i}" for i in range(500)]
+    ids = large.collection.add_embeddings(names, more)
+    large.collection.set_attributes(
+        [{**row, "path": name} for row, name in zip(new, names, strict=True)]
+    )
+    near = QUERIES[:20] * np.float32(1.01)
+    for i, vector in enumerate(near):  # above the tail: without codes
+        db.rows(
+            "INSERT INTO shop (image_name, embedding, attributes) VALUES ('x', %s, %s)",
+            (vector, json.dumps({"rank": 0.5 if i % 2 else 9999.5})),
+        )
+    last = db.rows("SELECT MAX(id) FROM shop")[1][0][0]
+    large.vectors = np.concatenate([large.vectors[3000:], more, near])
+    theirs = [{"rank": 0.5 if i % 2 else 9999.5} for i in range(20)]
+    large.rows = [*large.rows[3000:], *new, *theirs]
+    large.ids = np.array([*kept, *ids, *range(last - 19, last + 1)])
+    assert large.recall(QUERIES, where, lambda row: row["rank"] < limit) >= 0.99
+    assert large.collection.search(QUERIES[1], k=1, where=where)[0].image_name == "x"
+
+
+def test_every_way_to_search_is_filtered(large):
+    where, passes = "rank<3000", lambda row: row["rank"] < 3000
+    for options in ({"exact": True}, {"n_probes": 10_000, "oversampling": 900}, {"n_probes": 1}):
+        assert large.recall(QUERIES[:5], where, passes, **options) == 1
+    first = large.collection.search(QUERIES[0], k=10, where=where, exact=True)
+    second = large.collection.search(QUERIES[0], k=5, offset=5, where=where)
+    assert [match.id for match in second] == [match.id for match in first[5:]]
+    least = first[4].similarity - 1e-9
+    assert len(large.collection.search(QUERIES[0], where=where, min_similarity=least)) == 5
+
+
+@pytest.mark.parametrize("where", ["rank<9000", "rank<10"])
+def test_the_shown_statement_is_the_one_that_runs(large, where):
+    statement = large.collection.search_sql(QUERIES[0], k=4, where=where)
+    seen = []
+    connection = large.collection._connection
+    connection._tracer = seen.append
+    found = large.collection.search(QUERIES[0], k=4, where=where)
+    connection._tracer = None
+    assert statement in seen and "JSON_VALUE" in str(statement)
+    _, rows = connection.table(lookalike.Statement(str(statement)))
+    assert {match.id for match in found} <= {row[0] for row in rows}
+
+
+def test_gaps_between_ids(large):
+    large.collection._connection.execute(
+        lookalike.Statement("ALTER TABLE shop AUTO_INCREMENT=2000000000")
+    )
+    own = large.collection
+    ids = own.add_embeddings(["far"], QUERIES[:1])
+    own.set_attributes([{"path": "far", "rank": 1.0}])
+    assert ids == [2_000_000_000]
+    for where in ("rank<9000", "rank<50"):
+        assert own.search(QUERIES[0], k=1, where=where)[0].id == ids[0]
+
+
+def test_a_new_generation_is_followed(db, large):
+    with lookalike.connect(url_of(db)) as other:
+        reader = other.collection("shop")
+        before = reader.search(QUERIES[0], where="rank<9000")
+        assert large.collection.build_index()
+        assert reader.search(QUERIES[0], where="rank<9000") == before
+        assert reader.search(QUERIES[0], where="rank<9000", explain=True).plan == "cells and codes"
+
+
+def url_of(db):
+    url = db.connection.url
+    return f"mysql://root@localhost/{url.database}?unix_socket={url.options['unix_socket']}"
+
+
+# Columns of the user's own.
+
+
+@pytest.fixture
+def columns(engine):
+    shop = Shop(engine.collection("shop", dim=DIM), 600)
+    engine.rows(
+        "ALTER TABLE shop ADD `unit price` DECIMAL(10, 2), ADD kind VARCHAR(50), ADD sale BOOLEAN, "
+        "ADD tags JSON, ADD code TEXT, ADD made DATE"
+    )
+    for row in shop.rows:
+        row["unit price"] = row.pop("price")
+        row["made"] = f"2024-{1 + int(row['rank']) % 12:02d}-15"
+    report = shop.store()
+    assert report.stored == 600
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("where", "passes"),
+    [
+        ("kind=KIND 3", lambda row: row["kind"] == "kind 3"),  # as the column's collation has it
+        ("kind!=kind 3", lambda row: row["kind"] != "kind 3"),
+        ("unit price<50", lambda row: row["unit price"] < 50),
+        ("UNIT PRICE>=50", lambda row: row["unit price"] >= 50),
+        ("sale=true", lambda row: row["sale"]),
+        ("sale=0", lambda row: not row["sale"]),
+        ("tags:summer", lambda row: "summer" in row["tags"]),
+        ("code=007", lambda row: row["code"] == "007"),
+        ("kind~IND 1", lambda row: "ind 1" in row["kind"]),
+        ("made>=2024-07-01", lambda row: row["made"] >= "2024-07-01"),
+        (["rank<5000", "unit price<50"], lambda row: row["rank"] < 5000 and row["unit price"] < 50),
+    ],
+)
+def test_own_columns_are_filtered_by(columns, where, passes):
+    assert columns.recall(QUERIES[:3], where, passes, k=600) == 1
+
+
+def test_own_columns_are_set_instead_of_json(columns, engine):
+    keys = engine.rows("SELECT DISTINCT JSON_KEYS(attributes) FROM shop WHERE id <> 1")[1]
+    assert {key for (row,) in keys for key in json.loads(row)} == {"note", "rank"}
+    stored = engine.rows("SELECT `unit price`, kind, sale, tags, code FROM shop WHERE id = 8")[1][0]
+    row = columns.rows[7]
+    expected = (row["unit price"], row["kind"], row["sale"], row["tags"], row["code"])
+    assert (float(stored[0]), *stored[1:3], json.loads(stored[3]), stored[4]) == expected
+
+
+def test_a_value_that_a_column_cannot_hold_changes_nothing(columns, engine):
+    before = engine.rows("SELECT * FROM shop ORDER BY id")[1]
+    rows = [{"path": f"v{i}", "rank": -1, "kind": "k" * (51 if i == 3 else 1)} for i in range(9)]
+    with pytest.raises(DatabaseError, match="the rows, row 4: .*Data too long for column 'kind'"):
+        columns.collection.set_attributes(rows)
+    with pytest.raises(
+        InputError, match="row 2: unit price is 'n/a'; column unit price of 'shop' t"
+    ):
+        columns.collection.set_attributes(
+            [{"path": "v1", "unit price": 5}, {"path": "v2", "unit price": "n/a"}]
+        )
+    with pytest.raises(InputError, match="row 1: kind is .'a'.; column kind of 'shop' takes texts"):
+        columns.collection.set_attributes([{"path": "v1", "kind": ["a"]}])
+    after = engine.rows("SELECT * FROM shop ORDER BY id")[1]
+    assert str(after) == str(before)
+
+
+@pytest.mark.parametrize(
+    "clash", ["scale FLOAT", "cell INT", "p0 INT", "base INT", "code INT", "v INT"]
+)
+def test_names_of_the_searchs_own_columns_do_not_clash(db, large, clash):
+    db.rows(f"ALTER TABLE shop ADD {clash}")
+    db.rows(f"UPDATE shop SET {clash.split()[0]} = id % 10")
+    passes = lambda row: int(row["path"][1:]) % 10 + 1 < 9  # noqa: E731
+    where = f"{clash.split()[0]}<9"
+    large.rows = [{**row, "n": (i + 1) % 10} for i, row in enumerate(large.rows)]
+    assert large.plan(QUERIES[0], where) == "cells and codes"
+    assert large.recall(QUERIES[:5], where, lambda row: row["n"] < 9) >= 0.99
+    del passes
+
+
+# Attributes that come, change and go.
+
+
+def test_attributes_are_merged_and_removed(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(["a", "b"], [[1, 1], [1, 0]])
+    own.set_attributes([{"path": "a", "brand": "acme", "price": 5, "tags": ["x"]}])
+    report = own.set_attributes([{"path": "a", "price": None, "tags": ["y", "y", 3]}])
+    assert (report.rows, report.stored, report.without) == (1, 1, 1)
+    assert report.kinds == {"tags": "list"} and report.unmatched == ()
+    ((stored,),) = engine.rows("SELECT attributes FROM own WHERE id = 1")[1]
+    assert json.loads(stored) == {"brand": "acme", "tags": ["y", "3"]}
+    assert [m.image_name for m in own.search(2, where="tags:3")] == ["a"]
+    assert own.search(2, where="price<9") == own.search(2, where="price!=9") == []
+    assert engine.rows("SELECT attributes FROM own WHERE id = 2")[1] == [(None,)]
+
+
+def test_mixed_kinds_keep_apart(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(list("abcdef"), [[1, i] for i in range(6)])
+    values = [40, "40", "M", 41, ["40"], True]
+    own.set_attributes([{"path": p, "size": v} for p, v in zip("abcdef", values, strict=True)])
+
+    def found(where):
+        return "".join(sorted(match.image_name for match in own.search(1, where=where)))
+
+    assert found("size=40") == "ab" and found('size="40"') == "ab"
+    assert found("size<41") == "a" and found("size>=40") == "ad"
+    assert found("size>L") == "M".replace("M", "c") + "f"  # true is a text to an order
+    assert found("size=M") == "c" and found("size:40") == "e" and found("size=true") == "f"
+    assert found("size!=40") == "cdf" and found("size not in (40, M)") == "df"
+
+
+def test_attributes_of_other_programs_are_found(engine, shop):
+    engine.rows("UPDATE shop SET attributes = JSON_SET(attributes, '$.theirs', id) WHERE id < 9")
+    assert len(shop.collection.search(QUERIES[0], k=99, where="theirs<5")) == 4
+    with pytest.raises(InputError, match="theirs .number."):
+        shop.collection.search(QUERIES[0], where="nobodys<5")
+
+
+def test_a_column_named_attributes_of_another_type_is_refused(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(["a"], [[1, 1]])
+    engine.rows("ALTER TABLE own ADD attributes TEXT")
+    with pytest.raises(InputError, match="column attributes of 'own' is of type text"):
+        own.set_attributes([{"path": "a", "brand": "acme"}])
+    engine.rows("ALTER TABLE own ADD brand TEXT")
+    assert own.set_attributes([{"path": "a", "brand": "acme"}]).stored == 1
+    assert len(own.search(1, where="brand=acme")) == 1
+
+
+def test_a_dropped_collection_leaves_no_attributes_to_the_next(engine, shop):
+    engine.rows("DROP TABLE shop_files, shop")
+    again = engine.collection("shop", dim=2)
+    again.add_embeddings(["a"], [[1, 1]])
+    with pytest.raises(InputError, match="'shop' has no attributes"):
+        again.search(1, where="price<5")
+
+
+def test_a_table_of_the_users_own_is_filtered_by_its_columns(engine):
+    engine.rows(
+        "CREATE TABLE shoes (id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(255), "
+        "embedding VECTOR(2), brand VARCHAR(20))"
+    )
+    for brand in ("acme", "other", None):
+        vector = np.array([1, 1], np.float32)
+        engine.rows("INSERT INTO shoes VALUES (NULL, 'x', %s, %s)", (vector, brand))
+    shoes = engine.collection("shoes")
+    assert [match.id for match in shoes.search(2, where="brand=acme")] == [1]
+    assert [match.id for match in shoes.search(2, where="brand!=acme")] == [2]
+
+
+# Which row is of which image.
+
+
+def test_rows_of_no_image_and_of_one_image_twice(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(["a", "b", "b", "c"], [[1, 1]] * 4)
+    report = own.set_attributes([{"path": p, "n": 1} for p in ("a", "x", "b", "A")])
+    assert report.stored == 1 and report.without == 3
+    assert report.unmatched == ("row 2: x", "row 3: b (several images have that name)", "row 4: A")
+    with pytest.raises(InputError, match="the rows, row 2: a is the image of row 1 already"):
+        own.set_attributes([{"path": "a", "n": 1}, {"path": "a", "n": 2}])
+    with pytest.raises(
+        InputError, match="no row of the rows is of an image stored in 'own' .row 1"
+    ):
+        own.set_attributes([{"path": "y", "n": 1}])
+    with pytest.raises(InputError, match="there is no collection 'none'"):
+        engine.collection("none", dim=2).set_attributes([{"path": "y", "n": 1}])
+
+
+def test_paths_are_relative_to_the_file_or_a_folder_or_whole(engine, photos, tmp_path):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    for i, name in enumerate(("in/cat.jpg", "in/deep/cat.jpg", "bee.jpg", "in/moose.webp")):
+        bytes_ = (photos / name.split("/")[-1]).read_bytes()
+        (tmp_path / name).write_bytes(bytes_ + bytes([i]))
+    images = engine.collection("images", model="efficientnet-lite2")
+    images.add(tmp_path)
+    file = tmp_path / "in" / "deep" / "products.csv"
+    file.write_text(
+        "path,n\n"
+        "cat.jpg,1\n"  # beside the file, before the name of another
+        f"{tmp_path}/link/cat.jpg,2\n"
+        "in/moose.webp,3\n"  # its name
+        "../../bee.jpg,4\n"
+    )
+    assert images.set_attributes(file).stored == 4
+    numbers = "SELECT image_name, JSON_EXTRACT(attributes, '$.n') FROM images"
+    assert {name: int(n) for name, n in engine.rows(numbers)[1]} == {
+        "in/deep/cat.jpg": 1,
+        "in/cat.jpg": 2,
+        "in/moose.webp": 3,
+        "bee.jpg": 4,
+    }
+    elsewhere = tmp_path / "in" / "deep" / "more.csv"
+    elsewhere.write_text("path,n\nmoose.webp,5\n")
+    with pytest.raises(InputError, match="relative to .*deep, or to a folder"):
+        images.set_attributes(elsewhere)
+    assert images.set_attributes(elsewhere, tmp_path / "link").stored == 1
+    assert [m.image_name for m in images.search(1, where="n=5")] == ["in/moose.webp"]
+
+
+# Indexes.
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("rank", "rank<50"),
+        ("code", "code=007"),
+        ("code", 'code<"001"'),
+        ("tags", "tags:summer"),
+        ("sale", "sale=true"),
+    ],
+)
+def test_an_attributes_index_serves_its_searches(db, large, name, where):
+    before = large.collection.search(QUERIES[0], k=50, where=where, exact=True)
+    assert access(db, large, where) == ("ALL", None)
+    assert large.collection.index_attribute(name) is True
+    assert large.collection.index_attribute(name) is False
+    kind, index = access(db, large, where)
+    if name != "sale":  # half of the rows: the server may well read all
+        assert kind in ("ref", "range") and index.endswith(f"_{name}")
+    assert large.collection.search(QUERIES[0], k=50, where=where, exact=True) == before
+
+
+def access(db, shop, where):
+    statement = shop.collection.search_sql(QUERIES[0], where=where, exact=True)
+    row = db.rows(f"EXPLAIN FORMAT=TRADITIONAL {statement.sql}", statement.params)[1][0]
+    return row[4], row[6]
+
+
+def test_own_columns_can_be_indexed(columns, engine):
+    for name in ("unit price", "kind", "tags", "code", "sale", "made"):
+        assert columns.collection.index_attribute(name) is True
+        assert columns.collection.index_attribute(name) is False
+    engine.rows("ALTER TABLE shop ADD mine INT, ADD KEY (mine)")
+    assert columns.collection.index_attribute("mine") is False
+    with pytest.raises(InputError, match="'kin' is no attribute of 'shop'; did you mean 'kind'"):
+        columns.collection.index_attribute("kin")
+    long = "l" * 64
+    columns.collection.set_attributes([{"path": "v1", long: 1, "mixed": "a"}])
+    columns.collection.set_attributes([{"path": "v2", "mixed": 2}])
+    assert columns.collection.index_attribute(long) and columns.collection.index_attribute("mixed")
+    text = "x" * 1000  # longer than the index can hold
+    columns.collection.set_attributes([{"path": "v3", "mixed": text}])
+    assert [m.id for m in columns.collection.search(1, where="mixed~xxx")] == [4]
+
+
+# Nothing that is asked for is taken for SQL.
+
+
+def test_whatever_is_stored_is_found_and_nothing_else(db):
+    own = db.collection("own", dim=2)
+    own.add_embeddings(["a", "b"], [[1, 1], [1, 0]])
+    names = st.from_regex(lookalike.dialects.ATTRIBUTE_NAME, fullmatch=True).filter(
+        lambda name: name.lower() not in ("id", "image_name", "embedding", "attributes", "path")
+    )
+    texts = st.text(max_size=50) | st.sampled_from(
+        ["' OR 1=1 -- ", '"', "\\", "%s", "%", "`", "\0"]
+    )
+
+    @settings(
+        max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    @given(name=names, value=texts)
+    def check(name, value):
+        own.set_attributes([{"path": "a", name: value}, {"path": "b", name: value + "x"}])
+        condition = Condition(name, "=", value)
+        for where in (
+            {name: value},
+            str(condition),
+            [condition, f"{Condition(name, 'in', (value,))}"],
+        ):
+            assert [match.id for match in own.search(1, where=where)] == [1]
+        assert [match.id for match in own.search(1, where={name: ("!=", value)})] == [2]
+        own.set_attributes([{"path": p, name: [value[:50]]} for p in "ab"])
+        assert len(own.search(1, where={name: (":", value[:50])})) == 2
+        own.set_attributes([{"path": p, name: None} for p in "ab"])
+
+    check()
+    assert len(own) == 2 and operator.eq(own.search(1)[0].id, 1)
