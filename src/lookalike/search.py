@@ -16,7 +16,7 @@ from lookalike.errors import DatabaseError, InputError
 from lookalike.filters import Where
 from lookalike.index import Index
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
-from lookalike.selectivity import plan_probes
+from lookalike.selectivity import Probing, plan_probing
 from lookalike.types import Match, Metric, Step
 from lookalike.vectors import FloatArray, pack, similarity, unpack
 
@@ -192,16 +192,12 @@ class Searcher:
         """Say how many cells a filtered search probes; None where filtering first is quicker."""
         if self._where is None:
             return options
+        usual = Probing(options.n_probes or index.n_probes, options.rescored(index.dim))
         with trace.step("estimate how many pass"):
-            n_probes = plan_probes(
-                self._store,
-                index,
-                self._where,
-                query,
-                n_probes=options.n_probes or index.n_probes,
-                rows=options.rescored(index.dim),
-            )
-        return None if n_probes is None else replace(options, n_probes=n_probes)
+            probing = plan_probing(self._store, index, self._where, query, usual)
+        if probing is None:
+            return None
+        return replace(options, n_probes=probing.n_probes, oversampling=probing.rows / options.k)
 
     def _search_index(
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace

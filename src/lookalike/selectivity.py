@@ -9,6 +9,7 @@ cells, so many more are probed that enough rows pass in them. The figures are of
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,10 +39,19 @@ FAR = 0.5
 from the query, as in a search for boots that are like a hat."""
 FAR_SHARE = 0.2
 """Then cells are probed until this share of all that passes may have been found."""
+FAR_ROWS = 4
+"""And so many times as many rows are ranked: estimates of what is far are less exact."""
 
 _SAMPLE = 500
 _NEAR_SAMPLE = 200
 _LEAST_SAMPLE = 50
+
+
+class Probing(NamedTuple):
+    """How many cells a filtered search probes, and how many rows it ranks exactly."""
+
+    n_probes: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -55,35 +65,32 @@ class Selectivity:
     near: float
     is_scanned: bool
 
-    def n_probes(self, index: Index, n_probes: int, rows: int) -> int | None:
-        """Return how many cells to probe for so many rows to rank; None: filter first.
+    def plan(self, index: Index, usual: Probing) -> Probing | None:
+        """Return how to search through the index; None where filtering first is quicker.
 
-        n_probes: how many are probed without a filter.
+        usual: how a search without a filter does.
         """
-        wanted = max(LEAST_PASSING, 2 * rows) / max(index.trained_rows, 1)
-        cells = max(MARGIN * n_probes / self.near**0.5, index.n_cells * wanted / self.near)
+        wanted = max(LEAST_PASSING, 2 * usual.rows) / max(index.trained_rows, 1)
+        cells = max(MARGIN * usual.n_probes / self.near**0.5, index.n_cells * wanted / self.near)
+        rows = usual.rows
         if self.near < FAR * self.everywhere:
             # The cells nearest to the query may be those in which no row passes.
             share = 1 - self.everywhere + FAR_SHARE * self.everywhere
-            cells = max(MARGIN * n_probes, index.n_cells * share)
-        cells = min(ceil(cells), index.n_cells)
+            cells = max(MARGIN * usual.n_probes, index.n_cells * share)
+            rows *= FAR_ROWS
+        n_probes = min(ceil(cells), index.n_cells)
         first = RANKED * self.everywhere + (SCANNED if self.is_scanned else 0)
-        return None if first <= JOINED * cells / index.n_cells else cells
+        is_first = first <= JOINED * n_probes / index.n_cells
+        return None if is_first else Probing(n_probes, rows)
 
 
-def plan_probes(
-    store: IndexStore,
-    index: Index,
-    where: Filter,
-    query: FloatArray,
-    *,
-    n_probes: int,
-    rows: int,
-) -> int | None:
-    """Return how many cells a filtered search is to probe for so many rows; None: filter first.
+def plan_probing(
+    store: IndexStore, index: Index, where: Filter, query: FloatArray, usual: Probing
+) -> Probing | None:
+    """Return how a filtered search goes through the index; None where filtering first is quicker.
 
-    query: shape (dim,). n_probes: how many are probed without a filter. The same data give the
-    same plan.
+    query: shape (dim,). usual: how a search without a filter does. The same data give the same
+    plan.
     """
     connection, dialect = store.connection, store.dialect
     way = connection.query(dialect.explain_filter(store.table, where))[0]
@@ -91,7 +98,7 @@ def plan_probes(
     is_scanned = access in ("ALL", "index")
     if not is_scanned and (estimate or 0) <= FEW_ROWS:
         return None
-    near = _near_cells(index, query, n_probes)
+    near = _near_cells(index, query, usual.n_probes)
     sampled = _sample(store, index, where, near, _SAMPLE)
     if sampled and sampled[0][0] < _LEAST_SAMPLE:  # there are gaps between the ids
         sampled = _sample(store, index, where, near, 10 * _SAMPLE)
@@ -102,7 +109,7 @@ def plan_probes(
     selectivity = Selectivity(
         max(passing, 0.5) / n, max(passing_near, 0.5) / max(n_near, 1), is_scanned
     )
-    return selectivity.n_probes(index, n_probes, rows)
+    return selectivity.plan(index, usual)
 
 
 def _near_cells(index: Index, query: FloatArray, n_probes: int) -> list[int]:

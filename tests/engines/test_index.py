@@ -144,6 +144,15 @@ def test_an_odd_dim_is_padded(db, small):
     assert recall(own, vectors, clustered(30, dim=13, seed=2), n_probes=1000) >= 0.99
 
 
+@pytest.mark.parametrize("dim", [2048, 16383])
+def test_long_embeddings_are_indexed(db, small, dim):
+    vectors = clustered(100, dim=dim)
+    own = db.collection("own", dim=dim)
+    own.add_embeddings(names(100), vectors)
+    assert plan(own, 1) == "codes" and own.check_index().is_true
+    assert recall(own, vectors, vectors[:5] + 0.1) >= 0.99
+
+
 def test_the_explanation_tells_what_was_done(indexed, vectors):
     found = indexed.search(vectors[0], k=5, explain=True)
     assert list(found.matches) == indexed.search(vectors[0], k=5)

@@ -84,6 +84,8 @@ class IndexSQL:
         ]
 
     def create_generation(self, table: str, generation: int, bits: int) -> list[Statement]:
+        # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
+        code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
         return [
             Statement(
                 f"CREATE TABLE {_cells(table, generation)} (\n"
@@ -95,7 +97,7 @@ class IndexSQL:
                 f"CREATE TABLE {_codes(table, generation)} (\n"
                 "    cell SMALLINT UNSIGNED NOT NULL,\n"
                 "    id INT NOT NULL,\n"
-                f"    code BINARY({bits // 8:d}) NOT NULL,\n"
+                f"    code {code} NOT NULL,\n"
                 "    scale FLOAT NOT NULL,\n"
                 "    bias FLOAT NOT NULL,\n"
                 "    PRIMARY KEY (cell, id)\n"
