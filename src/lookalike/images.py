@@ -97,9 +97,16 @@ def open_image(
         raise ImageError(f"{label}: not enough memory to decode it") from error
     # Decoders raise almost anything on damaged files; none of it may end a run over a folder.
     except Exception as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        line = " ".join(str(reason).split())
-        raise ImageError(f"{label}: {line or type(error).__name__}") from error
+        raise ImageError(f"{label}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says in one line, and its kind where that alone says something."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    line = " ".join(str(reason).split())
+    if line and isinstance(error, OSError | ValueError | RuntimeError | SyntaxError):
+        return line
+    return f"cannot be decoded ({error!r})"
 
 
 def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:

@@ -404,6 +404,24 @@ def test_a_decoder_that_cannot_be_started_is_told(folder, start, monkeypatch):
         start().decode(folder / "sound.png")
 
 
+def test_a_decoder_that_is_killed_at_its_start_is_replaced(folder):
+    killed = []
+
+    def kill(times: int) -> None:
+        if len(killed) < times:
+            killed.append(child_of(decoder))
+            killed[-1].kill()
+
+    with closing(Decoder(lambda: kill(2), time_limit=LIMIT)) as decoder:
+        assert decoder.decode(folder / "sound.png").pixels.shape == (30, 40, 3)
+    assert len(killed) == 2 and all(map(has_ended, killed))
+    with (
+        closing(Decoder(lambda: kill(99), time_limit=LIMIT)) as decoder,
+        pytest.raises(LookalikeError, match="can be started: SIGKILL"),
+    ):
+        decoder.decode(folder / "sound.png")
+
+
 def test_an_error_of_the_model_is_raised_as_it_is(folder):
     def fail() -> Preprocessing:
         raise LookalikeError("no weights")

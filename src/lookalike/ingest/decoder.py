@@ -22,6 +22,7 @@ from lookalike.models import Preprocessing
 START_SECONDS = 120.0
 """How long a child process may take until it is ready."""
 
+_STARTS = 3
 _LONGEST_SECONDS = 1e6
 _ANSWERS = child.DECODED, child.DAMAGED, child.OUT_OF_REACH
 
@@ -112,37 +113,31 @@ class Decoder:
         return deadline
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # Not by multiprocessing, which would import the caller's main module again.
-        program = (
-            "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
-            f"from {child.__name__} import main; main()"
-        )
-        try:
-            process = self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", program, str(self._time_limit)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
-            )
-        except OSError as error:
-            raise _no_start(error.strerror or str(error)) from error
-        if self._is_ended:  # while it was starting
-            process.kill()
-        preprocessing = self._preprocessing()
-        try:
-            self._send(process, pickle.dumps(preprocessing))
-            deadline = time.monotonic() + START_SECONDS
-            answer = self._receive(process, deadline, child.READY, child.DAMAGED)
-        except TimeoutError as error:
-            self.close()
-            raise _no_start(f"it is not ready after {START_SECONDS:g} seconds") from error
-        except (OSError, EOFError) as error:
-            raise _no_start(_ending(self.close())) from error
-        if answer.outcome != child.READY:
-            self.close()
-            raise _no_start(answer.reason)
-        return process
+        """Start a child process; one that is killed meanwhile is replaced, a few times."""
+        ending = ""
+        for _ in range(_STARTS):
+            process = self._process = _spawn(self._time_limit)
+            if self._is_ended:
+                process.kill()
+            preprocessing = self._preprocessing()
+            try:
+                self._send(process, pickle.dumps(preprocessing))
+                deadline = time.monotonic() + START_SECONDS
+                answer = self._receive(process, deadline, child.READY, child.DAMAGED)
+            except TimeoutError as error:
+                self.close()
+                raise _no_start(f"it is not ready after {START_SECONDS:g} seconds") from error
+            except (OSError, EOFError):
+                status = self.close()
+                ending = _ending(status)
+                if status is None or status >= 0 or self._is_ended:
+                    break
+            else:
+                if answer.outcome == child.READY:
+                    return process
+                self.close()
+                raise _no_start(answer.reason)
+        raise _no_start(ending)
 
     def _send(self, process: subprocess.Popen[bytes], message: bytes) -> None:
         assert process.stdin is not None
@@ -183,6 +178,24 @@ class Decoder:
     @property
     def _too_slow(self) -> str:
         return f"not decoded within {self._time_limit:g} seconds"
+
+
+def _spawn(time_limit: float) -> subprocess.Popen[bytes]:
+    # Not by multiprocessing, which would import the caller's main module again.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        f"from {child.__name__} import main; main()"
+    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", program, str(time_limit)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+        )
+    except OSError as error:
+        raise _no_start(error.strerror or str(error)) from error
 
 
 def _ending(status: int | None) -> str:
