@@ -14,7 +14,7 @@ COLLECTION := example_photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format typecheck docs bench bench-data clean check-python
+.PHONY: help demo test fuzz lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 
 test: .venv-test/installed ## Everything that the tests need, then the tests
 	@$(TEST_BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: .venv-test/installed ## Add 5,000 mutated images, and account for each (FUZZ_ARGS="--seed 1")
+	@$(TEST_BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: .venv-test/installed ## Check style and formatting
 	@$(TEST_BIN)/ruff check .
@@ -53,6 +56,10 @@ bench-data: .venv-test/installed ## Make the benchmark's data, once (ten minutes
 bench: bench-data ## Measure: the table of docs/benchmarks.md
 	@$(TEST_BIN)/python -m benchmarks.sql_functions
 	@$(TEST_BIN)/python -m benchmarks.index
+
+bench-ingest: .venv-test/installed ## Measure: adding images (INGEST_ARGS="--model NAME --device cuda")
+	@$(TEST_BIN)/python -m benchmarks.ingest $(INGEST_ARGS)
+	@$(TEST_BIN)/python -m benchmarks.ingest --model clip --megapixels 3 $(INGEST_ARGS)
 
 clean: ## Remove the environments and the tests' MySQL; your data stay
 	@if [ -x $(TEST_BIN)/lookalike ]; then LOOKALIKE_HOME=$(CURDIR)/.test-home $(TEST_BIN)/lookalike server stop --quiet || true; fi

@@ -76,7 +76,7 @@ class Condition:
     @classmethod
     def parse(cls, text: str) -> "Condition":
         """Read a condition as people write it. Raises InputError."""
-        found = _CONDITION.fullmatch(text)
+        found = _CONDITION.fullmatch(text) if isinstance(text, str) else None
         if not found:
             raise InputError(f"cannot read the condition {text!r}: {_HINT}")
         name, rest = found["name"].strip('"'), found["rest"]
@@ -109,7 +109,7 @@ def conditions(where: Where | None) -> tuple[Condition, ...]:
         return ()
     if isinstance(where, Mapping):
         return tuple(_asked(name, asked) for name, asked in where.items())
-    several = [where] if isinstance(where, str | Condition) else where
+    several = where if isinstance(where, list | tuple) else [where]
     return tuple(each if isinstance(each, Condition) else Condition.parse(each) for each in several)
 
 
@@ -226,9 +226,9 @@ def unknown_attribute(name: str, known: Sequence[Attribute], table: str) -> Inpu
         )
     names = {attribute.name.casefold(): attribute.name for attribute in known}
     near = difflib.get_close_matches(name.casefold(), names, n=1)
-    meant = f"; did you mean {names[near[0]]!r}?" if near else ";"
+    meant = f"; did you mean {names[near[0]]!r}? It" if near else "; it"
     all_ = ", ".join(f"{a.name} ({'/'.join(sorted(a.kinds))})" for a in sorted(known))
-    return InputError(f"{name!r} is no attribute of {table!r}{meant} It has {all_}")
+    return InputError(f"{name!r} is no attribute of {table!r}{meant} has {all_}")
 
 
 def clause(condition: Condition, attribute: Attribute) -> Clause:

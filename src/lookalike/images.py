@@ -104,7 +104,7 @@ def _reason(error: Exception) -> str:
     """Return what an error says in one line, and its kind where that alone says something."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     line = " ".join(str(reason).split())
-    if line and isinstance(error, OSError | ValueError | RuntimeError | SyntaxError):
+    if line and isinstance(error, OSError | ValueError | RuntimeError | SyntaxError | EOFError):
         return line
     return f"cannot be decoded ({error!r})"
 

@@ -216,3 +216,71 @@ class Calibration:
     false_negative_rate: float
     matches: int
     others: int
+
+
+Tier = Literal["identical", "near-duplicate", "similar"]
+TIERS: tuple[Tier, ...] = ("identical", "near-duplicate", "similar")
+KeepRule = Literal["best", "oldest", "largest"]
+KEEP_RULES: tuple[KeepRule, ...] = ("best", "oldest", "largest")
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateImage:
+    """An image of a group of duplicates.
+
+    path: None where only its embedding is stored. size in bytes, width and height in pixels: None
+    where they are not known. similarity: of its embedding to that of the image to keep. tier: how
+    it resembles that one; None for itself.
+    """
+
+    id: int
+    image_name: str
+    path: Path | None
+    size: int | None
+    width: int | None
+    height: int | None
+    similarity: float
+    tier: Tier | None
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """An image to keep and its duplicates, the closest tier first; each resembles that image."""
+
+    keep: DuplicateImage
+    duplicates: tuple[DuplicateImage, ...]
+
+    @property
+    def tier(self) -> Tier:
+        """The loosest tier in the group."""
+        tiers = {image.tier for image in self.duplicates}
+        return next(tier for tier in reversed(TIERS) if tier in tiers)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedFile:
+    """A file that was deleted or moved, its size in bytes, and where it is now, if known."""
+
+    id: int
+    path: Path
+    size: int
+    moved_to: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReport:
+    """What was done about duplicates, or would be.
+
+    failed: files that stay, and their rows. without_file: ids of duplicates that have no file; they
+    stay.
+    """
+
+    removed: tuple[RemovedFile, ...]
+    failed: tuple[Failure, ...]
+    without_file: tuple[int, ...]
+    is_dry_run: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the removed files."""
+        return sum(file.size for file in self.removed)

@@ -142,7 +142,7 @@ def test_a_mapping_is_the_same_as_text(shop):
     [
         ("price<cheap", "price<cheap: price is a number; and 'cheap' is none"),
         ("price=cheap", "price is a number; and 'cheap' is not"),
-        ("brand=acme", "'brand' is no attribute of 'shop'; .*It has code \\(text\\), kind"),
+        ("brand=acme", "'brand' is no attribute of 'shop'; it has code \\(text\\), kind"),
         ("Price<5", "'Price' is no attribute of 'shop'; did you mean 'price'"),
         ("id=5", "'id' is no attribute"),
         ("embedding=5", "'embedding' is no attribute"),

@@ -34,6 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     server = PrivateServer(TEST_HOME)
+    server.install()
     was_running = server.status().running
     server.start()
     folder = Path(tempfile.mkdtemp(prefix="lookalike-fuzz-"))
@@ -67,7 +68,7 @@ def _run(server: PrivateServer, folder: Path, n_files: int, seed: int) -> Result
 
 def _check_memory(result: Result) -> None:
     """Compare the memory after a fifth of the files with that at the end."""
-    kinds = "the parent", "a child"
+    kinds = "the parent", "the oldest child"
     for what, before, after in zip(kinds, result.early, result.late, strict=True):
         if after > GROWTH * before + SLACK:
             result.problems.append(f"{what} grew from {before:.0f} to {after:.0f} MiB")

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
+import time
+import traceback
 from collections import Counter
 
 import pytest
@@ -23,6 +26,12 @@ def wait(crew: Crew) -> None:
     """Do what a thread does that waits for something which the crew's stop ends."""
     assert crew.stop.wait(LIMIT)
     crew.check()
+
+
+def is_leaving() -> bool:
+    """Whether the main thread waits for the others at the end of a crew's block."""
+    frame = sys._current_frames()[threading.main_thread().ident]
+    return any(frame.f_code.co_name == "__exit__" for frame, _ in traceback.walk_stack(frame))
 
 
 def assert_all_have_ended() -> None:
@@ -149,6 +158,8 @@ def test_ctrl_c_after_the_block_stops_all():
     stopped = []
 
     def interrupt() -> None:
+        while not is_leaving():
+            time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGINT)
         wait(crew)
 

@@ -1,10 +1,13 @@
 import hashlib
+import os
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from lookalike import images
 from lookalike.errors import ImageError
@@ -160,6 +163,75 @@ def test_a_large_jpeg_is_decoded_to_at_least_three_times_the_pixels(tmp_path, sh
     image = open_image(tmp_path / "a.jpg", short_side=short_side)
     assert image.size == size
     assert near(image.getpixel((9, 9)), RED) and near(image.getpixel((size[0] - 9, 9)), GREEN)
+
+
+def test_an_image_between_the_limits_of_pillow_and_ours_is_read(tmp_path):
+    size = (14_000, 14_000)
+    Image.new("1", size).save(tmp_path / "a.png")
+    assert open_image(tmp_path / "a.png").size == size
+
+
+@pytest.mark.parametrize("name", ["a.eps", "a.jpg"])
+def test_no_program_is_started_for_an_image(tmp_path, monkeypatch, name):
+    started = tmp_path / "started"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch '{started}'")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    with pytest.raises(ImageError, match="not an image that can be read"):
+        open_image(tmp_path / name)
+    assert not started.exists()
+
+
+def test_formats_that_need_nothing_else_are_read(tmp_path):
+    for suffix in ("ico", "jp2", "ppm", "qoi"):
+        halves().save(tmp_path / f"a.{suffix}")
+        assert near(open_image(tmp_path / f"a.{suffix}").getpixel((4, 8)), RED), suffix
+
+
+def test_odd_metadata_is_no_reason_to_refuse_an_image(tmp_path):
+    about = PngInfo()
+    about.add_text("Raw profile type exif", "\nexif\n  9\nno hexadecimal digits")
+    halves().save(tmp_path / "a.png", pnginfo=about)
+    assert open_image(tmp_path / "a.png").size == (64, 32)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_becomes_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    halves().save(tmp_path / "a.png", exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(tmp_path / "a.png"))
+    assert open_image(tmp_path / "a.png").tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "F"])
+def test_large_images_are_converted_like_small_ones(monkeypatch, mode):
+    noise = np.random.default_rng(1).integers(0, 256, (61, 47, 4), np.uint8)
+    image = Image.fromarray(noise).convert("LA" if mode == "LA" else "RGBA")
+    if mode == "P":
+        image = image.convert("RGB").quantize(9)
+        image.info["transparency"] = 3
+    elif mode != image.mode and mode != "LA":
+        image = image.convert("L").convert(mode)
+    whole = to_rgb(image)
+    monkeypatch.setattr(images, "_BAND_PIXELS", 500)
+    assert to_rgb(image).tobytes() == whole.tobytes()
+
+
+def test_floats_that_are_no_numbers_are_black_or_white(tmp_path):
+    pixels = np.array([[np.nan, -np.inf, np.inf, 1.0]], np.float32)
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    assert np.asarray(open_image(tmp_path / "a.tif"))[0, 1:, 0].tolist() == [0, 255, 255]
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")  # nobody writes to it
+    for read in (open_image, content_hash):
+        with pytest.raises(ImageError, match="pipe.jpg: not a regular file"):
+            read(tmp_path / "pipe.jpg")
+        with pytest.raises(ImageError, match="/dev/zero: not a regular file"):
+            read(Path("/dev/zero"))
 
 
 def test_hash_is_sha256_of_the_bytes(tmp_path):

@@ -178,6 +178,7 @@ def test_without_torch_nothing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> Non
         raise arithmetic.metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(arithmetic.metadata, "version", lacking)
+    monkeypatch.setattr(arithmetic, "default_device", lambda: pytest.fail("it imports torch"))
     assert chosen_arithmetic("clip") is None
 
 

@@ -61,7 +61,7 @@ def chosen_arithmetic(model_id: str, *, device: str | None = None) -> Arithmetic
     No model is loaded, and torch is imported only where the machine may have a GPU. device: the
     one that `load_model` was given.
     """
-    name = _file_name(model_id, device or default_device())
+    name = _file_name(model_id, device)
     return _parse(kept(name)) if name else None
 
 
@@ -122,11 +122,12 @@ def _least_cosine(embeddings: FloatArray, reference: FloatArray) -> float:
         return float(np.min((a * b).sum(axis=1) / norms))
 
 
-def _file_name(model_id: str, device: str) -> str | None:
+def _file_name(model_id: str, device: str | None) -> str | None:
     try:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:
         return None
+    device = device or default_device()
     kind = device.partition(":")[0]
     key = json.dumps([model_id, kind, processor_name(device), version])
     return f"arithmetic-{kind}-{hashlib.sha256(key.encode()).hexdigest()[:24]}"

@@ -1,0 +1,48 @@
+"""What people have decided: images that are no duplicates of one another."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from lookalike.errors import DatabaseError, InputError
+from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+
+
+def distinct_images(index: IndexStore) -> list[tuple[int, int]]:
+    """Return the pairs of ids that were decided to be distinct, the smaller first."""
+    try:
+        rows = index.connection.query(index.dialect.distinct(index.table))
+    except DatabaseError as error:
+        if error.code != NO_SUCH_TABLE:
+            raise
+        return []
+    return [(row[0], row[1]) for row in rows]
+
+
+def mark_distinct(index: IndexStore, ids: Sequence[int], id_type: str) -> None:
+    """Remember that none of these images is a duplicate of another of them.
+
+    id_type: the SQL type of the collection's ids. Raises InputError for an id that is not stored.
+    """
+    pairs = _pairs(ids)
+    connection, dialect, table = index.connection, index.dialect, index.table
+    stored = {row[0] for row in connection.query(dialect.records(table, list(ids)))}
+    for row_id in ids:
+        if row_id not in stored:
+            raise InputError(f"collection {table!r} has no image with id {row_id}")
+    connection.execute(dialect.create_distinct(table, id_type))
+    connection.execute(dialect.insert_distinct(table, pairs))
+
+
+def unmark_distinct(index: IndexStore, ids: Sequence[int]) -> int:
+    """Forget such decisions about each two of these images; return how many there were."""
+    pairs = _pairs(ids)
+    if not set(pairs) & set(distinct_images(index)):
+        return 0
+    return index.connection.execute(index.dialect.delete_distinct(index.table, pairs))
+
+
+def _pairs(ids: Sequence[int]) -> list[tuple[int, int]]:
+    pairs = list(combinations(sorted(set(ids)), 2))
+    if not pairs:
+        raise InputError("name at least two different ids")
+    return pairs

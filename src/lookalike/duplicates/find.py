@@ -1,0 +1,197 @@
+"""Duplicates found: candidates from the index and from hashes, judged, grouped, described."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lookalike.duplicates.decisions import distinct_images
+from lookalike.duplicates.groups import Group, Resemblances, make_groups
+from lookalike.duplicates.looks import look_at_new_files
+from lookalike.duplicates.neighbours import Pairs, Progress, neighbours, unique_pairs
+from lookalike.duplicates.pictures import Images, Numbers, read_images
+from lookalike.duplicates.resemblance import confirmed, similar_hashes
+from lookalike.duplicates.workers import Workers, workers
+from lookalike.errors import InputError
+from lookalike.index_store import IndexStore
+from lookalike.rows import records
+from lookalike.types import KEEP_RULES, TIERS, DuplicateGroup, DuplicateImage, KeepRule, Metric, Tier
+from lookalike.vectors import similarity
+
+MIN_SIMILARITY = 0.95
+"""By default images are similar from this cosine of their embeddings on."""
+
+NEAR_SIMILARITY = 0.6
+"""Thumbnails are compared of neighbours whose embeddings have this cosine; crops have more."""
+
+_ROWS = 1000
+
+Stage = Callable[[str], Progress]
+"""Called with what is about to be done; returns what is called with (done, total)."""
+
+
+@dataclass(frozen=True)
+class DuplicateOptions:
+    """min_similarity: of the tier "similar", None for MIN_SIMILARITY. tier: the loosest that is
+    looked for. keep: which image of a group is the one to keep.
+    """
+
+    min_similarity: float | None
+    tier: Tier
+    keep: KeepRule
+
+    def check(self, metric: Metric) -> None:
+        """Raise InputError for what cannot be honoured."""
+        if self.tier not in TIERS:
+            raise InputError(f"there is no tier {self.tier!r}: give {', '.join(TIERS)}")
+        if self.keep not in KEEP_RULES:
+            raise InputError(f"cannot keep {self.keep!r}: give {', '.join(KEEP_RULES)}")
+        least = self.min_similarity
+        if self.tier != "similar" and least is not None:
+            raise InputError(f"min_similarity has no meaning without the tier similar: {least}")
+        if metric != "cosine" and self.tier == "similar" and least is None:
+            raise InputError(
+                f"give min_similarity, or a tier without it: this collection ranks by {metric}"
+            )
+        if metric == "cosine" and least is not None and not 0 < least <= 1:
+            raise InputError(f"min_similarity is {least}; give more than 0 and at most 1")
+
+    @property
+    def enough(self) -> float:
+        """From which similarity on images are similar: infinite where that is not asked for."""
+        if self.tier != "similar":
+            return np.inf
+        return MIN_SIMILARITY if self.min_similarity is None else self.min_similarity
+
+
+def find_duplicates(
+    index: IndexStore,
+    options: DuplicateOptions,
+    *,
+    with_files: bool,
+    notify: Callable[[str], None],
+    stage: Stage,
+) -> list[DuplicateGroup]:
+    """Return the groups of duplicates, those of the strictest tier first, then the largest.
+
+    with_files: whether the collection has side tables of files.
+    """
+    if with_files:
+        unseen = look_at_new_files(index, stage("Looking at files"))
+        if unseen:
+            files = "1 file is" if unseen == 1 else f"{unseen:,} files are"
+            notify(
+                f"{files} gone, changed or unreadable, and compared by bytes and embedding only; "
+                "add the folder again, with --prune for what is gone."
+            )
+    images = read_images(index, with_files=with_files)
+    ranks = images.ranks(options.keep)
+    resemblances = Resemblances(images.picture.tolist(), images.has_file.tolist())
+    if options.tier != "identical":
+        with workers(index) as crew:
+            _resemble(index, images, options, resemblances, crew, stage)
+    apart = _by_place(images, distinct_images(index))
+    groups = make_groups(resemblances, ranks.tolist(), apart, options.tier)
+    return _described(index, images, groups, with_files=with_files)
+
+
+def _resemble(
+    index: IndexStore,
+    images: Images,
+    options: DuplicateOptions,
+    resemblances: Resemblances,
+    crew: Workers,
+    stage: Stage,
+) -> None:
+    has_file = images.has_file[images.first]
+    near = unique_pairs([])
+    if options.tier == "similar" or has_file.any():
+        least = NEAR_SIMILARITY if index.metric == "cosine" else -np.inf
+        progress = stage("Asking the index")
+        near = neighbours(
+            index, images, crew, enough=options.enough, least=least, progress=progress
+        )
+    if has_file.any():
+        one, other = similar_hashes(index, images)
+        both = near.where(has_file[near.first] & has_file[near.second])
+        candidates = unique_pairs([both, (one, other, np.zeros(len(one)))])
+        progress = stage("Comparing pictures")
+        same = candidates.where(
+            confirmed(images, candidates.first, candidates.second, crew, progress)
+        )
+        resemblances.add("near-duplicate", _ends(same))
+    resemblances.add("similar", _ends(near.where(near.similarity >= options.enough)))
+
+
+def _ends(found: Pairs) -> Iterable[tuple[int, int]]:
+    return zip(found.first.tolist(), found.second.tolist(), strict=True)
+
+
+def _by_place(images: Images, distinct: Sequence[tuple[int, int]]) -> dict[int, set[int]]:
+    """Images by place that are decided to be distinct, both ways."""
+    places = {row_id: place for place, row_id in enumerate(images.ids.tolist())}
+    apart: dict[int, set[int]] = defaultdict(set)
+    for one, other in distinct:
+        if one in places and other in places:
+            apart[places[one]].add(places[other])
+            apart[places[other]].add(places[one])
+    return apart
+
+
+# Description.
+
+
+def _described(
+    index: IndexStore, images: Images, groups: Sequence[Group], *, with_files: bool
+) -> list[DuplicateGroup]:
+    described = []
+    batch: list[Group] = []
+    for group in groups:
+        batch.append(group)
+        if sum(1 + len(each.others) for each in batch) >= _ROWS:
+            described += _describe(index, images, batch, with_files)
+            batch = []
+    described += _describe(index, images, batch, with_files)
+    return sorted(described, key=lambda group: (TIERS.index(group.tier), -len(group.duplicates)))
+
+
+def _describe(
+    index: IndexStore, images: Images, groups: Sequence[Group], with_files: bool
+) -> list[DuplicateGroup]:
+    places = [place for group in groups for place in (group.keep, *dict(group.others))]
+    ids = images.ids[places].tolist()
+    known = {record.id: record for record in records(index, ids, with_paths=with_files)}
+    found, embeddings = index.usable_embeddings(ids)
+    vectors = dict(zip(found.tolist(), embeddings, strict=True))
+
+    def image(place: int, keep: int, tier: Tier | None) -> DuplicateImage:
+        row_id, kept_id = int(images.ids[place]), int(images.ids[keep])
+        score = similarity(vectors[kept_id], vectors[row_id][np.newaxis], index.metric)
+        record = known[row_id]
+        return DuplicateImage(
+            id=row_id,
+            image_name=record.image_name,
+            path=record.path,
+            size=_known(images.sizes[place]),
+            width=_known(images.widths[place]),
+            height=_known(images.heights[place]),
+            similarity=float(score[0]),
+            tier=tier,
+        )
+
+    def is_there(place: int) -> bool:
+        return int(images.ids[place]) in known and int(images.ids[place]) in vectors
+
+    return [
+        DuplicateGroup(
+            image(group.keep, group.keep, None),
+            tuple(image(p, group.keep, tier) for p, tier in group.others if is_there(p)),
+        )
+        for group in groups
+        if is_there(group.keep) and any(is_there(place) for place, _ in group.others)
+    ]
+
+
+def _known(number: np.int64) -> int | None:
+    return None if number < 0 else int(number)

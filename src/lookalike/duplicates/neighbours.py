@@ -1,0 +1,118 @@
+"""Pictures whose embeddings are near one another: each asks the index for its neighbours."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.duplicates.pictures import Images, Numbers
+from lookalike.duplicates.workers import Workers
+from lookalike.errors import InputError
+from lookalike.index_store import IndexStore
+from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.training import FEWEST_ROWS
+from lookalike.vectors import FloatArray, similarity
+
+Scores = npt.NDArray[np.float64]
+Progress = Callable[[int, int | None], None]
+
+K = 10
+"""Neighbours that a picture asks for, besides its own copies."""
+
+MOST = 640
+"""Where all of them are similar enough it asks for more, up to so many."""
+
+_BATCH = 64
+
+
+class Pairs(NamedTuple):
+    """Pairs of pictures by number, the smaller first, each once: arrays of shape (n,)."""
+
+    first: Numbers
+    second: Numbers
+    similarity: Scores
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> "Pairs":
+        """Some of them."""
+        return Pairs(self.first[chosen], self.second[chosen], self.similarity[chosen])
+
+
+def unique_pairs(parts: Sequence[tuple[Numbers, Numbers, Scores]]) -> Pairs:
+    """Return pairs of parts that may name one twice, in either order."""
+    one, other, scores = (
+        np.concatenate([np.asarray(part[column], kind) for part in parts] or [np.empty(0, kind)])
+        for column, kind in enumerate((np.int64, np.int64, np.float64))
+    )
+    ends = np.stack([np.minimum(one, other), np.maximum(one, other)])
+    _, kept = np.unique(ends, axis=1, return_index=True)
+    return Pairs(*ends[:, kept], scores[kept])
+
+
+def neighbours(
+    index: IndexStore,
+    images: Images,
+    workers: Workers,
+    *,
+    enough: float,
+    least: float,
+    progress: Progress,
+) -> Pairs:
+    """Return the pairs of pictures that are among one another's nearest.
+
+    enough: all pairs of this similarity are wanted, up to MOST of a picture; least: of the others,
+    which are among the K nearest, those no less similar. progress: in pictures.
+
+    Raises InputError while another process makes the index.
+    """
+    if len(images) < FEWEST_ROWS:
+        return _among_few(index, images, min(enough, least))
+    if index.load() is None:
+        raise InputError(
+            f"the index of {index.table!r} is being made by another process: try again soon"
+        )
+    copies = np.bincount(images.picture)
+
+    def ask(store: IndexStore, row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores]]:
+        searcher, found = Searcher(store), []
+        for row_id, embedding in zip(*store.usable_embeddings(row_ids.tolist()), strict=True):
+            picture = images.pictures_of(np.array([row_id]))
+            ids, scores = _nearest(searcher, embedding, K + int(copies[picture[0]]), enough)
+            others = images.pictures_of(ids)
+            near = (others >= 0) & (others != picture) & (scores >= min(enough, least))
+            found.append((np.repeat(picture, near.sum()), others[near], scores[near]))
+        return found
+
+    asking = images.ids[images.first]
+    batches = [asking[start : start + _BATCH] for start in range(0, len(asking), _BATCH)]
+    found, done = [], 0
+    for part in workers.map(ask, batches):
+        found += part
+        done = min(done + _BATCH, len(asking))
+        progress(done, len(asking))
+    return unique_pairs(found)
+
+
+def _nearest(
+    searcher: Searcher, embedding: FloatArray, k: int, enough: float
+) -> tuple[Numbers, Scores]:
+    """Return ids and similarities of the k nearest, of more where even the last is near enough."""
+    while True:
+        matches = searcher.search(embedding, SearchOptions(k=k), Trace())[1]
+        if len(matches) < k or matches[-1].similarity < enough or k >= MOST:
+            break
+        k = min(4 * k, MOST)
+    ids = np.array([match.id for match in matches], np.int64)
+    return ids, np.array([match.similarity for match in matches])
+
+
+def _among_few(index: IndexStore, images: Images, least: float) -> Pairs:
+    """The same where there are too few for an index: all are compared."""
+    ids, embeddings = index.usable_embeddings(images.ids[images.first].tolist())
+    pictures, found = images.pictures_of(ids), []
+    for place, embedding in enumerate(embeddings[:-1]):
+        scores = similarity(embedding, embeddings[place + 1 :], index.metric)
+        near = scores >= least
+        others = pictures[place + 1 :][near]
+        found.append((np.full(len(others), pictures[place]), others, scores[near]))
+    return unique_pairs(found)

@@ -1,0 +1,82 @@
+"""The stored images as duplicates see them: images of the same bytes are one picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.index_store import IndexStore
+from lookalike.types import KeepRule
+
+Numbers = npt.NDArray[np.int64]
+
+_BATCH = 10_000
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """All images of a collection, arrays of shape (n,) by id, and the pictures in them.
+
+    picture: a number for each image, from 0; images of the same bytes (without a file, of the same
+    embedding) have the same. sizes in bytes, areas in pixels; times of change in nanoseconds since
+    1970; each -1 where it is not known. contents: of each picture the SHA-256 of its bytes, or
+    what stands for it. first: of each picture the position of an image.
+    """
+
+    ids: Numbers
+    picture: Numbers
+    sizes: Numbers
+    times: Numbers
+    widths: Numbers
+    heights: Numbers
+    contents: list[bytes]
+    first: Numbers
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def has_file(self) -> npt.NDArray[np.bool_]:
+        """Which images have a file."""
+        return self.sizes != _UNKNOWN
+
+    def pictures_of(self, ids: Numbers) -> Numbers:
+        """Return the picture of each of these ids, -1 for ids that are none of the images."""
+        places = np.minimum(np.searchsorted(self.ids, ids), len(self) - 1)
+        return np.where(self.ids[places] == ids, self.picture[places], _UNKNOWN)
+
+    def ranks(self, rule: KeepRule) -> Numbers:
+        """Return the rank of each image as the one to keep: 0 is kept first. Ties go by id.
+
+        best: the largest area, then the largest file, then the oldest; largest: file, area, age.
+        Images without a file come last.
+        """
+        areas, sizes, times = self.widths * self.heights, self.sizes, self.times
+        order = {
+            "best": (-areas, -sizes, times),
+            "largest": (-sizes, -areas, times),
+            "oldest": (times, -areas, -sizes),
+        }[rule]
+        # The last key counts most.
+        sorted_ = np.lexsort((self.ids, *reversed(order), ~self.has_file))
+        ranks = np.empty(len(self), np.int64)
+        ranks[sorted_] = np.arange(len(self))
+        return ranks
+
+
+def read_images(index: IndexStore, *, with_files: bool) -> Images:
+    """Read what is known of every image; with_files: whether there are side tables of files."""
+    dialect, numbers = index.dialect, dict[bytes, int]()
+    statement = (dialect.embedded_images if with_files else dialect.bare_embeddings)(index.table)
+    parts = [np.empty((0, 6), np.int64)]
+    for rows in index.connection.stream(statement, batch=_BATCH):
+        part = np.full((len(rows), 6), _UNKNOWN, np.int64)
+        for line, (row_id, content, *facts) in zip(part, rows, strict=True):
+            known = (_UNKNOWN if fact is None else fact for fact in facts)
+            line[:] = (row_id, numbers.setdefault(content, len(numbers)), *known)
+        parts.append(part)
+    table = np.concatenate(parts)
+    first = np.unique(table[:, 1], return_index=True)[1]
+    columns = (np.ascontiguousarray(column) for column in table.T)
+    return Images(*columns, contents=list(numbers), first=first)
