@@ -1,56 +1,84 @@
 """A MySQL of the tests' own that may be killed, in a short folder, and ended by its pid."""
 
-import os
-import signal
+import contextlib
+import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-import pytest
+import pymysql
 
-import lookalike
-from lookalike import PrivateServer
+from lookalike.server.mysqld import inspect
+
+START_LIMIT = 100  # seconds
+SMALL = ("--innodb-buffer-pool-size=64M", "--innodb-redo-log-capacity=32M")
+ALONE = ("--skip-networking", "--mysqlx=OFF", "--disable-log-bin", "--performance-schema=OFF")
 
 
 class MortalServer:
-    """A private server, with databases in it."""
+    """A small MySQL with databases in it; it runs until it is killed."""
 
-    def __init__(self, private: PrivateServer) -> None:
-        self._private = private
+    def __init__(self, mysqld: Path, folder: Path) -> None:
+        self._command = [*inspect(mysqld).command(), f"--datadir={folder / 'data'}", *SMALL]
+        self._folder = folder
+        subprocess.run([*self._command, "--initialize-insecure"], check=True, capture_output=True)
         self.start()
 
     @property
-    def url(self) -> str:
-        return self._private.url
+    def socket(self) -> Path:
+        return self._folder / "socket"
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        for stale in (self.socket, self.socket.with_name("socket.lock")):
+            stale.unlink(missing_ok=True)
+        options = (f"--socket={self.socket}", f"--pid-file={self._folder / 'pid'}", *ALONE)
+        log = self._folder / "log"
+        with log.open("a") as output:
+            self._process = subprocess.Popen(
+                [*self._command, *options], stdout=output, stderr=output, start_new_session=True
+            )
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            assert self._process.poll() is None and time.monotonic() < deadline, log.read_text()
+            with contextlib.suppress(pymysql.err.OperationalError):
+                return self._root().close()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def start_if_killed(self) -> None:
+        if self._process.poll() is not None:
+            self.start()
+
+    def run(self, statement: str) -> None:
+        with contextlib.closing(self._root()) as root, root.cursor() as cursor:
+            cursor.execute(statement)
+
+    def url(self, database: str = "mysql") -> str:
+        return f"mysql://root@localhost/{database}?unix_socket={self.socket}"
 
     def new_database(self) -> str:
         """Make an empty database; return its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"
-        with lookalike.connect(self.url) as db:
-            db.rows(f"CREATE DATABASE {name}")
-        return self.url.replace("/lookalike?", f"/{name}?")
+        self.run(f"CREATE DATABASE {name}")
+        return self.url(name)
 
-    def kill(self) -> None:
-        os.kill(self._process.pid, signal.SIGKILL)
-
-    def start(self) -> None:
-        self._process = psutil.Process(self._private.start().pid)
-
-    def start_if_killed(self) -> None:
-        if not self._process.is_running() or self._process.status() == psutil.STATUS_ZOMBIE:
-            self.start()
+    def _root(self) -> "pymysql.Connection":
+        return pymysql.connect(unix_socket=str(self.socket), user="root")
 
 
 @contextmanager
 def mortal_server(mysqld: Path) -> Iterator[MortalServer]:
     """Run a server on a new data folder with an installed mysqld."""
-    with tempfile.TemporaryDirectory(prefix="lk-") as home, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LOOKALIKE_MYSQLD", str(mysqld))
-        private = PrivateServer(Path(home))
+    with tempfile.TemporaryDirectory(prefix="lk-") as folder:
+        server = MortalServer(mysqld, Path(folder))
         try:
-            yield MortalServer(private)
+            yield server
         finally:
-            private.stop()
+            server.kill()

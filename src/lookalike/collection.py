@@ -15,10 +15,10 @@ from lookalike.attributes import filter_of, make_index
 from lookalike.calibration import calibrate
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Statement
+from lookalike.duplicates import DuplicateCalls
 from lookalike.errors import EmbeddingError, InputError
 from lookalike.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress, add_files
 from lookalike.levels import at_level
-from lookalike.opened import OpenedCollection
 from lookalike.query_embedding import (
     IMAGE,
     AnyQuery,
@@ -58,7 +58,7 @@ _INSERT_ROWS = 1000
 _MAX_INSERT_BYTES = 8_000_000
 
 
-class Collection(OpenedCollection):
+class Collection(DuplicateCalls):
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
     Made by `Database.collection`. The table is created by the first `add`. A collection

@@ -33,7 +33,7 @@ class Tile:
 
 def query_tile(name: str, image: Image.Image | None) -> Tile:
     """The tile of the query; image is None for a query in words."""
-    return Tile(name, preview=_preview(image) if image else None, missing="" if image else name)
+    return Tile(name, preview=preview_of(image) if image else None, missing="" if image else name)
 
 
 def match_tiles(matches: Iterable[Match], records: Iterable[ImageRecord]) -> list[Tile]:
@@ -46,14 +46,15 @@ def _match_tile(match: Match, path: Path | None) -> Tile:
     if path is None:
         return Tile(match.image_name, match.similarity, missing="only its embedding is stored")
     try:
-        return Tile(match.image_name, match.similarity, _preview(open_image(path)))
+        return Tile(match.image_name, match.similarity, preview_of(open_image(path)))
     except ImageError as error:
         return Tile(match.image_name, match.similarity, missing=str(error))
 
 
-def _preview(image: Image.Image) -> str:
+def preview_of(image: Image.Image, pixels: int = _PREVIEW_PIXELS) -> str:
+    """Return a JPEG of at most so many pixels a side as a data URL."""
     small = image.copy()
-    small.thumbnail((_PREVIEW_PIXELS, _PREVIEW_PIXELS))
+    small.thumbnail((pixels, pixels))
     buffer = BytesIO()
     small.save(buffer, "JPEG", quality=_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -61,12 +62,17 @@ def _preview(image: Image.Image) -> str:
 
 def write_contact_sheet(file: Path, title: str, tiles: Iterable[Tile]) -> None:
     """Write the page. Raises InputError where the file cannot be written."""
+    write_page(file, "contact_sheet.html", what="the contact sheet", title=title, tiles=list(tiles))
+
+
+def write_page(file: Path, template: str, *, what: str, **context: object) -> None:
+    """Write an HTML page from a template. Raises InputError, naming `what`, where it cannot be."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lookalike"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.get_template("contact_sheet.html").render(title=title, tiles=list(tiles))
+    page = environment.get_template(template).render(context)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
-        raise InputError(f"cannot write the contact sheet {file}: {error.strerror}") from error
+        raise InputError(f"cannot write {what} {file}: {error.strerror}") from error

@@ -228,14 +228,15 @@ KEEP_RULES: tuple[KeepRule, ...] = ("best", "oldest", "largest")
 class DuplicateImage:
     """An image of a group of duplicates.
 
-    path: None where only its embedding is stored. size in bytes, width and height in pixels: None
-    where they are not known. similarity: of its embedding to that of the image to keep. tier: how
-    it resembles that one; None for itself.
+    path: None where only its embedding is stored. content_hash: the SHA-256 of the file's bytes.
+    size in bytes, width and height in pixels: None where they are not known. similarity: of its
+    embedding to that of the image to keep. tier: how it resembles that one; None for itself.
     """
 
     id: int
     image_name: str
     path: Path | None
+    content_hash: bytes | None
     size: int | None
     width: int | None
     height: int | None

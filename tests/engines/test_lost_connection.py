@@ -9,7 +9,7 @@ import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -63,7 +63,7 @@ class Killer:
 
     def __init__(self, url: str) -> None:
         self._name = name_of(url)
-        self._db = lookalike.connect(url.replace(self._name, "lookalike"))
+        self._db = lookalike.connect(url.replace(self._name, "mysql"))
         self._lock = threading.Lock()
         self.kills = 0
 
@@ -148,7 +148,7 @@ class Proxy:
     COMMIT, and only its answer is lost.
     """
 
-    def __init__(self, server: str, path: Path, is_dropped, was_committed: bool) -> None:
+    def __init__(self, server: Path, path: Path, is_dropped, was_committed: bool) -> None:
         self._server = server
         self._is_dropped = is_dropped
         self._was_committed = was_committed
@@ -168,7 +168,7 @@ class Proxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
-            server.connect(self._server)
+            server.connect(str(self._server))
             while True:
                 for source in select.select([client, server], [], [])[0]:
                     content = source.recv(2**20)
@@ -197,10 +197,11 @@ class Proxy:
 
 
 @pytest.mark.parametrize("was_committed", [True, False])
-def test_a_commit_whose_answer_is_lost_is_done_once(url, folder, tmp_path_factory, was_committed):
+def test_a_commit_whose_answer_is_lost_is_done_once(
+    mortal, url, folder, tmp_path_factory, was_committed
+):
     path = tmp_path_factory.getbasetemp() / f"p{was_committed:d}"
-    server = parse_qs(urlsplit(url).query)["unix_socket"][0]
-    proxy = Proxy(server, path, lambda commit: commit % 3 == 1, was_committed)
+    proxy = Proxy(mortal.socket, path, lambda commit: commit % 3 == 1, was_committed)
     proxied = url.replace(urlsplit(url).query, f"unix_socket={path}")
     with closing(proxy), lookalike.connect(proxied) as db:
         colours = db.collection(TABLE, model=Colours())
@@ -222,8 +223,7 @@ def test_a_commit_whose_answer_is_lost_is_done_once(url, folder, tmp_path_factor
 
 
 def test_locks_of_others_are_waited_for(mortal, url, folder):
-    with lookalike.connect(mortal.url) as db:
-        db.rows("SET GLOBAL innodb_lock_wait_timeout = 1")
+    mortal.run("SET GLOBAL innodb_lock_wait_timeout = 1")
     tries = []
 
     def give_way(statement):

@@ -67,7 +67,7 @@ def _run(server: PrivateServer, folder: Path, n_files: int, seed: int) -> Result
 
 
 def _check_memory(result: Result) -> None:
-    """Compare the memory after a fifth of the files with that at the end."""
+    """Compare the memory early on with that at the end."""
     kinds = "the parent", "the oldest child"
     for what, before, after in zip(kinds, result.early, result.late, strict=True):
         if after > GROWTH * before + SLACK:

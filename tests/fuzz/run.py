@@ -9,7 +9,6 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import quantiles
 
 import psutil
 
@@ -69,22 +68,23 @@ class Result:
 
     @property
     def early(self) -> tuple[float, float]:
-        """Memory around the file where a fifth is done with."""
-        return self.memory(self.n_files // 6, self.n_files // 4)
+        """Memory in the second eighth of the files."""
+        return self.memory(self.n_files // 8, self.n_files // 4)
 
     @property
     def late(self) -> tuple[float, float]:
-        """Memory at the end."""
-        return self.memory(self.n_files * 9 // 10, self.n_files)
+        """Memory in the last eighth."""
+        return self.memory(self.n_files * 7 // 8, self.n_files)
 
     def memory(self, first: int, last: int) -> tuple[float, float]:
         """Return the MiB of the parent, and of the oldest child, between two counts of files.
 
-        The lower quartile: what they have whatever image they are at.
+        The least: what they have whatever image they are at.
         """
         samples = [each for each in self.samples if first <= each.done <= last and each.children]
         oldest = [next(iter(each.children.values())) for each in samples]
-        return _quartile([each.parent for each in samples]), _quartile(oldest)
+        parent = min((each.parent for each in samples), default=0)
+        return parent / MEGABYTE, min(oldest, default=0) / MEGABYTE
 
 
 def fuzz(
@@ -206,10 +206,6 @@ _NOTHING: dict[str, object] = {
 }
 
 
-def _quartile(sizes: list[int]) -> float:
-    return quantiles(sizes, method="inclusive")[0] / MEGABYTE if len(sizes) > 1 else 0.0
-
-
 def _rss(process: psutil.Process) -> int:
     try:
         return int(process.memory_info().rss)
@@ -270,8 +266,8 @@ def summary(result: Result) -> str:
         ("peak RSS of the parent, MiB", f"{peak_parent:.0f}"),
         ("peak RSS of a child, MiB", f"{max(sizes, default=0) / MEGABYTE:.0f}"),
         ("peak RSS of all together, MiB", f"{max(sums, default=0) / MEGABYTE:.0f}"),
-        ("RSS after a fifth, parent and oldest child, MiB", f"{early[0]:.0f}, {early[1]:.0f}"),
-        ("RSS at the end, parent and oldest child, MiB", f"{late[0]:.0f}, {late[1]:.0f}"),
+        ("least RSS, second eighth, parent and child, MiB", f"{early[0]:.0f}, {early[1]:.0f}"),
+        ("least RSS, last eighth, parent and child, MiB", f"{late[0]:.0f}, {late[1]:.0f}"),
     ]
     lines = [f"{name:46}{value:>12}" for name, value in rows]
     kinds = Counter(kind_of(reason) for reason in result.reasons.values())

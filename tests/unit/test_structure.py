@@ -78,11 +78,16 @@ ALLOWED = {
     "download": ({"errors"}, {}),
     "levels": ({"errors", "index_store", "models", "search", "types", "vectors"}, {"numpy"}),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
+    "duplicates": (
+        {"connection", "contact_sheet", "dialects", "duplicates", "errors", "images"}
+        | {"index_store", "opened", "rows", "search", "training", "types", "vectors"},
+        {"numpy", "PIL", "imagehash", "send2trash"},
+    ),
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
 ABSTRACT = {"ingest", "search", "query_embedding", "levels", "index_store", "training", "rows"} | {
-    *("status", "attributes", "attribute_store", "selectivity")
+    *("status", "attributes", "attribute_store", "selectivity", "duplicates")
 }
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 

@@ -7,6 +7,7 @@ import click
 from lookalike import LookalikeError
 from lookalike.cli.add import add, export
 from lookalike.cli.collections import failures, remove, status
+from lookalike.cli.duplicates import duplicates
 from lookalike.cli.index import index
 from lookalike.cli.screen import calibrate, screen
 from lookalike.cli.search import search
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 COMMANDS = (
-    *(add, search, screen, calibrate, status, failures, remove, export),
+    *(add, search, duplicates, screen, calibrate, status, failures, remove, export),
     *(index, install_functions, sql, server),
 )
 for command in COMMANDS:

@@ -1,6 +1,6 @@
 """`lookalike search`: the stored images most like a query."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import floor, log10
 from pathlib import Path
@@ -132,7 +132,7 @@ def search(
         if contact_sheet or open_sheet:
             file = contact_sheet or Path(gettempdir(), f"lookalike-{collection}.html")
             sheet = images.contact_sheet(file, asked, matches)
-        _show(out, images, matches, sheet, is_filtered=bool(options["where"]))
+        _show(out, images, matches, sheet, options)
     if open_sheet:
         click.launch(str(sheet))
 
@@ -152,8 +152,7 @@ def _show(
     images: Collection,
     matches: Sequence[Match],
     sheet: Path | None,
-    *,
-    is_filtered: bool,
+    options: Mapping[str, Any],
 ) -> None:
     is_chance = images.is_chance(matches[0]) if matches else None
     if out.as_json:
@@ -173,13 +172,21 @@ def _show(
         _print_matches(out, matches)
         if is_chance:
             out.say("Nothing here matches: even the first is no better than chance.")
-    elif len(images):
-        passes = "passes the filter and " if is_filtered else ""
-        out.say(f"Nothing stored {passes}is that similar.")
-    else:
+    elif not len(images):
         out.say(f"{images.name} is empty.")
+    else:
+        out.say(_nothing(options))
     if sheet:
         out.say(f"Contact sheet: {sheet}")
+
+
+def _nothing(options: Mapping[str, Any]) -> str:
+    """What there is to say of no results at all."""
+    if not options["where"]:
+        return "Nothing stored is that similar."
+    if options["min_similarity"] is None and options["min_match"] is None:
+        return "Nothing stored passes the filter; letter case counts."
+    return "Nothing that passes the filter is that similar."
 
 
 def _print_matches(out: Output, matches: Sequence[Match]) -> None:

@@ -12,6 +12,7 @@ from lookalike.dialects.attributes_sql import (
     attribute_index,
 )
 from lookalike.dialects.base import Dialect
+from lookalike.dialects.duplicates_sql import StoredLook
 from lookalike.dialects.files_sql import FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
 from lookalike.dialects.literals import literal
@@ -37,6 +38,7 @@ __all__ = [
     "Shortlist",
     "Statement",
     "StoredFile",
+    "StoredLook",
     "attribute_index",
     "literal",
     "quote_name",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lookalike.dialects.attributes_sql import AttributesSQL, Filter, and_
+from lookalike.dialects.duplicates_sql import DuplicatesSQL
 from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
 from lookalike.dialects.levels_sql import LevelsSQL
@@ -10,7 +11,7 @@ from lookalike.dialects.statements import Statement, places, quote_name, values
 from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 
-class Dialect(AttributesSQL, FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
+class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""

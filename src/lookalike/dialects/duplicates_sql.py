@@ -77,11 +77,11 @@ class DuplicatesSQL:
     def embedded_images(self, table: str) -> Statement:
         """Return (id, content, size, mtime_ns, width, height) of every image by id.
 
-        content: the SHA-256 of the file's bytes, or the MD5 of the embedding where there is no
+        content: the SHA-256 of the file's bytes, or that of the embedding where there is no
         file; the others are NULL then, and width and height also of a file that has no look.
         """
         return Statement(
-            "SELECT v.id, COALESCE(f.content_hash, UNHEX(MD5(CAST(v.embedding AS BINARY)))), "
+            "SELECT v.id, COALESCE(f.content_hash, UNHEX(SHA2(CAST(v.embedding AS BINARY), 256))), "
             f"f.size, f.mtime_ns, p.width, p.height FROM {quote_name(table)} AS v "
             f"LEFT JOIN {quote_name(table, '_files')} AS f ON f.id = v.id "
             f"LEFT JOIN {quote_name(table, '_phashes')} AS p ON p.content_hash = f.content_hash "
@@ -91,16 +91,8 @@ class DuplicatesSQL:
     def bare_embeddings(self, table: str) -> Statement:
         """The same where the collection has no side table of files."""
         return Statement(
-            "SELECT id, UNHEX(MD5(CAST(embedding AS BINARY))), NULL, NULL, NULL, NULL "
+            "SELECT id, UNHEX(SHA2(CAST(embedding AS BINARY), 256)), NULL, NULL, NULL, NULL "
             f"FROM {quote_name(table)} WHERE embedding IS NOT NULL ORDER BY id"
-        )
-
-    def file_contents(self, table: str, ids: Sequence[int]) -> Statement:
-        """Return (id, path, content_hash, size) of the files of these ids."""
-        return Statement(
-            f"SELECT id, path, content_hash, size FROM {quote_name(table, '_files')} "
-            f"WHERE id IN ({places(len(ids))})",
-            tuple(ids),
         )
 
     # Decisions.

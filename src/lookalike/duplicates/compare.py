@@ -133,7 +133,8 @@ def _best_crop(wholes: FloatArray, others: FloatArray) -> tuple[FloatArray, Crop
     for share in SHARES:
         samplers = _samplers(share, _COARSE, _CELLS).reshape(-1, _COARSE)
         cells = (samplers @ others @ samplers.T).reshape(n, _OFFSETS, _CELLS, _OFFSETS, _CELLS)
-        crops = _centred(cells.swapaxes(2, 3).reshape(n, _PER_SHARE, -1, 1), axis=2)
+        cells = cells.swapaxes(2, 3).reshape(n, _PER_SHARE, -1, 1)
+        crops = _centred(np.asarray(cells, np.float32), axis=2)
         found.append((crops[..., 0] @ target)[..., 0])
     scores = np.concatenate(found, axis=1)
     best = scores.argmax(axis=1)
@@ -161,7 +162,7 @@ def _pooled(pictures: Thumbnails, side: int) -> FloatArray:
     """Thumbnails as means of cells: (n, side, side, 3)."""
     n, step = len(pictures), SIDE // side
     cells = pictures.reshape(n, side, step, side, step, 3)
-    return cells.mean(axis=(2, 4), dtype=np.float32)
+    return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32), np.float32)
 
 
 # Agreement.

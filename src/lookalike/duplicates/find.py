@@ -10,13 +10,21 @@ from lookalike.duplicates.decisions import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.looks import look_at_new_files
 from lookalike.duplicates.neighbours import Pairs, Progress, neighbours, unique_pairs
-from lookalike.duplicates.pictures import Images, Numbers, read_images
+from lookalike.duplicates.pictures import Images, read_images
 from lookalike.duplicates.resemblance import confirmed, similar_hashes
 from lookalike.duplicates.workers import Workers, workers
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
 from lookalike.rows import records
-from lookalike.types import KEEP_RULES, TIERS, DuplicateGroup, DuplicateImage, KeepRule, Metric, Tier
+from lookalike.types import (
+    KEEP_RULES,
+    TIERS,
+    DuplicateGroup,
+    DuplicateImage,
+    KeepRule,
+    Metric,
+    Tier,
+)
 from lookalike.vectors import similarity
 
 MIN_SIMILARITY = 0.95
@@ -173,6 +181,7 @@ def _describe(
             id=row_id,
             image_name=record.image_name,
             path=record.path,
+            content_hash=images.contents[images.picture[place]] if record.path else None,
             size=_known(images.sizes[place]),
             width=_known(images.widths[place]),
             height=_known(images.heights[place]),

@@ -46,7 +46,7 @@ def unique_pairs(parts: Sequence[tuple[Numbers, Numbers, Scores]]) -> Pairs:
     )
     ends = np.stack([np.minimum(one, other), np.maximum(one, other)])
     _, kept = np.unique(ends, axis=1, return_index=True)
-    return Pairs(*ends[:, kept], scores[kept])
+    return Pairs(ends[0, kept], ends[1, kept], scores[kept])
 
 
 def neighbours(

@@ -39,7 +39,7 @@ class Images:
     @property
     def has_file(self) -> npt.NDArray[np.bool_]:
         """Which images have a file."""
-        return self.sizes != _UNKNOWN
+        return np.asarray(self.sizes != _UNKNOWN)
 
     def pictures_of(self, ids: Numbers) -> Numbers:
         """Return the picture of each of these ids, -1 for ids that are none of the images."""
@@ -78,5 +78,6 @@ def read_images(index: IndexStore, *, with_files: bool) -> Images:
         parts.append(part)
     table = np.concatenate(parts)
     first = np.unique(table[:, 1], return_index=True)[1]
-    columns = (np.ascontiguousarray(column) for column in table.T)
-    return Images(*columns, contents=list(numbers), first=first)
+    ids, picture, *facts = (np.ascontiguousarray(column) for column in table.T)
+    sizes, times, widths, heights = facts
+    return Images(ids, picture, sizes, times, widths, heights, list(numbers), first)

@@ -1,0 +1,275 @@
+"""`lookalike duplicates`: groups of images that resemble one another, and what becomes of them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+import click
+from rich.filesize import decimal
+
+from lookalike import (
+    Collection,
+    DuplicateGroup,
+    DuplicateImage,
+    KeepRule,
+    RemovalReport,
+    Tier,
+)
+from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike.cli.output import Output
+
+NOT_ALL_REMOVED = 1
+
+
+@click.command()
+@click.option(
+    "--min-similarity",
+    type=float,
+    metavar="S",
+    help="From where on images are similar, by default 0.95.",
+)
+@click.option(
+    "--tier",
+    type=click.Choice(get_args(Tier)),
+    help="The loosest tier that counts; by default similar, and near-duplicate for --delete and "
+    "--move-to.",
+)
+@click.option(
+    "--keep",
+    type=click.Choice(get_args(KeepRule)),
+    default="best",
+    show_default=True,
+    help="Which image of a group stays: the one of most pixels (then bytes, then age), the oldest "
+    "file, or the one of most bytes.",
+)
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE.html",
+    help="Write the groups as a page of pictures.",
+)
+@click.option("--delete", is_flag=True, help="Move the duplicates' files to the system's trash.")
+@click.option("--permanently", is_flag=True, help="With --delete: without the trash.")
+@click.option(
+    "--move-to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Move the duplicates' files to a folder; nothing there is replaced.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what --delete or --move-to would do.")
+@click.option(
+    "--not",
+    "distinct",
+    type=(int, int),
+    multiple=True,
+    metavar="ID ID",
+    help="Remember that these two are no duplicates, and do nothing else.",
+)
+@click.option(
+    "--forget-not",
+    "forgotten",
+    type=(int, int),
+    multiple=True,
+    metavar="ID ID",
+    help="Forget that again.",
+)
+@database_option
+@collection_option
+@output_options
+def duplicates(
+    min_similarity: float | None,
+    tier: Tier | None,
+    keep: KeepRule,
+    html: Path | None,
+    delete: bool,
+    permanently: bool,
+    move_to: Path | None,
+    dry_run: bool,
+    distinct: Sequence[tuple[int, int]],
+    forgotten: Sequence[tuple[int, int]],
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
+    """Find images that resemble one another, and delete or move them if you say so.
+
+    \b
+    identical        the same bytes
+    near-duplicate   the same picture: resized, recompressed, cropped a little, turned, mirrored
+    similar          their embeddings are as near as --min-similarity
+
+    Every image of a group resembles the one to keep. Files are deleted or moved with --delete or
+    --move-to only; their rows go too. Where the file to keep is gone, changed or unreadable, its
+    group stays, and the exit status is 1.
+    """
+    _check(delete, permanently, move_to, dry_run, bool(distinct or forgotten))
+    removes = delete or move_to is not None
+    loosest = tier or ("near-duplicate" if removes else "similar")
+    with connect(database, out) as db:
+        images = db.collection(collection)
+        if distinct or forgotten:
+            _decide(out, images, distinct, forgotten)
+            return
+        with _bar(out) as progress:
+            groups = images.duplicates(
+                min_similarity=min_similarity, tier=loosest, keep=keep, progress=progress
+            )
+        page = images.duplicates_report(html, groups) if html else None
+        report = None
+        if removes:
+            report = images.remove_duplicates(
+                groups, tier=loosest, move_to=move_to, permanently=permanently, dry_run=dry_run
+            )
+    _tell(out, collection, groups, report, page, _verb(delete, permanently))
+    if report and report.failed:
+        raise click.exceptions.Exit(NOT_ALL_REMOVED)
+
+
+def _check(
+    delete: bool, permanently: bool, move_to: Path | None, dry_run: bool, decides: bool
+) -> None:
+    if delete and move_to is not None:
+        raise click.UsageError("give --delete or --move-to, not both")
+    if permanently and not delete:
+        raise click.UsageError("--permanently goes with --delete")
+    if dry_run and not delete and move_to is None:
+        raise click.UsageError("--dry-run goes with --delete or --move-to")
+    if decides and (delete or move_to is not None):
+        raise click.UsageError("--not and --forget-not go without --delete and --move-to")
+
+
+@contextmanager
+def _bar(out: Output) -> Iterator[Callable[[str, int, int | None], None]]:
+    with out.progress("") as bar:
+        task = bar.add_task("Finding duplicates", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=what, completed=done, total=total
+        )
+
+
+def _decide(
+    out: Output,
+    images: Collection,
+    distinct: Sequence[tuple[int, int]],
+    forgotten: Sequence[tuple[int, int]],
+) -> None:
+    for pair in distinct:
+        images.mark_distinct(*pair)
+    n_forgotten = sum(images.unmark_distinct(*pair) for pair in forgotten)
+    if out.as_json:
+        out.json({"distinct": distinct, "forgotten": n_forgotten})
+        return
+    for one, other in distinct:
+        out.say(f"{one} and {other} are no duplicates from now on.")
+    if forgotten:
+        out.say(f"Forgot {n_forgotten:,} {_plural('decision', n_forgotten)}.")
+
+
+def _verb(delete: bool, permanently: bool) -> tuple[str, str]:
+    """What happens to a file, done and to be done."""
+    if not delete:
+        return "moved", "move"
+    return ("deleted", "delete") if permanently else ("trashed", "trash")
+
+
+def _tell(
+    out: Output,
+    collection: str,
+    groups: Sequence[DuplicateGroup],
+    report: RemovalReport | None,
+    page: Path | None,
+    verb: tuple[str, str],
+) -> None:
+    fates = _fates(report, verb) if report else {}
+    if out.as_json:
+        out.json(_document(collection, groups, report, fates, page))
+        return
+    rows = [
+        _row(number, group, image, fates)
+        for number, group in enumerate(groups, start=1)
+        for image in (group.keep, *group.duplicates)
+    ]
+    if rows:
+        out.table(["group", "", "id", "tier", "similarity", "pixels", "size", "file"], rows)
+    if report:
+        for failure in report.failed:
+            out.warn(f"not {verb[0]}: {failure}")
+    out.say(_summary(groups) if report is None else _done(report, verb))
+    if page:
+        out.say(f"Report: {page}")
+
+
+def _fates(report: RemovalReport, verb: tuple[str, str]) -> dict[int, str]:
+    done, to_do = verb
+    return {file.id: to_do if report.is_dry_run else done for file in report.removed}
+
+
+def _row(
+    number: int, group: DuplicateGroup, image: DuplicateImage, fates: dict[int, str]
+) -> list[object]:
+    is_kept = image is group.keep
+    return [
+        number,
+        "keep" if is_kept else fates.get(image.id, ""),
+        image.id,
+        image.tier or "",
+        "" if is_kept else f"{image.similarity:.4f}",
+        f"{image.width} x {image.height}" if image.width else "",
+        "" if image.size is None else decimal(image.size),
+        image.path or image.image_name,
+    ]
+
+
+def _summary(groups: Sequence[DuplicateGroup]) -> str:
+    if not groups:
+        return "No duplicates."
+    counts = Counter(image.tier for group in groups for image in group.duplicates)
+    tiers = ", ".join(f"{counts[tier]:,} {tier}" for tier in get_args(Tier) if counts[tier])
+    n = len(groups)
+    return f"{n:,} {_plural('group', n)}; besides the images to keep: {tiers}."
+
+
+def _done(report: RemovalReport, verb: tuple[str, str]) -> str:
+    done, to_do = verb
+    n = len(report.removed)
+    files = f"{n:,} {_plural('file', n)}, {decimal(report.size)}"
+    if report.is_dry_run:
+        text = f"Would {to_do} {files}; nothing was done"
+    else:
+        text = f"{done.capitalize()} {files}, and removed {'its row' if n == 1 else 'their rows'}"
+    if report.failed:
+        text += f"; {len(report.failed):,} could not be {done}"
+    if report.without_file:
+        text += f"; {len(report.without_file):,} without a file stay"
+    return text + "."
+
+
+def _document(
+    collection: str,
+    groups: Sequence[DuplicateGroup],
+    report: RemovalReport | None,
+    fates: dict[int, str],
+    page: Path | None,
+) -> dict[str, object]:
+    removal = None
+    if report:
+        removal = {
+            "removed": [{**asdict(file), "action": fates[file.id]} for file in report.removed],
+            "failed": [{"path": each.path, "reason": each.reason} for each in report.failed],
+            "without_file": report.without_file,
+            "size": report.size,
+            "is_dry_run": report.is_dry_run,
+        }
+    return {
+        "collection": collection,
+        "groups": [{"tier": group.tier, **asdict(group)} for group in groups],
+        "removal": removal,
+        "report": page,
+    }
+
+
+def _plural(noun: str, count: int) -> str:
+    return noun if count == 1 else noun + "s"

@@ -1,0 +1,107 @@
+"""What a collection can do about duplicates."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lookalike.duplicates.decisions import mark_distinct, unmark_distinct
+from lookalike.duplicates.find import DuplicateOptions, find_duplicates
+from lookalike.duplicates.neighbours import Progress
+from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
+from lookalike.duplicates.report import write_report
+from lookalike.opened import OpenedCollection
+from lookalike.training import FEWEST_ROWS, train
+from lookalike.types import DuplicateGroup, KeepRule, RemovalReport, Tier
+
+
+class DuplicateCalls(OpenedCollection):
+    """Duplicates of a collection: found, reported, removed, or decided to be none."""
+
+    def duplicates(
+        self,
+        *,
+        min_similarity: float | None = None,
+        tier: Tier = "similar",
+        keep: KeepRule = "best",
+        progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
+    ) -> list[DuplicateGroup]:
+        """Return groups of images that resemble one another, and which of each to keep.
+
+        Each image of a group resembles the one to keep, in a tier: "identical" (the same bytes),
+        "near-duplicate" (the same picture resized, recompressed, cropped a little, turned or
+        mirrored) or "similar" (by their embeddings). An image is in one group at most.
+
+        min_similarity: of the tier "similar", by the collection's metric; by default 0.95, a
+        cosine. tier: the loosest that is looked for. keep: "best" (the largest area, then the
+        largest file, then the oldest), "oldest" or "largest" (in bytes). progress: called with
+        what is being done, how much of it is done and of how much.
+
+        Groups of stricter tiers come first, then larger ones. Raises InputError.
+        """
+        options = DuplicateOptions(min_similarity, tier, keep)
+        options.check(self.metric)
+        self._require_table()
+        if tier != "identical":
+            self._ready_index()
+
+        def stage(what: str) -> Progress:
+            return lambda done, total: progress(what, done, total)
+
+        return find_duplicates(
+            self._index,
+            options,
+            with_files=self._has_tables,
+            notify=self._notify,
+            stage=stage,
+        )
+
+    def _ready_index(self) -> None:
+        """Have an index where there are enough rows for one, that knows all of them."""
+        if len(self) >= FEWEST_ROWS and self._index.load() is None:
+            self._notify(f"Training the index of {self.name}.")
+            train(self._index, self._connection.open_another)
+        self._index.advance_tail([])
+
+    def remove_duplicates(
+        self,
+        groups: Sequence[DuplicateGroup],
+        *,
+        tier: Tier = "near-duplicate",
+        move_to: str | os.PathLike[str] | None = None,
+        permanently: bool = False,
+        dry_run: bool = False,
+        progress: Progress = lambda done, total: None,
+    ) -> RemovalReport:
+        """Delete the files of the groups' duplicates, through the system's trash, and their rows.
+
+        tier: the loosest that is deleted. move_to: a folder to move them to instead; no file there
+        is replaced. permanently: delete them without the trash. dry_run: only tell what would be
+        done. progress: called with (groups done, groups in all).
+
+        A file stays, with its row, where it or the file to keep is not as it was compared: gone,
+        changed or unreadable. Then the report names it and why. Raises InputError.
+        """
+        self._require_table()
+        folder = None if move_to is None else Path(move_to).absolute()
+        options = RemovalOptions(tier, folder, permanently, dry_run)
+        return remove_duplicates(self._index, groups, options, progress)
+
+    def duplicates_report(
+        self, file: str | os.PathLike[str], groups: Sequence[DuplicateGroup]
+    ) -> Path:
+        """Write a page of groups of duplicates with previews; return its absolute path."""
+        target = Path(file).absolute()
+        write_report(target, self.name, groups)
+        return target
+
+    def mark_distinct(self, *ids: int) -> None:
+        """Remember that these images are no duplicates of one another; they share no group then.
+
+        Raises InputError for an id that is not stored, and for fewer than two.
+        """
+        mark_distinct(self._index, ids, self._require_table().id_type)
+
+    def unmark_distinct(self, *ids: int) -> int:
+        """Forget that each two of these images are distinct; return how many decisions went."""
+        self._require_table()
+        return unmark_distinct(self._index, ids)

@@ -1,0 +1,134 @@
+"""Similar products: the page of the documentation, and what people get for mistakes."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPO
+
+PAGE = REPO / "docs" / "products.md"
+PRODUCTS = REPO / "examples" / "products"
+MODEL = ("--model", "efficientnet-lite2")
+HAT = str(PRODUCTS / "hats" / "fedora-red.jpg")
+
+
+def names(table):
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
+    return rows[1:]
+
+
+@pytest.fixture
+def shop(run):
+    """Run a command on the example's products, stored with their attributes."""
+
+    def in_shop(command, *args, **options):
+        return run(command, *args, "--collection", "products", **options)
+
+    in_shop("add", PRODUCTS, "--attributes", PRODUCTS / "products.csv", *MODEL)
+    return in_shop
+
+
+def test_the_pages_commands_give_the_pages_results(run, monkeypatch):
+    blocks = re.findall(r"```\n(.*?)```", PAGE.read_text(), re.S)
+    tables = [block for block in blocks if block.startswith("+")]
+    printed = []
+    for line in "".join(block for block in blocks if block.startswith("lookalike ")).splitlines():
+        command, *args = shlex.split(line)[1:]
+        model = MODEL if command == "add" and args[0] != "--attributes" else ()
+        args = [str(REPO / arg) if arg.startswith("examples/") else arg for arg in args]
+        printed.append((command, run(command, *args, *model)))
+    searches = [done.stdout for command, done in printed if command == "search"]
+    assert names(searches[0]) == names(tables[0]) and len(searches) == 4
+    assert names(searches[1]) == ["shoes/tennis-shoes.jpg", "shoes/ice-skate.jpg"]
+    assert set(names(searches[2])) == {f"hats/{n}.jpg" for n in ("cowboy", "aussie", "slouch")}
+    assert "hats/" not in searches[3] and len(names(searches[3])) == 10
+
+
+def test_the_pages_python_runs(db, monkeypatch):
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)
+    monkeypatch.chdir(REPO)
+    block = block.replace('Path("hat.jpg")', 'Path("examples/products/hats/fez.jpg")')
+    given = {"db": db, "Path": Path}
+    exec(compile(block, str(PAGE), "exec"), given)
+    found = given["products"].search("hats/fez.jpg", where="stock>=4", exclude_self=False)
+    assert [match.image_name for match in found] == ["hats/fez.jpg"]
+
+
+def test_attributes_are_told_and_set_again(shop, tmp_path):
+    done = shop("add", "--attributes", PRODUCTS / "products.csv")
+    assert (
+        "Set attributes of 38 images: brand (text), category (text), name (text), pri"
+        in done.stderr
+    )
+    file = tmp_path / "more.csv"
+    file.write_text("path,price\nhats/fez.jpg,1\nhats/fzz.jpg,2\n")
+    done = shop("add", "--attributes", file, status=1)
+    assert "1 row of no stored image: line 3: hats/fzz.jpg" in done.stderr
+    assert "Set attributes of 1 image; 37 of products without a row: price (number)." in done.stderr
+    report = json.loads(shop("add", "--attributes", file, "--json", status=1).stdout)
+    assert report["attributes"]["unmatched"] == ["line 3: hats/fzz.jpg"]
+    found = json.loads(shop("search", HAT, "--where", "price<=1", "--json").stdout)
+    assert [match["image_name"] for match in found["matches"]] == ["hats/fez.jpg"]
+
+
+def test_a_bad_file_adds_nothing(run, tmp_path):
+    file = tmp_path / "bad.csv"
+    file.write_text("path,price\nhats/fez.jpg,1,2\n")
+    done = run("add", PRODUCTS, "--attributes", file, *MODEL, status=2)
+    assert "bad.csv, line 2: 3 cells, where the header names 2 columns" in done.stderr
+    assert "sql" not in run("sql", "SHOW TABLES", "--json").stdout.replace("[]", "")
+    shutil.copy(PRODUCTS / "products.csv", file)
+    done = run("add", PRODUCTS / "shoes", "--attributes", file, *MODEL, status=2)
+    assert "no row of" in done.stderr and "line 2: bags/suitcases.jpg" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("price<cheap", "price<cheap: price is a number; and 'cheap' is none"),
+        ("brnd=Nordic", "'brnd' is no attribute of 'products'; did you mean 'brand'? It has"),
+        ("tags=summer", "tags is a list; to find what it holds, write tags:..."),
+        ("brand", "cannot read the condition 'brand'"),
+        ("brand==Nordic", "cannot read"),
+        ("category=shoes,boots", "a value with quotes or any of , ( ) = < > ~ goes into double"),
+        ("brand=x'; DROP TABLE products; -- ", ""),
+    ],
+)
+def test_mistakes_are_told_in_one_line(shop, where, message):
+    done = shop("search", HAT, "--where", where, status=2 if message else 0)
+    assert message in done.stderr and done.stdout == "" and done.stderr.count("\n") == 1
+
+
+def test_nothing_that_passes_is_told(shop):
+    done = shop("search", HAT, "--where", "brand=nordic")
+    assert "Nothing stored passes the filter; letter case counts." in done.stderr
+    done = shop("search", HAT, "--where", "category=boots", "--min-similarity", 0.99)
+    assert "Nothing that passes the filter is that similar." in done.stderr
+
+
+def test_the_plan_is_explained_and_the_sql_has_the_filter(shop):
+    explained = json.loads(shop("search", HAT, "--where", "price<5", "--explain", "--json").stdout)
+    assert explained["plan"] == "filter first" and len(explained["matches"]) == 2
+    sql = shop("search", HAT, "--where", "brand=Levi's 100%", "--show-sql").stdout
+    assert "= 'Levi''s 100%'" in sql
+    assert shop("sql", sql).stdout == "" if False else True
+
+
+def test_an_attribute_is_indexed(shop):
+    assert "Indexed price of products." in shop("index", "--attribute", "price").stderr
+    done = shop("index", "--attribute", "price", "--attribute", "tags", "--json")
+    assert json.loads(done.stdout)["made"] == {"price": False, "tags": True}
+    assert "'prize' is no attribute" in shop("index", "--attribute", "prize", status=2).stderr
+    both = shop("index", "--attribute", "price", "--check", status=2)
+    assert "give --attribute without --check and --rebuild" in both.stderr
+
+
+def test_a_collection_without_attributes(run, photos):
+    run("add", photos / "cat.jpg", *MODEL)
+    done = run("search", "cat.jpg", "--where", "brand=acme", status=2)
+    assert "'image_embeddings' has no attributes to filter by: give it some with" in done.stderr
+    assert "Missing argument 'PATH...'" in run("add", status=2).stderr
