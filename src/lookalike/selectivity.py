@@ -39,7 +39,7 @@ FAR = 0.5
 from the query, as in a search for boots that are like a hat."""
 FAR_SHARE = 0.2
 """Then cells are probed until this share of all that passes may have been found."""
-FAR_ROWS = 4
+FAR_ROWS = 10
 """And so many times as many rows are ranked: estimates of what is far are less exact."""
 
 _SAMPLE = 500

@@ -6,9 +6,13 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGKILL, SIGSTOP
+from statistics import median
 
 import psutil
 
@@ -18,7 +22,10 @@ from tests.fuzz.worker import COLLECTION
 
 REPO = Path(__file__).parents[2]
 SAMPLE_SECONDS = 0.2
-KILL_EVERY = 8  # samples
+KILL_SECONDS = 6.0
+"""How old a child becomes, but for the oldest."""
+HANG = 2
+"""This one of the children that are killed is only stopped, and so hangs."""
 CRASHED = "its decoder crashed"
 STARTED = "a-program-was-started"
 MEGABYTE = 2**20
@@ -26,9 +33,8 @@ MEGABYTE = 2**20
 
 @dataclass
 class Sample:
-    """Memory in bytes after so many files: of the process that adds, and of each child."""
+    """Memory in bytes at some moment: of the process that adds, and of each child."""
 
-    done: int
     parent: int
     children: dict[int, int]
     """By process id, the oldest child first."""
@@ -44,6 +50,7 @@ class Result:
     failed: int
     seconds: float
     slowest: list[tuple[float, str]]
+    memory: list[tuple[int, int]] = field(repr=False)
     reasons: dict[str, str]
     kills: int
     samples: list[Sample] = field(repr=False)
@@ -66,25 +73,13 @@ class Result:
         """Files that were not decoded in time."""
         return [name for name, reason in self.reasons.items() if "not decoded within" in reason]
 
-    @property
-    def early(self) -> tuple[float, float]:
-        """Memory in the second eighth of the files."""
-        return self.memory(self.n_files // 8, self.n_files // 4)
+    def memory_after(self, files: slice) -> tuple[float, float]:
+        """Return the median MiB of the parent, and of the child that had the most files.
 
-    @property
-    def late(self) -> tuple[float, float]:
-        """Memory in the last eighth."""
-        return self.memory(self.n_files * 7 // 8, self.n_files)
-
-    def memory(self, first: int, last: int) -> tuple[float, float]:
-        """Return the MiB of the parent, and of the oldest child, between two counts of files.
-
-        The least: what they have whatever image they are at.
+        files: of those of that child. It is measured when the child is done with one.
         """
-        samples = [each for each in self.samples if first <= each.done <= last and each.children]
-        oldest = [next(iter(each.children.values())) for each in samples]
-        parent = min((each.parent for each in samples), default=0)
-        return parent / MEGABYTE, min(oldest, default=0) / MEGABYTE
+        sizes = self.memory[files] or [(0, 0)]
+        return tuple(median(column) / MEGABYTE for column in zip(*sizes, strict=True))
 
 
 def fuzz(
@@ -108,7 +103,7 @@ def fuzz(
             text=True,
         )
     watch = _Watch(worker)
-    report = watch.run(limit=120 + n_files * time_limit / 2)
+    report = watch.run(limit=300 + n_files / 5)
     told = (folder / "stderr").read_text(errors="replace")
     problems = []
     if worker.returncode:
@@ -152,6 +147,7 @@ class _Watch:
         self._process = psutil.Process(worker.pid)
         self._done = 0
         self._seen: set[psutil.Process] = set()
+        self._stopped: set[psutil.Process] = set()
         self._ended = threading.Event()
         self.samples: list[Sample] = []
         self.kills = 0
@@ -185,11 +181,18 @@ class _Watch:
             except psutil.Error:
                 continue
             sizes = {pid: size for pid, size in sizes.items() if size}
-            self.samples.append(Sample(self._done, parent, sizes))
+            self.samples.append(Sample(parent, sizes))
             # Never the oldest, of which it is to be seen what becomes after many files.
-            if len(self.samples) % KILL_EVERY == 0 and self._done and len(sizes) > 1:
+            if self._done and len(children) > 1:
+                self._end(children[-1])
+
+    def _end(self, child: psutil.Process) -> None:
+        with suppress(psutil.Error):
+            if time.time() - child.create_time() > KILL_SECONDS and child not in self._stopped:
                 self.kills += 1
-                psutil.Process([*sizes][-1]).kill()
+                if self.kills == HANG:
+                    self._stopped.add(child)
+                child.send_signal(SIGSTOP if self.kills == HANG else SIGKILL)
 
     def left_behind(self) -> list[str]:
         """Return the children that are still there, each in words."""
@@ -202,6 +205,7 @@ _NOTHING: dict[str, object] = {
     "failed": 0,
     "seconds": 0.0,
     "slowest": [(0.0, "")],
+    "memory": [],
     "reasons": {},
 }
 
@@ -230,13 +234,20 @@ def _unaccounted(database: str, files: list[Path], result: Result) -> list[str]:
             f"told {result.stored} + {result.failed}, found {len(stored & names)} + {len(failed)}"
         )
     sound = {file for file in names if f"-{SOUND}-" in file}
-    killed = {str(file) for file in files if file.name in result.killed}
+    hit = {*result.killed, *result.timeouts}
+    killed = {str(file) for file in files if file.name in hit}
     if refused := sorted((sound - killed) & failed.keys()):
         problems.append(f"sound images were refused: {[(f, failed[f]) for f in refused[:3]]}")
     odd = [reason for reason in failed.values() if "\n" in reason or not reason.strip()]
     odd += [reason for path, reason in rows if Path(path).name in reason]
     problems += [f"an odd reason: {reason!r}" for reason in odd[:3]]
     return problems
+
+
+def early_and_late(result: Result) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return memory in the second eighth of the files, and in the last."""
+    eighth = len(result.memory) // 8
+    return result.memory_after(slice(eighth, 2 * eighth)), result.memory_after(slice(-eighth, None))
 
 
 def kind_of(reason: str) -> str:
@@ -249,7 +260,8 @@ def summary(result: Result) -> str:
     peak_parent = max((each.parent for each in result.samples), default=0) / MEGABYTE
     sizes = [size for each in result.samples for size in each.children.values()]
     sums = [each.parent + sum(each.children.values()) for each in result.samples]
-    early, late = result.early, result.late
+    early, late = early_and_late(result)
+    of = f"{len(result.memory):,}"
     n_children = len({pid for each in result.samples for pid in each.children})
     rows = [
         ("seed", result.seed),
@@ -257,7 +269,7 @@ def summary(result: Result) -> str:
         ("stored", f"{result.stored:,}"),
         ("failed", f"{result.failed:,}"),
         ("decoders that a file has crashed", len(result.crashes)),
-        ("decoders that the fuzz has killed", result.kills),
+        ("decoders that the fuzz has killed or stopped", result.kills),
         ("files that they were at", len(result.killed)),
         ("timeouts", len(result.timeouts)),
         ("child processes seen", n_children),
@@ -266,8 +278,8 @@ def summary(result: Result) -> str:
         ("peak RSS of the parent, MiB", f"{peak_parent:.0f}"),
         ("peak RSS of a child, MiB", f"{max(sizes, default=0) / MEGABYTE:.0f}"),
         ("peak RSS of all together, MiB", f"{max(sums, default=0) / MEGABYTE:.0f}"),
-        ("least RSS, second eighth, parent and child, MiB", f"{early[0]:.0f}, {early[1]:.0f}"),
-        ("least RSS, last eighth, parent and child, MiB", f"{late[0]:.0f}, {late[1]:.0f}"),
+        (f"RSS early in {of} files, parent and child, MiB", f"{early[0]:.0f}, {early[1]:.0f}"),
+        (f"RSS late in {of} files, parent and child, MiB", f"{late[0]:.0f}, {late[1]:.0f}"),
     ]
     lines = [f"{name:46}{value:>12}" for name, value in rows]
     kinds = Counter(kind_of(reason) for reason in result.reasons.values())

@@ -8,11 +8,14 @@ It writes a line of JSON whenever files are done with, and one about the whole a
 import json
 import sys
 import time
+from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 import lookalike
 from lookalike.ingest import embedder
@@ -42,10 +45,12 @@ class MeanColours:
         raise lookalike.ModelError("this model has no text")
 
 
-class TimedDecoder(Decoder):
-    """Notes the files that have taken longest, with the start of a child process where needed."""
+class MeasuredDecoder(Decoder):
+    """Notes the slowest files, and memory after each file: of this process and of the child."""
 
     slowest: ClassVar[list[tuple[float, str]]] = []
+    memory: ClassVar[dict[int, list[tuple[int, int]]]] = defaultdict(list)
+    """In bytes, by the process id of the child."""
 
     def decode(self, path: Path) -> Decoded:
         started = time.perf_counter()
@@ -53,11 +58,19 @@ class TimedDecoder(Decoder):
             return super().decode(path)
         finally:
             seconds = time.perf_counter() - started
-            TimedDecoder.slowest = sorted([*TimedDecoder.slowest, (seconds, path.name)])[-5:]
+            slowest = [*MeasuredDecoder.slowest, (seconds, path.name)]
+            MeasuredDecoder.slowest = sorted(slowest)[-5:]
+            if self._process is not None:
+                self._measure(self._process.pid)
+
+    def _measure(self, child: int) -> None:
+        with suppress(psutil.Error):
+            sizes = psutil.Process().memory_info().rss, psutil.Process(child).memory_info().rss
+            self.memory[child].append(sizes)
 
 
 def main(database: str, folder: str, time_limit: str) -> None:
-    embedder.Decoder = TimedDecoder  # type: ignore[misc]
+    embedder.Decoder = MeasuredDecoder  # type: ignore[misc]
     with lookalike.connect(database) as db:
         collection = db.collection(COLLECTION, model=MeanColours())
         # So that no bad file is the first of all: then the model would be suspected.
@@ -67,7 +80,8 @@ def main(database: str, folder: str, time_limit: str) -> None:
         "stored": report.added + report.reused,
         "failed": len(report.failed),
         "seconds": report.seconds,
-        "slowest": TimedDecoder.slowest,
+        "slowest": MeasuredDecoder.slowest,
+        "memory": max(MeasuredDecoder.memory.values(), key=len),
         "reasons": {failure.path.name: failure.reason for failure in report.failed},
     }
     print(json.dumps(counts), flush=True)

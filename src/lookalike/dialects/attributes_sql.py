@@ -22,7 +22,11 @@ MAX_TEXT = 255
 """As much of a text attribute is compared and indexed, in characters; `~` sees all of it."""
 
 _MAX_INDEX_NAME = 64
-_NUMBERS = "'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL'"
+_TYPES = {
+    "number": "'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL'",
+    "text": "'STRING', 'BOOLEAN'",
+    "list": "'ARRAY'",
+}
 
 
 class Attribute(NamedTuple):
@@ -251,8 +255,8 @@ def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
     is_double = kind == "number" and not attribute.is_column
     bound = [float(value) for value in compared] if is_double else list(compared)
     if operator == ":":
-        return f"%s MEMBER OF ({expression})", bound
-    if operator == "~":
+        sql = f"%s MEMBER OF ({expression})"
+    elif operator == "~":
         whole = expression
         if not attribute.is_column:
             path = _path(attribute)
@@ -271,5 +275,5 @@ def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:
     """The comparison, for values of its own kind alone where an attribute has several."""
     if attribute.is_column or len(attribute.kinds) == 1:
         return sql
-    types = {"number": _NUMBERS, "text": "'STRING', 'BOOLEAN'"}[kind]
+    types = _TYPES[kind]
     return f"({sql} AND JSON_TYPE(JSON_EXTRACT(v.attributes, {_path(attribute)})) IN ({types}))"

@@ -1,8 +1,8 @@
 """Whether two images are one picture: their thumbnails, laid over one another and compared.
 
 A thumbnail is the whole picture squeezed into SIDE x SIDE pixels. Of two, one is turned or mirrored
-as fits best, and then taken whole or, where that is not it, as the best of a hundred crops, of it
-or of the other. Two numbers tell:
+as fits best, and then taken whole or, where that is not it, as the crop of it, or of the
+other, that fits best. Two numbers tell:
 
     colour  the correlation of 12 x 12 cells, red, green and blue: brightness and contrast may
             differ, what is where may not
@@ -12,7 +12,6 @@ or of the other. Two numbers tell:
 Both are at most 1, and near 0 for a picture that shows nothing.
 """
 
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -21,19 +20,21 @@ import numpy.typing as npt
 from lookalike.vectors import FloatArray
 
 Thumbnails = npt.NDArray[np.uint8]
-Crops = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
 SIDE = 96
 """Pixels of a thumbnail's sides."""
 
-SHARES = (0.95, 0.9, 0.85, 0.8)
-"""What a crop may keep, of the width and of the height."""
-
 _COARSE, _CELLS = 24, 12
-_OFFSETS = 5
-_PER_SHARE = _OFFSETS**2
-_WHOLE = 0
+_CROPS = [(0.0, 1.0)] + [
+    (place * (1 - share), place * (1 - share) + share)
+    for share in (0.93, 0.86, 0.79)
+    for place in (0.0, 0.5, 1.0)
+]
+"""Where a crop may begin and end, of the width and of the height."""
+
+_PROMISING = 0.6
+_REFINEMENTS = (0.03, 0.015)
 _SHIFT = 3
 _BLOCKS = 5
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
@@ -54,8 +55,7 @@ LEAST = Agreement(colour=0.95, detail=0.5)
 def same_picture(first: Thumbnails, second: Thumbnails, least: Agreement = LEAST) -> Flags:
     """Tell which of n pairs of thumbnails, both of shape (n, SIDE, SIDE, 3), are one picture."""
     second = _turned(first, second)
-    whole = np.full(len(first), _WHOLE)
-    same = _agree(first, second, whole, least)
+    same = _agree(first, second, _whole(len(first)), least, shift=0)
     rest = np.flatnonzero(~same)
     if rest.size:
         same[rest] = _agree_cropped(first[rest], second[rest], least)
@@ -63,26 +63,32 @@ def same_picture(first: Thumbnails, second: Thumbnails, least: Agreement = LEAST
 
 
 def _agree_cropped(first: Thumbnails, second: Thumbnails, least: Agreement) -> Flags:
-    grey, other = _pooled(first, _COARSE) @ _GREY, _pooled(second, _COARSE) @ _GREY
-    of_second, crops = _best_crop(grey, other)
-    of_first, crops_of_first = _best_crop(other, grey)
+    of_second, crops = _best_crops(_grey(first), _grey(second))
+    of_first, crops_of_first = _best_crops(_grey(second), _grey(first))
     swap = of_first > of_second
     crops[swap] = crops_of_first[swap]
-    swap = swap[:, np.newaxis, np.newaxis, np.newaxis]
-    return _agree(np.where(swap, second, first), np.where(swap, first, second), crops, least)
+    same = np.maximum(of_first, of_second) >= _PROMISING
+    chosen = np.flatnonzero(same)
+    if chosen.size:
+        turn = swap[chosen][:, np.newaxis, np.newaxis, np.newaxis]
+        wholes = np.where(turn, second[chosen], first[chosen])
+        others = np.where(turn, first[chosen], second[chosen])
+        refined = _refined(_grey(wholes), _grey(others), crops[chosen])
+        # A crop is laid out to within a pixel or two.
+        same[chosen] = _agree(wholes, others, refined, least, shift=_SHIFT)
+    return same
 
 
-def _agree(wholes: Thumbnails, others: Thumbnails, crops: Crops, least: Agreement) -> Flags:
-    """Compare pictures with crops of others, these by number."""
+def _agree(
+    wholes: Thumbnails, others: Thumbnails, crops: FloatArray, least: Agreement, *, shift: int
+) -> Flags:
+    """Tell which pictures agree with crops of others, whose blocks may be shifted by pixels."""
     cells = _cropped(_pooled(others, _COARSE), crops, _CELLS)
     same = _correlation(_pooled(wholes, _CELLS), cells) >= least.colour
     chosen = np.flatnonzero(same)
-    for some in (chosen[crops[chosen] == _WHOLE], chosen[crops[chosen] != _WHOLE]):
-        if some.size:
-            # The best of a hundred crops is laid out to within a pixel or two.
-            shift = 0 if crops[some[0]] == _WHOLE else _SHIFT
-            fine = _cropped((others[some] @ _GREY)[..., np.newaxis], crops[some], SIDE)[..., 0]
-            same[some] = _detail(wholes[some] @ _GREY, fine, shift) >= least.detail
+    if chosen.size:
+        fine = _cropped((others[chosen] @ _GREY)[..., np.newaxis], crops[chosen], SIDE)[..., 0]
+        same[chosen] = _detail(wholes[chosen] @ _GREY, fine, shift) >= least.detail
     return same
 
 
@@ -106,56 +112,76 @@ def _turned(first: Thumbnails, second: Thumbnails) -> Thumbnails:
     return turned
 
 
-# Crops.
+# Crops: (2, 2) numbers from 0 to 1, where the rows and where the columns begin and end.
 
 
-@cache
-def _samplers(share: float, side: int, cells: int) -> FloatArray:
-    """Matrices that average `side` pixels into the cells of each crop: (n, cells, side)."""
-    starts = np.linspace(0, 1 - share, _OFFSETS if share < 1 else 1)
-    edges = side * (starts[:, np.newaxis] + share * np.arange(cells + 1) / cells)
-    pixels = np.arange(side)
-    upper = np.minimum(edges[:, 1:, np.newaxis], pixels + 1)
-    lower = np.maximum(edges[:, :-1, np.newaxis], pixels)
+def _whole(n: int) -> FloatArray:
+    return np.tile(np.array([0, 1], np.float32), (n, 2, 1))
+
+
+def _samplers(edges: FloatArray, side: int, cells: int) -> FloatArray:
+    """Matrices (..., cells, side) that average pixels into cells between edges, shape (..., 2)."""
+    begin, end = edges[..., :1], edges[..., 1:]
+    bounds = side * (begin + (end - begin) * np.arange(cells + 1, dtype=np.float32) / cells)
+    pixels = np.arange(side, dtype=np.float32)
+    upper = np.minimum(bounds[..., 1:, np.newaxis], pixels + 1)
+    lower = np.maximum(bounds[..., :-1, np.newaxis], pixels)
     weights = np.clip(upper - lower, 0, None)
-    return np.asarray(weights / weights.sum(axis=2, keepdims=True), np.float32)
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True), np.float32)
 
 
-def _best_crop(wholes: FloatArray, others: FloatArray) -> tuple[FloatArray, Crops]:
-    """Return the correlation and number of the crop of the second that is most like the first.
+def _best_crops(wholes: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the correlation and edges of the crop of each other that is most like the whole.
 
     Both are grey, of shape (n, _COARSE, _COARSE).
     """
-    n = len(wholes)
-    whole = _samplers(1.0, _COARSE, _CELLS)[0]
-    target = _centred((whole @ wholes @ whole.T).reshape(n, -1, 1))
-    found = []
-    for share in SHARES:
-        samplers = _samplers(share, _COARSE, _CELLS).reshape(-1, _COARSE)
-        cells = (samplers @ others @ samplers.T).reshape(n, _OFFSETS, _CELLS, _OFFSETS, _CELLS)
-        cells = cells.swapaxes(2, 3).reshape(n, _PER_SHARE, -1, 1)
-        crops = _centred(np.asarray(cells, np.float32), axis=2)
-        found.append((crops[..., 0] @ target)[..., 0])
-    scores = np.concatenate(found, axis=1)
+    n, k = len(wholes), len(_CROPS)
+    edges = np.array(_CROPS, np.float32)
+    samplers = _samplers(edges, _COARSE, _CELLS).reshape(k * _CELLS, _COARSE)
+    cells = (samplers @ others @ samplers.T).reshape(n, k, _CELLS, k, _CELLS)
+    crops = np.asarray(cells.swapaxes(2, 3).reshape(n, k * k, -1), np.float32)
+    scores = (_centred(crops) @ _target(wholes))[..., 0]
     best = scores.argmax(axis=1)
-    return np.take_along_axis(scores, best[:, np.newaxis], axis=1)[:, 0], best + 1
+    found = np.stack([edges[best // k], edges[best % k]], axis=1)
+    return np.take_along_axis(scores, best[:, np.newaxis], axis=1)[:, 0], found
 
 
-def _cropped(pictures: FloatArray, crops: Crops, cells: int) -> FloatArray:
-    """Crops of pictures (n, side, side, channels), by number: (n, cells, cells, channels)."""
-    side = pictures.shape[1]
-    out = np.empty((len(pictures), cells, cells, pictures.shape[3]), np.float32)
-    for crop in np.unique(crops):
-        share, place = (1.0, 0) if crop == _WHOLE else (SHARES[0], 0)
-        if crop != _WHOLE:
-            number, place = divmod(int(crop) - 1, _PER_SHARE)
-            share = SHARES[number]
-        row, column = divmod(place, _OFFSETS)
-        samplers = _samplers(share, side, cells)
-        chosen = crops == crop
-        across = np.tensordot(pictures[chosen], samplers[column], (2, 1))
-        out[chosen] = np.tensordot(across, samplers[row], (1, 1)).transpose(0, 3, 2, 1)
-    return out
+def _refined(wholes: FloatArray, others: FloatArray, crops: FloatArray) -> FloatArray:
+    """Move the edges of crops a little, rows and columns in turn, to where they fit best."""
+    target = _target(wholes)
+    moves = np.array([(a, b) for a in (0, -1, 1) for b in (0, -1, 1)], np.float32)
+    crops = crops.copy()
+    for step in _REFINEMENTS:
+        for axis in (0, 1):
+            edges = np.clip(crops[:, np.newaxis, axis] + step * moves, 0, 1)
+            views = others if axis == 0 else others.swapaxes(1, 2)
+            fixed = _samplers(crops[:, 1 - axis], _COARSE, _CELLS)
+            moved = _samplers(edges, _COARSE, _CELLS)
+            cells = moved @ (views @ fixed.swapaxes(1, 2))[:, np.newaxis]
+            cells = cells if axis == 0 else cells.swapaxes(2, 3)
+            flat = np.asarray(cells.reshape(len(cells), len(moves), -1), np.float32)
+            best = (_centred(flat) @ target)[..., 0].argmax(axis=1)
+            crops[:, axis] = edges[np.arange(len(edges)), best]
+    return crops
+
+
+def _target(wholes: FloatArray) -> FloatArray:
+    """Whole pictures (n, _COARSE, _COARSE) as centred columns, shape (n, cells, 1)."""
+    sampler = _samplers(np.array([0, 1], np.float32), _COARSE, _CELLS)
+    cells = np.asarray(sampler @ wholes @ sampler.T, np.float32)
+    return _centred(cells.reshape(len(cells), _CELLS**2))[..., np.newaxis]
+
+
+def _cropped(pictures: FloatArray, crops: FloatArray, cells: int) -> FloatArray:
+    """Crops of pictures (n, side, side, channels), shape (n, cells, cells, channels)."""
+    samplers = _samplers(crops, pictures.shape[1], cells)
+    planes = np.moveaxis(pictures, 3, 1)
+    sampled = samplers[:, np.newaxis, 0] @ planes @ samplers[:, np.newaxis, 1].swapaxes(2, 3)
+    return np.asarray(np.moveaxis(sampled, 1, 3), np.float32)
+
+
+def _grey(pictures: Thumbnails) -> FloatArray:
+    return np.asarray(_pooled(pictures, _COARSE) @ _GREY, np.float32)
 
 
 def _pooled(pictures: Thumbnails, side: int) -> FloatArray:
@@ -168,17 +194,17 @@ def _pooled(pictures: Thumbnails, side: int) -> FloatArray:
 # Agreement.
 
 
-def _centred(values: FloatArray, axis: int = 1) -> FloatArray:
-    """Less its mean and of length 1, along an axis; with next to no contrast, shorter."""
-    centred = values - values.mean(axis=axis, keepdims=True)
-    least = _COLOUR_FLOOR * values.shape[axis] ** 0.5
-    lengths = np.linalg.norm(centred, axis=axis, keepdims=True)
+def _centred(values: FloatArray) -> FloatArray:
+    """Vectors (..., d) less their means, of length 1; those with next to no contrast, shorter."""
+    centred = values - values.mean(axis=-1, keepdims=True)
+    least = _COLOUR_FLOOR * values.shape[-1] ** 0.5
+    lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
     return np.asarray(centred / np.maximum(lengths, least), np.float32)
 
 
 def _correlation(first: FloatArray, second: FloatArray) -> FloatArray:
-    n = len(first)
-    left, right = _centred(first.reshape(n, -1)), _centred(second.reshape(n, -1))
+    shape = len(first), int(np.prod(first.shape[1:]))
+    left, right = _centred(first.reshape(shape)), _centred(second.reshape(shape))
     return np.asarray(np.einsum("ni,ni->n", left, right), np.float32)
 
 
