@@ -69,8 +69,9 @@ def main() -> None:
     print(f"| whole | {SIZE[0]} | {1000 * np.median(seconds[0]):.0f} | 1 | 1 | 0 |")
     for factor in FACTORS:
         found = np.array(cosines[factor])
+        milliseconds = 1000 * np.median(seconds[factor])
         print(
-            f"| {factor} x the model's | {widths[factor]} | {1000 * np.median(seconds[factor]):.0f} "
+            f"| {factor} x the model's | {widths[factor]} | {milliseconds:.0f} "
             f"| {np.median(found):.4f} | {found.min():.4f} | {(found < 0.999).sum()} |"
         )
 

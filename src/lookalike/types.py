@@ -174,8 +174,9 @@ class Step:
 class Explanation:
     """How a search was done.
 
-    plan: "exact", "codes" (an index of one cell) or "cells and codes". analysis: the server's own
-    account of the statement (EXPLAIN ANALYZE), with the rows that it has read.
+    plan: "exact", "codes" (an index of one cell), "cells and codes" or, of a filtered search,
+    "filter first". analysis: the server's own account of the statement (EXPLAIN ANALYZE), with
+    the rows that it has read.
     """
 
     plan: str

@@ -134,7 +134,7 @@ def kill_client(process: subprocess.Popen, *, group: bool) -> None:
     if group:
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
 
 

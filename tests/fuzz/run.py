@@ -147,10 +147,9 @@ class _Watch:
         self._process = psutil.Process(worker.pid)
         self._done = 0
         self._seen: set[psutil.Process] = set()
-        self._stopped: set[psutil.Process] = set()
+        self._hit: set[psutil.Process] = set()
         self._ended = threading.Event()
         self.samples: list[Sample] = []
-        self.kills = 0
 
     def run(self, limit: float) -> dict[str, object]:
         """Return what the process tells at its end; it is killed after `limit` seconds."""
@@ -183,16 +182,19 @@ class _Watch:
             sizes = {pid: size for pid, size in sizes.items() if size}
             self.samples.append(Sample(parent, sizes))
             # Never the oldest, of which it is to be seen what becomes after many files.
-            if self._done and len(children) > 1:
+            if self._done and len(children) > 1 and children[-1] not in self._hit:
                 self._end(children[-1])
 
     def _end(self, child: psutil.Process) -> None:
         with suppress(psutil.Error):
-            if time.time() - child.create_time() > KILL_SECONDS and child not in self._stopped:
-                self.kills += 1
-                if self.kills == HANG:
-                    self._stopped.add(child)
+            if time.time() - child.create_time() > KILL_SECONDS:
+                self._hit.add(child)
                 child.send_signal(SIGSTOP if self.kills == HANG else SIGKILL)
+
+    @property
+    def kills(self) -> int:
+        """How many children were killed, or stopped."""
+        return len(self._hit)
 
     def left_behind(self) -> list[str]:
         """Return the children that are still there, each in words."""

@@ -33,6 +33,9 @@ _CROPS = [(0.0, 1.0)] + [
 ]
 """Where a crop may begin and end, of the width and of the height."""
 
+_UPRIGHT = 0.25
+"""How much better a turned picture must fit: a crop of a lawn hardly fits before it is found."""
+
 _PROMISING = 0.6
 _REFINEMENTS = (0.03, 0.015)
 _SHIFT = 3
@@ -102,10 +105,12 @@ def _orientations(pictures: npt.NDArray[np.generic]) -> list[npt.NDArray[np.gene
 
 
 def _turned(first: Thumbnails, second: Thumbnails) -> Thumbnails:
-    """The second of each pair, in the orientation that correlates best with the first."""
+    """The second of each pair as it is, or turned where that correlates much better."""
     cells = _pooled(first, _CELLS)
     views = _orientations(_pooled(second, _CELLS))
-    best = np.argmax([_correlation(cells, np.asarray(view, np.float32)) for view in views], axis=0)
+    scores = np.array([_correlation(cells, np.asarray(view, np.float32)) for view in views])
+    scores[0] += _UPRIGHT
+    best = scores.argmax(axis=0)
     turned = np.empty_like(second)
     for number, view in enumerate(_orientations(second)):
         turned[best == number] = view[best == number]
