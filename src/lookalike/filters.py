@@ -109,7 +109,7 @@ def conditions(where: Where | None) -> tuple[Condition, ...]:
         return ()
     if isinstance(where, Mapping):
         return tuple(_asked(name, asked) for name, asked in where.items())
-    several = where if isinstance(where, list | tuple) else [where]
+    several: Sequence[Any] = where if isinstance(where, list | tuple) else [where]
     return tuple(each if isinstance(each, Condition) else Condition.parse(each) for each in several)
 
 

@@ -140,6 +140,8 @@ def test_a_mapping_is_the_same_as_text(shop):
     assert found == shop.collection.search(query, k=600, where=written) != []
     several = [Condition("price", "<", 50), "kind in (kind 3, kind 4)", "sale=true"]
     assert shop.collection.search(query, k=600, where=several) == found
+    least = found[2].similarity - 1e-6
+    assert shop.collection.search(query, where=asked, min_similarity=least) == found[:3]
     assert shop.collection.search(query, where=()) == shop.collection.search(query)
 
 
@@ -484,7 +486,8 @@ def test_paths_are_relative_to_the_file_or_a_folder_or_whole(engine, photos, tmp
     with pytest.raises(InputError, match="relative to .*deep, or to a folder"):
         images.set_attributes(elsewhere)
     assert images.set_attributes(elsewhere, tmp_path / "link").stored == 1
-    assert [m.image_name for m in images.search(1, where="n=5", exclude_self=False)] == ["in/moose.webp"]
+    found = images.search(1, where="n=5", exclude_self=False)
+    assert [match.image_name for match in found] == ["in/moose.webp"]
 
 
 # Indexes.

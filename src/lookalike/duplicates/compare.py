@@ -34,7 +34,7 @@ _CROPS = [(0.0, 1.0)] + [
 """Where a crop may begin and end, of the width and of the height."""
 
 _UPRIGHT = 0.25
-"""How much better a turned picture must fit: a crop of a lawn hardly fits before it is found."""
+"""How much better a turned picture must fit to be taken for a crop: unlaid, a crop fits badly."""
 
 _PROMISING = 0.6
 _REFINEMENTS = (0.03, 0.015)
@@ -57,11 +57,14 @@ LEAST = Agreement(colour=0.95, detail=0.5)
 
 def same_picture(first: Thumbnails, second: Thumbnails, least: Agreement = LEAST) -> Flags:
     """Tell which of n pairs of thumbnails, both of shape (n, SIDE, SIDE, 3), are one picture."""
-    second = _turned(first, second)
-    same = _agree(first, second, _whole(len(first)), least, shift=0)
+    views = _correlations_of_views(first, second)
+    turned = _turned(second, views.argmax(axis=0))
+    same = _agree(first, turned, _whole(len(first)), least, shift=0)
     rest = np.flatnonzero(~same)
     if rest.size:
-        same[rest] = _agree_cropped(first[rest], second[rest], least)
+        views[0] += _UPRIGHT
+        turned = _turned(second[rest], views[:, rest].argmax(axis=0))
+        same[rest] = _agree_cropped(first[rest], turned, least)
     return same
 
 
@@ -104,16 +107,18 @@ def _orientations(pictures: npt.NDArray[np.generic]) -> list[npt.NDArray[np.gene
     return turns + [turned.swapaxes(1, 2) for turned in turns]
 
 
-def _turned(first: Thumbnails, second: Thumbnails) -> Thumbnails:
-    """The second of each pair as it is, or turned where that correlates much better."""
+def _correlations_of_views(first: Thumbnails, second: Thumbnails) -> FloatArray:
+    """How well the first of each pair correlates with each view of the second, shape (8, n)."""
     cells = _pooled(first, _CELLS)
     views = _orientations(_pooled(second, _CELLS))
-    scores = np.array([_correlation(cells, np.asarray(view, np.float32)) for view in views])
-    scores[0] += _UPRIGHT
-    best = scores.argmax(axis=0)
-    turned = np.empty_like(second)
-    for number, view in enumerate(_orientations(second)):
-        turned[best == number] = view[best == number]
+    return np.stack([_correlation(cells, np.asarray(view, np.float32)) for view in views])
+
+
+def _turned(pictures: Thumbnails, numbers: npt.NDArray[np.intp]) -> Thumbnails:
+    """Each picture in the orientation of this number."""
+    turned = np.empty_like(pictures)
+    for number, view in enumerate(_orientations(pictures)):
+        turned[numbers == number] = view[numbers == number]
     return turned
 
 
