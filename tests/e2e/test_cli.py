@@ -63,13 +63,15 @@ def test_words_find_what_they_mean(added):
 def test_json_is_one_document_and_nothing_else(added):
     done = added("search", "cat.jpg", "-k", 2, "--json", "--verbose", "--include-self")
     found = json.loads(done.stdout)
-    assert found["matches"][0]["id"] == 10
+    assert found["matches"][0]["image_name"] == "cat.jpg"
     assert found["matches"][0]["path"].endswith("cat.jpg")
     assert "sql: SELECT" in done.stderr
 
 
 def test_stored_images_are_found_by_id_and_name(added):
-    assert added("search", "10").stdout == added("search", "cat.jpg").stdout
+    query = ("search", "cat.jpg", "-k", 1, "--json", "--include-self")
+    row_id = json.loads(added(*query).stdout)["matches"][0]["id"]
+    assert added("search", row_id).stdout == added("search", "cat.jpg").stdout
 
 
 def test_min_similarity_can_find_nothing(added, photos):

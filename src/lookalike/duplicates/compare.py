@@ -41,8 +41,11 @@ _REFINEMENTS = (0.03, 0.015)
 _SHIFT = 3
 _BLOCKS = 5
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
+_UNSEEN = 5.0
+"""Grey levels by which the means of cells may differ whatever they correlate."""
+
 # Less contrast, in grey levels, is noise.
-_COLOUR_FLOOR, _DETAIL_FLOOR = 2.0, 1.0
+_COLOUR_FLOOR, _DETAIL_FLOOR = 0.5, 1.0
 
 
 class Agreement(NamedTuple):
@@ -90,7 +93,7 @@ def _agree(
 ) -> Flags:
     """Tell which pictures agree with crops of others, whose blocks may be shifted by pixels."""
     cells = _cropped(_pooled(others, _COARSE), crops, _CELLS)
-    same = _correlation(_pooled(wholes, _CELLS), cells) >= least.colour
+    same = _colours_agree(_pooled(wholes, _CELLS), cells, least.colour)
     chosen = np.flatnonzero(same)
     if chosen.size:
         fine = _cropped((others[chosen] @ _GREY)[..., np.newaxis], crops[chosen], SIDE)[..., 0]
@@ -216,6 +219,14 @@ def _correlation(first: FloatArray, second: FloatArray) -> FloatArray:
     shape = len(first), int(np.prod(first.shape[1:]))
     left, right = _centred(first.reshape(shape)), _centred(second.reshape(shape))
     return np.asarray(np.einsum("ni,ni->n", left, right), np.float32)
+
+
+def _colours_agree(first: FloatArray, second: FloatArray, least: float) -> Flags:
+    """Whether cells' colours correlate, or differ by next to nothing: a lawn's hardly correlate."""
+    correlation = _correlation(first, second)
+    contrast = np.maximum(first.std(axis=(1, 2, 3)), second.std(axis=(1, 2, 3)))
+    unexplained = contrast * np.sqrt(np.clip(1 - correlation**2, 0, None))
+    return np.asarray((correlation >= least) | (unexplained <= _UNSEEN))
 
 
 def _detail(first: FloatArray, second: FloatArray, shift: int) -> FloatArray:
