@@ -23,7 +23,7 @@ from tests.fuzz.originals import chunk, originals
 CROP = Preprocessing(short_side=20, crop=16)
 WHOLE = Preprocessing(short_side=20, crop=16, whole=True, resample=Image.Resampling.BILINEAR)
 ORIGINALS = originals()
-LIMIT = 30.0  # seconds that anything may take
+LIMIT = 60.0  # seconds that anything may take
 SIZES = {"sound": (40, 30), "hostile": (7, 7)}
 
 # Does something else for images 7 pixels wide, as a decoder does that is hit by a bad file.
@@ -52,7 +52,7 @@ from pathlib import Path
 from lookalike.ingest.decoder import Decoder
 from hostile import Hostile
 
-decoder = Decoder(lambda: Hostile(20, 16, act=sys.argv[2]), time_limit=0.5)
+decoder = Decoder(lambda: Hostile(20, 16, act=sys.argv[2]), time_limit=1.5)
 print(decoder.decode(Path(sys.argv[1])).pixels.shape, flush=True)
 decoder.decode(Path(sys.argv[1]).with_name("hostile.png"))
 """
@@ -169,22 +169,23 @@ def test_a_decoder_that_is_killed_between_files_costs_no_file(folder, start):
 
 
 def test_a_decoder_that_hangs_is_ended_at_the_time_limit(folder, hostile):
-    decoder = hostile(HANG, time_limit=0.5)
+    decoder = hostile(HANG, time_limit=1.5)
     decoder.decode(folder / "sound.png")
     before = child_of(decoder)
-    with pytest.raises(ImageError, match=r"^not decoded within 0\.5 seconds$"):
+    with pytest.raises(ImageError, match=r"^not decoded within 1\.5 seconds$"):
         decoder.decode(folder / "hostile.png")
     assert has_ended(before)
     decoder.decode(folder / "sound.png")
 
 
-def test_the_time_limit_is_not_for_the_start_of_a_decoder(folder, start):
-    assert start(time_limit=0.1).decode(folder / "sound.png").pixels.shape == (30, 40, 3)
+def test_the_time_limit_is_not_for_the_start_of_a_decoder(folder):
+    with closing(Decoder(lambda: time.sleep(1.6), time_limit=1.5)) as decoder:
+        assert decoder.decode(folder / "sound.png").pixels.shape == (30, 40, 3)
 
 
 def test_a_decoder_whose_own_clock_runs_out_first_was_too_slow(folder, hostile):
     decoder = hostile("os.kill(os.getpid(), signal.SIGALRM)")
-    with pytest.raises(ImageError, match=r"^not decoded within 30 seconds$"):
+    with pytest.raises(ImageError, match=r"^not decoded within 60 seconds$"):
         decoder.decode(folder / "hostile.png")
 
 
@@ -199,7 +200,7 @@ def test_a_time_limit_may_be_infinite(folder, start):
 
 
 def test_another_thread_can_end_it_for_good(folder, hostile):
-    decoder = hostile(HANG, time_limit=0.2)
+    decoder = hostile(HANG)
     decoder.decode(folder / "sound.png")
     decoder.kill()
     wait_until(lambda: has_ended(child_of(decoder)))

@@ -153,14 +153,13 @@ def _by_place(images: Images, distinct: Sequence[tuple[int, int]]) -> dict[int, 
 def _described(
     index: IndexStore, images: Images, groups: Sequence[Group], *, with_files: bool
 ) -> list[DuplicateGroup]:
-    described = []
+    described: list[DuplicateGroup] = []
     batch: list[Group] = []
-    for group in groups:
+    for place, group in enumerate(groups, start=1):
         batch.append(group)
-        if sum(1 + len(each.others) for each in batch) >= _ROWS:
+        if place == len(groups) or sum(1 + len(each.others) for each in batch) >= _ROWS:
             described += _describe(index, images, batch, with_files)
             batch = []
-    described += _describe(index, images, batch, with_files)
     return sorted(described, key=lambda group: (TIERS.index(group.tier), -len(group.duplicates)))
 
 

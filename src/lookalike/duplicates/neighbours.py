@@ -65,6 +65,8 @@ def neighbours(
 
     Raises InputError while another process makes the index.
     """
+    if not len(images):
+        return unique_pairs([])
     if len(images) < FEWEST_ROWS:
         return _among_few(index, images, min(enough, least))
     if index.load() is None:

@@ -29,6 +29,10 @@ MAX_BATCH_BYTES = 64_000_000
 """A batch with as many bytes of pixels is embedded, be it full or not."""
 
 
+MAX_JOBS = 128
+"""As many files are passed on together at the most, also where all of them have failed."""
+
+
 @dataclass
 class Job(Generic[T]):
     """A file on its way: an item, its pixels, and then its embedding (dim,) or an error."""
@@ -64,7 +68,7 @@ class Embedder(Generic[T]):
         self._time_limit = time_limit
         self._meter = meter
         self._eager = eager
-        self._n_decoders = len(os.sched_getaffinity(0))
+        self._n_decoders = _available_cores()
         self._has_embedded = False
 
     def embed(self, crew: Crew, items: Channel[T]) -> Iterator[list[Job[T]]]:
@@ -79,7 +83,8 @@ class Embedder(Generic[T]):
         for job in decoded:
             jobs.append(job)
             sound += [job.decoded] if job.decoded else []
-            if (self._eager and decoded.is_empty) or (sound and self._is_full(sound)):
+            is_due = len(jobs) >= MAX_JOBS or (self._eager and decoded.is_empty)
+            if is_due or (sound and self._is_full(sound)):
                 self._embed(jobs)
                 yield jobs
                 jobs, sound = [], []
@@ -119,6 +124,10 @@ class Embedder(Generic[T]):
             return
         with self._meter.time("embed", len(sound)):
             embeddings = self._run([job.decoded.pixels for job in sound if job.decoded])
+        if len(embeddings) != len(sound):
+            raise EmbeddingError(
+                f"the model gives {len(embeddings)} embeddings of {len(sound)} images"
+            )
         for job, embedding in zip(sound, embeddings, strict=True):
             try:
                 job.embedding = check_embeddings(embedding, self._model().dim)[0]
@@ -134,3 +143,10 @@ class Embedder(Generic[T]):
         if isinstance(model, BatchModel):
             return model.embed_batch(np.stack(pixels))
         return model.embed_images([Image.fromarray(each) for each in pixels])
+
+
+def _available_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1

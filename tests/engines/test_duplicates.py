@@ -1,0 +1,364 @@
+"""Duplicates in the database: found as numpy finds them, decided, removed with their files."""
+
+import os
+import shutil
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import InputError, training
+from lookalike.duplicates import looks, remove
+
+DIM = 24
+
+
+def planted(n, seed=0):
+    """Random unit vectors (n, DIM), of which every tenth has 1 to 3 near neighbours after it."""
+    rng = np.random.default_rng(seed)
+    base = rng.standard_normal((n, DIM))
+    for start in range(0, n - 3, 10):
+        for place in range(start + 1, start + 2 + start // 10 % 3):
+            base[place] = base[start] + 0.03 * rng.standard_normal(DIM)
+    return (base / np.linalg.norm(base, axis=1, keepdims=True)).astype(np.float32)
+
+
+def stars(embeddings, least):
+    """Groups by brute force: by id, each row takes the later free ones that are near enough."""
+    similarities = embeddings.astype(float) @ embeddings.astype(float).T
+    taken, groups = set(), {}
+    for row in range(len(embeddings)):
+        if row in taken:
+            continue
+        near = [o for o in np.flatnonzero(similarities[row] >= least) if o > row and o not in taken]
+        taken.update(near)
+        if near:
+            groups[row + 1] = {int(other) + 1 for other in near}
+    return groups
+
+
+def found(groups):
+    return {group.keep.id: {image.id for image in group.duplicates} for group in groups}
+
+
+@pytest.mark.parametrize("n", [300, 1500])
+def test_similar_embeddings_are_grouped_as_by_brute_force(engine, n):
+    own = engine.collection("own", dim=DIM)
+    embeddings = planted(n)
+    own.add_embeddings([f"v{i}" for i in range(n)], embeddings)
+    groups = own.duplicates(min_similarity=0.9)
+    assert found(groups) == stars(embeddings, 0.9)
+    assert (own._index.load() is not None) == (n >= training.FEWEST_ROWS)
+    for group in groups:
+        for image in group.duplicates:
+            expected = embeddings[group.keep.id - 1].astype(float) @ embeddings[image.id - 1]
+            assert image.similarity == pytest.approx(expected, abs=1e-6)
+            assert image.tier == group.tier == "similar" and image.path is None
+        assert group.keep.tier is None
+    sizes = [len(group.duplicates) for group in groups]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_more_neighbours_than_one_question_brings_are_all_found(db):
+    rng = np.random.default_rng(0)
+    embeddings = rng.standard_normal((1200, DIM))
+    embeddings[100:200] = embeddings[100] + 0.02 * rng.standard_normal((100, DIM))
+    embeddings[300:400] = embeddings[300]  # and copies, which are one picture
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings([f"v{i}" for i in range(1200)], embeddings)
+    groups = found(own.duplicates())
+    assert groups == {101: set(range(102, 201)), 301: set(range(302, 401))}
+
+
+def test_rows_of_other_programs_are_seen(db):
+    own = db.collection("own", dim=DIM)
+    embeddings = planted(1100)
+    own.add_embeddings([f"v{i}" for i in range(1100)], embeddings)
+    db.rows("INSERT INTO own (image_name, embedding) SELECT 'x', embedding FROM own WHERE id = 5")
+    assert {5, 1101} in [{keep, *others} for keep, others in found(own.duplicates()).items()]
+
+
+def test_decisions_are_remembered(db):
+    own = db.collection("own", dim=2)
+    own.add_embeddings(["a", "b", "c"], [[1, 0], [1, 0.01], [1, 0.02]])
+    assert found(own.duplicates()) == {1: {2, 3}}
+    own.mark_distinct(3, 1)
+    own.mark_distinct(1, 3)
+    assert found(db.collection("own").duplicates()) == {1: {2}}
+    assert db.rows("SELECT * FROM own_distinct")[1] == [(1, 3)]
+    own.mark_distinct(1, 2, 3)
+    assert own.duplicates() == []
+    assert own.unmark_distinct(2, 3) == 1 and own.unmark_distinct(2, 3) == 0
+    assert found(own.duplicates()) == {2: {3}}
+    own.delete([1])
+    assert db.rows("SELECT COUNT(*) FROM own_distinct")[1] == [(0,)]
+    with pytest.raises(InputError, match="no image with id 99"):
+        own.mark_distinct(2, 99)
+    with pytest.raises(InputError, match="two different ids"):
+        own.mark_distinct(2, 2)
+
+
+def test_what_cannot_be_honoured_is_refused(db):
+    own = db.collection("own", dim=2)
+    with pytest.raises(InputError, match="add images to it first"):
+        own.duplicates()
+    own.add_embeddings(["a"], [[1, 0]])
+    assert own.duplicates() == []
+    own.delete([1])
+    assert own.duplicates() == []
+    for options, message in (
+        ({"min_similarity": 1.5}, "min_similarity is 1.5"),
+        ({"tier": "identical", "min_similarity": 0.9}, "no meaning without the tier similar"),
+        ({"tier": "same"}, "there is no tier 'same'"),
+        ({"keep": "newest"}, "cannot keep 'newest'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            own.duplicates(**options)
+    with pytest.raises(InputError, match="not both"):
+        own.remove_duplicates([], move_to="x", permanently=True)
+    with pytest.raises(InputError, match="no tier 'all'"):
+        own.remove_duplicates([], tier="all")
+
+
+def test_other_metrics_need_their_own_threshold(db):
+    own = db.collection("own", dim=2, metric="euclidean")
+    own.add_embeddings(["a", "b", "c"], [[1, 0], [1, 0.1], [3, 0]])
+    with pytest.raises(InputError, match="this collection ranks by euclidean"):
+        own.duplicates()
+    assert found(own.duplicates(min_similarity=-0.2)) == {1: {2}}
+    assert own.duplicates(tier="near-duplicate") == []
+
+
+def test_a_table_that_others_made_is_searched_and_stays_as_it_is(db):
+    db.rows("CREATE TABLE t (id INT PRIMARY KEY, image_name TEXT, embedding VECTOR(2))")
+    db.rows(
+        "INSERT INTO t VALUES (7, 'a', STRING_TO_VECTOR('[1,2]')), (3, 'b', "
+        "STRING_TO_VECTOR('[1,2]')), (5, NULL, NULL), (6, 'zero', STRING_TO_VECTOR('[0,0]'))"
+    )
+    assert found(db.collection("t").duplicates()) == {3: {7}}
+    assert db.rows("SHOW TABLES")[1] == [("t",)]
+
+
+# Files.
+
+
+@pytest.fixture
+def folder(tmp_path, photos):
+    """Six files of two pictures: cat (a copy, a smaller one, a turned one) and rocket (a copy)."""
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(photos / "cat.jpg", folder / "cat.jpg")
+    shutil.copy(photos / "cat.jpg", folder / "deep" / "cat.jpg")
+    with Image.open(photos / "cat.jpg") as cat:
+        cat.resize((cat.width // 2, cat.height // 2)).save(folder / "cat-small.jpg")
+        cat.transpose(Image.Transpose.ROTATE_90).resize((200, 300)).save(folder / "cat-turned.png")
+    for number, name in enumerate(("rocket.jpg", "rocket-copy.jpg")):
+        shutil.copy(photos / "rocket.jpg", folder / name)
+        os.utime(folder / name, ns=(0, 10**18 + number))
+    return folder
+
+
+@pytest.fixture
+def collection(db, embedded_model, folder):
+    collection = db.collection("photos", model=embedded_model)
+    collection.add(folder)
+    return collection
+
+
+def by_name(groups, folder):
+    return {
+        str(group.keep.path.relative_to(folder)): {
+            str(image.path.relative_to(folder)): image.tier for image in group.duplicates
+        }
+        for group in groups
+    }
+
+
+CATS = {
+    "deep/cat.jpg": "identical",
+    "cat-small.jpg": "near-duplicate",
+    "cat-turned.png": "near-duplicate",
+}
+
+
+def test_the_same_picture_is_found_however_it_lies(collection, folder):
+    groups = collection.duplicates()
+    assert by_name(groups, folder) == {
+        "rocket.jpg": {"rocket-copy.jpg": "identical"},
+        "cat.jpg": CATS,
+    }
+    keep = groups[1].keep
+    assert (keep.width, keep.height, keep.size) == (451, 300, keep.path.stat().st_size)
+    assert [group.tier for group in groups] == ["identical", "near-duplicate"]
+    assert by_name(collection.duplicates(tier="identical"), folder) == {
+        "rocket.jpg": {"rocket-copy.jpg": "identical"},
+        "cat.jpg": {"deep/cat.jpg": "identical"},
+    }
+    assert by_name(collection.duplicates(tier="near-duplicate", keep="oldest"), folder)
+
+
+def test_looks_are_kept_and_follow_the_bytes(db, collection, folder, photos, monkeypatch):
+    collection.duplicates()
+    seen = []
+    monkeypatch.setattr(looks, "look_at", lambda *args: seen.append(args))
+    collection.duplicates()
+    assert seen == []
+    monkeypatch.undo()
+    assert db.rows("SELECT COUNT(*) FROM photos_phashes")[1] == [(4,)]
+    shutil.copy(photos / "moose.webp", folder / "cat-small.jpg")
+    collection.add(folder)
+    others = {name: tier for name, tier in CATS.items() if name != "cat-small.jpg"}
+    assert by_name(collection.duplicates(), folder)["cat.jpg"] == others
+    assert db.rows("SELECT COUNT(*) FROM photos_phashes")[1] == [(4,)]
+
+
+def test_files_that_are_not_as_added_are_compared_by_what_is_stored(db, collection, folder):
+    told = []
+    (folder / "cat-turned.png").unlink()
+    (folder / "rocket.jpg").write_bytes(b"a list")
+    again = db.collection("photos")
+    again._notify = told.append
+    groups = by_name(again.duplicates(), folder)
+    assert groups["cat.jpg"] == {k: v for k, v in CATS.items() if k != "cat-turned.png"}
+    # Its copy of the same bytes shows what it looked like.
+    assert groups["rocket.jpg"] == {"rocket-copy.jpg": "identical"}
+    assert told == [
+        "1 file is gone, changed or unreadable, and compared by bytes and embedding only; "
+        "add the folder again, with --prune for what is gone."
+    ]
+
+
+def test_duplicates_are_moved_and_nothing_is_replaced(collection, folder, tmp_path):
+    target = tmp_path / "moved"
+    target.mkdir()
+    (target / "cat.jpg").write_text("mine")
+    groups = collection.duplicates()
+    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True)
+    assert len(collection) == 6 and names_in(target) == ["cat.jpg"]
+    done = collection.remove_duplicates(groups, move_to=target)
+    assert {**asdict_(dry), "is_dry_run": False} == asdict_(done)
+    assert (target / "cat.jpg").read_text() == "mine"
+    assert names_in(target) == [
+        *("cat-2.jpg", "cat-small.jpg", "cat-turned.png", "cat.jpg", "rocket-copy.jpg")
+    ]
+    assert sorted(p.name for p in folder.rglob("*.*")) == ["cat.jpg", "rocket.jpg"]
+    assert len(collection) == 2 and collection.duplicates() == []
+    assert collection.check_index().is_true
+    assert done.size == sum(f.stat().st_size for f in target.iterdir()) - len("mine")
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def asdict_(report):
+    return {name: getattr(report, name) for name in report.__slots__}
+
+
+def test_files_are_deleted_permanently_when_asked(collection, folder):
+    report = collection.remove_duplicates(collection.duplicates(), permanently=True)
+    assert {file.path for file in report.removed} == {
+        *(folder / name for name in ("deep/cat.jpg", "cat-small.jpg", "cat-turned.png")),
+        folder / "rocket-copy.jpg",
+    }
+    assert sorted(p.name for p in folder.rglob("*.*")) == ["cat.jpg", "rocket.jpg"]
+
+
+def test_looser_tiers_stay(collection, folder):
+    groups = collection.duplicates(min_similarity=0.01)
+    assert "similar" in {image.tier for group in groups for image in group.duplicates}
+    report = collection.remove_duplicates(groups, tier="identical", permanently=True)
+    assert {file.path.name for file in report.removed} == {"cat.jpg", "rocket-copy.jpg"}
+    report = collection.remove_duplicates(collection.duplicates(min_similarity=0.01), dry_run=True)
+    assert {file.path.name for file in report.removed} == {"cat-small.jpg", "cat-turned.png"}
+    groups = collection.duplicates(min_similarity=0.01)
+    similar = collection.remove_duplicates(groups, tier="similar", dry_run=True)
+    assert len(similar.removed) == 3
+
+
+@pytest.mark.parametrize("harm", ["gone", "changed", "unreadable"])
+def test_nothing_goes_where_the_file_to_keep_is_not_safe(collection, folder, harm, monkeypatch):
+    groups = collection.duplicates()
+    keep = folder / "cat.jpg"
+    if harm == "gone":
+        keep.unlink()
+    elif harm == "changed":
+        keep.write_bytes(keep.read_bytes() + b"!")
+    else:
+        keep.unlink()
+        keep.mkdir()
+    report = collection.remove_duplicates(groups, permanently=True)
+    assert {file.path.name for file in report.removed} == {"rocket-copy.jpg"}
+    assert {failure.path for failure in report.failed} == {folder / name for name in CATS}
+    assert all(f"the file to keep, {keep}, is not safe" in f.reason for f in report.failed)
+    assert all((folder / name).exists() for name in CATS) and len(collection) == 5
+
+
+def test_files_that_are_not_as_compared_stay(collection, folder, monkeypatch):
+    groups = collection.duplicates()
+    (folder / "cat-small.jpg").unlink()
+    (folder / "cat-turned.png").write_text("edited")
+    (folder / "rocket-copy.jpg").unlink()
+    (folder / "rocket-copy.jpg").symlink_to(folder / "rocket.jpg")
+    report = collection.remove_duplicates(groups, permanently=True)
+    assert {failure.path.name: failure.reason for failure in report.failed} == {
+        "cat-small.jpg": "No such file or directory",
+        "cat-turned.png": "it has changed since it was added; add it again",
+        "rocket-copy.jpg": "it is a link to another file",
+    }
+    assert [file.path for file in report.removed] == [folder / "deep/cat.jpg"]
+    assert len(collection) == 5 and (folder / "rocket.jpg").exists()
+
+
+def test_the_file_to_keep_is_not_deleted_by_another_name(collection, folder):
+    groups = collection.duplicates()
+    for name in ("deep/cat.jpg", "rocket-copy.jpg"):
+        (folder / name).unlink()
+        (folder / name).hardlink_to(folder / ("cat.jpg" if "cat" in name else "rocket.jpg"))
+    report = collection.remove_duplicates(groups, permanently=True)
+    assert all("by another name" in failure.reason for failure in report.failed)
+    assert len(report.failed) == 2 and (folder / "deep/cat.jpg").exists()
+
+
+def test_a_file_that_cannot_be_deleted_keeps_its_row(collection, folder, monkeypatch):
+    groups = collection.duplicates()
+
+    def fail(path):
+        if path.name == "cat-small.jpg":
+            raise PermissionError(13, "Permission denied")
+        path.unlink()
+
+    monkeypatch.setattr(remove, "_trash", fail)
+    report = collection.remove_duplicates(groups)
+    assert [(f.path.name, f.reason) for f in report.failed] == [
+        ("cat-small.jpg", "Permission denied")
+    ]
+    assert len(report.removed) == 3 and len(collection) == 3
+
+
+def test_images_without_a_file_are_only_reported(collection, folder):
+    (id_,) = collection.add_embeddings(
+        ["bare"], collection.model.embed_images([Image.open(folder / "cat.jpg")])
+    )
+    groups = collection.duplicates()
+    assert {image.id: image.tier for group in groups for image in group.duplicates}[
+        id_
+    ] == "similar"
+    report = collection.remove_duplicates(groups, tier="similar", permanently=True)
+    assert report.without_file == (id_,) and len(report.removed) == 4
+    assert len(collection) == 3
+
+
+def test_the_report_shows_every_group(collection, folder, tmp_path):
+    (folder / "rocket-copy.jpg").unlink()
+    groups = collection.duplicates()
+    page = collection.duplicates_report(tmp_path / "new" / "report.html", groups).read_text()
+    assert page.count("data:image/jpeg;base64,") == 5 and "No such file or directory" in page
+    assert [
+        word for word in ("keep", "identical", "near-duplicate") if f"badge {word}" not in page
+    ] == []
+    positions = [page.index(str(group.keep.path.name)) for group in groups]
+    assert all(one < other for one, other in pairwise(positions))
+    empty = collection.duplicates_report(tmp_path / "empty.html", []).read_text()
+    assert "No duplicates were found" in empty
