@@ -100,11 +100,10 @@ class Collection(DuplicateCalls):
         if next(iter(walk), None) is None:
             raise InputError(f"no images in {', '.join(map(str, paths))}")
         persistence = Persistence(self._connection, patience=patience, notify=self._notify)
-        if self._record is not None and self._record.model is not None:
-            dim, model_id = self._record.dim, self._record.model
-        else:
-            dim, model_id = self.model.dim, self.model.id
-        persistence.run(lambda: self._create(dim, model_id))
+        # A model that is on record need not be loaded for a folder in which nothing is new.
+        known = self._record if self._record and self._record.model else self.model
+        model_id = self.model_id or self.model.id
+        persistence.run(lambda: self._create(known.dim, model_id))
         report = add_files(
             self._index,
             lambda: self.model,
