@@ -102,8 +102,7 @@ class Collection(DuplicateCalls):
         persistence = Persistence(self._connection, patience=patience, notify=self._notify)
         # A model that is on record need not be loaded for a folder in which nothing is new.
         known = self._record if self._record and self._record.model else self.model
-        model_id = self.model_id or self.model.id
-        persistence.run(lambda: self._create(known.dim, model_id))
+        persistence.run(lambda: self._create(known.dim, self.model_id or self.model.id))
         report = add_files(
             self._index,
             lambda: self.model,

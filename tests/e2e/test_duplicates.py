@@ -1,0 +1,196 @@
+"""`lookalike duplicates` as people type it, on real photographs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+MODEL = ("--model", "efficientnet-lite2")
+FAMILY = {"cat-copy.jpg": "identical", "cat-mirrored.jpg": "near-duplicate"}
+FAMILY["cat-dark.jpg"] = "near-duplicate"
+
+
+@pytest.fixture
+def pictures(run, photos, tmp_path):
+    """Cats: one, its copy, a mirrored, a darker one and half of it; and two others. Added."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("cat.jpg", "cat-mirrored.jpg", "cat-dark.jpg", "cat-crop.jpg", "rocket.jpg"):
+        shutil.copy(photos / name, folder)
+    shutil.copy(photos / "cat.jpg", folder / "cat-copy.jpg")
+    with Image.open(photos / "moose.webp") as moose:
+        moose.save(folder / "moose.png")
+    run("add", folder, *MODEL)
+    return folder
+
+
+@pytest.fixture
+def duplicates(run, tmp_path):
+    """Run `lookalike duplicates ARGS...` with a trash of the test's own."""
+
+    def run_command(*args, **options):
+        return run("duplicates", *args, **options, XDG_DATA_HOME=str(tmp_path / "data"))
+
+    return run_command
+
+
+@pytest.fixture
+def trash(tmp_path):
+    """The folder of what is in the trash; not there before something is."""
+    return tmp_path / "data" / "Trash" / "files"
+
+
+def names_in(folder):
+    return {file.name for file in folder.iterdir()}
+
+
+def table(text):
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def n_rows(run):
+    return json.loads(run("status", "--json").stdout)[0]["rows"]
+
+
+def test_groups_are_listed_and_nothing_is_touched(run, duplicates, pictures, trash):
+    before = {file: file.read_bytes() for file in pictures.iterdir()}
+    done = duplicates()
+    header, keep, *others = table(done.stdout)
+    assert header == ["group", "", "id", "tier", "similarity", "pixels", "size", "file"]
+    assert keep[1] == "keep" and keep[5:] == ["451 x 300", "27.3 kB", str(pictures / "cat.jpg")]
+    assert {Path(row[7]).name: row[3] for row in others} == {**FAMILY, "cat-crop.jpg": "similar"}
+    assert "1 group; besides the images to keep: 1 identical, 2 near-duplicate, 1 similar" in (
+        done.stderr
+    )
+    assert {file: file.read_bytes() for file in pictures.iterdir()} == before
+    assert n_rows(run) == 7 and not trash.exists()
+
+
+def test_json_has_everything(duplicates, pictures):
+    found = json.loads(duplicates("--json", "--tier", "near-duplicate").stdout)
+    (group,) = found["groups"]
+    assert found["collection"] == "image_embeddings" and found["removal"] is None
+    assert group["tier"] == "near-duplicate"
+    assert group["keep"]["path"] == str(pictures / "cat.jpg") and group["keep"]["tier"] is None
+    assert {Path(image["path"]).name: image["tier"] for image in group["duplicates"]} == FAMILY
+    assert all(0.9 < image["similarity"] <= 1.0001 for image in group["duplicates"])
+
+
+def test_the_threshold_and_the_tier_decide(duplicates, pictures):
+    assert len(table(duplicates("--tier", "identical").stdout)) == 3
+    assert len(table(duplicates("--min-similarity", 0.99).stdout)) == 5
+    done = duplicates("--min-similarity", 0.9, "--tier", "identical", status=2)
+    assert "min_similarity has no meaning without the tier similar" in done.stderr
+
+
+def test_deleted_files_are_in_the_trash(run, duplicates, pictures, trash):
+    would = duplicates("--delete", "--dry-run")
+    assert [row[1] for row in table(would.stdout)[1:]] == ["keep", "trash", "trash", "trash"]
+    assert "Would trash 3 files, " in would.stderr and "nothing was done" in would.stderr
+    assert n_rows(run) == 7 and not trash.exists()
+    done = duplicates("--delete")
+    assert [row[1] for row in table(done.stdout)[1:]] == ["keep", *["trashed"] * 3]
+    size = would.stderr.split("3 files, ")[1].split(";")[0]
+    assert f"Trashed 3 files, {size}, and removed their rows." in done.stderr
+    assert names_in(trash) == set(FAMILY)
+    assert names_in(pictures) == {"cat.jpg", "cat-crop.jpg", "rocket.jpg", "moose.png"}
+    assert n_rows(run) == 4
+    assert "No duplicates." in duplicates("--tier", "near-duplicate").stderr
+    # The similar one goes only when it is asked for.
+    found = json.loads(duplicates("--delete", "--tier", "similar", "--json").stdout)
+    assert [Path(file["path"]).name for file in found["removal"]["removed"]] == ["cat-crop.jpg"]
+    assert names_in(trash) == {*FAMILY, "cat-crop.jpg"} and n_rows(run) == 3
+
+
+def test_deleted_permanently_they_are_not_in_the_trash(duplicates, pictures, trash):
+    assert "Deleted 3 files" in duplicates("--delete", "--permanently").stderr
+    assert len(names_in(pictures)) == 4 and not trash.exists()
+
+
+def test_moved_files_replace_nothing(run, duplicates, pictures, trash, tmp_path):
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    (aside / "cat-copy.jpg").write_text("mine")
+    found = json.loads(duplicates("--move-to", "aside", "--json").stdout)
+    moved = {Path(file["path"]).name: file["moved_to"] for file in found["removal"]["removed"]}
+    assert moved == {name: str(aside / name) for name in FAMILY} | {
+        "cat-copy.jpg": str(aside / "cat-copy-2.jpg")
+    }
+    assert names_in(aside) == {*FAMILY, "cat-copy-2.jpg"} and n_rows(run) == 4
+    assert (aside / "cat-copy.jpg").read_text() == "mine" and not trash.exists()
+
+
+def test_which_one_is_kept(duplicates, pictures):
+    (pictures / "cat-mirrored.jpg").touch()
+    oldest = min(
+        (f for f in pictures.iterdir() if f.name == "cat.jpg" or f.name in FAMILY),
+        key=lambda f: f.stat().st_mtime_ns,
+    )
+    assert table(duplicates("--keep", "oldest").stdout)[1][7] == str(oldest)
+    assert table(duplicates("--keep", "largest").stdout)[1][7] == str(pictures / "cat.jpg")
+
+
+def test_nothing_is_deleted_when_the_file_to_keep_is_missing(run, duplicates, pictures, trash):
+    (pictures / "cat.jpg").unlink()
+    done = duplicates("--delete", status=1)
+    # What is kept was chosen by what is stored of it: the file of most pixels, gone now.
+    assert done.stderr.count(f"the file to keep, {pictures / 'cat.jpg'}, is not safe") == 3
+    assert "Trashed 0 files" in done.stderr and "3 could not be trashed" in done.stderr
+    assert set(FAMILY) <= names_in(pictures) and n_rows(run) == 7 and not trash.exists()
+    run("add", pictures, "--prune")
+    duplicates("--delete")
+    assert len(names_in(trash)) == 2
+
+
+def test_a_file_that_has_changed_stays(run, duplicates, pictures, trash):
+    (pictures / "cat-dark.jpg").write_bytes(b"edited since")
+    report = json.loads(duplicates("--delete", "--json", status=1).stdout)["removal"]
+    assert [Path(failure["path"]).name for failure in report["failed"]] == ["cat-dark.jpg"]
+    assert "it has changed since it was added" in report["failed"][0]["reason"]
+    assert names_in(trash) == {"cat-copy.jpg", "cat-mirrored.jpg"} and n_rows(run) == 5
+
+
+def test_decisions_are_kept(duplicates, pictures):
+    ids = {Path(row[7]).name: row[2] for row in table(duplicates().stdout)[1:]}
+    pair = ids["cat.jpg"], ids["cat-dark.jpg"]
+    done = duplicates("--not", *pair, "--not", ids["cat.jpg"], ids["cat-crop.jpg"])
+    assert f"{pair[0]} and {pair[1]} are no duplicates from now on." in done.stderr
+    (first, *others) = table(duplicates().stdout)[1:]
+    together = [row for row in (first, *others) if row[0] == "1"]
+    assert "cat-dark.jpg" not in {Path(row[7]).name for row in together}
+    assert duplicates("--forget-not", *pair).stderr == "Forgot 1 decision.\n"
+    assert "cat-dark.jpg" in duplicates().stdout
+    assert json.loads(duplicates("--not", *pair, "--json").stdout)["distinct"] == [
+        [int(pair[0]), int(pair[1])]
+    ]
+
+
+def test_the_report_is_a_page(duplicates, pictures):
+    done = duplicates("--html", "deep/report.html")
+    page = pictures.parent / "deep" / "report.html"
+    assert f"Report: {page}" in done.stderr
+    assert page.read_text().count("data:image/jpeg;base64,") == 5
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--delete", "--move-to", "x"], "--delete or --move-to, not both"),
+        (["--permanently"], "--permanently goes with --delete"),
+        (["--dry-run"], "--dry-run goes with --delete or --move-to"),
+        (["--not", "1", "1"], "name at least two different ids"),
+        (["--not", "1", "99"], "no image with id 99"),
+        (["--not", "1", "2", "--delete"], "go without --delete and --move-to"),
+        (["--keep", "newest"], "'newest' is not one of"),
+        (["--min-similarity", "2"], "min_similarity is 2.0"),
+        (["--collection", "none"], "no collection 'none'"),
+        (["--html", "/proc/none/x.html"], "cannot write the report /proc/none/x.html"),
+    ],
+)
+def test_mistakes_end_in_one_line(run, duplicates, photos, args, message):
+    run("add", photos / "cat.jpg", *MODEL)
+    done = duplicates(*args, status=2)
+    assert message in done.stderr and done.stdout == ""
