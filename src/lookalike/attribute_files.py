@@ -178,7 +178,11 @@ def _read_csv(file: Path) -> _Read:
                 f"{len(header)} columns; is a comma not in quotes?"
             )
         cells.append((place, record))
-    columns = [_typed(name, [cell[i] for _, cell in cells]) for i, name in enumerate(header)]
+    has_comma = delimiter == ";"
+    columns = [
+        _typed(name, [cell[i] for _, cell in cells], has_comma=has_comma)
+        for i, name in enumerate(header)
+    ]
     for (place, record), values in zip(cells, zip(*columns, strict=True), strict=True):
         written = {
             name: cell
@@ -220,8 +224,11 @@ def _header(file: Path, names: list[str]) -> list[str]:
     return names
 
 
-def _typed(name: str, cells: Sequence[str]) -> Sequence[Value]:
-    """The cells of a column as what all of them are; an empty cell is None."""
+def _typed(name: str, cells: Sequence[str], *, has_comma: bool) -> Sequence[Value]:
+    """The cells of a column as what all of them are; an empty cell is None.
+
+    has_comma: whether numbers may have a decimal comma.
+    """
     if name == KEY:
         return cells
     if name == LIST:
@@ -229,8 +236,11 @@ def _typed(name: str, cells: Sequence[str]) -> Sequence[Value]:
             [item.strip() for item in c.split("|") if item.strip()] if c else None for c in cells
         ]
     filled = [cell for cell in cells if cell]
-    if all(_NUMBER.fullmatch(cell) for cell in filled):
-        return [_number(cell) if cell else None for cell in cells]
+    pointed = cells
+    if has_comma and not any("." in cell for cell in filled):
+        pointed = [cell.replace(",", ".") for cell in cells]
+    if all(_NUMBER.fullmatch(cell) for cell in pointed if cell):
+        return [_number(cell) if cell else None for cell in pointed]
     if all(cell.lower() in ("true", "false") for cell in filled):
         return [cell.lower() == "true" if cell else None for cell in cells]
     return [cell or None for cell in cells]

@@ -45,23 +45,23 @@ def store_attributes(
     found, unmatched = _match(index, given, [Path(folder) for folder in folders], with_paths)
     if not found:
         raise _nothing_matches(given, unmatched, table)
-    columns = {a.name.casefold(): a for a in known_attributes(index) if a.is_column}
+    known = known_attributes(index)
+    columns = {a.name.casefold(): a for a in known if a.is_column}
     for _, row in found:
         _check_columns(given, row, columns, table)
     kinds = _kinds(found)
     if any(name.casefold() not in columns for _, row in found for name in row.values):
         _require_json(index)
-    noted = [
-        (name, kind)
-        for name in kinds
-        if name.casefold() not in columns
-        for kind in sorted(kinds[name])
-    ]
+    in_json = [name for name in kinds if name.casefold() not in columns]
+    noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
     with connection.transaction():
         for batch in _batches(found, columns):
             _update(index, given, batch)
         for start in range(0, len(noted), _BATCH):
             connection.execute(dialect.note_attributes(table, noted[start : start + _BATCH]))
+    for attribute in known:
+        if attribute.name in kinds and not attribute.is_column:
+            kinds[attribute.name] |= attribute.kinds
     return AttributesReport(
         rows=len(given.rows),
         stored=len(found),

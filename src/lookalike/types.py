@@ -93,7 +93,8 @@ class AttributesReport:
 
     rows: of the file. stored: images whose attributes it has set. unmatched: its rows whose image
     is not stored, each as "line 7: boot.png". without: stored images that the file has no row of.
-    kinds: the attributes, and what their values are: text, number, boolean or list.
+    kinds: the attributes, and what their values are, with those stored before: text, number,
+    boolean, list, or several of them as number/text.
     """
 
     rows: int

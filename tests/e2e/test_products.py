@@ -72,8 +72,15 @@ def test_attributes_are_told_and_set_again(shop, tmp_path):
     assert "Set attributes of 1 image; 37 of products without a row: price (number)." in done.stderr
     report = json.loads(shop("add", "--attributes", file, "--json", status=1).stdout)
     assert report["attributes"]["unmatched"] == ["line 3: hats/fzz.jpg"]
+    assert "several kinds" not in done.stderr
     found = json.loads(shop("search", HAT, "--where", "price<=1", "--json").stdout)
     assert [match["image_name"] for match in found["matches"]] == ["hats/fez.jpg"]
+
+
+def test_a_value_of_another_kind_is_told(shop, tmp_path):
+    (tmp_path / "more.csv").write_text("path,price\nhats/fez.jpg,49 EUR\n")
+    done = shop("add", "--attributes", tmp_path / "more.csv")
+    assert "price has values of several kinds (number/text)" in done.stderr
 
 
 def test_a_bad_file_adds_nothing(run, tmp_path):

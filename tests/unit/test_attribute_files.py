@@ -90,6 +90,7 @@ def test_a_csv_column_is_what_all_its_cells_are(tmp_path, cells, values):
     [
         "path;price\na.jpg;5\n",
         "path\tprice\na.jpg\t5\n",
+        "path;price\na.jpg;5,0\n",
         "\ufeffpath,price\r\na.jpg,5\r\n",
         "price,path\n5,a.jpg",
         'path,price\n"a.jpg", "5"\n',
@@ -97,6 +98,13 @@ def test_a_csv_column_is_what_all_its_cells_are(tmp_path, cells, values):
 )
 def test_csv_files_of_other_programs(tmp_path, text):
     assert read(tmp_path, text) == [("line 2", "a.jpg", {"price": 5})]
+
+
+def test_a_decimal_comma_is_one_where_cells_are_apart_by_semicolons(tmp_path):
+    text = "path;a;b;c\nx;49,95;1.234,5;1.5\ny;7;2;2\n"
+    first, second = (values for _, _, values in read(tmp_path, text))
+    assert first == {"a": 49.95, "b": "1.234,5", "c": 1.5}
+    assert second == {"a": 7, "b": "2", "c": 2}
 
 
 def test_json_lines(tmp_path):

@@ -158,7 +158,7 @@ def test_near_hashes_are_found_and_far_ones_are_not():
     }
     assert found <= expected.keys()
     assert {pair for pair, bits in expected.items() if bits <= 3} <= found
-    assert len(found) >= 70
+    assert len(found) >= 60  # of 80, by chance
 
 
 def test_commonplace_hashes_are_not_all_compared():

@@ -143,6 +143,9 @@ def _print_attributes(out: Output, report: AttributesReport, collection: str) ->
     if missing:
         some = ", ".join(report.unmatched[:_SHOWN]) + (", ..." if missing > _SHOWN else "")
         out.warn(f"{missing:,} {_plural('row', missing)} of no stored image: {some}")
+    for name, kind in report.kinds.items():
+        if "/" in kind:
+            out.warn(f"{name} has values of several kinds ({kind}), and each is compared as it is")
     if not out.as_json:
         kinds = ", ".join(f"{name} ({kind})" for name, kind in report.kinds.items())
         images = f"{report.stored:,} {_plural('image', report.stored)}"
