@@ -75,13 +75,13 @@ def confirmed(
 
     def confirm(store: IndexStore, start: int) -> npt.NDArray[np.bool_]:
         one, other = first[start : start + _PAIRS], second[start : start + _PAIRS]
-        thumbnails = _thumbnails(store, images, np.union1d(one, other))
-        known = np.isin(one, list(thumbnails)) & np.isin(other, list(thumbnails))
+        pixels = thumbnails(store, images, np.union1d(one, other))
+        known = np.isin(one, list(pixels)) & np.isin(other, list(pixels))
         same = np.zeros(len(one), bool)
         if known.any():
             same[known] = same_picture(
-                np.stack([thumbnails[picture] for picture in one[known].tolist()]),
-                np.stack([thumbnails[picture] for picture in other[known].tolist()]),
+                np.stack([pixels[picture] for picture in one[known].tolist()]),
+                np.stack([pixels[picture] for picture in other[known].tolist()]),
             )
         return same
 
@@ -93,7 +93,8 @@ def confirmed(
     return same
 
 
-def _thumbnails(store: IndexStore, images: Images, pictures: Numbers) -> dict[int, Thumbnails]:
+def thumbnails(store: IndexStore, images: Images, pictures: Numbers) -> dict[int, Thumbnails]:
+    """Return the thumbnails of pictures, those that have one, each of shape (SIDE, SIDE, 3)."""
     contents = {images.contents[picture]: picture for picture in pictures.tolist()}
     rows = store.connection.query(store.dialect.thumbnails(store.table, list(contents)))
     return {contents[content]: _pixels(thumbnail) for content, thumbnail in rows}
