@@ -17,7 +17,8 @@ from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Statement
 from lookalike.duplicates import DuplicateCalls
 from lookalike.errors import EmbeddingError, InputError
-from lookalike.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress, add_files
+from lookalike.ingest.add import add_files
+from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
 from lookalike.levels import at_level
 from lookalike.query_embedding import (
     IMAGE,

@@ -11,9 +11,9 @@ import numpy as np
 
 from lookalike.dialects import literal, quote_name
 from lookalike.errors import InputError
-from lookalike.ingest import TIME_LIMIT_SECONDS, Progress
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.embedder import Embedder, Job
+from lookalike.ingest.run import TIME_LIMIT_SECONDS, Progress
 from lookalike.ingest.work import Meter
 from lookalike.models import Model, load_model
 from lookalike.rows import stored_name

@@ -16,9 +16,17 @@ def test_every_error_has_one_root():
     assert all(issubclass(error, lookalike.LookalikeError) for error in errors)
 
 
-def test_importing_loads_no_model_library():
-    code = "import lookalike, lookalike.cli, sys; print(sorted(sys.modules))"
+def loaded_by(code):
+    code += "; import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(eval(done.stdout))
+    return set(done.stdout.split())
+
+
+def test_importing_loads_no_model_library():
     heavy = {"torch", "onnx", "onnxruntime", "sentence_transformers", "transformers", "pandas"}
-    assert not loaded & heavy
+    assert not loaded_by("from lookalike import *; import lookalike.cli") & heavy
+
+
+def test_a_process_that_decodes_images_starts_with_little():
+    loaded = loaded_by("import lookalike.ingest.decoder_process")
+    assert not loaded & {"pymysql", "jinja2", "faiss", "lookalike.database", "lookalike.search"}
