@@ -63,6 +63,7 @@ class Embedder(Generic[T]):
     ) -> None:
         self._load_model = model
         self._loading = threading.Lock()
+        self._models: tuple[Model, BatchModel | None] | None = None
         self._path_of = path_of
         self._batch_size = batch_size
         self._time_limit = time_limit
@@ -92,18 +93,23 @@ class Embedder(Generic[T]):
         yield jobs
 
     def _is_full(self, sound: Sequence[Decoded]) -> bool:
-        model = self._model()
-        best = model.batch_size if isinstance(model, BatchModel) else PLAIN_BATCH
+        model = self._model()[1]
+        best = model.batch_size if model else PLAIN_BATCH
         size = self._batch_size or best
         return len(sound) >= size or sum(d.pixels.nbytes for d in sound) > MAX_BATCH_BYTES
 
-    def _model(self) -> Model:
+    def _model(self) -> tuple[Model, BatchModel | None]:
+        """Return the model, and once more where it takes batches."""
         with self._loading:
-            return self._load_model()
+            if self._models is None:
+                model = self._load_model()
+                # Asked once: to look for a protocol's methods takes a while.
+                self._models = model, model if isinstance(model, BatchModel) else None
+            return self._models
 
     def _preprocessing(self) -> Preprocessing | None:
-        model = self._model()
-        return model.preprocessing if isinstance(model, BatchModel) else None
+        model = self._model()[1]
+        return model.preprocessing if model else None
 
     def _decode(self, decoder: Decoder, items: Channel[T], decoded: Channel[Job[T]]) -> None:
         with closing(decoder):
@@ -130,7 +136,7 @@ class Embedder(Generic[T]):
             )
         for job, embedding in zip(sound, embeddings, strict=True):
             try:
-                job.embedding = check_embeddings(embedding, self._model().dim)[0]
+                job.embedding = check_embeddings(embedding, self._model()[0].dim)[0]
                 self._has_embedded = True
             except EmbeddingError as error:
                 job.error = ImageError(f"the model makes no embedding of it: {error}")
@@ -139,9 +145,9 @@ class Embedder(Generic[T]):
                     raise
 
     def _run(self, pixels: Sequence[npt.NDArray[np.uint8]]) -> FloatArray:
-        model = self._model()
-        if isinstance(model, BatchModel):
-            return model.embed_batch(np.stack(pixels))
+        model, batch_model = self._model()
+        if batch_model:
+            return batch_model.embed_batch(np.stack(pixels))
         return model.embed_images([Image.fromarray(each) for each in pixels])
 
 
