@@ -99,7 +99,16 @@ class Screener:
                 uploads: Channel[_Upload] = crew.channel(LOOK_AHEAD)
                 # Whoever gives the images may take their time, also while this is interrupted.
                 crew.start("take", lambda: self._take(images, folder, uploads), may_stay=True)
-                yield from _in_order(embedder.embed(crew, uploads), folder)
+                embedded: Channel[tuple[Any, FloatArray | ImageError]] = crew.channel(LOOK_AHEAD)
+
+                def embed() -> None:
+                    for image in _in_order(embedder.embed(crew, uploads), folder):
+                        embedded.put(image)
+                    embedded.close()
+
+                # Beside whoever takes the embeddings, and searches with them.
+                crew.start("embed", embed)
+                yield from embedded
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

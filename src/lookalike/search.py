@@ -18,7 +18,7 @@ from lookalike.index import Index
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
 from lookalike.selectivity import Probing, plan_probing
 from lookalike.types import Match, Metric, Step
-from lookalike.vectors import FloatArray, pack, similarity, unpack
+from lookalike.vectors import FloatArray, one_thread, pack, similarity, unpack
 
 MAX_K = 10_000
 _SCAN_BATCH = 4096
@@ -165,7 +165,8 @@ class Searcher:
     ) -> tuple[str, list[Match]]:
         """Return the name of the plan, and the nearest rows but those left out, ties by id."""
         wide = replace(options, k=options.k + options.offset + len(left_out), offset=0)
-        plan, matches = self._search(query, wide, trace)
+        with one_thread():
+            plan, matches = self._search(query, wide, trace)
         page = [match for match in matches if match.id not in left_out]
         return plan, page[options.offset : options.offset + options.k]
 

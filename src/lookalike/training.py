@@ -24,8 +24,8 @@ from lookalike.vectors import FloatArray, pack_bfloat16, unpack_bfloat16
 
 T = TypeVar("T")
 
-FEWEST_ROWS = 1000
-"""Below this search is exact: it is quick, and a sample so small trains nothing."""
+FEWEST_ROWS = 200
+"""Below this search is exact: to fetch all embeddings is quick."""
 
 GROWTH = 4
 """An index is trained again when the collection has grown so many times."""

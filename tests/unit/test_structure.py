@@ -16,7 +16,7 @@ MAX_FUNCTION_LINES = 40
 ALLOWED = {
     "errors": ({}, {}),
     "types": ({}, {}),
-    "vectors": ({"errors", "types"}, {"numpy"}),
+    "vectors": ({"errors", "types"}, {"numpy", "threadpoolctl"}),
     "codes": ({}, {"numpy"}),
     "index": ({"codes", "dialects", "types", "vectors"}, {"numpy"}),
     "index_store": (
