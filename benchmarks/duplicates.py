@@ -81,8 +81,8 @@ IMAGEDEDUP = """
 import json, sys
 from unittest.mock import MagicMock
 # Only its neural network needs torchvision, which has no build for every torch.
-for name in ("torchvision", "torchvision.models", "torchvision.transforms"):
-    sys.modules[name] = MagicMock()
+for name in ("", ".models", ".models.vision_transformer", ".transforms"):
+    sys.modules["torchvision" + name] = MagicMock()
 from imagededup.methods import PHash
 found = PHash(verbose=False).find_duplicates(
     image_dir=sys.argv[1], num_enc_workers=0, num_dist_workers=0

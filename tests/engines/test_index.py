@@ -130,7 +130,7 @@ def test_k_beyond_a_cell_and_beyond_the_collection(indexed, vectors, k):
 
 def test_a_small_collection_has_no_index(db):
     own = db.collection("own", dim=DIM)
-    own.add_embeddings(names(500), clustered(500))
+    own.add_embeddings(names(199), clustered(199))
     assert plan(own, 1) == "exact" and index_tables(db) == []
     assert own.build_index() is False
     assert own.check_index().is_true
