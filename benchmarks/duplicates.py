@@ -34,7 +34,7 @@ from benchmarks.index import STOCK_POOL, database
 from benchmarks.real_images import EMPTY, Picture, pictures
 from benchmarks.synthetic import CHUNK, Process, Recipe
 from lookalike import Collection, Database, DuplicateGroup
-from lookalike.duplicates.compare import Agreement, same_picture
+from lookalike.duplicates.compare import LEAST, same_picture
 from lookalike.duplicates.find import NEAR_SIMILARITY
 from lookalike.duplicates.neighbours import neighbours, unique_pairs
 from lookalike.duplicates.pictures import Images, read_images
@@ -63,6 +63,13 @@ KINDS = {
 }
 TARGET = ("resize75", "resize50", "resize25", "jpeg90", "jpeg70", "jpeg50", "jpeg30", "crop5")
 ORIGINAL = "original"
+CANDIDATES = [
+    LEAST,
+    LEAST._replace(colour=0.93),
+    LEAST._replace(colour=0.97),
+    LEAST._replace(detail=0.4),
+    LEAST._replace(detail=0.6),
+]
 
 # One picture under several names, by its family's name; found by looking at what was found.
 FAMILIES = {
@@ -302,21 +309,19 @@ def choose() -> None:
     right = np.array([files[i].family == files[j].family for i, j in zip(one, other, strict=True)])
     print("| colour | detail | recall of the target | of all | wrong pairs | precision |")
     print("|---:|---:|---:|---:|---:|---:|")
-    for colour in (0.9, 0.93, 0.95, 0.96, 0.97):
-        for detail in (0.3, 0.4, 0.5, 0.6):
-            least = Agreement(colour, detail)
-            same = np.concatenate([same_picture(left, right, least) for left, right in pixels])
-            found = Found(
-                (names[ids[i]], names[ids[j]]) for i, j in zip(one[same], other[same], strict=True)
-            )
-            everything = [kind for kinds in KINDS.values() for kind in kinds]
-            wrong = int((same & ~right).sum())
-            print(
-                f"| {colour} | {detail} | {found.recall(files, TARGET):.4f} "
-                f"| {found.recall(files, everything):.4f} | {wrong} "
-                f"| {1 - wrong / same.sum():.4f} |",
-                flush=True,
-            )
+    for least in CANDIDATES:
+        same = np.concatenate([same_picture(left, right, least) for left, right in pixels])
+        found = Found(
+            (names[ids[i]], names[ids[j]]) for i, j in zip(one[same], other[same], strict=True)
+        )
+        everything = [kind for kinds in KINDS.values() for kind in kinds]
+        wrong = int((same & ~right).sum())
+        print(
+            f"| {least.colour} | {least.detail} | {found.recall(files, TARGET):.4f} "
+            f"| {found.recall(files, everything):.4f} | {wrong} "
+            f"| {1 - wrong / same.sum():.4f} |",
+            flush=True,
+        )
 
 
 def counts(one: File, other: File) -> bool:
