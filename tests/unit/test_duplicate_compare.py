@@ -118,3 +118,11 @@ def test_pairs_are_judged_one_by_one(pictures):
     assert same_picture(thumbnails[:3], turned).tolist() == [True, True, True]
     assert same_picture(thumbnails[:3], turned[::-1]).tolist() == [False, True, False]
     assert same_picture(thumbnails[:0], turned[:0]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [*combinations(("t-shirt-black", "t-shirt-blue", "t-shirt-print"), 2)]
+)
+def test_a_product_in_another_colour_or_with_a_print_is_another_picture(photos, one, other):
+    shirts = photos.parent / "products" / "shirts"
+    assert not same(open_image(shirts / f"{one}.jpg"), open_image(shirts / f"{other}.jpg"))

@@ -5,7 +5,8 @@ as fits best, and then taken whole or, where that is not it, as the crop of it, 
 other, that fits best. Two numbers tell:
 
     colour  the correlation of 12 x 12 cells, red, green and blue: brightness and contrast may
-            differ, what is where may not
+            differ, what is where may not, and no single cell by much: a shirt of another colour or
+            with a print on it is another picture
     detail  the correlation of what differs from its surroundings, block by block: this tells two
             pages of text apart
 
@@ -43,6 +44,9 @@ _BLOCKS = 5
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _UNSEEN = 5.0
 """Grey levels by which the means of cells may differ whatever they correlate."""
+
+_STRIKING = 50.0
+"""Grey levels by which no cell may differ beyond brightness and contrast."""
 
 # Less contrast, in grey levels, is noise.
 _COLOUR_FLOOR, _DETAIL_FLOOR = 0.5, 1.0
@@ -226,7 +230,24 @@ def _colours_agree(first: FloatArray, second: FloatArray, least: float) -> Flags
     correlation = _correlation(first, second)
     contrast = np.maximum(first.std(axis=(1, 2, 3)), second.std(axis=(1, 2, 3)))
     unexplained = contrast * np.sqrt(np.clip(1 - correlation**2, 0, None))
-    return np.asarray((correlation >= least) | (unexplained <= _UNSEEN))
+    agree = (correlation >= least) | (unexplained <= _UNSEEN)
+    return np.asarray(agree & (_greatest_difference(first, second) <= _STRIKING))
+
+
+def _greatest_difference(first: FloatArray, second: FloatArray) -> FloatArray:
+    """By how many grey levels a cell differs at most, beyond brightness and contrast."""
+    shape = len(first), int(np.prod(first.shape[1:]))
+    one, other = first.reshape(shape), second.reshape(shape)
+    one, other = (cells - cells.mean(axis=1, keepdims=True) for cells in (one, other))
+    products = np.einsum("ni,ni->n", one, other)
+
+    def beyond(explaining: FloatArray, cells: FloatArray) -> FloatArray:
+        squares = np.einsum("ni,ni->n", explaining, explaining)
+        contrast = products / np.maximum(squares, np.finfo(np.float32).tiny)
+        difference = cells - contrast[:, np.newaxis] * explaining
+        return np.asarray(np.abs(difference).max(axis=1), np.float32)
+
+    return np.minimum(beyond(one, other), beyond(other, one))
 
 
 def _detail(first: FloatArray, second: FloatArray, shift: int) -> FloatArray:
