@@ -45,7 +45,7 @@ CALIBRATION_RECALL = 0.994
 
 GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
 
-_BATCH = 8192
+_BATCH_BYTES = 16_000_000
 _SAMPLE_BATCH = 1000
 _WRITE_ROWS = 10_000
 _CENTROIDS = 500
@@ -175,8 +175,8 @@ def train(
         ids = _ids(store)
         if ids.size < FEWEST_ROWS:
             return None
-        index, sample = _train_on_sample(store, ids, _start(store), seed)
-        calibration = Calibration(index, sample[:CALIBRATION_QUERIES])
+        index, queries = _train_on_sample(store, ids, _start(store), seed)
+        calibration = Calibration(index, queries)
         codes = _encode_all(index, store, open_connection, calibration, progress)
         _write(index, store, codes)
         n_probes, gap = calibration.probes()
@@ -217,23 +217,30 @@ def _start(store: IndexStore) -> int:
 def _train_on_sample(
     store: IndexStore, ids: Ids, generation: int, seed: int
 ) -> tuple[Index, FloatArray]:
-    """Return the index, its n_probes still to be measured, and the prepared sample."""
+    """Return the index, its n_probes still to be measured, and prepared embeddings to do so."""
     rng = np.random.default_rng(seed)
     n_cells = n_cells_for(ids.size)
     size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
-    chosen = np.sort(rng.choice(ids, size, replace=False)).tolist()
-    batches = [
-        store.usable_embeddings(chosen[i : i + _SAMPLE_BATCH])[1]
-        for i in range(0, size, _SAMPLE_BATCH)
-    ]
-    prepared = Preparation(store.metric, Rotation(store.dim, seed))(np.concatenate(batches))
-    sample = rng.permutation(prepared)
+    sample = _prepared(store, np.sort(rng.choice(ids, size, replace=False)), seed)
     if not len(sample):
         raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
     # As they are stored: what a code means depends on every bit of them.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
-    return Index(store.metric, store.dim, generation, seed, 1, 0.0, ids.size, centroids), sample
+    index = Index(store.metric, store.dim, generation, seed, 1, 0.0, ids.size, centroids)
+    n_queries = min(CALIBRATION_QUERIES, len(sample))
+    return index, sample[rng.choice(len(sample), n_queries, replace=False)]
+
+
+def _prepared(store: IndexStore, ids: Ids, seed: int) -> FloatArray:
+    """Read embeddings and prepare them, batch by batch: all of them are in memory once."""
+    prepare = Preparation(store.metric, Rotation(store.dim, seed))
+    sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
+    for start in range(0, ids.size, _SAMPLE_BATCH):
+        part = prepare(store.usable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())[1])
+        sample[n : n + len(part)] = part
+        n += len(part)
+    return sample[:n]
 
 
 def _encode_all(
@@ -262,7 +269,7 @@ def _read_ahead(
     reader = open_connection()
     try:
         statement = store.dialect.all_embeddings(store.table)
-        stream = reader.stream(statement, batch=_BATCH)
+        stream = reader.stream(statement, batch=max(1, _BATCH_BYTES // (4 * store.dim)))
 
         def read() -> tuple[Ids, FloatArray] | None:
             rows = next(stream, None)
