@@ -10,6 +10,7 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.blas import one_thread
 from lookalike.connection import Row
 from lookalike.dialects import Filter, Statement
 from lookalike.errors import DatabaseError, InputError
@@ -18,7 +19,7 @@ from lookalike.index import Index
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
 from lookalike.selectivity import Probing, plan_probing
 from lookalike.types import Match, Metric, Step
-from lookalike.vectors import FloatArray, one_thread, pack, similarity, unpack
+from lookalike.vectors import FloatArray, pack, similarity, unpack
 
 MAX_K = 10_000
 _SCAN_BATCH = 4096

@@ -1,13 +1,9 @@
 """Float32 vectors: checked, packed into the bytes of a VECTOR column, compared."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import ThreadpoolController
 
 from lookalike.errors import EmbeddingError
 from lookalike.types import Metric
@@ -108,17 +104,3 @@ def similarity(
         cosines = dots / (np.linalg.norm(right, axis=1) * np.linalg.norm(left))
     clipped: npt.NDArray[np.float64] = np.clip(cosines, -1.0, 1.0)
     return clipped
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """Have numpy multiply in this thread alone, in a `with` block that has little to multiply.
-
-    Other threads would win nothing, and they wait for more to do by spinning.
-    """
-    limited: AbstractContextManager[object] = _blas().limit(limits=1)
-    return limited
-
-
-@cache
-def _blas() -> Any:
-    return ThreadpoolController().select(user_api="blas")

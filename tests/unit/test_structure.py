@@ -16,7 +16,8 @@ MAX_FUNCTION_LINES = 40
 ALLOWED = {
     "errors": ({}, {}),
     "types": ({}, {}),
-    "vectors": ({"errors", "types"}, {"numpy", "threadpoolctl"}),
+    "blas": ({}, {"threadpoolctl"}),
+    "vectors": ({"errors", "types"}, {"numpy"}),
     "codes": ({}, {"numpy"}),
     "index": ({"codes", "dialects", "types", "vectors"}, {"numpy"}),
     "index_store": (
@@ -60,8 +61,8 @@ ALLOWED = {
     ),
     "selectivity": ({"dialects", "errors", "index", "index_store", "vectors"}, {"numpy"}),
     "search": (
-        {"connection", "dialects", "errors", "filters", "index", "index_store", "selectivity"}
-        | {"types", "vectors"},
+        {"blas", "connection", "dialects", "errors", "filters", "index", "index_store"}
+        | {"selectivity", "types", "vectors"},
         {"numpy"},
     ),
     "query": ({"errors"}, {}),
