@@ -29,6 +29,9 @@ MAX_BATCH_BYTES = 64_000_000
 """A batch with as many bytes of pixels is embedded, be it full or not."""
 
 
+BATCHES = 2
+"""So many are embedded side by side: threads that have done their part of one begin the next."""
+
 MAX_JOBS = 128
 """As many files are passed on together at the most, also where all of them have failed."""
 
@@ -44,7 +47,7 @@ class Job(Generic[T]):
 
 
 class Embedder(Generic[T]):
-    """Embeds image files in batches, in the order in which they are decoded.
+    """Embeds image files in batches, in about the order in which they are decoded.
 
     model: called when there is a file to embed. path_of: the path of an item. batch_size: None
     for the one that suits the model. time_limit: for decoding one file, in seconds. eager: embed
@@ -63,6 +66,8 @@ class Embedder(Generic[T]):
     ) -> None:
         self._load_model = model
         self._loading = threading.Lock()
+        self._batching = threading.Lock()
+        self._embedding = threading.Lock()
         self._models: tuple[Model, BatchModel | None] | None = None
         self._path_of = path_of
         self._batch_size = batch_size
@@ -79,18 +84,29 @@ class Embedder(Generic[T]):
             decoder = Decoder(self._preprocessing, time_limit=self._time_limit)
             crew.at_stop(decoder.kill)
             crew.start("decode", partial(self._decode, decoder, items, decoded))
+        embedded: Channel[list[Job[T]]] = crew.channel(1, producers=BATCHES)
+        for _ in range(BATCHES):
+            crew.start("embed", partial(self._embed_batches, decoded, embedded))
+        yield from embedded
+
+    def _embed_batches(self, decoded: Channel[Job[T]], embedded: Channel[list[Job[T]]]) -> None:
+        while jobs := self._next_batch(decoded):
+            self._embed(jobs)
+            embedded.put(jobs)
+        embedded.close()
+
+    def _next_batch(self, decoded: Channel[Job[T]]) -> list[Job[T]]:
+        """Take the next files to embed together, none at the end."""
         jobs: list[Job[T]] = []
         sound: list[Decoded] = []
-        for job in decoded:
-            jobs.append(job)
-            sound += [job.decoded] if job.decoded else []
-            is_due = len(jobs) >= MAX_JOBS or (self._eager and decoded.is_empty)
-            if is_due or (sound and self._is_full(sound)):
-                self._embed(jobs)
-                yield jobs
-                jobs, sound = [], []
-        self._embed(jobs)
-        yield jobs
+        with self._batching:
+            for job in decoded:
+                jobs.append(job)
+                sound += [job.decoded] if job.decoded else []
+                is_due = len(jobs) >= MAX_JOBS or (self._eager and decoded.is_empty)
+                if is_due or (sound and self._is_full(sound)):
+                    break
+        return jobs
 
     def _is_full(self, sound: Sequence[Decoded]) -> bool:
         model = self._model()[1]
@@ -128,7 +144,7 @@ class Embedder(Generic[T]):
         sound = [job for job in jobs if job.decoded is not None]
         if not sound:
             return
-        with self._meter.time("embed", len(sound)):
+        with self._meter.time_shared("embed", len(sound)):
             embeddings = self._run([job.decoded.pixels for job in sound if job.decoded])
         if len(embeddings) != len(sound):
             raise EmbeddingError(
@@ -148,7 +164,8 @@ class Embedder(Generic[T]):
         model, batch_model = self._model()
         if batch_model:
             return batch_model.embed_batch(np.stack(pixels))
-        return model.embed_images([Image.fromarray(each) for each in pixels])
+        with self._embedding:  # a model of the user's own may not be for several threads
+            return model.embed_images([Image.fromarray(each) for each in pixels])
 
 
 def _available_cores() -> int:

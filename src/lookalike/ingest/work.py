@@ -1,7 +1,7 @@
 """What passes between the stages of an ingest."""
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,8 +85,10 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._images: Counter[str] = Counter()
+        self._at_work: Counter[str] = Counter()
+        self._since: dict[str, float] = {}
 
     @contextmanager
     def time(self, stage: str, images: int, *, workers: int = 1) -> Iterator[None]:
@@ -97,7 +99,23 @@ class Meter:
         finally:
             seconds = (perf_counter() - started) / workers
             with self._lock:
-                self._seconds[stage] += seconds  # type: ignore[assignment]
+                self._seconds[stage] += seconds
+                self._images[stage] += images
+
+    @contextmanager
+    def time_shared(self, stage: str, images: int) -> Iterator[None]:
+        """Count a block that shares its workers with others; where they overlap it counts once."""
+        with self._lock:
+            if not self._at_work[stage]:
+                self._since[stage] = perf_counter()
+            self._at_work[stage] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_work[stage] -= 1
+                if not self._at_work[stage]:
+                    self._seconds[stage] += perf_counter() - self._since[stage]
                 self._images[stage] += images
 
     def rates(self) -> dict[str, float]:

@@ -61,5 +61,8 @@ class BatchModel(Model, Protocol):
     def arithmetic(self) -> str: ...
 
     def embed_batch(self, pixels: Pixels) -> FloatArray:
-        """Embed preprocessed images, (n, height, width, 3) uint8, into (n, dim) float32."""
+        """Embed preprocessed images, (n, height, width, 3) uint8, into (n, dim) float32.
+
+        Called by several threads at once: where one batch leaves workers idle, another has work.
+        """
         ...
