@@ -18,6 +18,7 @@ from typing import Any
 
 from lookalike.dialects import ATTRIBUTE_NAME, MAX_TEXT, NAME_RULE, Kind
 from lookalike.errors import InputError, MissingExtra
+from lookalike.paths import expand_user
 
 Value = str | int | float | bool | list[str] | None
 AttributeSource = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
@@ -26,6 +27,9 @@ AttributeSource = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 KEY = "path"
 LIST = "tags"
 """The column of a CSV file that is a list, its items separated by |."""
+
+MAX_INTEGER = 2**53
+"""JSON's numbers are compared as float64, which tells no larger integers apart."""
 
 _OWN = ("id", "image_name", "embedding", "attributes")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?")
@@ -75,7 +79,7 @@ def read_attributes(source: AttributeSource) -> AttributeTable:
     if not isinstance(source, str | os.PathLike):
         numbered: _Read = ((f"row {number}", dict(row), {}) for number, row in enumerate(source, 1))
         return _checked("the rows", Path.cwd(), numbered)
-    file = Path(source).expanduser()
+    file = expand_user(source)
     read = _READERS.get(file.suffix.lower())
     if read is None:
         raise InputError(f"{source} is no file of attributes: give {_SUFFIXES}")
@@ -113,7 +117,7 @@ def _path(values: dict[str, Any]) -> str:
         raise InputError(f"there is no {KEY}, which names the row's image (there is {has})")
     if "\0" in path:
         raise InputError(f"{path!r} is no {KEY}")
-    return path
+    return _utf8(KEY, path)
 
 
 def _name(name: object) -> str:
@@ -131,15 +135,28 @@ def _value(name: str, value: Any) -> Value:
         items = [_plain(item) for item in value]
         if not all(isinstance(item, str | int | float) for item in items):
             raise InputError(f"{name}: a list may hold texts, not {value!r}")
-        texts = [item if isinstance(item, str) else json.dumps(item) for item in items]
+        texts = [_utf8(name, item) if isinstance(item, str) else json.dumps(item) for item in items]
         if long := [text for text in texts if len(text) > MAX_TEXT]:
             raise InputError(f"{name}: an item of {len(long[0])} characters; {MAX_TEXT} at most")
         return list(dict.fromkeys(texts))
+    if isinstance(value, str):
+        return _utf8(name, value)
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else _refused(name, value)
-    if value is None or isinstance(value, str | int | float):
-        return value
-    return _refused(name, value)
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        shown = str(value)[:40]
+        raise InputError(
+            f"{name}: {shown} has more digits than a number keeps; write it as a text, in quotes"
+        )
+    return value if value is None or isinstance(value, int | float) else _refused(name, value)
+
+
+def _utf8(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{name}: {text[:60]!r} is not UTF-8") from None
+    return text
 
 
 def _refused(name: str, value: object) -> Value:

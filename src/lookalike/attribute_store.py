@@ -12,6 +12,7 @@ from lookalike.dialects import Attribute, Kind, Statement
 from lookalike.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.filters import text_of
 from lookalike.index_store import IndexStore
+from lookalike.paths import expand_user
 from lookalike.rows import stored_name
 from lookalike.types import AttributesReport
 
@@ -111,12 +112,12 @@ class _Paths:
         self._resolved: dict[Path, Path] = {}
 
     def of(self, path: str) -> list[str]:
-        whole = [folder / Path(path).expanduser() for folder in self._folders]
+        whole = [folder / expand_user(path) for folder in self._folders]
         return list(dict.fromkeys(self._resolve(each) for each in whole))
 
     def _resolve(self, path: Path) -> str:
         if path.parent not in self._resolved:
-            self._resolved[path.parent] = path.parent.expanduser().resolve()
+            self._resolved[path.parent] = expand_user(path.parent).resolve()
         return str(self._resolved[path.parent] / path.name)
 
 

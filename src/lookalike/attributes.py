@@ -58,7 +58,7 @@ def column_types(index: IndexStore) -> dict[str, str]:
 
 def _columns(types: Mapping[str, str]) -> list[Attribute]:
     return [
-        Attribute(name, kinds, is_column=True)
+        Attribute(name, kinds, is_column=True, is_single=type_.startswith("float"))
         for name, type_ in types.items()
         if name not in _OWN and ATTRIBUTE_NAME.fullmatch(name)
         if (kinds := _kinds_of_column(type_))

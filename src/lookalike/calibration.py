@@ -1,8 +1,10 @@
 """A threshold from examples of what should match a collection and of what should not."""
 
 from collections.abc import Sequence
+from math import inf
 
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.errors import InputError
 from lookalike.types import Calibration
@@ -13,35 +15,49 @@ def calibrate(
     others: Sequence[float],
     *,
     max_false_positive_rate: float | None = None,
+    highest: float = inf,
 ) -> Calibration:
     """Suggest a threshold from the best similarities of examples.
 
     matches: of images that should match; others: of images that should not. The threshold makes
     the sum of both error rates smallest, and lies in the middle of the values that do.
     max_false_positive_rate: from 0 to 1, makes the false negatives fewest below it instead.
+    highest: what a similarity may be at the most.
 
-    Raises InputError without examples of both kinds.
+    Raises InputError without examples of both kinds, and where no threshold keeps that rate.
     """
     if not len(matches) or not len(others):
         raise InputError("calibrate needs images that should match and images that should not")
     if max_false_positive_rate is not None and not 0 <= max_false_positive_rate <= 1:
         raise InputError(f"a rate is from 0 to 1, not {max_false_positive_rate}")
     positive, negative = np.sort(matches), np.sort(others)
-    scores = np.unique(np.concatenate([positive, negative]))
-    # A threshold in the middle of two neighbours, so that neither is on the edge.
-    above = scores[-1] + max(1e-6, (1 - scores[-1]) / 2)
-    edges = np.concatenate([[scores[0]], (scores[:-1] + scores[1:]) / 2, [above]])
+    edges = _edges(np.unique(np.concatenate([positive, negative])), highest)
     false_negative = np.searchsorted(positive, edges) / len(positive)
     false_positive = 1 - np.searchsorted(negative, edges) / len(negative)
     cost = false_negative + false_positive
     if max_false_positive_rate is not None:
         cost = np.where(false_positive <= max_false_positive_rate, false_negative, np.inf)
+        if np.isinf(cost).all():
+            raise InputError(
+                f"no threshold lets at most {max_false_positive_rate:g} of the others match: some "
+                "of them are as good as stored images; take them out of the others"
+            )
     (best,) = np.nonzero(np.isclose(cost, cost.min()))
     chosen = best[len(best) // 2]
     return Calibration(
-        min_similarity=round(float(edges[chosen]), 4),
+        min_similarity=float(edges[chosen]),
         false_positive_rate=float(false_positive[chosen]),
         false_negative_rate=float(false_negative[chosen]),
         matches=len(positive),
         others=len(negative),
     )
+
+
+def _edges(scores: npt.NDArray[np.float64], highest: float) -> npt.NDArray[np.float64]:
+    """Return the thresholds that tell the scores, ascending, apart in another way each.
+
+    Each is in the middle of two neighbours, so that neither is on the edge.
+    """
+    above = scores[-1] + max(1e-6, (1 - scores[-1]) / 2)
+    edges = np.concatenate([[scores[0]], (scores[:-1] + scores[1:]) / 2, [above]])
+    return np.asarray(edges[edges <= highest])

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Unpack, overload
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy.typing as npt
 
@@ -19,11 +19,10 @@ from lookalike.duplicates import DuplicateCalls
 from lookalike.errors import EmbeddingError, InputError
 from lookalike.ingest.add import add_files
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
-from lookalike.levels import at_level
+from lookalike.levels import Levels, at_level
 from lookalike.query_embedding import (
     IMAGE,
     AnyQuery,
-    EmbeddedQuery,
     QueryEmbedder,
     describe,
     picture_of,
@@ -52,11 +51,21 @@ from lookalike.types import (
     Status,
     StoredFailure,
 )
-from lookalike.vectors import check_embeddings
+from lookalike.vectors import FloatArray, check_embeddings
 from lookalike.walk import ImageWalk
 
 _INSERT_ROWS = 1000
 _MAX_INSERT_BYTES = 8_000_000
+
+
+class _Asked(NamedTuple):
+    """A search that is ready to run."""
+
+    searcher: Searcher
+    embedding: FloatArray
+    options: SearchOptions
+    left_out: frozenset[int]
+    levels: Levels | None
 
 
 class Collection(DuplicateCalls):
@@ -200,21 +209,12 @@ class Collection(DuplicateCalls):
         options: the fields of `SearchOptions`, such as k=5, min_similarity=0.8 or exact=True.
         explain: return the plan, the statements, the rows touched and the times as well.
         """
-        checked = SearchOptions(**options)
-        searcher = self._searcher(checked)
         trace = Trace()
-        with trace.step("embed the query"):
-            embedded = self._embed(query, checked)
-        if embedded.kind != IMAGE:
-            checked = checked.for_words(self._index.load(or_last=True))
-        levels = self._levels.get(embedded.kind)
-        plan, matches = searcher.search(
-            embedded.embedding,
-            at_level(checked, levels),
-            trace,
-            left_out=embedded.left_out(checked.exclude_self),
+        asked = self._asked(query, SearchOptions(**options), trace)
+        plan, matches = asked.searcher.search(
+            asked.embedding, asked.options, trace, left_out=asked.left_out
         )
-        if levels:
+        if levels := asked.levels:
             matches = [replace(m, match=levels.level(m.similarity)) for m in matches]
         if not explain:
             return matches
@@ -224,13 +224,12 @@ class Collection(DuplicateCalls):
         return Explanation(plan, tuple(trace.steps), analysis, tuple(matches))
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
-        """Return (sql, params): the statement that `search` would run."""
-        checked = SearchOptions(**options)
-        searcher = self._searcher(checked)
-        embedded = self._embed(query, checked)
-        if embedded.kind != IMAGE:
-            checked = checked.for_words(self._index.load(or_last=True))
-        return searcher.plan(embedded.embedding, checked)
+        """Return (sql, params): the statement that `search` would run.
+
+        What it passes over and leaves out is among its rows: `search` does that to them.
+        """
+        asked = self._asked(query, SearchOptions(**options), Trace())
+        return asked.searcher.plan(asked.embedding, asked.options, left_out=asked.left_out)
 
     def is_chance(self, match: Match) -> bool | None:
         """Whether a match is no better than chance; None where that is not known.
@@ -242,19 +241,24 @@ class Collection(DuplicateCalls):
             return None
         return match.match < 100 * (1 - 1 / math.sqrt(max(1, len(self))))
 
-    def _searcher(self, options: SearchOptions) -> Searcher:
-        self._require_table()
-        return Searcher(self._index, filter_of(self._index, options.where))
-
-    def _embed(self, query: AnyQuery, options: SearchOptions) -> EmbeddedQuery:
+    def _asked(self, query: AnyQuery, options: SearchOptions, trace: Trace) -> "_Asked":
+        """Check what is asked, and embed the query."""
         options.check(self.metric)
         record = self._require_table()
-        return QueryEmbedder(
-            self._index,
-            lambda: self.model,
-            has_files=record.has_files,
-            allow_private=options.allow_private_urls,
-        ).embed(query)
+        searcher = Searcher(self._index, filter_of(self._index, options.where))
+        with trace.step("embed the query"):
+            embedder = QueryEmbedder(
+                self._index,
+                lambda: self.model,
+                has_files=record.has_files,
+                allow_private=options.allow_private_urls,
+            )
+            embedded = embedder.embed(query)
+        if embedded.kind != IMAGE:
+            options = options.for_words(self._index.load(or_last=True))
+        levels = self._levels.get(embedded.kind)
+        left_out = embedded.left_out(options.exclude_self)
+        return _Asked(searcher, embedded.embedding, at_level(options, levels), left_out, levels)
 
     def screen(
         self,
@@ -305,6 +309,7 @@ class Collection(DuplicateCalls):
             list(screener.best_similarities(expanded(matches))),
             list(screener.best_similarities(expanded(others))),
             max_false_positive_rate=max_false_positive_rate,
+            highest=1.0 if self.metric == "cosine" else math.inf,
         )
         if store:
             self.min_similarity = found.min_similarity
@@ -315,7 +320,9 @@ class Collection(DuplicateCalls):
         """From where on `screen` calls an image a match; set, it is stored with the collection."""
         self._require_table()
         stored = stored_min_similarity(self._index)
-        return default_min_similarity(self.model_id) if stored is None else stored
+        if stored is not None:
+            return stored
+        return default_min_similarity(self.model_id, self.metric)
 
     @min_similarity.setter
     def min_similarity(self, value: float) -> None:
@@ -333,6 +340,7 @@ class Collection(DuplicateCalls):
             k=k,
             time_limit=time_limit,
             allow_private=allow_private,
+            notify=self._notify,
         )
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
@@ -342,10 +350,16 @@ class Collection(DuplicateCalls):
         return records(self._index, ids, with_paths=self._record.has_files)
 
     def contact_sheet(
-        self, file: str | os.PathLike[str], query: AnyQuery, matches: Sequence[Match]
+        self,
+        file: str | os.PathLike[str],
+        query: AnyQuery,
+        matches: Sequence[Match],
+        *,
+        allow_private_urls: bool = False,
     ) -> Path:
         """Write a page of the query and its matches with previews; return its absolute path."""
-        name, image = describe(query), picture_of(query)
+        name = describe(query)
+        image = picture_of(query, allow_private=allow_private_urls)
         tiles = match_tiles(matches, self.records(match.id for match in matches))
         target = Path(file).absolute()
         title = f"{name} in {self.name}"

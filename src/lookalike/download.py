@@ -3,10 +3,13 @@
 import http.client
 import ipaddress
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import Any, Self
 
 from lookalike.errors import ImageError
 
@@ -35,31 +38,86 @@ def download(url: str, *, allow_private: bool = False) -> bytes:
     allow_private: also from this machine and private networks, which a URL that somebody else has
     chosen must not reach. Raises ImageError.
     """
-    deadline = time.monotonic() + TIME_LIMIT_SECONDS
     request = urllib.request.Request(url, headers={"User-Agent": "lookalike"})
+    deadline = _Deadline(TIME_LIMIT_SECONDS)
     content = bytearray()
     try:
-        with _opener(allow_private).open(request, timeout=TIME_LIMIT_SECONDS) as response:
-            while part := response.read(_CHUNK):
+        with deadline, _opener(deadline, allow_private).open(request) as response:
+            while part := response.read1(_CHUNK):
                 content += part
                 if len(content) > MAX_BYTES:
                     raise ImageError(
                         f"{url}: more than {MAX_BYTES:,} bytes; save a smaller copy first"
                     )
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not read within {TIME_LIMIT_SECONDS:g} seconds")
+        deadline.check()  # a connection that is shut down reads as an end
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise ImageError(f"{url}: {getattr(error, 'reason', None) or error}") from error
+        late = deadline.late
+        raise ImageError(f"{url}: {late or getattr(error, 'reason', None) or error}") from error
     return bytes(content)
 
 
-def _opener(allow_private: bool) -> urllib.request.OpenerDirector:
+class _Deadline:
+    """Ends what a download waits for when its time is over, be it for a byte at a time.
+
+    A socket's own timeout begins anew with every byte.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._shut_down)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+
+    @property
+    def remaining(self) -> float:
+        """Seconds that are left. Raises TimeoutError where there are none."""
+        self.check()
+        return max(0.001, self._end - time.monotonic())
+
+    @property
+    def late(self) -> str | None:
+        """What to tell where the time is over."""
+        is_over = time.monotonic() >= self._end
+        return f"not read within {self._seconds:g} seconds" if is_over else None
+
+    def check(self) -> None:
+        """Raise TimeoutError where the time is over."""
+        if self.late:
+            raise TimeoutError(self.late)
+
+    def watch(self, connected: socket.socket) -> None:
+        """Shut a connection down when the time is over."""
+        with self._lock:
+            # Another handle on the same connection: TLS takes the first one over.
+            self._sockets.append(connected.dup())
+
+    def _shut_down(self) -> None:
+        with self._lock:
+            for connected in self._sockets:
+                with suppress(OSError):
+                    connected.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for connected in self._sockets:
+                connected.close()
+            self._sockets.clear()
+
+
+def _opener(deadline: _Deadline, allow_private: bool) -> urllib.request.OpenerDirector:
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        _HTTPHandler(allow_private),
-        _HTTPSHandler(allow_private),
+        _HTTPHandler(deadline, allow_private),
+        _HTTPSHandler(deadline, allow_private),
         _Redirects(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
@@ -72,47 +130,51 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = MAX_REDIRECTS
 
 
-class _HTTPHandler(urllib.request.HTTPHandler):
-    def __init__(self, allow_private: bool) -> None:
+class _Connecting:
+    """Connects within a deadline, and where it is not allowed to no address that is private."""
+
+    def __init__(self, deadline: _Deadline, allow_private: bool) -> None:
         super().__init__()
+        self._deadline = deadline
         self._allow_private = allow_private
 
+    def _to(self, kind: type[Any], request: urllib.request.Request) -> Any:
+        """Return what makes a request's connections, of one kind."""
+        # A proxy is where users have set it to be, and decides itself what may be reached.
+        is_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None)
+        anywhere = self._allow_private or bool(is_proxy)
+
+        def make(*args: Any, **kwargs: Any) -> Any:
+            connection = kind(*args, **kwargs)
+            connection._create_connection = partial(_connect, self._deadline, anywhere)
+            return connection
+
+        return make
+
+
+class _HTTPHandler(_Connecting, urllib.request.HTTPHandler):
     def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_connection(http.client.HTTPConnection, self._allow_private), request)
+        return self.do_open(self._to(http.client.HTTPConnection, request), request)
 
 
-class _HTTPSHandler(urllib.request.HTTPSHandler):
-    def __init__(self, allow_private: bool) -> None:
-        super().__init__()
-        self._allow_private = allow_private
-
+class _HTTPSHandler(_Connecting, urllib.request.HTTPSHandler):
     def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(_connection(http.client.HTTPSConnection, self._allow_private), request)
+        return self.do_open(self._to(http.client.HTTPSConnection, request), request)
 
 
-def _connection(kind: type[Any], allow_private: bool) -> Any:
-    """Return a class of connections that look at the address which they really connect to."""
-    # A proxy is where users have set it to be, and decides itself what may be reached.
-    if allow_private or urllib.request.getproxies().keys() & {"http", "https"}:
-        return kind
-
-    def make(*args: Any, **kwargs: Any) -> Any:
-        connection = kind(*args, **kwargs)
-        connection._create_connection = _connect_publicly
-        return connection
-
-    return make
-
-
-def _connect_publicly(
-    address: tuple[str, int], timeout: float, source_address: tuple[str, int] | None = None
+def _connect(
+    deadline: _Deadline,
+    anywhere: bool,
+    address: tuple[str, int],
+    _timeout: float | None,
+    source_address: tuple[str, int] | None = None,
 ) -> socket.socket:
-    """Connect like `socket.create_connection`, but to no address that is not public."""
+    """Connect like `socket.create_connection`; anywhere: also to addresses that are not public."""
     host, port = address
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # Looked up once, so that a name cannot mean another address by the time it is connected to.
     for *_, name in found:
-        if not _is_public(str(name[0])):
+        if not (anywhere or _is_public(str(name[0]))):
             raise _Refused(
                 f"{host} is {name[0]}, which is not on the public internet; "
                 "allow it with --allow-private-urls"
@@ -120,9 +182,13 @@ def _connect_publicly(
     error: OSError | None = None
     for *_, name in found:
         try:
-            return socket.create_connection((str(name[0]), port), timeout, source_address)
+            target = (str(name[0]), port)
+            connected = socket.create_connection(target, deadline.remaining, source_address)
         except OSError as refused:
             error = refused
+        else:
+            deadline.watch(connected)
+            return connected
     raise error or OSError(f"{host} has no address")
 
 

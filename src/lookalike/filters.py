@@ -7,6 +7,7 @@ category not in (shoes, boots)   tags:summer   name~sandal   brand="Acme, Inc."
 import difflib
 import math
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ Operator = str
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in", ":", "~")
 _LISTS = ("in", "not in")
+_MAX_NUMBER = sys.float_info.max
 _ORDERS = ("<", "<=", ">", ">=")
 
 _QUOTED = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'"
@@ -137,8 +139,8 @@ def _check_value(name: str, value: object) -> None:
     if not isinstance(value, str | int | float):
         kind = type(value).__name__
         raise InputError(f"{name}: a {kind} is no value; give a text, a number, true or false")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{name}: {value} is no number to compare with")
+    if isinstance(value, int | float) and not -_MAX_NUMBER <= value <= _MAX_NUMBER:
+        raise InputError(f"{name}: {str(value)[:40]} is no number to compare with")
     if isinstance(value, str):
         try:
             value.encode()
@@ -188,9 +190,9 @@ def _write(value: Value) -> str:
 def _converted(kind: type[int] | type[float], text: str) -> int | float | None:
     try:
         number = kind(text)
-    except ValueError:
+        return number if "_" not in text and math.isfinite(number) else None
+    except (ValueError, OverflowError):  # no number, or too large a one
         return None
-    return number if "_" not in text and math.isfinite(number) else None
 
 
 def text_of(value: Value) -> str:

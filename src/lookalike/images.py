@@ -6,6 +6,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -82,11 +83,18 @@ def open_image(
     no image in one of the FORMATS, is damaged, or has more than MAX_PIXELS pixels.
     """
     label = name or (str(source) if isinstance(source, Path) else "the image")
-    try:
+    with _explaining(label):
         if isinstance(source, Path):
             with open_file(source) as file:
                 return _decode(file, label, short_side)
         return _decode(BytesIO(source) if isinstance(source, bytes) else source, label, short_side)
+
+
+@contextmanager
+def _explaining(label: str) -> Iterator[None]:
+    """Raise what decoding raises as an ImageError that names the image."""
+    try:
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -120,17 +128,25 @@ def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
             if short_side is not None and image.format in ("JPEG", "MPO"):
                 side = _DRAFT_FACTOR * short_side
                 image.draft(None, (side, side))
-            return _flat(_upright(image))
+            return _bare(_flat(_upright(image)))
 
 
 def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
     """Return a PIL image of any mode as an upright RGB image; the argument stays as it is.
 
-    Raises ImageError for more than MAX_PIXELS pixels.
+    Raises ImageError for more than MAX_PIXELS pixels, and for one that is read only now and is
+    damaged.
     """
-    _refuse_too_large(image, name)
-    result = _flat(_upright(image))
-    return result.copy() if result is image else result
+    with _explaining(name):
+        _refuse_too_large(image, name)
+        result = _flat(_upright(image))
+        return _bare(result.copy() if result is image else result)
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """Drop what a file says besides the pixels: saved again, it would carry its comments along."""
+    image.info = {}
+    return image
 
 
 def _upright(image: Image.Image) -> Image.Image:

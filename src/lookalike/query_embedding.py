@@ -14,6 +14,7 @@ from lookalike.errors import EmbeddingError, InputError
 from lookalike.images import content_hash, open_image, to_rgb
 from lookalike.index_store import IndexStore
 from lookalike.models import BatchModel, Model
+from lookalike.paths import expand_user
 from lookalike.query import Image, Mix, Query, Term, Text
 from lookalike.rows import embedding_of, id_of, ids_of_content
 from lookalike.vectors import FloatArray, check_embedding
@@ -146,7 +147,7 @@ def read_image(
     if isinstance(source, bytes):
         return open_image(source, short_side=short_side), hashlib.sha256(source).digest()
     if isinstance(source, str | Path):
-        path = Path(source).expanduser()
+        path = expand_user(source)
         return open_image(path, short_side=short_side), content_hash(path)
     raise InputError(f"a {type(source).__name__} is no image: give a path, a URL, bytes or pixels")
 
@@ -184,6 +185,6 @@ def _is_image(value: object) -> bool:
 
 def _is_file(name: str | Path) -> bool:
     try:
-        return Path(name).expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):  # too long for a path, a NUL, no such user
+        return expand_user(name).is_file()
+    except (OSError, ValueError):  # too long for a path, a NUL
         return False

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
+from lookalike.paths import expand_user
 from lookalike.types import ImageRecord
 from lookalike.vectors import FloatArray, check_embedding, pack, unpack
 
@@ -123,7 +124,7 @@ def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths:
 
 def _absolute(target: str | os.PathLike[str]) -> str:
     """Return a path as `add` stores it: whole, a folder's links followed, a file's own not."""
-    path = Path(target).expanduser()
+    path = expand_user(target)
     return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
 
 

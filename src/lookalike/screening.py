@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from PIL import Image as Pillow
 from lookalike.download import download, is_url
 from lookalike.errors import DatabaseError, ImageError, InputError
 from lookalike.images import to_rgb
-from lookalike.index_store import IndexStore
+from lookalike.index_store import NO_SUCH_TABLE, IndexStore
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.embedder import Embedder, Job
 from lookalike.ingest.work import Meter
 from lookalike.models import Model
+from lookalike.paths import expand_user
+from lookalike.retry import Persistence
 from lookalike.search import Searcher, SearchOptions, Trace
-from lookalike.types import Screening
+from lookalike.types import Metric, Screening
 from lookalike.vectors import FloatArray
 from lookalike.walk import ImageWalk
 
@@ -26,7 +29,7 @@ DEFAULT_MIN_SIMILARITY = {"efficientnet-lite2": 0.7}
 """Above it two images are mostly the same picture, cropped, mirrored or darker."""
 
 OTHER_MIN_SIMILARITY = 0.92
-LOOK_AHEAD = 64
+LOOK_AHEAD = 128
 
 
 @dataclass
@@ -51,8 +54,10 @@ class Screener:
         k: int,
         time_limit: float,
         allow_private: bool,
+        notify: Callable[[str], None],
     ) -> None:
         self._searcher = Searcher(index)
+        self._persistence = Persistence(index.connection, notify=notify)
         self._model = model
         self._options = SearchOptions(k=k, min_similarity=min_similarity)
         self._options.check(index.metric)
@@ -68,8 +73,9 @@ class Screener:
             if isinstance(outcome, ImageError):
                 yield Screening(image, (), str(outcome))
             else:
-                matches = self._searcher.search(outcome, self._options, Trace())[1]
-                yield Screening(image, tuple(matches), None)
+                # One that is kept open outlives the server's patience with idle connections.
+                search = partial(self._searcher.search, outcome, self._options, Trace())
+                yield Screening(image, tuple(self._persistence.run(search)[1]), None)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
         """Yield how similar the most similar stored image is to each image.
@@ -96,31 +102,28 @@ class Screener:
         folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
         try:
             with Crew() as crew:
+                # All that is on its way, so that one slow image holds up a bounded number.
+                order: Channel[_Upload] = crew.channel(LOOK_AHEAD)
                 uploads: Channel[_Upload] = crew.channel(LOOK_AHEAD)
+
+                def take() -> None:
+                    for number, image in enumerate(images):
+                        upload = self._upload(number, image, folder)
+                        order.put(upload)
+                        uploads.put(upload)
+                    order.close()
+                    uploads.close()
+
                 # Whoever gives the images may take their time, also while this is interrupted.
-                crew.start("take", lambda: self._take(images, folder, uploads), may_stay=True)
-                embedded: Channel[tuple[Any, FloatArray | ImageError]] = crew.channel(LOOK_AHEAD)
-
-                def embed() -> None:
-                    for image in _in_order(embedder.embed(crew, uploads), folder):
-                        embedded.put(image)
-                    embedded.close()
-
-                # Beside whoever takes the embeddings, and searches with them.
-                crew.start("embed", embed)
-                yield from embedded
+                crew.start("take", take, may_stay=True)
+                yield from _in_order(order, embedder.embed(crew, uploads), folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _take(self, images: Iterable[Any], folder: Path, uploads: Channel[_Upload]) -> None:
-        for number, image in enumerate(images):
-            uploads.put(self._upload(number, image, folder))
-        uploads.close()
 
     def _upload(self, number: int, image: Any, folder: Path) -> _Upload:
         """Have an image as a file, since files are decoded in processes of their own."""
         if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
-            return _Upload(number, image, Path(image).expanduser().absolute())
+            return _Upload(number, image, expand_user(image).absolute())
         path = folder / str(number)
         try:
             if isinstance(image, Pillow.Image):
@@ -146,24 +149,31 @@ def expanded(images: Iterable[Any]) -> Iterator[Any]:
 
 
 def _in_order(
-    batches: Iterator[list[Job[_Upload]]], folder: Path
+    order: Iterable[_Upload], batches: Iterator[list[Job[_Upload]]], folder: Path
 ) -> Iterator[tuple[Any, FloatArray | ImageError]]:
-    waiting: dict[int, Job[_Upload]] = {}
-    expected = 0
-    for jobs in batches:
-        waiting |= {job.item.number: job for job in jobs}
-        while job := waiting.pop(expected, None):
-            expected += 1
-            if job.item.path.parent == folder:
-                job.item.path.unlink(missing_ok=True)
-            if job.embedding is not None:
-                yield job.item.image, job.embedding
-            else:
-                yield job.item.image, job.item.error or job.error or ImageError("not decoded")
+    done: dict[int, Job[_Upload]] = {}
+    for upload in order:
+        while upload.number not in done:
+            done |= {job.item.number: job for job in next(batches)}
+        job = done.pop(upload.number)
+        if upload.path.parent == folder:
+            upload.path.unlink(missing_ok=True)
+        if job.embedding is not None:
+            yield upload.image, job.embedding
+        else:
+            yield upload.image, upload.error or job.error or ImageError("not decoded")
 
 
-def default_min_similarity(model_id: str | None) -> float:
-    """Return from where on an image is a match where nothing else is known."""
+def default_min_similarity(model_id: str | None, metric: Metric) -> float:
+    """Return from where on an image is a match where nothing else is known.
+
+    Raises InputError for another metric than cosine, whose values mean something else everywhere.
+    """
+    if metric != "cosine":
+        raise InputError(
+            f"for the metric {metric} there is no usual min_similarity: give one, or store one "
+            "with lookalike calibrate --store"
+        )
     return DEFAULT_MIN_SIMILARITY.get(model_id or "", OTHER_MIN_SIMILARITY)
 
 
@@ -171,7 +181,10 @@ def stored_min_similarity(index: IndexStore) -> float | None:
     """Return the threshold that is stored with a collection, None where there is none."""
     try:
         found = index.connection.value(index.dialect.threshold(index.table))
-    except DatabaseError:  # a collection of before there were thresholds, or of somebody else
+    except DatabaseError as error:
+        # One that cannot be read must not be taken for none: it may be the stricter one.
+        if error.code != NO_SUCH_TABLE:
+            raise
         return None
     return None if found is None else float(found)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil, sqrt
+from math import ceil, isnan, sqrt
 from typing import TypedDict
 
 import numpy as np
@@ -82,8 +82,8 @@ class SearchOptions:
         if self.min_match is not None and not 0 <= self.min_match <= 100:
             raise InputError(f"min_match is {self.min_match}; it is a percentage, from 0 to 100")
         least = self.min_similarity
-        if metric == "cosine" and least is not None and not -1 <= least <= 1:
-            raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
+        if least is not None:
+            _check_similarity(least, metric)
         if self.n_probes is not None and self.n_probes < 1:
             raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
         if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
@@ -148,8 +148,15 @@ class Searcher:
         self._table = store.table
         self._metric = store.metric
 
-    def plan(self, query: FloatArray, options: SearchOptions) -> Statement:
+    def plan(
+        self,
+        query: FloatArray,
+        options: SearchOptions,
+        *,
+        left_out: frozenset[int] = frozenset(),
+    ) -> Statement:
         """Return the statement that `search` runs first, and nearly always alone."""
+        options = _widened(options, left_out)
         index = None if options.exact else self._store.load()
         planned = None if index is None else self._planned(index, query, options, Trace())
         if index is None or planned is None:
@@ -165,9 +172,8 @@ class Searcher:
         left_out: frozenset[int] = frozenset(),
     ) -> tuple[str, list[Match]]:
         """Return the name of the plan, and the nearest rows but those left out, ties by id."""
-        wide = replace(options, k=options.k + options.offset + len(left_out), offset=0)
         with one_thread():
-            plan, matches = self._search(query, wide, trace)
+            plan, matches = self._search(query, _widened(options, left_out), trace)
         page = [match for match in matches if match.id not in left_out]
         return plan, page[options.offset : options.offset + options.k]
 
@@ -308,6 +314,23 @@ class Searcher:
             ids, scores = _best(ids, scores, k)
             seen += len(rows)
         return ids, scores, seen
+
+
+def _widened(options: SearchOptions, left_out: frozenset[int]) -> SearchOptions:
+    """Ask for what is passed over and left out as well."""
+    return replace(options, k=options.k + options.offset + len(left_out), offset=0)
+
+
+def _check_similarity(least: float, metric: Metric) -> None:
+    if metric == "cosine" and not -1 <= least <= 1:
+        raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
+    if metric == "euclidean" and not least <= 0:
+        raise InputError(
+            f"min_similarity is {least}; for the metric euclidean a similarity is the distance "
+            "with a minus, 0 at the most"
+        )
+    if isnan(least):
+        raise InputError("min_similarity is nan; give a number")
 
 
 def _best(

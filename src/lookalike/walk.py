@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pathspec
 
 from lookalike.errors import InputError
+from lookalike.paths import expand_user
 from lookalike.types import Failure
 
 SUFFIXES = frozenset(
@@ -105,7 +106,7 @@ def _compile(exclude: Sequence[str]) -> pathspec.GitIgnoreSpec:
 
 
 def _expand(path: str) -> list[Path]:
-    root = Path(path).expanduser()
+    root = expand_user(path)
     if root.exists():
         # The file itself may be a link: the name that people see is kept.
         return [root.resolve() if root.is_dir() else root.parent.resolve() / root.name]

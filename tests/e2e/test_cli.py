@@ -100,6 +100,9 @@ def test_a_url_is_fetched(added, photos):
             table(added("search", f"{base}/rocket.jpg", "--allow-private-urls").stdout)[1][0]
             == "rocket.jpg"
         )
+        page = ("--allow-private-urls", "--contact-sheet", "page.html")
+        added("search", f"{base}/rocket.jpg", *page)
+        assert f"{base}/rocket.jpg" in Path("page.html").read_text()
         done = added("search", f"{base}/none.jpg", "--allow-private-urls", status=2)
         assert f"{base}/none.jpg: File not found" in done.stderr
         assert (
@@ -160,6 +163,18 @@ def test_a_contact_sheet_is_written(added, photos):
     sheet = Path("sheet.html").absolute()
     assert f"Contact sheet: {sheet}" in done.stderr
     assert sheet.read_text().count("data:image/jpeg;base64,") == 4
+
+
+def test_a_page_to_show_is_nobody_elses(added, tmp_path):
+    added("search", "cat.jpg", "--open", TMPDIR=str(tmp_path))
+    (page,) = tmp_path.glob("lookalike-*.html")
+    assert page.stat().st_mode & 0o777 == 0o600 and "data:image/jpeg" in page.read_text()
+
+
+@pytest.mark.parametrize("other", [("--show-sql",), ("--open",), ("--contact-sheet", "a.html")])
+def test_what_cannot_be_had_at_once_is_refused(added, other):
+    done = added("search", "cat.jpg", "--explain", *other, status=2)
+    assert "give one of --explain, --show-sql, and --open" in done.stderr
 
 
 def test_sql_prints_tables(run):

@@ -1,6 +1,7 @@
 """`lookalike screen` and `calibrate` as an upload handler uses them."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -46,6 +47,25 @@ def test_a_process_that_is_kept_open_answers_line_by_line(blocked, photos, envir
     assert process.stdout.read() == ""
     assert process.wait(timeout=30) == 2
     process.stdout.close()
+
+
+def test_any_name_of_a_file_is_judged(blocked, photos, environment, tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes((photos / "cat.jpg").read_bytes())
+    (tmp_path / "~$cat.jpg").write_bytes((photos / "cat.jpg").read_bytes())
+    names = [b"caf\xe9.jpg", b"~$cat.jpg", b"a\0b.jpg", b"~nobody/gone.jpg"]
+    for form in ([], ["--json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "lookalike", "screen", "-", "--against", "prohibited", *form],
+            env=environment | {"PYTHONIOENCODING": "utf-8:strict"},
+            input=b"\n".join(names),
+            capture_output=True,
+            cwd=tmp_path,
+        )
+        lines = done.stdout.splitlines()
+        assert (done.returncode, len(lines), done.stderr) == (2, 4, b"")
+    answers = [json.loads(line) for line in lines]
+    assert [os.fsencode(answer["image"]) for answer in answers] == names
+    assert [answer["verdict"] for answer in answers] == ["match", "match", "error", "error"]
 
 
 def test_a_threshold_is_suggested_and_kept(blocked, photos):

@@ -150,8 +150,15 @@ def test_search_sql_is_what_search_runs(engine, own, vectors):
     traced = lookalike.connect(f"{engine_url(engine)}", tracer=seen.append)
     with traced as db:
         db.dialect = engine.dialect
-        db.collection("own").search(vectors[0], k=4)
-        assert own.search_sql(vectors[0], k=4) in seen
+        for query, options in (
+            (vectors[0], {"k": 4}),
+            (vectors[0], {"k": 4, "offset": 3}),
+            ("v1", {"k": 4}),  # without itself
+            (vectors[0], {"k": 4, "min_match": 50}),
+        ):
+            seen.clear()
+            db.collection("own").search(query, **options)
+            assert own.search_sql(query, **options) in seen
 
 
 def engine_url(engine):

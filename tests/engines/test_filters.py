@@ -399,6 +399,21 @@ def test_mixed_kinds_keep_apart(engine):
     assert found("size!=40") == "cdef" and found("size not in (40, M)") == "def"
 
 
+def test_a_float_column_holds_what_was_written(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(list("abc"), [[1, i] for i in range(3)])
+    engine.rows("ALTER TABLE own ADD price FLOAT")
+    prices = {"a": 19.99, "b": 0.1, "c": 5}
+    own.set_attributes([{"path": path, "price": price} for path, price in prices.items()])
+
+    def found(where):
+        return "".join(sorted(match.image_name for match in own.search(ANY, where=where)))
+
+    assert found("price=19.99") == "a" and found("price!=19.99") == "bc"
+    assert found("price<=0.1") == "b" and found("price<0.1") == "" and found("price>0.1") == "ac"
+    assert found("price in (0.1, 5)") == "bc" and found({"price": ("<", 1e300)}) == "abc"
+
+
 def test_attributes_of_other_programs_are_found(engine, shop):
     engine.rows("UPDATE shop SET attributes = JSON_SET(attributes, '$.theirs', id) WHERE id < 9")
     assert len(shop.collection.search(QUERIES[0], k=99, where="theirs<5")) == 4

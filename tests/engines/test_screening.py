@@ -1,14 +1,20 @@
 """Screening images against a collection."""
 
 import itertools
+import threading
 import time
+from contextlib import closing, suppress
+from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike import InputError
+import lookalike
+from lookalike import DatabaseError, InputError, screening
+from lookalike.dialects import Statement
 from lookalike.images import open_image
+from lookalike.ingest.decoder import Decoder
 
 
 @pytest.fixture
@@ -44,6 +50,81 @@ def test_bytes_and_pictures_are_judged_too(blocklist, photos):
     found = list(blocklist.screen([content, picture, b"no image"]))
     assert [each.matches[0].image_name for each in found[:2]] == ["bee.jpg", "rocket.jpg"]
     assert found[2].error is not None
+
+
+def test_a_picture_that_is_damaged_is_an_error(blocklist, photos):
+    damaged = Image.open(BytesIO((photos / "cat.jpg").read_bytes()[:2000]))
+    bad, good = blocklist.screen([damaged, photos / "cat.jpg"])
+    assert "truncated" in bad.error and good.matches
+
+
+def test_one_slow_image_holds_up_a_bounded_number(blocklist, photos, monkeypatch):
+    monkeypatch.setattr(screening, "LOOK_AHEAD", 4)
+    decode, given, slow = Decoder.decode, [], threading.Event()
+
+    def wait(decoder, path):
+        if path.name == "cat.jpg":
+            assert slow.wait(30)
+        return decode(decoder, path)
+
+    def images():
+        for image in [photos / "cat.jpg", *[photos / "bee.jpg"] * 50]:
+            given.append(image)
+            yield image
+            if len(given) == 51:
+                slow.set()
+
+    monkeypatch.setattr(Decoder, "decode", wait)
+    threading.Timer(2, slow.set).start()
+    answers = blocklist.screen(images())
+    assert next(answers).image.name == "cat.jpg"
+    assert len(given) < 30, "images were taken while the first was not decoded"
+    assert len(list(answers)) == 50
+
+
+def test_a_connection_that_is_lost_is_opened_again(db, blocklist, photos):
+    answers = blocklist.screen([photos / "cat.jpg", photos / "bee.jpg"])
+    assert next(answers).matches
+    (own,) = db.rows("SELECT CONNECTION_ID()")[1][0]
+    with closing(db.connection.open_another()) as other, suppress(DatabaseError):
+        other.execute(Statement(f"KILL {own}"))
+    assert next(answers).matches
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "dot"])
+def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
+    own = db.collection("own", model=embedded_model, metric=metric)
+    own.add(photos / "cat.jpg")
+    with pytest.raises(InputError, match=f"for the metric {metric} there is no usual"):
+        list(own.screen([photos / "cat.jpg"]))
+    own.min_similarity = least = -5.0 if metric == "euclidean" else 10.0
+    assert own.min_similarity == least
+    same, other = own.screen([photos / "cat.jpg", photos / "grass.jpg"])
+    assert same.matches
+    if metric == "euclidean":
+        assert other.is_clean
+        with pytest.raises(InputError, match=r"0\.92; .* 0 at the most"):
+            own.min_similarity = 0.92
+    with pytest.raises(InputError, match="nan"):
+        list(own.screen([photos / "cat.jpg"], min_similarity=float("nan")))
+
+
+def test_a_threshold_that_cannot_be_read_is_not_taken_for_none(db, blocklist, photos):
+    blocklist.min_similarity = 0.5
+    name = db.connection.url.database
+    db.rows("CREATE USER IF NOT EXISTS half@localhost")
+    tables = [row[0] for row in db.rows("SHOW TABLES")[1]]
+    for table in tables:
+        if table != "lookalike_thresholds":
+            db.rows(f"GRANT SELECT ON {name}.{table} TO half@localhost")
+    socket = db.connection.url.options["unix_socket"]
+    try:
+        with lookalike.connect(f"mysql://half@localhost/{name}?unix_socket={socket}") as half:
+            blocked = half.collection("prohibited")
+            with pytest.raises(DatabaseError, match="lacks a privilege"):
+                list(blocked.screen([photos / "cat.jpg"]))
+    finally:
+        db.rows("DROP USER half@localhost")
 
 
 def test_a_url_of_this_machine_is_not_judged(blocklist):

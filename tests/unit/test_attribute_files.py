@@ -209,15 +209,34 @@ def test_kinds():
     assert kinds == ["text", "number", "number", "boolean", "list", None]
 
 
+integers = st.integers(min_value=-(2**53), max_value=2**53)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
-@given(
-    st.lists(st.dictionaries(st.sampled_from("abc"), texts | st.integers() | st.none(), min_size=1))
-)
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), texts | integers | st.none(), min_size=1)))
 def test_json_lines_come_back_as_they_were(tmp_path_factory, rows):
     file = tmp_path_factory.mktemp("json") / "a.jsonl"
     file.write_text("".join(json.dumps({"path": "x", **row}) + "\n" for row in rows), "utf-8")
     if not rows:
         return
     assert [row.values for row in read_attributes(file).rows] == rows
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"sku": 2**53 + 1}, "line 1: sku: 9007199254740993 has more digits .* write it as a text"),
+        ({"sku": -(10**300)}, "sku: -10+ has more digits"),
+        ({"name": "\ud800"}, r"name: '\\ud800' is not UTF-8"),
+        ({"tags": ["a", "\udfff"]}, r"tags: '\\udfff' is not UTF-8"),
+        ({"path": "\ud800.jpg", "a": 1}, r"path: '\\ud800.jpg' is not UTF-8"),
+    ],
+)
+def test_what_the_database_would_not_keep_is_refused(tmp_path, row, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, json.dumps({"path": "a.jpg"} | row), "products.jsonl")
+
+
+def test_the_largest_integers_are_kept(tmp_path):
+    text = json.dumps({"path": "a.jpg", "a": 2**53, "b": -(2**53)})
+    assert read(tmp_path, text, "a.jsonl")[0][2] == {"a": 2**53, "b": -(2**53)}

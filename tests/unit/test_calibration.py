@@ -1,5 +1,6 @@
 """Thresholds from examples."""
 
+import numpy as np
 import pytest
 
 from lookalike.calibration import calibrate
@@ -29,6 +30,20 @@ def test_false_positives_can_be_bounded():
 def test_others_that_are_like_nothing_else_need_a_threshold_above_all():
     found = calibrate([0.3], [0.9], max_false_positive_rate=0)
     assert found.min_similarity > 0.9 and found.false_negative_rate == 1
+
+
+@pytest.mark.parametrize(
+    ("matches", "others"), [([0.91238, 0.95], [0.91234, 0.5]), ([0.8, 1.0], [1.0, 0.9])]
+)
+def test_the_rates_are_those_of_the_threshold(matches, others):
+    found = calibrate(matches, others, highest=1.0)
+    assert found.false_negative_rate == np.mean(np.array(matches) < found.min_similarity)
+    assert found.false_positive_rate == np.mean(np.array(others) >= found.min_similarity)
+
+
+def test_a_threshold_that_no_similarity_can_reach_is_none():
+    with pytest.raises(InputError, match="no threshold lets at most 0 of the others match"):
+        calibrate([1.0, 0.99], [1.0, 0.5], max_false_positive_rate=0, highest=1.0)
 
 
 @pytest.mark.parametrize(("matches", "others"), [([], [0.1]), ([0.1], []), ([], [])])

@@ -25,6 +25,14 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             self.server.release.wait(30)
+        elif self.path.startswith("/drip/"):
+            head = b"HTTP/1.1 200 OK\r\nServer: " if self.path == "/drip/head" else b""
+            if not head:
+                self.send_response(200)
+                self.end_headers()
+            self.wfile.write(head)
+            while not self.server.release.wait(0.05):
+                self.wfile.write(b"x")
         else:
             self.send_response(200)
             self.end_headers()
@@ -49,6 +57,25 @@ def server():
 def test_bytes_are_fetched_also_by_redirects(server):
     assert download(f"{server}/a.jpg", allow_private=True) == b"x" * 1000
     assert download(f"{server}/to/{server}/a.jpg", allow_private=True) == b"x" * 1000
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"http_proxy": "http://127.0.0.1:9", "no_proxy": "localhost,127.0.0.1"},
+        {"https_proxy": "http://127.0.0.1:9"},
+    ],
+)
+def test_what_goes_past_the_proxy_is_not_allowed_by_it(server, monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ImageError, match="127.0.0.1, which is not on the public internet"):
+        download(f"{server}/a.jpg")
+
+
+def test_a_proxy_of_a_private_network_is_used(server, monkeypatch):
+    monkeypatch.setenv("http_proxy", server)
+    assert download("http://images.example/a.jpg") == b"x" * 1000
 
 
 @pytest.mark.parametrize(
@@ -106,3 +133,10 @@ def test_a_server_that_does_not_answer_is_given_up(server, monkeypatch):
     monkeypatch.setattr(subject, "TIME_LIMIT_SECONDS", 0.3)
     with pytest.raises(ImageError, match="timed out|not read within"):
         download(f"{server}/slow", allow_private=True)
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_a_server_that_answers_byte_by_byte_is_given_up(server, monkeypatch, part):
+    monkeypatch.setattr(subject, "TIME_LIMIT_SECONDS", 0.5)
+    with pytest.raises(ImageError, match=r"not read within 0\.5 seconds"):
+        download(f"{server}/drip/{part}", allow_private=True)

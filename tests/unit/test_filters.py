@@ -170,6 +170,22 @@ def test_columns_are_quoted():
     assert rendered("a~x", "text", is_column=True) == ("(LOCATE(%s, v.`a`) > 0)", ("x",))
 
 
+def test_a_float_column_is_compared_with_what_it_keeps():
+    attribute = Attribute("price", frozenset({"number"}), True, is_single=True)
+    condition = Condition("price", "in", (19.99, 1e300, 2))
+    (*_, params) = MySQL().filter([clause(condition, attribute)])
+    assert params == (float(np.float32(19.99)), 1e300, 2.0)
+
+
+def test_numbers_that_are_too_large_are_texts_or_refused():
+    assert Condition.parse("a<" + "9" * 400).value == "9" * 400
+    assert Condition.parse("a<" + "9" * 5000).value == "9" * 5000
+    with pytest.raises(InputError, match=r"a: 10+ is no number to compare with"):
+        Condition("a", "<", 10**400)
+    with pytest.raises(InputError, match="a is a number"):
+        clause(Condition("a", "<", "9" * 400), Attribute("a", frozenset({"number"}), False))
+
+
 @given(names, st.text())
 def test_no_value_comes_into_the_sql(name, value):
     attribute = Attribute(name, frozenset({"text"}), False)

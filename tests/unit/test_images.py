@@ -109,6 +109,26 @@ def test_the_given_image_stays_as_it_is():
     assert near(image.getpixel((4, 4)), RED)
 
 
+def test_an_image_that_is_damaged_where_it_is_read_last_is_named():
+    with (
+        Image.open(BytesIO(truncated())) as lazy,
+        pytest.raises(ImageError, match="^it: .*truncat"),
+    ):
+        to_rgb(lazy, name="it")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "jpg"])
+def test_the_words_of_a_file_do_not_come_along(tmp_path, suffix):
+    file = tmp_path / f"a.{suffix}"
+    halves().save(file, comment=b"x" * 60_000)
+    with Image.open(file) as lazy:
+        assert lazy.info["comment"]
+        assert to_rgb(lazy).info == {} and lazy.info["comment"]
+    image = open_image(file)
+    image.save(tmp_path / "again.jpg")
+    assert (tmp_path / "again.jpg").stat().st_size < 5_000
+
+
 def truncated() -> bytes:
     buffer = BytesIO()
     Image.effect_noise((200, 200), 90).save(buffer, "JPEG")

@@ -16,6 +16,7 @@ MAX_FUNCTION_LINES = 40
 ALLOWED = {
     "errors": ({}, {}),
     "types": ({}, {}),
+    "paths": ({}, {}),
     "blas": ({}, {"threadpoolctl"}),
     "vectors": ({"errors", "types"}, {"numpy"}),
     "codes": ({}, {"numpy"}),
@@ -42,9 +43,9 @@ ALLOWED = {
     ),
     "connection": ({"dialects", "errors", "url", "vectors"}, {"numpy", "pymysql"}),
     "schema": ({"connection", "dialects", "errors", "types"}, {}),
-    "walk": ({"errors", "types"}, {"pathspec"}),
+    "walk": ({"errors", "paths", "types"}, {"pathspec"}),
     "retry": ({"connection", "errors"}, {"tenacity"}),
-    "rows": ({"errors", "index_store", "types", "vectors"}, {}),
+    "rows": ({"errors", "index_store", "paths", "types", "vectors"}, {}),
     "status": ({"index_store", "models", "types"}, {}),
     "ingest": (
         {"ingest", "connection", "dialects", "errors", "images", "index_store", "models", "retry"}
@@ -52,11 +53,11 @@ ALLOWED = {
         {"numpy", "PIL"},
     ),
     "filters": ({"dialects", "errors"}, {}),
-    "attribute_files": ({"dialects", "errors"}, {"pandas"}),
+    "attribute_files": ({"dialects", "errors", "paths"}, {"pandas"}),
     "attributes": ({"dialects", "errors", "filters", "index_store"}, {}),
     "attribute_store": (
-        {"attribute_files", "attributes", "dialects", "errors", "filters", "index_store", "rows"}
-        | {"types"},
+        {"attribute_files", "attributes", "dialects", "errors", "filters", "index_store", "paths"}
+        | {"rows", "types"},
         {},
     ),
     "selectivity": ({"dialects", "errors", "index", "index_store", "vectors"}, {"numpy"}),
@@ -67,12 +68,13 @@ ALLOWED = {
     ),
     "query": ({"errors"}, {}),
     "query_embedding": (
-        {"download", "errors", "images", "index_store", "models", "query", "rows", "vectors"},
+        {"download", "errors", "images", "index_store", "models", "paths", "query", "rows"}
+        | {"vectors"},
         {"numpy", "PIL"},
     ),
     "screening": (
-        {"download", "errors", "images", "index_store", "ingest", "models", "search", "types"}
-        | {"vectors", "walk"},
+        {"download", "errors", "images", "index_store", "ingest", "models", "paths", "retry"}
+        | {"search", "types", "vectors", "walk"},
         {"PIL"},
     ),
     "calibration": ({"errors", "types"}, {"numpy"}),

@@ -35,6 +35,14 @@ def test_each_file_is_found_once(tree):
     assert names(*files) == ["c.webp", "b.jpg", "a.PNG", "deep/[1]/d.gif"]
 
 
+def test_a_name_may_begin_with_a_tilde(tree, monkeypatch):
+    make(tree / "~$no such user.jpg")
+    monkeypatch.chdir(tree)
+    assert names("~$no such user.jpg") == ["~$no such user.jpg"]
+    with pytest.raises(InputError, match=r"no such file or folder: ~\$other"):
+        names("~$other.jpg")
+
+
 def test_a_walk_may_be_repeated(tree):
     walk = ImageWalk([tree])
     assert list(walk) == list(walk)

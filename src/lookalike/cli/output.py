@@ -50,7 +50,7 @@ class Output:
 
     def json(self, document: object) -> None:
         """Print the command's one JSON document."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=_plain))
+        click.echo(json_of(document, indent=2))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table as the mysql client does."""
@@ -84,6 +84,16 @@ class Output:
         )
         with bar:
             yield bar
+
+
+def json_of(document: object, *, indent: int | None = None) -> str:
+    """Return JSON as people read it; a name that is not UTF-8 is escaped, as Python reads back."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False, default=_plain)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=indent, default=_plain)
+    return text
 
 
 def printable(text: str) -> str:

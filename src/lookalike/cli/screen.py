@@ -1,6 +1,6 @@
 """`lookalike screen` and `calibrate`: does an image resemble anything in a collection?"""
 
-import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -9,7 +9,7 @@ import click
 
 from lookalike import InputError, Screening
 from lookalike.cli.options import collection_option, connect, database_option, output_options
-from lookalike.cli.output import Output, printable
+from lookalike.cli.output import Output, json_of, printable
 
 MATCH, NOT_JUDGED = 1, 2
 
@@ -60,8 +60,8 @@ def screen(
 
 
 def _lines() -> Iterator[str]:
-    for line in sys.stdin:
-        if path := line.rstrip("\r\n"):
+    for line in sys.stdin.buffer:  # names of files, which need not be UTF-8
+        if path := os.fsdecode(line.rstrip(b"\r\n")):
             yield path
 
 
@@ -74,14 +74,13 @@ def _document(answer: Screening) -> str:
         {"id": match.id, "image_name": match.image_name, "similarity": match.similarity}
         for match in answer.matches
     ]
-    return json.dumps(
+    return json_of(
         {
             "image": answer.image,
             "verdict": _verdict(answer),
             "matches": matches,
             "error": answer.error,
-        },
-        ensure_ascii=False,
+        }
     )
 
 
@@ -139,7 +138,7 @@ def calibrate(
         out.json(asdict(found))
         return
     click.echo(
-        f"min_similarity {found.min_similarity}: {found.false_positive_rate:.1%} of "
+        f"min_similarity {found.min_similarity:.6g}: {found.false_positive_rate:.1%} of "
         f"{found.others:,} others match, {found.false_negative_rate:.1%} of {found.matches:,} "
         "that should are missed"
     )

@@ -1,10 +1,11 @@
 """`lookalike search`: the stored images most like a query."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import floor, log10
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import mkstemp
 from typing import Any
 
 import click
@@ -118,6 +119,8 @@ def search(
     )
     if not asked.terms:
         raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
+    if explain + show_sql + bool(contact_sheet or open_sheet) > 1:
+        raise InputError("give one of --explain, --show-sql, and --open or --contact-sheet")
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
         if show_sql:
@@ -130,11 +133,19 @@ def search(
         matches = images.search(asked, **options)
         sheet = None
         if contact_sheet or open_sheet:
-            file = contact_sheet or Path(gettempdir(), f"lookalike-{collection}.html")
-            sheet = images.contact_sheet(file, asked, matches)
+            allow = options["allow_private_urls"]
+            file = contact_sheet or _new_page()
+            sheet = images.contact_sheet(file, asked, matches, allow_private_urls=allow)
         _show(out, images, matches, sheet, options)
     if open_sheet:
         click.launch(str(sheet))
+
+
+def _new_page() -> Path:
+    """Make a file that is nobody else's, for a page to show."""
+    number, path = mkstemp(prefix="lookalike-", suffix=".html")
+    os.close(number)
+    return Path(path)
 
 
 def _terms(

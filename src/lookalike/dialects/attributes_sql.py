@@ -5,7 +5,9 @@ its column `attributes`. `lookalike_attributes` lists the keys that lookalike ha
 with a filter call the collection's table `v`.
 """
 
+import ctypes
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -30,11 +32,15 @@ _TYPES = {
 
 
 class Attribute(NamedTuple):
-    """A name to filter by, what its values are, and whether it is a column of its own."""
+    """A name to filter by, what its values are, and whether it is a column of its own.
+
+    is_single: whether that column keeps numbers as float32.
+    """
 
     name: str
     kinds: frozenset[Kind]
     is_column: bool
+    is_single: bool = False
 
 
 class Comparison(NamedTuple):
@@ -254,6 +260,8 @@ def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
     # An index on a DOUBLE serves no integers.
     is_double = kind == "number" and not attribute.is_column
     bound = [float(value) for value in compared] if is_double else list(compared)
+    if attribute.is_single:
+        bound = [_single(float(value)) for value in compared]
     if operator == ":":
         sql = f"%s MEMBER OF ({expression})"
     elif operator == "~":
@@ -269,6 +277,12 @@ def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
     else:
         sql = f"{expression} {operator} %s"
     return _of_kind(attribute, kind, sql), bound
+
+
+def _single(value: float) -> float:
+    """Round to float32: MySQL compares as float64, in which 19.99 is not what a FLOAT keeps."""
+    rounded = ctypes.c_float(value).value
+    return value if math.isinf(rounded) else rounded
 
 
 def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:

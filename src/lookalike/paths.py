@@ -1,0 +1,15 @@
+"""Paths as users write them."""
+
+import os
+from pathlib import Path
+
+
+def expand_user(path: str | os.PathLike[str]) -> Path:
+    """Return a path with its leading ~ or ~user as that home; where there is none, as it stands.
+
+    A file may be named like that: office programs put ~$report.docx beside report.docx.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user
+        return Path(path)
