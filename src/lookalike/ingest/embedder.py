@@ -28,7 +28,6 @@ PLAIN_BATCH = 16
 MAX_BATCH_BYTES = 64_000_000
 """A batch with as many bytes of pixels is embedded, be it full or not."""
 
-
 BATCHES = 2
 """So many are embedded side by side: threads that have done their part of one begin the next."""
 
