@@ -11,7 +11,7 @@ from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 
 from lookalike.dialects import Statement
-from lookalike.errors import ConnectionFailed, DatabaseError
+from lookalike.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.url import DatabaseURL
 from lookalike.vectors import pack
 
@@ -125,15 +125,23 @@ class Connection:
     def _run(self, statement: Statement, kind: type[Any] | None = None) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
-        with self._errors(), self._driver.cursor(kind) as cursor:
-            # Without parameters a % in the statement is a % and no placeholder.
-            cursor.execute(statement.sql, statement.params or None)
-            yield cursor
+        try:
+            with self._errors(), self._driver.cursor(kind) as cursor:
+                # Without parameters a % in the statement is a % and no placeholder.
+                cursor.execute(statement.sql, statement.params or None)
+                yield cursor
+        except Exception:
+            raise
+        except BaseException:  # interrupted between a statement and its answer
+            self.close()
+            raise
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeEncodeError as error:
+            raise InputError(f"{error.object[:200]!r} is not UTF-8; rename it") from error
         except (pymysql.err.MySQLError, OSError) as error:
             raise self._explain(error) from error
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.collection import Collection
 from lookalike.connection import Connection, Row, Tracer
-from lookalike.dialects import Dialect, MySQL, MySQLNative, Statement
+from lookalike.dialects import Dialect, MySQL, MySQLNative, Statement, is_name
 from lookalike.errors import ConnectionFailed, DatabaseError, UnsupportedServer
 from lookalike.models import Model
 from lookalike.schema import install_functions
@@ -124,7 +124,8 @@ class Database:
 
     def collections(self) -> list[str]:
         """Return the names of the tables that are collections, sorted."""
-        return [row[0] for row in self.connection.query(self.dialect.collection_names())]
+        names = [row[0] for row in self.connection.query(self.dialect.collection_names())]
+        return [name for name in names if is_name(name)]
 
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> "pd.DataFrame":
         """Run any SQL and return its result as a pandas DataFrame, empty where it has none.

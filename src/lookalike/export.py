@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -59,21 +59,23 @@ def export_sql(
     """
     started = time.perf_counter()
     walk = ImageWalk(paths)
-    total = sum(1 for _ in walk)
+    total, failed = _look_through(walk)
     if not total:
         raise InputError(f"no images in {', '.join(map(str, paths))}")
-    failed: list[Failure] = []
+    exported = 0
     meter = Meter()
     progress(done := 0, total)
     with _written_whole(Path(file)) as out:
         loaded = load_model(model, notify=notify) if isinstance(model, str) else model
         out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
         for jobs in _embedded(walk, loaded, meter):
-            out.writelines(_inserts(table, jobs, failed))
+            inserts = list(_inserts(table, jobs, failed))
+            out.writelines(inserts)
+            exported += len(inserts)
             progress(done := done + len(jobs), total)
         out.write(_FOOTER)
     return AddReport(
-        added=total - len(failed),
+        added=exported,
         updated=0,
         reused=0,
         unchanged=0,
@@ -83,6 +85,17 @@ def export_sql(
         seconds=time.perf_counter() - started,
         stages=meter.rates(),
     )
+
+
+def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
+    """Return how many images there are, and the folders that cannot be read."""
+    total, failed = 0, []
+    for found in walk.walk():
+        if isinstance(found, Failure):
+            failed.append(found)
+        else:
+            total += 1
+    return total, failed
 
 
 @contextmanager
@@ -96,7 +109,8 @@ def _written_whole(target: Path) -> Iterator[TextIO]:
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not even be opened
+            partial.unlink(missing_ok=True)
 
 
 def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[FoundImage]]]:
@@ -124,11 +138,22 @@ def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure])
         if job.embedding is None:
             failed.append(Failure(job.item.path, str(job.error)))
             continue
+        if not _is_utf8(job.item.name):
+            failed.append(Failure(job.item.path, "the file's name is not UTF-8; rename the file"))
+            continue
         name = literal(stored_name(job.item.name))
         yield (
             f"INSERT INTO {quote_name(table)} (image_name, embedding) "  # noqa: S608
             f"VALUES ({name}, {vector_literal(job.embedding)});\n"
         )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def vector_literal(embedding: FloatArray) -> str:

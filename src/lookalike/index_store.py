@@ -120,6 +120,14 @@ class IndexStore:
 
     # In the transactions of whoever changes rows.
 
+    def hold(self) -> None:
+        """Keep the generation till the transaction ends.
+
+        For transactions that read before they insert: what the first read sees is what all see,
+        and must not be older than the generation.
+        """
+        self._state("FOR SHARE")
+
     def insert(self, ids: Sequence[int], embeddings: FloatArray) -> None:
         """Add the codes of new rows; the generation cannot change until the transaction ends."""
         index = self._at(self._state("FOR SHARE"))
@@ -168,10 +176,10 @@ class IndexStore:
         mine = set(own_ids)
         try:
             with self.connection.transaction():
-                index = self._at(self._state("FOR SHARE"))
-                if index is None:
+                # Locks first: what is read later is then not older than the rows that they show.
+                state = self._state("FOR SHARE")
+                if state is None or state.generation == 0:
                     return
-                self.lost_codes = self.lost_codes or self._has_no_codes(index)
                 tail = self.connection.value(
                     self.dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
                 )
@@ -179,6 +187,10 @@ class IndexStore:
                 ids = self.connection.query(
                     self.dialect.ids_above(self.table, tail or 0, lock=share)
                 )
+                index = self._at(state)
+                if index is None:
+                    return
+                self.lost_codes = self.lost_codes or self._has_no_codes(index)
                 if not ids:
                     return
                 self._index_foreign(index, [row[0] for row in ids if row[0] not in mine])

@@ -186,5 +186,5 @@ def _is_image(value: object) -> bool:
 def _is_file(name: str | Path) -> bool:
     try:
         return expand_user(name).is_file()
-    except (OSError, ValueError):  # too long for a path, a NUL
+    except (InputError, OSError, ValueError):  # empty, too long for a path, a NUL
         return False

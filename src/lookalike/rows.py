@@ -125,7 +125,10 @@ def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths:
 def _absolute(target: str | os.PathLike[str]) -> str:
     """Return a path as `add` stores it: whole, a folder's links followed, a file's own not."""
     path = expand_user(target)
-    return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
+    try:
+        return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
+    except (OSError, ValueError):  # too long, a NUL, or in a folder that is out of reach
+        return str(path.absolute())
 
 
 def files_below(index: IndexStore, folder: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:

@@ -1,5 +1,6 @@
 """The tables of a collection and the SQL functions: made, found, checked."""
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -9,6 +10,9 @@ from lookalike.errors import DatabaseError, InputError, ModelError
 from lookalike.types import Metric
 
 _BINLOG_REFUSES_FUNCTIONS = 1419
+_INTEGER = re.compile(
+    r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?( zerofill)?", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
         raise InputError(
             f"table {name!r} is no collection: it lacks the columns id, image_name and "
             "embedding VECTOR(n); choose another name with --collection"
+        )
+    if not _INTEGER.fullmatch(columns["id"]):
+        raise InputError(
+            f"table {name!r} is no collection: its id is of type {columns['id']}; an integer is "
+            "needed, such as INT PRIMARY KEY AUTO_INCREMENT"
         )
     registered = connection.value(dialect.registry_exists())
     row = connection.query(dialect.registered(name)) if registered else []

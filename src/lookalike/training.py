@@ -9,6 +9,7 @@ tables that the next training drops.
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -151,7 +152,7 @@ def is_due(store: IndexStore) -> bool:
     # The range of ids is free to ask for; only where it is large enough are the rows counted.
     if wanted is None or high is None or high - low + 1 < wanted:
         return False
-    return int(connection.value(dialect.count_rows(table))) >= wanted
+    return int(connection.value(dialect.count_embeddings(table))) >= wanted
 
 
 def train(
@@ -181,11 +182,12 @@ def train(
         _write(index, store, codes)
         n_probes, gap = calibration.probes()
         index = replace(index, n_probes=n_probes, probe_gap=gap, trained_rows=len(codes.ids))
-        _switch(index, store, codes.ids, int(ids.max()))
+        _switch(index, store, open_connection, codes.ids, int(ids.max()))
         store.lost_codes = False
         return index
     finally:
-        connection.query(dialect.trainer_unlock(table))
+        with suppress(DatabaseError):  # a lost connection has let go of the lock
+            connection.query(dialect.trainer_unlock(table))
 
 
 def _ids(store: IndexStore) -> Ids:
@@ -209,7 +211,8 @@ def _start(store: IndexStore) -> int:
     # From now on changes are noted; this waits for the transactions that have not seen it.
     _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
     bits = Rotation(store.dim, 0).bits
-    for statement in dialect.create_generation(table, generation, bits):
+    types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
+    for statement in dialect.create_generation(table, generation, bits, types["id"]):
         connection.execute(statement)
     return generation
 
@@ -295,16 +298,29 @@ def _write(index: Index, store: IndexStore, codes: Codes) -> None:
         connection.execute(dialect.insert_codes(table, index.generation, rows_of))
 
 
-def _switch(index: Index, store: IndexStore, coded: Ids, last: int) -> None:
-    """Let the new generation hold, once it is equal to the table."""
+def _switch(
+    index: Index,
+    store: IndexStore,
+    open_connection: Callable[[], Connection],
+    coded: Ids,
+    last: int,
+) -> None:
+    """Let the new generation hold, once it is equal to the table; last: the last id looked after.
+
+    Of rows that others have inserted and not committed, nothing is known: the tail begins before
+    them.
+    """
     connection, dialect, table = store.connection, store.dialect, store.table
 
     def switch() -> int:
+        all_ids = _uncommitted_ids(store, open_connection)
         with connection.transaction():
             # Waits for whoever is changing rows, and makes those who come wait.
             state = connection.query(dialect.index_state(table, lock="FOR UPDATE"))
-            _bring_up_to_date(index, store, coded)
-            connection.execute(dialect.set_tail(table, last))
+            committed = _bring_up_to_date(index, store, coded)
+            pending = np.setdiff1d(all_ids[all_ids <= last], committed)
+            through = int(pending.min()) - 1 if pending.size else last
+            connection.execute(dialect.set_tail(table, through))
             connection.execute(
                 dialect.switch_generation(
                     table,
@@ -322,8 +338,19 @@ def _switch(index: Index, store: IndexStore, coded: Ids, last: int) -> None:
     connection.execute(dialect.drop_generation(table, old))
 
 
-def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> None:
-    """Add and remove codes for what has come, gone or changed since the ids `coded` were read."""
+def _uncommitted_ids(store: IndexStore, open_connection: Callable[[], Connection]) -> Ids:
+    """Return the ids of all rows, those included that are not committed yet."""
+    with closing(open_connection()) as reader:
+        reader.execute(store.dialect.read_uncommitted())
+        rows = reader.query(store.dialect.indexable_ids(store.table))
+    return np.array([row[0] for row in rows], np.int64)
+
+
+def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
+    """Add and remove codes for what has come, gone or changed since the ids `coded` were read.
+
+    Returns the ids that there are now.
+    """
     connection, dialect, table = store.connection, store.dialect, store.table
     changed = np.array([row[0] for row in connection.query(dialect.changes(table))], np.int64)
     now = _ids(store)
@@ -337,6 +364,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> None:
         if rows:
             connection.execute(dialect.insert_codes(table, index.generation, rows))
     connection.execute(dialect.forget_changes(table))
+    return now
 
 
 def _parts(ids: Ids) -> Iterator[list[int]]:

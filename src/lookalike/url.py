@@ -97,6 +97,11 @@ class DatabaseURL:
         if not mode and not files:
             # Nobody else hears what passes through a socket file.
             return {"ssl_disabled": True} if "unix_socket" in self.options else {}
+        if files and mode in ("DISABLED", "PREFERRED"):
+            raise InputError(
+                f"ssl_mode={mode} in the database URL makes no use of {', '.join(sorted(files))}: "
+                "leave them out, or use REQUIRED, VERIFY_CA or VERIFY_IDENTITY"
+            )
         if mode == "DISABLED":
             return {"ssl_disabled": True}
         if mode == "PREFERRED":

@@ -48,6 +48,8 @@ class ImageWalk:
         folders = {root for root in roots if root.is_dir()}
         self.folders = sorted(root for root in folders if folders.isdisjoint(root.parents))
         """The folders that are walked, none of them within another."""
+        self.identities = {folder: identity(folder) for folder in self.folders}
+        """What tells whether a folder is the same one later."""
         self.files = [root for root in roots if root not in folders]
         """The files that were named themselves."""
         self._named = frozenset(self.files)
@@ -62,9 +64,17 @@ class ImageWalk:
         for file in self.files:
             yield FoundImage(file, file.name)
         for folder in self.folders:
-            yield from self._below(folder, "")
+            # Not by recursion, which ends at a depth that folders may exceed.
+            within = [""]
+            while within:
+                subfolders: list[str] = []
+                yield from self._listed(folder, within.pop(), subfolders)
+                within += reversed(subfolders)
 
-    def _below(self, root: Path, within: str) -> Iterator[FoundImage | Failure]:
+    def _listed(
+        self, root: Path, within: str, subfolders: list[str]
+    ) -> Iterator[FoundImage | Failure]:
+        """Yield a folder's own images, and collect the folders in it."""
         folder = root / within
         try:
             with os.scandir(folder) as listing:
@@ -72,7 +82,6 @@ class ImageWalk:
         except OSError as error:
             yield Failure(folder, error.strerror or str(error))
             return
-        subfolders = []
         for entry in entries:
             name = within + entry.name
             if entry.name.startswith(".") and not self._hidden:
@@ -82,8 +91,6 @@ class ImageWalk:
                     subfolders.append(name + "/")
             elif self._is_image(entry, name):
                 yield FoundImage(root / name, name)
-        for subfolder in subfolders:
-            yield from self._below(root, subfolder)
 
     def _is_image(self, entry: os.DirEntry[str], name: str) -> bool:
         if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122
@@ -98,6 +105,15 @@ class ImageWalk:
             return False
 
 
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Return what no other folder has at the same time; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _compile(exclude: Sequence[str]) -> pathspec.GitIgnoreSpec:
     try:
         return pathspec.GitIgnoreSpec.from_lines(exclude)
@@ -107,9 +123,12 @@ def _compile(exclude: Sequence[str]) -> pathspec.GitIgnoreSpec:
 
 def _expand(path: str) -> list[Path]:
     root = expand_user(path)
-    if root.exists():
-        # The file itself may be a link: the name that people see is kept.
-        return [root.resolve() if root.is_dir() else root.parent.resolve() / root.name]
+    try:
+        if root.exists():
+            # The file itself may be a link: the name that people see is kept.
+            return [root.resolve() if root.is_dir() else root.parent.resolve() / root.name]
+    except (OSError, ValueError) as error:  # too long, a NUL, or in a folder that is out of reach
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     pattern = str(root)
     matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
     if not matches:

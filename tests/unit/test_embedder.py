@@ -154,14 +154,40 @@ def test_no_file_needs_no_model():
 
 def test_one_batch_is_embedded_beside_another(files):
     class Meeting(Batch):
-        batch_size = N // 2
+        batch_size = N // 5
         together = threading.Barrier(2)
 
         def embed_batch(self, pixels):
-            self.together.wait(timeout=30)  # broken, it raises
+            if self.batches:  # the first is alone
+                self.together.wait(timeout=30)  # broken, it raises
             return super().embed_batch(pixels)
 
     assert len(by_number(embed(files, Meeting()))) == N
+
+
+def test_a_small_bad_batch_does_not_overtake_the_first(files):
+    class Slow(Batch):
+        bad = (10,)
+
+        def embed_batch(self, pixels):
+            time.sleep(0.3 if len(pixels) == 9 else 0)
+            return super().embed_batch(pixels)
+
+    jobs = by_number(embed(files, Slow(), batch_size=9))
+    assert {number for number, job in jobs.items() if job.error} == {10}
+
+
+def test_a_batch_may_be_larger_than_what_has_failed_may(files, monkeypatch):
+    monkeypatch.setattr(embedder_module, "MAX_FAILED", 2)
+    for file in files[:3]:
+        file.write_bytes(b"")
+    model = Batch()
+    assert len(by_number(embed(files, model, batch_size=7))) == N
+    assert sum(shape[0] for shape in model.batches) == 7
+    monkeypatch.setattr(embedder_module, "MAX_FAILED", 4)
+    model = Batch()
+    embed(files, model, batch_size=7)
+    assert model.batches == [(7, 16, 16, 3)]
 
 
 def test_a_plain_model_is_in_one_thread_at_a_time(files):

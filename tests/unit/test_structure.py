@@ -16,7 +16,7 @@ MAX_FUNCTION_LINES = 40
 ALLOWED = {
     "errors": ({}, {}),
     "types": ({}, {}),
-    "paths": ({}, {}),
+    "paths": ({"errors"}, {}),
     "blas": ({}, {"threadpoolctl"}),
     "vectors": ({"errors", "types"}, {"numpy"}),
     "codes": ({}, {"numpy"}),

@@ -51,7 +51,7 @@ def _run(run: Run) -> str:
         "removed": run.removed,
     }
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    seconds = (run.ended_at - run.started_at).seconds
+    seconds = round((run.ended_at - run.started_at).total_seconds())
     told = f"{run.started_at}, {seconds:,} s: {done or 'nothing to do'}"
     return f"{told}; cut short: {run.error}" if run.error else told
 

@@ -1,5 +1,6 @@
 """`lookalike server`: the private MySQL."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -72,6 +73,8 @@ def shell(args: tuple[str, ...]) -> None:
     """
     private = PrivateServer()
     private.start()
+    # In the client it cancels a line or a query. A handler, unlike SIG_IGN, is not passed on to it.
+    signal.signal(signal.SIGINT, lambda *_: None)
     sys.exit(subprocess.run(private.client_command(args), check=False).returncode)
 
 

@@ -13,15 +13,16 @@ from lookalike.dialects.attributes_sql import (
 )
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.duplicates_sql import StoredLook
-from lookalike.dialects.files_sql import FailedFile, StoredFile
+from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
 from lookalike.dialects.literals import literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
-from lookalike.dialects.statements import Statement, quote_name
+from lookalike.dialects.statements import Statement, is_name, quote_name
 
 __all__ = [
     "ATTRIBUTE_NAME",
+    "MAX_PATH",
     "MAX_TEXT",
     "NAME_RULE",
     "Attribute",
@@ -40,6 +41,7 @@ __all__ = [
     "StoredFile",
     "StoredLook",
     "attribute_index",
+    "is_name",
     "literal",
     "quote_name",
 ]

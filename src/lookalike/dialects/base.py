@@ -148,6 +148,9 @@ class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, Thres
             f"DELETE FROM {quote_name(table)} WHERE id IN ({places(len(ids))})", tuple(ids)
         )
 
+    def count_embeddings(self, table: str) -> Statement:
+        return Statement(f"SELECT COUNT(embedding) FROM {quote_name(table)}")
+
     def count_rows(self, table: str) -> Statement:
         return Statement(f"SELECT COUNT(*) FROM {quote_name(table)}")
 

@@ -28,8 +28,11 @@ class FailedFile(NamedTuple):
     mtime_ns: int | None
 
 
+MAX_PATH = 4096
+"""The length of a path, in characters."""
+
 _PATH = (
-    "    path VARCHAR(4096) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
+    f"    path VARCHAR({MAX_PATH}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
     "    path_hash BINARY(32) AS (UNHEX(SHA2(path, 256))) STORED"
 )
 _RUN = ("added", "updated", "reused", "unchanged", "failed", "removed")

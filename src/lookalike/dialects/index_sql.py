@@ -83,7 +83,10 @@ class IndexSQL:
             ),
         ]
 
-    def create_generation(self, table: str, generation: int, bits: int) -> list[Statement]:
+    def create_generation(
+        self, table: str, generation: int, bits: int, id_type: str
+    ) -> list[Statement]:
+        """id_type: of the collection's ids."""
         # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
         code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
         return [
@@ -96,7 +99,7 @@ class IndexSQL:
             Statement(
                 f"CREATE TABLE {_codes(table, generation)} (\n"
                 "    cell SMALLINT UNSIGNED NOT NULL,\n"
-                "    id INT NOT NULL,\n"
+                f"    id {id_type} NOT NULL,\n"
                 f"    code {code} NOT NULL,\n"
                 "    scale FLOAT NOT NULL,\n"
                 "    bias FLOAT NOT NULL,\n"
@@ -185,6 +188,10 @@ class IndexSQL:
             f"WHERE id > %s ORDER BY id {lock}",
             (row_id,),
         )
+
+    def read_uncommitted(self) -> Statement:
+        """Have this connection see rows before they are committed."""
+        return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 
     def id_range(self, table: str) -> Statement:
         return Statement(f"SELECT MIN(id), MAX(id) FROM {quote_name(table)}")

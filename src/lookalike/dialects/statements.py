@@ -28,12 +28,17 @@ def quote_name(collection: str, suffix: str = "") -> str:
     Raises InputError for a collection that is not a letter or underscore followed by at most 47
     letters, digits and underscores: MySQL's 64 leave room for the suffix.
     """
-    if not _NAME.fullmatch(collection):
+    if not is_name(collection):
         raise InputError(
             f"{collection!r} cannot be a collection's name: use letters, digits and underscores, "
             "48 at most, and no digit first"
         )
     return f"`{collection}{suffix}`"
+
+
+def is_name(collection: str) -> bool:
+    """Whether a collection can have this name."""
+    return _NAME.fullmatch(collection) is not None
 
 
 def places(n: int) -> str:

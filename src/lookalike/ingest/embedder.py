@@ -31,8 +31,8 @@ MAX_BATCH_BYTES = 64_000_000
 BATCHES = 2
 """So many are embedded side by side: threads that have done their part of one begin the next."""
 
-MAX_JOBS = 128
-"""As many files are passed on together at the most, also where all of them have failed."""
+MAX_FAILED = 128
+"""As many files that have failed are passed on, without waiting for a full batch."""
 
 
 @dataclass
@@ -66,7 +66,6 @@ class Embedder(Generic[T]):
         self._load_model = model
         self._loading = threading.Lock()
         self._batching = threading.Lock()
-        self._embedding = threading.Lock()
         self._models: tuple[Model, BatchModel | None] | None = None
         self._path_of = path_of
         self._batch_size = batch_size
@@ -89,22 +88,39 @@ class Embedder(Generic[T]):
         yield from embedded
 
     def _embed_batches(self, decoded: Channel[Job[T]], embedded: Channel[list[Job[T]]]) -> None:
-        while jobs := self._next_batch(decoded):
-            self._embed(jobs)
+        while True:
+            with self._batching:
+                jobs = self._next_batch(decoded)
+                is_alone = not self._may_overlap
+                if is_alone:
+                    self._embed(jobs)
+            if not jobs:
+                break
+            if not is_alone:
+                self._embed(jobs)
             embedded.put(jobs)
         embedded.close()
+
+    @property
+    def _may_overlap(self) -> bool:
+        """Whether batches may be embedded side by side.
+
+        Not before anything is embedded: until then it is open whose the fault is. Nor by a model
+        of the user's own, which may not be for several threads.
+        """
+        return self._has_embedded and self._model()[1] is not None
 
     def _next_batch(self, decoded: Channel[Job[T]]) -> list[Job[T]]:
         """Take the next files to embed together, none at the end."""
         jobs: list[Job[T]] = []
         sound: list[Decoded] = []
-        with self._batching:
-            for job in decoded:
-                jobs.append(job)
-                sound += [job.decoded] if job.decoded else []
-                is_due = len(jobs) >= MAX_JOBS or (self._eager and decoded.is_empty)
-                if is_due or (sound and self._is_full(sound)):
-                    break
+        for job in decoded:
+            jobs.append(job)
+            sound += [job.decoded] if job.decoded else []
+            failed = len(jobs) - len(sound)
+            is_due = failed >= MAX_FAILED or (self._eager and decoded.is_empty)
+            if is_due or (sound and self._is_full(sound)):
+                break
         return jobs
 
     def _is_full(self, sound: Sequence[Decoded]) -> bool:
@@ -163,8 +179,7 @@ class Embedder(Generic[T]):
         model, batch_model = self._model()
         if batch_model:
             return batch_model.embed_batch(np.stack(pixels))
-        with self._embedding:  # a model of the user's own may not be for several threads
-            return model.embed_images([Image.fromarray(each) for each in pixels])
+        return model.embed_images([Image.fromarray(each) for each in pixels])
 
 
 def _available_cores() -> int:

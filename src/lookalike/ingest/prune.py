@@ -6,18 +6,18 @@ from pathlib import Path
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
 from lookalike.rows import files_below
-from lookalike.walk import ImageWalk
+from lookalike.walk import ImageWalk, identity
 
 
 class Prune:
     """Finds the rows and failures below the folders of a walk whose files are gone.
 
-    Made before the walk: a folder that is another one after it, since a disk or a network has
-    gone, says nothing of its files.
+    A folder that is another one than when the walk was made, since a disk or a network has gone,
+    says nothing of its files.
     """
 
     def __init__(self, walk: ImageWalk) -> None:
-        self._before = {folder: _identity(folder) for folder in walk.folders}
+        self._before = walk.identities
         self._empty: dict[Path, bool] = {}
 
     @property
@@ -35,7 +35,7 @@ class Prune:
         rows = index.connection.query(index.dialect.failures(index.table))
         failures = [row[0] for row in rows if self._root_of(row[0]) and self._is_gone(row[0])]
         for folder, before in self._before.items():
-            if _identity(folder) != before:
+            if before is None or identity(folder) != before:
                 raise InputError(f"{folder} is not the folder that it was a moment ago")
         return ids, failures
 
@@ -69,11 +69,3 @@ def _holds_nothing(folder: Path) -> bool:
         return False
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror or error}") from error
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -197,7 +197,7 @@ def _known(scan: Scan, folders: list[Failure]) -> Batch:
         touched=scan.touched,
         failed=scan.failed,
         failed_before=scan.failed_before,
-        unreadable=folders,
+        unreadable=folders + scan.unreadable,
         unchanged=scan.unchanged,
     )
 

@@ -1,12 +1,14 @@
 """Files compared with what is stored: which are new, changed, moved or have failed before."""
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lookalike.connection import Row
-from lookalike.dialects import Dialect, FailedFile, Statement, StoredFile
+from lookalike.dialects import MAX_PATH, Dialect, FailedFile, Statement, StoredFile
 from lookalike.errors import ImageError
 from lookalike.images import content_hash
 from lookalike.ingest.work import Content, InFlight, NewFile, Touched
@@ -32,12 +34,14 @@ class Scan:
 
     new: contents whose embedding is to be made, or is that of a stored file of the same bytes.
     failed_before: files that could not be embedded in an earlier run and are as they were.
+    unreadable: files that cannot even be kept as failures.
     """
 
     new: list[Content] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
     failed: list[FailedFile] = field(default_factory=list)
     failed_before: list[Failure] = field(default_factory=list)
+    unreadable: list[Failure] = field(default_factory=list)
     unchanged: int = 0
 
 
@@ -68,7 +72,7 @@ class Scanner:
     def scan(self, batch: Sequence[FoundImage]) -> Scan:
         """Compare files by size and time, and those that differ by content."""
         scan = Scan()
-        found = [image for image in batch if _is_utf8(image, scan)]
+        found = [image for image in batch if _can_be_stored(image, scan)]
         paths = [str(image.path) for image in found]
         known: dict[str, _Known] = {}
         failed: dict[str, Row] = {}
@@ -160,13 +164,14 @@ def _out_of_reach(image: FoundImage, reason: str) -> FailedFile:
     return FailedFile(str(image.path), reason, None, None)
 
 
-def _is_utf8(image: FoundImage, scan: Scan) -> bool:
-    try:
-        str(image.path).encode()
-    except UnicodeEncodeError:
-        shown = str(image.path).encode(errors="backslashreplace").decode()
-        scan.failed.append(
-            FailedFile(shown, "the file's name is not UTF-8; rename the file", None, None)
-        )
-        return False
-    return True
+def _can_be_stored(image: FoundImage, scan: Scan) -> bool:
+    """Whether the path of a file fits into the database; where not, that is its failure."""
+    shown = str(image.path).encode(errors="backslashreplace").decode()
+    if len(shown) > MAX_PATH:
+        scan.unreadable.append(Failure(image.path, os.strerror(errno.ENAMETOOLONG)))
+    elif shown != str(image.path):
+        reason = "the file's name is not UTF-8; rename the file"
+        scan.failed.append(FailedFile(shown, reason, None, None))
+    else:
+        return True
+    return False

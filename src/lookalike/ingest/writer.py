@@ -128,6 +128,7 @@ class Writer:
     def _commit(self, rows: Sequence[_Row], batch: Batch) -> list[int]:
         ids: list[int] = []
         with self._connection.transaction():
+            self._index.hold()
             plan = self._plan(rows)
             if plan.fresh:
                 embeddings = np.stack([row.embedding for row in plan.fresh])

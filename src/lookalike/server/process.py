@@ -184,7 +184,7 @@ def _refuse_if_in_use(data: Path) -> None:
 
 
 def _is_locked(path: Path) -> bool:
-    import fcntl  # not on Windows, where the rest of lookalike runs
+    import fcntl  # not on Windows
 
     try:
         with path.open("r+b") as file:

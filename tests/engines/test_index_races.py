@@ -1,0 +1,162 @@
+"""The index where others insert, commit, train or interrupt at the worst moment."""
+
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+import lookalike
+from lookalike import training
+from lookalike.dialects import Statement
+
+DIM = 32
+N = 300
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Training from 50 rows on."""
+    monkeypatch.setattr(training, "FEWEST_ROWS", 50)
+
+
+@pytest.fixture
+def vectors():
+    return np.random.default_rng(3).standard_normal((N, DIM)).astype(np.float32)
+
+
+@pytest.fixture
+def others(db):
+    """A connection of another program."""
+    with closing(db.connection.open_another()) as connection:
+        yield connection
+
+
+class Interjection:
+    """Calls something once, right before the first statement that contains some text."""
+
+    def __init__(self, text, action) -> None:
+        self._text, self._action = text, action
+        self.happened = False
+
+    def __call__(self, statement) -> None:
+        if self._text in statement.sql and not self.happened:
+            self.happened = True
+            self._action()
+
+
+def names(n, prefix="v"):
+    return [f"{prefix}{i}" for i in range(n)]
+
+
+def theirs(vector) -> Statement:
+    return Statement("INSERT INTO own (image_name, embedding) VALUES ('theirs', %s)", (vector,))
+
+
+def assert_found(collection, vector):
+    assert collection.search(vector, k=1)[0].image_name == "theirs"
+    assert collection.check_index().is_true
+
+
+def test_a_row_that_is_committed_while_the_tail_advances_is_found(
+    db, database_url, others, vectors
+):
+    db.collection("own", dim=DIM).add_embeddings(names(N), vectors)
+    new = vectors[0] + vectors[1]
+    commit = Interjection("lookalike_index_tails WHERE", lambda: others.execute(theirs(new)))
+    with lookalike.connect(database_url, tracer=commit) as traced:
+        own = traced.collection("own")
+        own.add_embeddings(["ours"], vectors[2:3])
+        assert commit.happened
+        assert_found(own, new)
+        own.add_embeddings(["again"], vectors[3:4])
+        assert_found(own, new)
+
+
+def test_a_row_that_is_not_committed_when_an_index_is_made_is_found(db, others, vectors):
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings(names(N), vectors)
+    new = vectors[0] + vectors[1]
+    with others.transaction():
+        others.execute(theirs(new))
+        own.add_embeddings(["later"], vectors[2:3])
+        assert own.build_index()
+        assert own.search(vectors[2], k=1)[0].image_name in ("later", "v2")
+    assert_found(own, new)
+    own.add_embeddings(["last"], vectors[3:4])
+    assert_found(own, new)
+    assert own.check_index().codes == N + 3
+
+
+@pytest.mark.parametrize("id_type", ["BIGINT", "INT UNSIGNED"])
+def test_large_ids_are_indexed(db, vectors, id_type):
+    db.rows(
+        f"CREATE TABLE own (id {id_type} PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(255), "
+        f"embedding VECTOR({DIM})) AUTO_INCREMENT = 2147483500"
+    )
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings(names(N), vectors)
+    report = own.check_index()
+    assert report.is_true and report.codes == N
+    found = own.search(vectors[-1], k=1, exclude_self=False)
+    assert found[0].image_name == f"v{N - 1}" and found[0].id == 2147483500 + N - 1
+
+
+def test_an_index_that_is_made_while_a_batch_is_written_holds_for_it(
+    database_url, photos, embedded_model
+):
+    with lookalike.connect(database_url) as db:
+        shop = db.collection("shop", model=embedded_model)
+        rng = np.random.default_rng(0)
+        shop.add_embeddings(names(N), rng.standard_normal((N, embedded_model.dim)))
+        with lookalike.connect(database_url) as other:
+            built = []
+
+            def build():
+                with pytest.raises(lookalike.DatabaseError):  # it waits for the batch, and gives up
+                    other.rows("SET SESSION innodb_lock_wait_timeout = 1")
+                    built.append(other.collection("shop").build_index())
+
+            train = Interjection("INSERT INTO `shop` (image_name", build)
+            with lookalike.connect(database_url, tracer=train) as traced:
+                report = traced.collection("shop", model=embedded_model).add(photos)
+            assert train.happened and report.added == 26
+        assert shop.check_index().is_true
+
+
+def test_a_table_of_few_embeddings_and_many_nulls_is_not_trained(db, vectors):
+    db.rows(
+        "CREATE TABLE own (id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(255), "
+        f"embedding VECTOR({DIM}))"
+    )
+    db.connection.execute(
+        Statement("INSERT INTO own (image_name) VALUES " + ", ".join(["('none')"] * N))
+    )
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings(["one"], vectors[:1])
+    assert own.search(vectors[0], k=5, explain=True).plan == "exact"
+    own.add_embeddings(names(N), vectors)
+    assert own.search(vectors[9], k=1)[0].image_name == "v9"
+    assert own.check_index().is_true
+
+
+def test_an_interrupt_ends_a_training(database_url, vectors, monkeypatch):
+    attempts = []
+
+    def interrupt():
+        attempts.append(1)
+        traced.connection.close()  # as the driver does when it is interrupted
+        raise KeyboardInterrupt
+
+    with lookalike.connect(database_url) as db:
+        db.collection("own", dim=DIM).add_embeddings(names(N), vectors)
+    stop = Interjection("_cells_", interrupt)
+    with lookalike.connect(database_url, tracer=stop) as traced:
+        own = traced.collection("own")
+        stop.happened = False
+        with pytest.raises(KeyboardInterrupt):
+            own.build_index()
+    assert attempts == [1]
+    with lookalike.connect(database_url) as db:
+        own = db.collection("own")
+        assert own.build_index()  # nobody holds the lock
+        assert own.check_index().is_true
