@@ -123,6 +123,24 @@ def test_show_sql_runs_in_the_mysql_client(added, server):
     assert len(done.stdout.splitlines()) == 27
 
 
+def test_an_interrupt_in_the_shell_is_the_clients(run, environment):
+    run("server", "start")
+    shell = subprocess.Popen(
+        [sys.executable, "-m", "lookalike", "server", "shell", "-BNn"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    shell.stdin.write("SELECT 'begun'; SELECT SLEEP(2); SELECT 'done';\n")
+    shell.stdin.close()
+    assert shell.stdout.readline() == "begun\n"
+    shell.send_signal(signal.SIGINT)
+    assert shell.stdout.read().split() == ["0", "done"]
+    assert shell.wait(timeout=30) == 0
+    shell.stdout.close()
+
+
 @pytest.fixture
 def thousand(database_url):
     """A collection large enough for an index."""

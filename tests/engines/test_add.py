@@ -3,7 +3,9 @@
 import hashlib
 import os
 import shutil
+import subprocess
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,6 +83,21 @@ def test_a_name_that_is_not_utf8_is_reported(collection, folder):
     assert report.added == 3
     assert "not UTF-8; rename the file" in report.failed[0].reason
     report.failed[0].reason.encode()
+
+
+def test_a_path_that_is_too_long_to_be_stored_is_reported(collection, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for _ in range(20):
+        os.mkdir("d" * 200)  # noqa: PTH102
+        os.chdir("d" * 200)
+    Path("x" * 150 + ".jpg").write_bytes(b"no image")
+    os.chdir(folder)
+    for _ in range(2):
+        report = collection.add(folder)
+        (far,) = [each for each in report.failed if each.path.name.startswith("x")]
+        assert far.reason == "File name too long"
+    subprocess.run(["rm", "-r", folder / ("d" * 200)], check=True)  # too deep for pytest
+    assert report.unchanged > 0
 
 
 def test_a_file_named_like_sql_is_just_a_file(db, collection, folder):
@@ -204,6 +221,20 @@ def test_a_length_that_no_vector_has_is_refused(db):
     for dim in (0, 16384):
         with pytest.raises(InputError, match=f"a dim of {dim} is not possible"):
             db.collection("own", dim=dim)
+
+
+def test_tables_of_other_names_are_no_collections(db, collection, folder):
+    collection.add(folder)
+    columns = "(id INT, image_name TEXT, embedding VECTOR(3))"
+    db.rows(f"CREATE TABLE `shop-images` {columns}")
+    db.rows(f"CREATE TABLE `2024_images` {columns}")
+    assert db.collections() == [collection.name]
+
+
+def test_a_table_whose_ids_are_no_integers_is_refused(db):
+    db.rows("CREATE TABLE own (id CHAR(36), image_name TEXT, embedding VECTOR(3))")
+    with pytest.raises(InputError, match=r"its id is of type char\(36\); an integer is needed"):
+        db.collection("own")
 
 
 def test_a_side_table_is_no_collection(db, collection, folder):

@@ -204,6 +204,22 @@ def test_a_folder_that_goes_during_the_run_prunes_nothing(colours, folder, model
     assert len(colours) == 6
 
 
+def test_a_folder_that_goes_before_the_run_prunes_nothing(colours, folder, notices, monkeypatch):
+    usb = paint(folder.parent / "usb/1.png", 0x111111).parent
+    colours.add(folder, usb)
+    look, looks = ImageWalk.__init__, []
+
+    def unplug(walk, *args, **kwargs):
+        look(walk, *args, **kwargs)
+        looks.append(1)
+        shutil.rmtree(usb)
+
+    monkeypatch.setattr(ImageWalk, "__init__", unplug)
+    assert colours.add(folder, usb, prune=True).removed == 0
+    assert looks == [1] and len(colours) == 6
+    assert f"Pruning nothing: {usb} is not the folder that it was a moment ago." in notices
+
+
 def test_what_is_stored_of_an_emptied_folder_is_kept(colours, folder, notices):
     colours.add(folder)
     (folder / "deep/grey.png").unlink()
@@ -282,10 +298,17 @@ def test_rows_are_removed_by_id_path_folder_and_name(db, colours, folder, tmp_pa
         assert len(stored(db)) == left
 
 
-@pytest.mark.parametrize("unknown", ["nowhere.png", "/nowhere", Path("/nowhere"), 77, "77", "deep"])
-def test_an_unknown_target_removes_nothing(db, colours, folder, unknown):
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        *("nowhere.png", "/nowhere", Path("/nowhere"), 77, "77", "deep"),
+        *("", "x" * 300, Path("nowhere\udce9")),
+    ],
+)
+def test_an_unknown_target_removes_nothing(db, colours, folder, unknown, monkeypatch):
     colours.add(folder)
-    with pytest.raises(InputError, match="nowhere|77|deep"):
+    monkeypatch.chdir(folder / "far")  # which is what an empty path would mean
+    with pytest.raises(InputError, match="nowhere|77|deep|empty|xxx"):
         colours.remove("red.png", folder / "deep", unknown)
     assert_stored(db, folder)
 

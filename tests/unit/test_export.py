@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,3 +51,31 @@ def test_the_file_is_the_articles(tmp_path):
 def test_a_file_that_cannot_be_written_is_named(tmp_path, photos):
     with pytest.raises(InputError, match=r"cannot write .*x\.sql: No such file"):
         lookalike.export_sql(photos, file=tmp_path / "no" / "x.sql", model=Grey())
+
+
+@pytest.mark.parametrize("name", ["README.md/x.sql", "x" * 250 + ".sql"])
+def test_a_file_that_cannot_even_be_named_is_told(tmp_path, photos, name):
+    (tmp_path / "README.md").touch()
+    with pytest.raises(InputError, match="cannot write"):
+        lookalike.export_sql(photos, file=tmp_path / name, model=Grey())
+
+
+def test_what_cannot_be_exported_is_reported(tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in (b"good.png", b"caf\xe9.png"):
+        Image.new("RGB", (4, 4)).save(folder / os.fsdecode(name))
+    (folder / "closed").mkdir()
+    scandir = os.scandir
+
+    def scan(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    report = lookalike.export_sql(folder, file=tmp_path / "out.sql", model=Grey())
+    reasons = {failure.path.name: failure.reason for failure in report.failed}
+    assert reasons.pop("closed") == "Permission denied"
+    assert list(reasons.values()) == ["the file's name is not UTF-8; rename the file"]
+    assert report.added == 1 and (tmp_path / "out.sql").read_text().count("INSERT INTO") == 1

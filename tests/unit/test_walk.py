@@ -1,6 +1,8 @@
 """Which files of files, folders and globs are images, and in what order."""
 
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,28 @@ def test_a_name_may_begin_with_a_tilde(tree, monkeypatch):
     assert names("~$no such user.jpg") == ["~$no such user.jpg"]
     with pytest.raises(InputError, match=r"no such file or folder: ~\$other"):
         names("~$other.jpg")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("", "a path is empty"), ("x" * 300, "File name too long"), ("a\0b", "no such file")],
+)
+def test_what_can_be_no_path_is_refused(path, message):
+    with pytest.raises(InputError, match=message):
+        ImageWalk([path])
+
+
+def test_folders_may_be_as_deep_as_they_like(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "top.jpg")
+    for _ in range(1100):
+        os.mkdir("d")  # noqa: PTH102
+        os.chdir("d")
+    make(Path("deep.jpg"))
+    os.chdir(tmp_path)
+    found = [each.path.name for each in ImageWalk([tmp_path])]
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)  # too deep for pytest
+    assert found == ["top.jpg", "deep.jpg"]
 
 
 def test_a_walk_may_be_repeated(tree):
