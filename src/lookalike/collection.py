@@ -309,7 +309,7 @@ class Collection(DuplicateCalls):
             list(screener.best_similarities(expanded(matches))),
             list(screener.best_similarities(expanded(others))),
             max_false_positive_rate=max_false_positive_rate,
-            highest=1.0 if self.metric == "cosine" else math.inf,
+            highest={"cosine": 1.0, "euclidean": 0.0}.get(self.metric, math.inf),
         )
         if store:
             self.min_similarity = found.min_similarity

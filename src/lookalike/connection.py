@@ -130,7 +130,7 @@ class Connection:
                 # Without parameters a % in the statement is a % and no placeholder.
                 cursor.execute(statement.sql, statement.params or None)
                 yield cursor
-        except Exception:
+        except (Exception, GeneratorExit):  # the latter where a stream is left
             raise
         except BaseException:  # interrupted between a statement and its answer
             self.close()

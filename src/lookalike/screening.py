@@ -123,7 +123,10 @@ class Screener:
     def _upload(self, number: int, image: Any, folder: Path) -> _Upload:
         """Have an image as a file, since files are decoded in processes of their own."""
         if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
-            return _Upload(number, image, expand_user(image).absolute())
+            try:
+                return _Upload(number, image, expand_user(image).absolute())
+            except InputError as error:
+                return _Upload(number, image, folder, ImageError(str(error)))
         path = folder / str(number)
         try:
             if isinstance(image, Pillow.Image):

@@ -26,9 +26,16 @@ def blocklist(db, photos, embedded_model):
 
 def test_each_image_is_judged_in_its_order(blocklist, photos, tmp_path):
     (tmp_path / "bad.jpg").write_text("a shopping list")
-    given = [photos / "cat-crop.jpg", str(photos / "grass.jpg"), tmp_path / "bad.jpg", "gone.jpg"]
-    crop, grass, bad, gone = blocklist.screen(given)
-    assert [each.image for each in (crop, grass, bad, gone)] == given
+    given = [
+        photos / "cat-crop.jpg",
+        str(photos / "grass.jpg"),
+        tmp_path / "bad.jpg",
+        "gone.jpg",
+        "",
+    ]
+    crop, grass, bad, gone, empty = blocklist.screen(given)
+    assert [each.image for each in (crop, grass, bad, gone, empty)] == given
+    assert empty.error.startswith("a path is empty")
     assert crop.matches[0].image_name == "cat.jpg" and not crop.is_clean
     assert grass.is_clean and grass.matches == ()
     assert bad.error == "not an image that can be read" and not bad.is_clean
@@ -99,6 +106,9 @@ def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
         list(own.screen([photos / "cat.jpg"]))
     own.min_similarity = least = -5.0 if metric == "euclidean" else 10.0
     assert own.min_similarity == least
+    found = own.calibrate([photos / "cat-dark.jpg"], [photos / "grass.jpg"], store=True)
+    assert own.min_similarity == found.min_similarity
+    own.min_similarity = least
     same, other = own.screen([photos / "cat.jpg", photos / "grass.jpg"])
     assert same.matches
     if metric == "euclidean":
