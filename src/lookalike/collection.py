@@ -20,6 +20,7 @@ from lookalike.errors import EmbeddingError, InputError
 from lookalike.ingest.add import add_files
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
 from lookalike.levels import Levels, at_level
+from lookalike.paths import expand_user
 from lookalike.query_embedding import (
     IMAGE,
     AnyQuery,
@@ -361,7 +362,7 @@ class Collection(DuplicateCalls):
         name = describe(query)
         image = picture_of(query, allow_private=allow_private_urls)
         tiles = match_tiles(matches, self.records(match.id for match in matches))
-        target = Path(file).absolute()
+        target = expand_user(file).absolute()
         title = f"{name} in {self.name}"
         write_contact_sheet(target, title, [query_tile(name, image), *tiles])
         return target

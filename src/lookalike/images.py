@@ -5,8 +5,8 @@ import hashlib
 import os
 import stat
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -16,6 +16,7 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from lookalike.errors import ImageError
+from lookalike.shared_state import SharedState
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded: at 4 bytes a pixel this is 800 MB."""
@@ -108,6 +109,22 @@ def _explaining(label: str) -> Iterator[None]:
         raise ImageError(f"{label}: {_reason(error)}") from error
 
 
+def without_warnings() -> AbstractContextManager[None]:
+    """Have nothing warn: Pillow does, of odd metadata and large images."""
+    return _WITHOUT_WARNINGS.held()
+
+
+def _ignore_warnings() -> Callable[[], object]:
+    # Its own `with` blocks must not overlap, as those of several threads do.
+    stack = ExitStack()
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    return stack.close
+
+
+_WITHOUT_WARNINGS = SharedState(_ignore_warnings)
+
+
 def _reason(error: Exception) -> str:
     """Return what an error says in one line, and its kind where that alone says something."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -120,15 +137,13 @@ def _reason(error: Exception) -> str:
 def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
     if not file.read(1):
         raise ImageError(f"{label}: the file is empty")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's about odd metadata and large images
-        with Image.open(file, formats=FORMATS) as image:
-            _refuse_too_large(image, label)
-            # Other formats' drafts are other images: thumbnails, which may show something else.
-            if short_side is not None and image.format in ("JPEG", "MPO"):
-                side = _DRAFT_FACTOR * short_side
-                image.draft(None, (side, side))
-            return _bare(_flat(_upright(image)))
+    with without_warnings(), Image.open(file, formats=FORMATS) as image:
+        _refuse_too_large(image, label)
+        # Other formats' drafts are other images: thumbnails, which may show something else.
+        if short_side is not None and image.format in ("JPEG", "MPO"):
+            side = _DRAFT_FACTOR * short_side
+            image.draft(None, (side, side))
+        return _bare(_flat(_upright(image)))
 
 
 def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:

@@ -48,7 +48,9 @@ class Levels:
 
     def level(self, similarity: float) -> float:
         """Return the percentage of random pairs that are less similar, from 0 to 100."""
-        return float(np.interp(similarity, self.similarities, PERCENTILES))
+        # Pairs of copies are all as similar, but for the last bits; of equal ones none is less.
+        values, first = np.unique(np.round(self.similarities, 6), return_index=True)
+        return float(np.interp(round(similarity, 6), values, PERCENTILES[first], right=100.0))
 
     def similarity(self, level: float) -> float:
         """Return the similarity that a percentage of random pairs stays below."""

@@ -1,6 +1,7 @@
 """`lookalike duplicates` as people type it, on real photographs."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -126,14 +127,17 @@ def test_moved_files_replace_nothing(run, duplicates, pictures, trash, tmp_path)
     assert (aside / "cat-copy.jpg").read_text() == "mine" and not trash.exists()
 
 
-def test_which_one_is_kept(duplicates, pictures):
-    (pictures / "cat-mirrored.jpg").touch()
-    oldest = min(
-        (f for f in pictures.iterdir() if f.name == "cat.jpg" or f.name in FAMILY),
-        key=lambda f: f.stat().st_mtime_ns,
-    )
-    assert table(duplicates("--keep", "oldest").stdout)[1][7] == str(oldest)
-    assert table(duplicates("--keep", "largest").stdout)[1][7] == str(pictures / "cat.jpg")
+def test_which_one_is_kept(run, duplicates, pictures):
+    os.utime(pictures / "cat-dark.jpg", (0, 0))
+    with (pictures / "cat-mirrored.jpg").open("ab") as file:
+        file.write(bytes(50_000))  # after the image's end: larger, and no better
+    run("add", pictures)
+    kept = {
+        rule: Path(table(duplicates("--keep", rule).stdout)[1][7]).name
+        for rule in ("best", "oldest", "largest")
+    }
+    assert kept["oldest"] == "cat-dark.jpg" and kept["largest"] == "cat-mirrored.jpg"
+    assert table(duplicates().stdout) == table(duplicates("--keep", "best").stdout)
 
 
 def test_nothing_is_deleted_when_the_file_to_keep_is_missing(run, duplicates, pictures, trash):
@@ -187,7 +191,10 @@ def test_the_report_is_a_page(duplicates, pictures):
         (["--dry-run"], "--dry-run goes with --delete or --move-to"),
         (["--not", "1", "1"], "name at least two different ids"),
         (["--not", "1", "99"], "no image with id 99"),
-        (["--not", "1", "2", "--delete"], "go without --delete and --move-to"),
+        (["--not", "1", "2", "--delete"], "go without --delete"),
+        (["--not", "1", "2", "--html", "x.html"], "go without --html"),
+        (["--forget-not", "1", "2", "--tier", "identical"], "go without --tier"),
+        (["--not", "1", "2", "--keep", "oldest"], "go without --keep"),
         (["--keep", "newest"], "'newest' is not one of"),
         (["--min-similarity", "2"], "min_similarity is 2.0"),
         (["--collection", "none"], "no collection 'none'"),

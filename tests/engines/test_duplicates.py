@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import warnings
 from itertools import pairwise
 
 import numpy as np
@@ -69,6 +70,18 @@ def test_more_neighbours_than_one_question_brings_are_all_found(db):
     own.add_embeddings([f"v{i}" for i in range(1200)], embeddings)
     groups = found(own.duplicates())
     assert groups == {101: set(range(102, 201)), 301: set(range(302, 401))}
+
+
+def test_rows_without_embeddings_are_none(db):
+    db.rows(
+        "CREATE TABLE own (id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(255), "
+        f"embedding VECTOR({DIM}))"
+    )
+    db.rows("INSERT INTO own (image_name) VALUES " + ", ".join(["('x')"] * 300))
+    assert db.collection("own").duplicates() == []
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings(["a", "b"], [[1.0] * DIM] * 2)
+    assert found(own.duplicates()) == {301: {302}}
 
 
 def test_rows_of_other_programs_are_seen(db):
@@ -195,7 +208,18 @@ def test_the_same_picture_is_found_however_it_lies(collection, folder):
         "rocket.jpg": {"rocket-copy.jpg": "identical"},
         "cat.jpg": {"deep/cat.jpg": "identical"},
     }
-    assert by_name(collection.duplicates(tier="near-duplicate", keep="oldest"), folder)
+
+
+def test_the_oldest_or_the_largest_can_be_kept(collection, folder):
+    os.utime(folder / "cat-turned.png", (0, 0))
+    collection.add(folder)
+    oldest, largest = (
+        {group.keep.path.name for group in collection.duplicates(keep=rule)}
+        for rule in ("oldest", "largest")
+    )
+    assert oldest == {"cat-turned.png", "rocket.jpg"}
+    assert largest == {"cat-turned.png", "rocket.jpg"}  # a PNG is larger
+    assert max(folder.glob("cat*"), key=lambda f: f.stat().st_size).name == "cat-turned.png"
 
 
 def test_looks_are_kept_and_follow_the_bytes(db, collection, folder, photos, monkeypatch):
@@ -316,6 +340,54 @@ def test_files_that_are_not_as_compared_stay(collection, folder, monkeypatch):
     }
     assert [file.path for file in report.removed] == [folder / "deep/cat.jpg"]
     assert len(collection) == 5 and (folder / "rocket.jpg").exists()
+
+
+def test_a_file_that_a_link_leads_to_stays(collection, folder):
+    (folder / "link.jpg").symlink_to(folder / "cat-small.jpg")
+    collection.add(folder)
+    groups = collection.duplicates()
+    reasons = {
+        "link.jpg": "it is a link to another file",
+        "cat-small.jpg": f"a link leads to it, {folder / 'link.jpg'}",
+    }
+    for dry_run in (True, False):
+        report = collection.remove_duplicates(groups, permanently=True, dry_run=dry_run)
+        assert {failure.path.name: failure.reason for failure in report.failed} == reasons
+        assert len(report.removed) == 3
+    assert (folder / "link.jpg").exists()
+
+
+def test_a_file_that_goes_while_it_is_moved_leaves_nothing(
+    collection, folder, tmp_path, monkeypatch
+):
+    groups = collection.duplicates()
+
+    def vanish(path, target):
+        path.unlink()
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(remove.shutil, "move", vanish)
+    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved")
+    assert len(report.failed) == 4 and report.removed == ()
+    assert list((tmp_path / "moved").iterdir()) == []
+
+
+def test_a_home_in_a_path_is_the_users(collection, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    groups = collection.duplicates()
+    report = collection.remove_duplicates(groups, move_to="~/moved", dry_run=True)
+    assert {file.moved_to.parent for file in report.removed} == {tmp_path / "moved"}
+    assert collection.duplicates_report("~/page.html", groups) == tmp_path / "page.html"
+    with pytest.raises(InputError, match="a path is empty"):
+        collection.remove_duplicates(groups, move_to="")
+
+
+def test_finding_and_showing_them_leaves_warnings_on(collection, folder, tmp_path):
+    before = list(warnings.filters)
+    for _ in range(3):
+        groups = collection.duplicates()
+        collection.duplicates_report(tmp_path / "page.html", groups)
+    assert warnings.filters == before
 
 
 def test_the_file_to_keep_is_not_deleted_by_another_name(collection, folder):

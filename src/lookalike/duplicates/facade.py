@@ -10,6 +10,7 @@ from lookalike.duplicates.neighbours import Progress
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
 from lookalike.duplicates.report import write_report
 from lookalike.opened import OpenedCollection
+from lookalike.paths import expand_user
 from lookalike.training import FEWEST_ROWS, train
 from lookalike.types import DuplicateGroup, KeepRule, RemovalReport, Tier
 
@@ -57,7 +58,8 @@ class DuplicateCalls(OpenedCollection):
 
     def _ready_index(self) -> None:
         """Have an index where there are enough rows for one, that knows all of them."""
-        if len(self) >= FEWEST_ROWS and self._index.load() is None:
+        n = self._connection.value(self._dialect.count_embeddings(self.name))
+        if n >= FEWEST_ROWS and self._index.load() is None:
             self._notify(f"Training the index of {self.name}.")
             train(self._index, self._connection.open_another)
         self._index.advance_tail([])
@@ -82,7 +84,7 @@ class DuplicateCalls(OpenedCollection):
         changed or unreadable. Then the report names it and why. Raises InputError.
         """
         self._require_table()
-        folder = None if move_to is None else Path(move_to).absolute()
+        folder = None if move_to is None else expand_user(move_to).absolute()
         options = RemovalOptions(tier, folder, permanently, dry_run)
         return remove_duplicates(self._index, groups, options, progress)
 
@@ -90,7 +92,7 @@ class DuplicateCalls(OpenedCollection):
         self, file: str | os.PathLike[str], groups: Sequence[DuplicateGroup]
     ) -> Path:
         """Write a page of groups of duplicates with previews; return its absolute path."""
-        target = Path(file).absolute()
+        target = expand_user(file).absolute()
         write_report(target, self.name, groups)
         return target
 

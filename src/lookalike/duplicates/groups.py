@@ -70,7 +70,9 @@ def make_groups(
             for tier in wanted:
                 free = set(resemblances.of(image, tier)) - taken - groups.keys() - {image}
                 for other in sorted(free, key=ranks.__getitem__):
-                    if not _is_apart(other, group, distinct):
+                    # A better one may be left of the tiers before, where this has a group by then.
+                    is_worse = ranks[other] > ranks[image]
+                    if is_worse and not _is_apart(other, group, distinct):
                         group.others.append((other, tier))
                         taken.add(other)
             if group.others:

@@ -1,6 +1,5 @@
 """What images look like: perceptual hashes and a thumbnail of each file, kept in the database."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -11,10 +10,11 @@ import numpy as np
 from PIL import Image
 
 from lookalike.connection import Row
+from lookalike.cores import available_cores
 from lookalike.dialects import StoredLook
 from lookalike.duplicates.compare import SIDE
 from lookalike.errors import ImageError
-from lookalike.images import FORMATS, open_file, open_image
+from lookalike.images import FORMATS, open_file, open_image, without_warnings
 from lookalike.index_store import IndexStore
 
 Progress = Callable[[int, int | None], None]
@@ -48,10 +48,8 @@ def look_at(path: Path, content_hash: bytes) -> StoredLook:
 
 def _size(path: Path) -> tuple[int, int]:
     """Return width and height in pixels of an image that can be decoded."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
-            return image.size
+    with without_warnings(), open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+        return image.size
 
 
 def look_at_new_files(index: IndexStore, progress: Progress) -> int:
@@ -63,7 +61,7 @@ def look_at_new_files(index: IndexStore, progress: Progress) -> int:
     connection, dialect, table = index.connection, index.dialect, index.table
     connection.execute(dialect.create_phashes(table))
     done = unseen = 0
-    with ThreadPoolExecutor(thread_name_prefix="lookalike-look") as threads:
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="lookalike-look") as threads:
         for files in _without_look(index):
             looks = [look for look in threads.map(_look_at_first, _by_content(files)) if look]
             if looks:

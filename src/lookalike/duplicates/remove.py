@@ -111,24 +111,28 @@ class _Removal:
         except _Stays as reason:
             why = f"the file to keep, {group.keep.path or group.keep.id}, is not safe: {reason}"
         try:
+            links = [image.path for image in wanted if image.path and image.path.is_symlink()]
             for image in wanted:
                 if image.path is None:
                     continue
                 if keep is None:
                     self._failed.append(Failure(image.path, why))
-                elif self._remove(image, image.path, keep):
+                elif self._remove(image, image.path, keep, links):
                     gone.append(image.id)
         finally:
             if gone and not self._options.dry_run:
                 delete_rows(self._index, gone)
 
-    def _remove(self, image: DuplicateImage, path: Path, keep: Path) -> bool:
+    def _remove(self, image: DuplicateImage, path: Path, keep: Path, links: Sequence[Path]) -> bool:
         try:
-            _checked(image)
             if path.is_symlink():
                 raise _Stays("it is a link to another file")
+            _checked(image)
             if path.samefile(keep):
                 raise _Stays(f"it is the file to keep, {keep}, by another name")
+            for link in links:
+                if link.exists() and link.samefile(path):
+                    raise _Stays(f"a link leads to it, {link}")
             size = path.stat().st_size
             target = self._dispose(path)
         except _Stays as reason:
@@ -165,7 +169,7 @@ class _Removal:
         try:
             shutil.move(path, target)
         except BaseException:
-            if path.exists():
+            if path.exists() or not target.stat().st_size:
                 target.unlink()
             raise
         return target

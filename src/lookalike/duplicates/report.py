@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.contact_sheet import preview_of, write_page
+from lookalike.cores import available_cores
 from lookalike.errors import ImageError
 from lookalike.images import open_image
 from lookalike.types import TIERS, DuplicateGroup, DuplicateImage
@@ -55,7 +56,7 @@ def _shown(groups: Sequence[DuplicateGroup]) -> list[DuplicateGroup]:
 
 
 def _tiles(images: Sequence[DuplicateImage]) -> Iterator[_Tile]:
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(available_cores()) as threads:
         yield from threads.map(_tile, images)
 
 

@@ -1,6 +1,5 @@
 """Image files to embeddings: decoded by child processes while the model embeds the last ones."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lookalike.cores import available_cores
 from lookalike.errors import EmbeddingError, ImageError
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.decoder import Decoded, Decoder
@@ -72,7 +72,7 @@ class Embedder(Generic[T]):
         self._time_limit = time_limit
         self._meter = meter
         self._eager = eager
-        self._n_decoders = _available_cores()
+        self._n_decoders = available_cores()
         self._has_embedded = False
 
     def embed(self, crew: Crew, items: Channel[T]) -> Iterator[list[Job[T]]]:
@@ -180,10 +180,3 @@ class Embedder(Generic[T]):
         if batch_model:
             return batch_model.embed_batch(np.stack(pixels))
         return model.embed_images([Image.fromarray(each) for each in pixels])
-
-
-def _available_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS
-        return os.cpu_count() or 1

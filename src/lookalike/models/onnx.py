@@ -1,6 +1,5 @@
 """Images through an ONNX graph: preprocess, batch, run."""
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from lookalike.cores import available_cores
 from lookalike.errors import ModelError
 from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.preprocessing import Preprocessing
@@ -42,7 +42,7 @@ class OnnxModel:
         self._preprocessing = preprocessing
         self._output = output
         self._session = _make_session(graph)
-        self._threads = threads or _available_cores()
+        self._threads = threads or available_cores()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
         self._input = self._session.get_inputs()[0].name
         self._dim: int = next(o.shape[1] for o in self._session.get_outputs() if o.name == output)
@@ -107,13 +107,6 @@ class OnnxModel:
             f"the model {self._id} has no text: use a CLIP model, such as --model clip-ViT-B-32 "
             "(pip install 'lookalike[clip]')"
         )
-
-
-def _available_cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
 
 
 def _make_session(graph: bytes) -> Any:
