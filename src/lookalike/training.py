@@ -182,7 +182,7 @@ def train(
         _write(index, store, codes)
         n_probes, gap = calibration.probes()
         index = replace(index, n_probes=n_probes, probe_gap=gap, trained_rows=len(codes.ids))
-        _switch(index, store, open_connection, codes.ids, int(ids.max()))
+        _switch(index, store, open_connection, codes.ids, ids)
         store.lost_codes = False
         return index
     finally:
@@ -303,14 +303,15 @@ def _switch(
     store: IndexStore,
     open_connection: Callable[[], Connection],
     coded: Ids,
-    last: int,
+    known: Ids,
 ) -> None:
-    """Let the new generation hold, once it is equal to the table; last: the last id looked after.
+    """Let the new generation hold, once it is equal to the table; known: ids when it was begun.
 
     Of rows that others have inserted and not committed, nothing is known: the tail begins before
     them.
     """
     connection, dialect, table = store.connection, store.dialect, store.table
+    last = int(known.max())
 
     def switch() -> int:
         all_ids = _uncommitted_ids(store, open_connection)
@@ -318,7 +319,8 @@ def _switch(
             # Waits for whoever is changing rows, and makes those who come wait.
             state = connection.query(dialect.index_state(table, lock="FOR UPDATE"))
             committed = _bring_up_to_date(index, store, coded)
-            pending = np.setdiff1d(all_ids[all_ids <= last], committed)
+            # What was there before and is not any more has been deleted meanwhile.
+            pending = np.setdiff1d(all_ids[all_ids <= last], np.union1d(committed, known))
             through = int(pending.min()) - 1 if pending.size else last
             connection.execute(dialect.set_tail(table, through))
             connection.execute(
