@@ -19,7 +19,8 @@ import numpy.typing as npt
 from benchmarks.ground_truth import similarities
 from benchmarks.index import STOCK_POOL, database, without_training
 from lookalike import Collection, selectivity
-from lookalike.search import SearchOptions, Trace
+from lookalike.attributes import filter_of
+from lookalike.search import Searcher, SearchOptions, Trace
 from lookalike.vectors import FloatArray
 
 N, DIM, KINDS, SUBJECTS, K = 100_000, 128, 20, 2000, 10
@@ -84,8 +85,9 @@ def search_all(
     times, hits, wanted, plans = [], 0, 0, Counter[str]()
     for query, (where, passing) in zip(data.queries, filters, strict=False):
         started = time.perf_counter()
-        options = SearchOptions(k=K, where=where)
-        plan, matches = collection._searcher(options).search(query, options, Trace())
+        index, options = collection._index, SearchOptions(k=K, where=where)
+        searcher = Searcher(index, filter_of(index, where))
+        plan, matches = searcher.search(query, options, Trace())
         times.append((time.perf_counter() - started) * 1000)
         plans[plan] += 1
         scores = similarities(query, data.base[passing], "cosine")
