@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lookalike.dialects import ATTRIBUTE_NAME, MAX_TEXT, NAME_RULE, Kind
+from lookalike.dialects import ATTRIBUTE_NAME, MAX_TEXT, NAME_RULE, Kind, is_utf8
 from lookalike.errors import InputError, MissingExtra
 from lookalike.paths import expand_user
 
@@ -152,10 +152,8 @@ def _value(name: str, value: Any) -> Value:
 
 
 def _utf8(name: str, text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{name}: {text[:60]!r} is not UTF-8") from None
+    if not is_utf8(text):
+        raise InputError(f"{name}: {text[:60]!r} is not UTF-8")
     return text
 
 

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import numpy as np
 
-from lookalike.dialects import literal, quote_name
+from lookalike.dialects import is_utf8, literal, quote_name
 from lookalike.errors import InputError
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.embedder import Embedder, Job
@@ -138,7 +138,7 @@ def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure])
         if job.embedding is None:
             failed.append(Failure(job.item.path, str(job.error)))
             continue
-        if not _is_utf8(job.item.name):
+        if not is_utf8(job.item.name):
             failed.append(Failure(job.item.path, "the file's name is not UTF-8; rename the file"))
             continue
         name = literal(stored_name(job.item.name))
@@ -146,14 +146,6 @@ def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure])
             f"INSERT INTO {quote_name(table)} (image_name, embedding) "  # noqa: S608
             f"VALUES ({name}, {vector_literal(job.embedding)});\n"
         )
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def vector_literal(embedding: FloatArray) -> str:

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.dialects import ATTRIBUTE_NAME, NAME_RULE, Attribute, Clause, Comparison, Kind
+from lookalike.dialects import (
+    ATTRIBUTE_NAME,
+    NAME_RULE,
+    Attribute,
+    Clause,
+    Comparison,
+    Kind,
+    is_utf8,
+)
 from lookalike.errors import InputError
 
 Value = str | int | float | bool
@@ -141,11 +149,8 @@ def _check_value(name: str, value: object) -> None:
         raise InputError(f"{name}: a {kind} is no value; give a text, a number, true or false")
     if isinstance(value, int | float) and not -_MAX_NUMBER <= value <= _MAX_NUMBER:
         raise InputError(f"{name}: {str(value)[:40]} is no number to compare with")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InputError(f"{name}: {value!r} is not UTF-8") from None
+    if isinstance(value, str) and not is_utf8(value):
+        raise InputError(f"{name}: {value!r} is not UTF-8")
 
 
 def _read_list(text: str, rest: str) -> tuple[Value, ...]:

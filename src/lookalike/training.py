@@ -173,7 +173,7 @@ def train(
     try:
         for statement in dialect.create_indexes():
             connection.execute(statement)
-        ids = _ids(store)
+        ids = _ids(store, connection)
         if ids.size < FEWEST_ROWS:
             return None
         index, queries = _train_on_sample(store, ids, _start(store), seed)
@@ -190,8 +190,8 @@ def train(
             connection.query(dialect.trainer_unlock(table))
 
 
-def _ids(store: IndexStore) -> Ids:
-    rows = store.connection.query(store.dialect.indexable_ids(store.table))
+def _ids(store: IndexStore, connection: Connection) -> Ids:
+    rows = connection.query(store.dialect.indexable_ids(store.table))
     return np.array([row[0] for row in rows], np.int64)
 
 
@@ -314,7 +314,9 @@ def _switch(
     last = int(known.max())
 
     def switch() -> int:
-        all_ids = _uncommitted_ids(store, open_connection)
+        with closing(open_connection()) as reader:
+            reader.execute(dialect.read_uncommitted())
+            all_ids = _ids(store, reader)
         with connection.transaction():
             # Waits for whoever is changing rows, and makes those who come wait.
             state = connection.query(dialect.index_state(table, lock="FOR UPDATE"))
@@ -340,14 +342,6 @@ def _switch(
     connection.execute(dialect.drop_generation(table, old))
 
 
-def _uncommitted_ids(store: IndexStore, open_connection: Callable[[], Connection]) -> Ids:
-    """Return the ids of all rows, those included that are not committed yet."""
-    with closing(open_connection()) as reader:
-        reader.execute(store.dialect.read_uncommitted())
-        rows = reader.query(store.dialect.indexable_ids(store.table))
-    return np.array([row[0] for row in rows], np.int64)
-
-
 def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     """Add and remove codes for what has come, gone or changed since the ids `coded` were read.
 
@@ -355,7 +349,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     """
     connection, dialect, table = store.connection, store.dialect, store.table
     changed = np.array([row[0] for row in connection.query(dialect.changes(table))], np.int64)
-    now = _ids(store)
+    now = _ids(store, connection)
     gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
     come = np.union1d(np.setdiff1d(now, coded), np.intersect1d(now, changed))
     for ids in _parts(gone):

@@ -64,33 +64,30 @@ class ImageWalk:
         for file in self.files:
             yield FoundImage(file, file.name)
         for folder in self.folders:
-            # Not by recursion, which ends at a depth that folders may exceed.
-            within = [""]
-            while within:
-                subfolders: list[str] = []
-                yield from self._listed(folder, within.pop(), subfolders)
-                within += reversed(subfolders)
+            yield from self._below(folder)
 
-    def _listed(
-        self, root: Path, within: str, subfolders: list[str]
-    ) -> Iterator[FoundImage | Failure]:
-        """Yield a folder's own images, and collect the folders in it."""
-        folder = root / within
-        try:
-            with os.scandir(folder) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            yield Failure(folder, error.strerror or str(error))
-            return
-        for entry in entries:
-            name = within + entry.name
-            if entry.name.startswith(".") and not self._hidden:
+    def _below(self, root: Path) -> Iterator[FoundImage | Failure]:
+        # Not by recursion, which ends at a depth that folders may exceed.
+        waiting = [""]
+        while waiting:
+            within = waiting.pop()
+            try:
+                with os.scandir(root / within) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+            except OSError as error:
+                yield Failure(root / within, error.strerror or str(error))
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                if not self._excluded.match_file(name + "/"):
-                    subfolders.append(name + "/")
-            elif self._is_image(entry, name):
-                yield FoundImage(root / name, name)
+            subfolders = []
+            for entry in entries:
+                name = within + entry.name
+                if entry.name.startswith(".") and not self._hidden:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if not self._excluded.match_file(name + "/"):
+                        subfolders.append(name + "/")
+                elif self._is_image(entry, name):
+                    yield FoundImage(root / name, name)
+            waiting += reversed(subfolders)
 
     def _is_image(self, entry: os.DirEntry[str], name: str) -> bool:
         if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122

@@ -109,12 +109,11 @@ def test_an_index_that_is_made_while_a_batch_is_written_holds_for_it(
         rng = np.random.default_rng(0)
         shop.add_embeddings(names(N), rng.standard_normal((N, embedded_model.dim)))
         with lookalike.connect(database_url) as other:
-            built = []
 
             def build():
                 with pytest.raises(lookalike.DatabaseError):  # it waits for the batch, and gives up
                     other.rows("SET SESSION innodb_lock_wait_timeout = 1")
-                    built.append(other.collection("shop").build_index())
+                    other.collection("shop").build_index()
 
             train = Interjection("INSERT INTO `shop` (image_name", build)
             with lookalike.connect(database_url, tracer=train) as traced:

@@ -15,7 +15,7 @@ from lookalike.dialects.base import Dialect
 from lookalike.dialects.duplicates_sql import StoredLook
 from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
-from lookalike.dialects.literals import literal
+from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
 from lookalike.dialects.statements import Statement, is_name, quote_name
@@ -42,6 +42,7 @@ __all__ = [
     "StoredLook",
     "attribute_index",
     "is_name",
+    "is_utf8",
     "literal",
     "quote_name",
 ]

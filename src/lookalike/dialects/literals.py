@@ -6,6 +6,15 @@ _ESCAPES = str.maketrans(
 )
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be sent: names of files may hold bytes that are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def literal(value: object) -> str:
     """Return a value as SQL text: numbers, strings, bytes and None. Raises TypeError."""
     if value is None:
