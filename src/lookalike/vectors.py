@@ -1,11 +1,11 @@
 """Float32 vectors: checked, packed into the bytes of a VECTOR column, compared."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import EmbeddingError
+from lookalike.errors import EmbeddingError, InputError
 from lookalike.types import Metric
 
 FloatArray = npt.NDArray[np.float32]
@@ -48,6 +48,21 @@ def _refuse_rows(bad: npt.ArrayLike, why: str) -> None:
     rows = np.flatnonzero(bad)
     if rows.size:
         raise EmbeddingError(f"embedding {rows[0]} of {np.size(bad)} (counted from 0) {why}")
+
+
+def ids_array(values: Iterable[int]) -> npt.NDArray[np.int64]:
+    """Return ids as an array of shape (n,), int64.
+
+    Raises InputError for one of 2^63 and above, which a BIGINT UNSIGNED can hold.
+    """
+    ids = list(values)
+    try:
+        return np.array(ids, np.int64)
+    except OverflowError as error:
+        raise InputError(
+            f"id {max(ids, key=abs)} is too large: lookalike takes ids below 2^63 "
+            f"({2**63}); give that row a smaller one"
+        ) from error
 
 
 def pack(embedding: FloatArray) -> bytes:

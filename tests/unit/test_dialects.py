@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.dialects import Dialect, MySQLNative, Statement, literal, quote_name
+from lookalike.dialects import (
+    Dialect,
+    MySQLNative,
+    Statement,
+    generation_comment,
+    literal,
+    quote_name,
+)
 from lookalike.errors import InputError
 
 
@@ -44,3 +51,7 @@ def test_a_string_literal_ends_where_it_should(text):
     # Nothing but pairs: after them no quote and no backslash is left.
     left = re.sub(r"\\.|''", "", inside, flags=re.S)
     assert "'" not in left and "\\" not in left and "\n" not in inside
+
+
+def test_the_comment_that_marks_an_index_as_lookalikes_own():
+    assert generation_comment("photos", 3) == "lookalike: index of photos, generation 3"

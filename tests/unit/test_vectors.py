@@ -4,10 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lookalike.errors import EmbeddingError
+from lookalike.errors import EmbeddingError, InputError
 from lookalike.vectors import (
     check_embedding,
     check_embeddings,
+    ids_array,
     pack,
     pack_bfloat16,
     similarity,
@@ -95,3 +96,16 @@ def test_bfloat16_keeps_eight_bits(array):
 
 def test_bfloat16_by_hand():
     assert pack_bfloat16(np.array([[1.0, -2.0]], np.float32))[0].hex() == "803f00c0"
+
+
+def test_ids_become_int64():
+    ids = ids_array([-(2**63), 0, 2**63 - 1])
+    assert ids.dtype == np.int64
+    assert ids.tolist() == [-(2**63), 0, 2**63 - 1]
+    assert ids_array(iter([])).shape == (0,)
+
+
+@pytest.mark.parametrize("large", [2**63, 2**64 - 1])
+def test_ids_of_2_to_the_63_and_above_are_refused_in_one_line(large):
+    with pytest.raises(InputError, match=f"^id {large} is too large: .* below 2\\^63 .*$"):
+        ids_array([1, large])

@@ -18,7 +18,7 @@ from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
 from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
-from lookalike.dialects.statements import Statement, is_name, quote_name
+from lookalike.dialects.statements import Statement, generation_comment, is_name, quote_name
 
 __all__ = [
     "ATTRIBUTE_NAME",
@@ -41,6 +41,7 @@ __all__ = [
     "StoredFile",
     "StoredLook",
     "attribute_index",
+    "generation_comment",
     "is_name",
     "is_utf8",
     "literal",

@@ -41,6 +41,11 @@ def is_name(collection: str) -> bool:
     return _NAME.fullmatch(collection) is not None
 
 
+def generation_comment(collection: str, generation: int) -> str:
+    """Return the COMMENT of a generation's two tables, which marks them as lookalike's own."""
+    return f"lookalike: index of {collection}, generation {generation:d}"
+
+
 def places(n: int) -> str:
     """Return n placeholders."""
     return ", ".join(["%s"] * n)
