@@ -20,7 +20,8 @@ from benchmarks.ground_truth import similarities
 from benchmarks.index import STOCK_POOL, database, without_training
 from lookalike import Collection, selectivity
 from lookalike.attributes import filter_of
-from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.search import Searcher, Trace
+from lookalike.search_options import SearchOptions
 from lookalike.vectors import FloatArray
 
 N, DIM, KINDS, SUBJECTS, K = 100_000, 128, 20, 2000, 10

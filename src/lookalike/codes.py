@@ -14,7 +14,8 @@ which is unbiased over the rotations, with an error of about |r| |y| / sqrt(dim)
     <x, q>  =  <c, q> + <r, c> + <r, q - c>
 
 where the first term is the cell's and the second the row's: both are exact. The third is estimated
-with y = q - c, which is short where it matters. It is rounded to 4 bits, y ~ step * (u - 7.5) with
+with y = q - c, which is short where it matters. (Where only inner products count, a multiple of c
+is subtracted: `Index.probes`.) It is rounded to 4 bits, y ~ step * (u - 7.5) with
 u from 0 to 15, and u is cut into bit planes p_0 to p_3. Two bits agree or differ, so with
 h_j = BIT_COUNT(code ^ p_j)
 
@@ -116,8 +117,16 @@ def query_planes(rotated: FloatArray) -> QueryPlanes:
     return QueryPlanes(np.stack(planes, axis=1), steps, middle * rotated.shape[1])
 
 
-def estimate(codes: Bytes, scales: FloatArray, query: QueryPlanes) -> FloatArray:
-    """Return the estimates of <r, y> for codes (n, bits / 8), scales (n,) and one y: shape (n,)."""
-    distances = np.bitwise_count(codes[:, np.newaxis] ^ query.planes[0]).sum(axis=2)
-    weighted = distances @ (2.0 ** np.arange(PLANES))
-    return np.asarray(scales * query.steps[0] * (query.centre - weighted), np.float32)
+def estimate(
+    codes: Bytes, scales: FloatArray, query: QueryPlanes, which: npt.NDArray[np.intp] | None = None
+) -> FloatArray:
+    """Return the estimates of <r, y> for codes (n, bits / 8) and scales (n,): shape (n,).
+
+    which: the number of each code's y, shape (n,); by default all have the first.
+    """
+    chosen = np.zeros(len(codes), np.intp) if which is None else which
+    weighted = np.zeros(len(codes))
+    for j in range(PLANES):
+        differ = np.bitwise_count(codes ^ query.planes[chosen, j])
+        weighted += 2.0**j * differ.sum(axis=1)
+    return np.asarray(scales * query.steps[chosen] * (query.centre - weighted), np.float32)

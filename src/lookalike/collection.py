@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy.typing as npt
 
+from lookalike import mending
 from lookalike.attribute_files import AttributeSource, AttributeTable, read_attributes
 from lookalike.attribute_store import store_attributes
 from lookalike.attributes import filter_of, make_index
@@ -17,6 +18,7 @@ from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.dialects import Statement
 from lookalike.duplicates import DuplicateCalls
 from lookalike.errors import EmbeddingError, InputError
+from lookalike.index_check import check_index
 from lookalike.ingest.add import add_files
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
 from lookalike.levels import Levels, at_level
@@ -37,7 +39,8 @@ from lookalike.screening import (
     store_min_similarity,
     stored_min_similarity,
 )
-from lookalike.search import Searcher, SearchKeywords, SearchOptions, Trace
+from lookalike.search import Searcher, Trace
+from lookalike.search_options import SearchKeywords, SearchOptions
 from lookalike.status import failures, read_status
 from lookalike.training import is_due, train
 from lookalike.types import (
@@ -123,7 +126,7 @@ class Collection(DuplicateCalls):
             progress=progress,
             notify=self._notify,
         )
-        persistence.run(self._look_after_index)
+        persistence.run(lambda: self._look_after_index(may_wait=True))
         return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -149,20 +152,39 @@ class Collection(DuplicateCalls):
         self._look_after_index()
         return ids
 
-    def _look_after_index(self) -> None:
+    def _look_after_index(self, *, may_wait: bool = False) -> None:
+        """may_wait: compare rows and codes in any case, which reads all ids."""
         self._levels.forget_if_grown()
+        if may_wait or mending.is_due(self._index):
+            mending.mend(self._index)
         if is_due(self._index):
             self.build_index()
 
-    def build_index(self, *, progress: Progress = lambda done, total: None) -> bool:
+    def build_index(
+        self,
+        *,
+        target_recall: float | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> bool:
         """Train the index anew, beside the old one, and switch to it; `add` does so by itself.
+
+        target_recall: the share of the true 10 nearest that a search is to find, from 0.5 to
+        0.999; by default that of the last training, .99 at first. A result whose similarity is
+        within a thousandth of the tenth's counts as true.
 
         Returns False where another process is training already, or the collection is so small
         that its search is exact.
         """
         self._require_table()
         self._notify(f"Training the index of {self.name}.")
-        index = train(self._index, self._connection.open_another, progress=progress)
+        if target_recall is not None and not 0.5 <= target_recall <= 0.999:
+            raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
+        index = train(
+            self._index,
+            self._connection.open_another,
+            target_recall=target_recall,
+            progress=progress,
+        )
         if index is not None:
             self._index.advance_tail([])
         return index is not None
@@ -187,7 +209,7 @@ class Collection(DuplicateCalls):
     def check_index(self) -> IndexReport:
         """Compare the index with every embedding; nothing is changed."""
         self._require_table()
-        return self._index.check()
+        return check_index(self._index)
 
     @overload
     def search(

@@ -7,12 +7,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.codes import Rotation, encode, query_planes
+from lookalike.codes import QueryPlanes, Rotation, encode, estimate, query_planes
 from lookalike.dialects import CodeRow, Probe, Shortlist
 from lookalike.types import Metric
 from lookalike.vectors import FloatArray
@@ -20,6 +21,16 @@ from lookalike.vectors import FloatArray
 Cells = npt.NDArray[np.intp]
 
 Ids = npt.NDArray[np.int64]
+
+MAX_LENGTH = 2.0**50
+"""In units of the longest that was trained on; the squares of longer ones leave float32."""
+
+MAX_EXPONENT = 120
+"""Of a unit: it and its inverse are normal float32 numbers."""
+
+_SPREADS = 4.0
+"""A cell's bonus for dot, in spreads / sqrt(dim): with it 64 cells of 566 hold 99.7% of the
+neighbours on data whose lengths vary by a lognormal sigma of 1, without it 96.5%."""
 
 
 class Codes(NamedTuple):
@@ -66,37 +77,101 @@ def concatenate(parts: Sequence[Codes]) -> Codes:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How embeddings enter the index: for cosine scaled to length 1, then rotated."""
+    """How embeddings enter the index, as float32 of no extreme size, rotated.
+
+    For cosine they are scaled to length 1; for dot and euclidean divided by `unit`, a power of two
+    near the largest length that was trained on. One longer than MAX_LENGTH units is taken for so
+    long: it is found by its direction, and ranked by its stored numbers as every one.
+    """
 
     metric: Metric
     rotation: Rotation
+    unit: float = 1.0
 
     def __call__(self, embeddings: FloatArray) -> FloatArray:
         """Prepare embeddings (n, dim): shape (n, bits). An all-zero one stays all zero."""
         if self.metric == "cosine":
-            norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-            embeddings = np.asarray(embeddings / np.where(norms > 0, norms, 1), np.float32)
-        return self.rotation(embeddings)
+            return self.rotation(of_length_1(embeddings))
+        with np.errstate(over="ignore", under="ignore"):
+            scaled = embeddings * np.float32(1.0 / self.unit) if self.unit != 1.0 else embeddings
+            squares = np.einsum("ij,ij->i", scaled, scaled)
+        too_long = np.flatnonzero(~(squares <= MAX_LENGTH**2))
+        if too_long.size:
+            scaled = scaled.copy()
+            scaled[too_long] = of_length_1(embeddings[too_long]) * np.float32(MAX_LENGTH)
+        return self.rotation(scaled)
+
+    def query(self, query: FloatArray) -> FloatArray:
+        """Prepare a query, shape (dim,): shape (1, bits).
+
+        A query's length changes no ranking by cosine or dot, so it is scaled to length 1.
+        """
+        rows = query[np.newaxis]
+        if self.metric == "dot":
+            return self.rotation(of_length_1(rows))
+        return self(rows)
+
+
+def unit_for(embeddings: FloatArray) -> float:
+    """Return the power of two next to the largest length of embeddings (n, dim)."""
+    longest = np.linalg.norm(embeddings.astype(np.float64), axis=1).max(initial=0.0)
+    exponent = np.ceil(np.log2(longest)) if longest > 0 else 0.0
+    return float(2.0 ** np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT))
+
+
+def of_length_1(vectors: FloatArray) -> FloatArray:
+    """Scale vectors (n, dim) to length 1; the squares of very long and short ones overflow."""
+    with np.errstate(over="ignore", under="ignore"):
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    extreme = np.flatnonzero((norms < 1e-15) | ~(norms < 1e15))
+    if extreme.size:
+        vectors, norms = vectors.copy(), norms.copy()
+        largest = np.abs(vectors[extreme]).max(axis=1, keepdims=True)
+        vectors[extreme] /= np.where(largest > 0, largest, 1)
+        norms[extreme] = np.linalg.norm(vectors[extreme], axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)
+
+
+class Plan(NamedTuple):
+    """How far a search through the index looks, as training has measured it.
+
+    n_probes and probe_gap: at most so many cells are read, and of these the ones that suit the
+    query at most so much worse than the best. rescored: so many of the best estimates are compared
+    exactly for up to 10 results; 0 where exact search costs less. recall: the share of the true 10
+    nearest that is found so, None where nobody has measured it; target: what was asked for.
+    """
+
+    n_probes: int
+    probe_gap: float
+    rescored: int
+    recall: float | None
+    target: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether comparing every embedding costs less than what reaches the target."""
+        return self.rescored == 0
 
 
 @dataclass(frozen=True, eq=False)
 class Index:
     """The parameters of one generation of an index.
 
-    dim: the length of an embedding; `bits`, of a prepared one. centroids: of prepared embeddings,
-    shape (n_cells, bits), float32. n_probes and probe_gap: a search reads at most so many cells,
-    and of these the ones that suit the query at most so much worse than the best; training has
-    measured both. trained_rows: how many embeddings there were then.
+    dim: the length of an embedding; `bits`, of a prepared one. unit: see Preparation. centroids:
+    of prepared embeddings, shape (n_cells, bits), float32. spreads: how far a cell's embeddings
+    lie from its centroid, the root of the mean square, shape (n_cells,). trained_rows: how many
+    embeddings there were in training.
     """
 
     metric: Metric
     dim: int
     generation: int
     seed: int
-    n_probes: int
-    probe_gap: float
+    unit: float
+    plan: Plan
     trained_rows: int
     centroids: FloatArray
+    spreads: FloatArray
 
     @property
     def n_cells(self) -> int:
@@ -104,16 +179,17 @@ class Index:
 
     @cached_property
     def preparation(self) -> "Preparation":
-        return Preparation(self.metric, Rotation(self.dim, self.seed))
+        return Preparation(self.metric, Rotation(self.dim, self.seed), self.unit)
 
     @cached_property
     def _half_squares(self) -> FloatArray:
         return np.asarray(np.einsum("ij,ij->i", self.centroids, self.centroids) / 2, np.float32)
 
-    @property
+    @cached_property
     def fingerprint(self) -> bytes:
         """SHA-256 of all that decides what a code means."""
-        digest = hashlib.sha256(f"{self.metric} {self.dim} {self.seed} ".encode())
+        unit = "" if self.unit == 1.0 else f"{self.unit!r} "
+        digest = hashlib.sha256(f"{self.metric} {self.dim} {self.seed} {unit}".encode())
         digest.update(self.centroids.astype("<f4").tobytes())
         return digest.digest()
 
@@ -146,42 +222,75 @@ class Index:
     def nearest_cells(self, queries: FloatArray) -> npt.NDArray[np.float32]:
         """Return how well each cell suits each prepared query, larger is better: (n, n_cells).
 
-        For dot by the centroid's own dot product, else by its distance.
+        By the centroid's distance. For dot by its product with the query, and what the cell's own
+        may have more of it: the products of embeddings that lie `spread` from the centroid vary by
+        spread / sqrt(d) where they spread over d dimensions alike, and embeddings lie in fewer.
         """
         scores = queries @ self.centroids.T
-        return scores if self.metric == "dot" else scores - self._half_squares
+        if self.metric != "dot":
+            return scores - self._half_squares
+        return scores + np.float32(_SPREADS / sqrt(self.dim)) * self.spreads
 
     def shortlist(self, query: FloatArray, *, n_probes: int | None, rows: int) -> Shortlist:
         """Say where to look for the nearest of a query, shape (dim,), and for how many rows.
 
         n_probes: exactly so many cells; None: those that training has found to be needed.
         """
-        prepared = self.preparation(query[np.newaxis])
-        cells = self._choose(self.nearest_cells(prepared)[0], n_probes, rows)
-        centroids = self.centroids[cells]
-        planes = query_planes(prepared - centroids)
+        prepared = self.preparation.query(query)
+        suits = self.nearest_cells(prepared)[0]
+        cells = self._choose(suits, n_probes, rows)
+        return Shortlist(self.generation, self.fingerprint, *self.probes(prepared, cells), rows)
+
+    def probes(self, prepared: FloatArray, cells: Cells) -> tuple[list[Probe], float]:
+        """Return what the estimate needs of a prepared query (1, bits) in each cell, and `centre`."""
+        bases, slopes, planes = self._terms(prepared, cells)
+        columns = cells.tolist(), bases.tolist(), slopes.tolist(), planes.steps.tolist()
         probes = [
-            Probe(
-                cell, base, step, (p[0].tobytes(), p[1].tobytes(), p[2].tobytes(), p[3].tobytes())
-            )
-            for cell, base, step, p in zip(
-                cells.tolist(),
-                (centroids @ prepared[0]).tolist(),
-                planes.steps.tolist(),
-                planes.planes,
-                strict=True,
-            )
+            Probe(cell, base, slope, step, tuple(plane.tobytes() for plane in p))
+            for cell, base, slope, step, p in zip(*columns, planes.planes, strict=True)
         ]
-        return Shortlist(self.generation, probes, planes.centre, rows)
+        return probes, planes.centre
+
+    def estimates(
+        self, prepared: FloatArray, cells: Cells, codes: Codes, which: Cells
+    ) -> FloatArray:
+        """Return the estimates that SQL computes, larger is nearer: shape (n,).
+
+        prepared: a query, shape (1, bits). which: for each of n codes, the place of its cell in
+        `cells`.
+        """
+        bases, slopes, planes = self._terms(prepared, cells)
+        exact = bases[which] + slopes[which] * codes.biases
+        return np.asarray(exact + estimate(codes.codes, codes.scales, planes, which), np.float32)
+
+    def _terms(
+        self, prepared: FloatArray, cells: Cells
+    ) -> tuple[FloatArray, FloatArray, QueryPlanes]:
+        """Return base and slope of each cell, and the planes of the rest of the query.
+
+        With a slope a, <x, q> = <c, q> + a <r, c> + <r, q - a c>. For dot the slope is the one
+        that makes q - a c shortest, <c, q> / |c|^2: then the length of c, next to which q may be
+        short, does not drown q where q - a c is rounded.
+        """
+        centroids = self.centroids[cells]
+        bases = centroids @ prepared[0]
+        slopes = np.ones(len(cells), np.float32)
+        if self.metric == "dot":
+            squares = 2 * self._half_squares[cells]
+            slopes = np.divide(bases, squares, out=np.zeros_like(bases), where=squares > 0)
+        return bases, slopes, query_planes(prepared - slopes[:, np.newaxis] * centroids)
 
     def _choose(self, scores: FloatArray, n_probes: int | None, rows: int) -> Cells:
-        limit = min(n_probes or self.n_probes, self.n_cells)
-        best = np.argpartition(-scores, limit - 1)[:limit]
         if n_probes is not None:
-            return best
+            limit = min(n_probes, self.n_cells)
+            return np.argpartition(-scores, limit - 1)[:limit]
         # Query-aware pruning: Chen et al., "SPANN", NeurIPS 2021, section 3.3. Enough cells stay
-        # to hold twice the rows that are wanted.
-        best = best[np.argsort(-scores[best])]
+        # to hold twice the rows that are wanted, and more results lie further from the query.
         wanted = -(-2 * rows * self.n_cells // max(self.trained_rows, 1))
-        near = int(np.count_nonzero(scores[best] >= scores[best[0]] - self.probe_gap))
+        further = sqrt(max(1.0, rows / max(self.plan.rescored, 1)))
+        limit = min(max(wanted, ceil(self.plan.n_probes * further)), self.n_cells)
+        best = np.argpartition(-scores, limit - 1)[:limit]
+        best = best[np.argsort(-scores[best])]
+        gap = self.plan.probe_gap * further
+        near = int(np.count_nonzero(scores[best] >= scores[best[0]] - gap))
         return best[: max(near, wanted)]

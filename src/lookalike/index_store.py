@@ -1,34 +1,21 @@
-"""The index in the database: loaded, kept equal to the embeddings, checked."""
+"""The index in the database: loaded, and kept equal to the embeddings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from lookalike.codes import Rotation
 from lookalike.connection import Connection, Row
-from lookalike.dialects import Dialect, Statement
+from lookalike.dialects import CodeRow, Dialect, IndexState, Statement
 from lookalike.errors import DatabaseError
-from lookalike.index import Ids, Index
-from lookalike.types import IndexReport, Metric
-from lookalike.vectors import FloatArray, unpack, unpack_bfloat16
+from lookalike.index import Ids, Index, Plan
+from lookalike.types import Metric
+from lookalike.vectors import FloatArray, ids_array, unpack, unpack_bfloat16
 
 NO_SUCH_TABLE = 1146
 _BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
 _BATCH = 4096
-# Rounding in another order may turn a sign of a number that is almost zero.
-_TOLERATED_BITS = 2
-
-
-@dataclass(frozen=True)
-class _State:
-    generation: int
-    building: int | None
-    seed: int
-    n_probes: int
-    probe_gap: float
-    trained_rows: int
-    fingerprint: bytes
+_CODES = 10_000
 
 
 class IndexStore:
@@ -47,7 +34,9 @@ class IndexStore:
         self.dim = dim
         self._loaded: Index | None = None
         self.lost_codes = False
-        """Whether somebody has emptied or dropped the codes' table."""
+        """Whether somebody has emptied or dropped the codes' table, or replaced the rows."""
+        self.inserted_since_mending: int | None = None
+        """Rows inserted since `mending` compared rows and codes, None before the first time."""
 
     def load(self, *, or_last: bool = False) -> Index | None:
         """Return the index that holds now, None where there is none yet.
@@ -58,25 +47,33 @@ class IndexStore:
         """
         if or_last and self._loaded is not None:
             return self._loaded
-        return self._at(self._state())
+        return self._at(self.state())
 
-    def _state(self, lock: str = "") -> _State | None:
+    def state(self, lock: str = "") -> IndexState | None:
+        """Return what is stored of the index, None where there is nothing.
+
+        lock: FOR SHARE keeps the generation until the transaction ends, FOR UPDATE changes it.
+        """
         try:
             rows = self.connection.query(self.dialect.index_state(self.table, lock=lock))
         except DatabaseError as error:
             if error.code != NO_SUCH_TABLE:
                 raise
             return None
-        return _State(*rows[0]) if rows else None
+        return IndexState(*rows[0]) if rows else None
 
-    def _at(self, state: _State | None) -> Index | None:
+    def _at(self, state: IndexState | None) -> Index | None:
         if state is None or state.generation == 0:
             return None
-        if self._loaded is None or self._loaded.generation != state.generation:
+        loaded = self._loaded
+        if loaded is None or (loaded.generation, loaded.fingerprint) != (
+            state.generation,
+            state.fingerprint,
+        ):
             self._loaded = self._read(state)
         return self._loaded
 
-    def _read(self, state: _State) -> Index | None:
+    def _read(self, state: IndexState) -> Index | None:
         try:
             rows = self.connection.query(self.dialect.centroids(self.table, state.generation))
         except DatabaseError as error:
@@ -90,10 +87,17 @@ class IndexStore:
                 dim=self.dim,
                 generation=state.generation,
                 seed=state.seed,
-                n_probes=state.n_probes,
-                probe_gap=state.probe_gap,
+                unit=state.unit,
+                plan=Plan(
+                    state.n_probes,
+                    state.probe_gap,
+                    state.rescored,
+                    state.recall,
+                    state.target_recall,
+                ),
                 trained_rows=state.trained_rows,
                 centroids=unpack_bfloat16(packed, bits),
+                spreads=np.array([row[1] for row in rows], np.float32),
             )
             if index.fingerprint == state.fingerprint:
                 return index
@@ -126,16 +130,27 @@ class IndexStore:
         For transactions that read before they insert: what the first read sees is what all see,
         and must not be older than the generation.
         """
-        self._state("FOR SHARE")
+        self.state("FOR SHARE")
 
     def insert(self, ids: Sequence[int], embeddings: FloatArray) -> None:
         """Add the codes of new rows; the generation cannot change until the transaction ends."""
-        index = self._at(self._state("FOR SHARE"))
+        index = self._at(self.state("FOR SHARE"))
         if index is not None:
             self.lost_codes = self.lost_codes or self._has_no_codes(index)
-            rows = index.code_rows(ids, embeddings)
-            if rows:
-                self._change(self.dialect.insert_codes(self.table, index.generation, rows))
+            self.insert_codes(index, index.code_rows(ids, embeddings))
+        if self.inserted_since_mending is not None:
+            self.inserted_since_mending += len(ids)
+
+    def insert_codes(self, index: Index, rows: Sequence[CodeRow]) -> None:
+        """Insert codes in batches that the server takes."""
+        step = self.code_batch(index)
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            self._change(self.dialect.insert_codes(self.table, index.generation, part))
+
+    def code_batch(self, index: Index) -> int:
+        """Return how many codes one statement may hold: a code is twice as many hex digits."""
+        return max(1, min(_CODES, self.connection.max_packet // (index.centroids.shape[1] // 4 + 100)))
 
     def _change(self, statement: Statement) -> int:
         """Change the codes; where somebody has dropped their table, training will mend it."""
@@ -149,7 +164,7 @@ class IndexStore:
 
     def remove(self, ids: Sequence[int]) -> None:
         """Delete the codes of rows that are about to go or to change."""
-        state = self._state("FOR SHARE")
+        state = self.state("FOR SHARE")
         index = self._at(state)
         if state is not None and state.building is not None:
             self.connection.execute(self.dialect.note_changes(self.table, ids))
@@ -177,7 +192,7 @@ class IndexStore:
         try:
             with self.connection.transaction():
                 # Locks first: what is read later is then not older than the rows that they show.
-                state = self._state("FOR SHARE")
+                state = self.state("FOR SHARE")
                 if state is None or state.generation == 0:
                     return
                 tail = self.connection.value(
@@ -193,18 +208,17 @@ class IndexStore:
                 self.lost_codes = self.lost_codes or self._has_no_codes(index)
                 if not ids:
                     return
-                self._index_foreign(index, [row[0] for row in ids if row[0] not in mine])
+                self.index_rows(index, [row[0] for row in ids if row[0] not in mine])
                 self.connection.execute(self.dialect.set_tail(self.table, ids[-1][0]))
         except DatabaseError as error:
             if error.code not in _BUSY:
                 raise
 
-    def _index_foreign(self, index: Index, ids: Sequence[int]) -> None:
+    def index_rows(self, index: Index, ids: Sequence[int]) -> None:
+        """Add the codes of rows that the caller's transaction has locked."""
         for start in range(0, len(ids), _BATCH):
             found, embeddings = self.usable_embeddings(ids[start : start + _BATCH])
-            rows = index.code_rows(found.tolist(), embeddings)
-            if rows:
-                self._change(self.dialect.insert_codes(self.table, index.generation, rows))
+            self.insert_codes(index, index.code_rows(found.tolist(), embeddings))
 
     def _has_no_codes(self, index: Index) -> bool:
         try:
@@ -214,53 +228,10 @@ class IndexStore:
                 raise
             return True
 
-    # Proof.
-
-    def check(self) -> IndexReport:
-        """Compare every code with its embedding; nothing is changed."""
-        index = self.load()
-        all_ids = {row[0] for row in self.connection.query(self.dialect.indexable_ids(self.table))}
-        if index is None:
-            return IndexReport(rows=len(all_ids), codes=0, missing=(), stale=())
-        tail = self.connection.value(self.dialect.tail(self.table)) or 0
-        seen: set[int] = set()
-        stale: list[int] = []
-        codes = 0
-        statement = self.dialect.codes_with_embeddings(self.table, index.generation)
-        for rows in self.connection.stream(statement, batch=_BATCH):
-            codes += len(rows)
-            stale += [row[1] for row in rows if row[5] is None or row[1] in seen]
-            known = [row for row in rows if row[5] is not None]
-            stale += _differing(index, known, self.dim)
-            seen.update(row[1] for row in rows)
-        without = sorted(i for i in all_ids - seen if i <= tail)
-        missing: list[int] = []
-        for start in range(0, len(without), _BATCH):
-            missing += self.usable_embeddings(without[start : start + _BATCH])[0].tolist()
-        return IndexReport(len(all_ids), codes, tuple(missing), tuple(sorted(set(stale))))
-
 
 def usable(dim: int, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
     """Return ids and embeddings (n, dim) of (id, bytes) rows, but of NULL and all-zero ones."""
     known = [row for row in rows if row[1] is not None]
     embeddings = unpack([row[1] for row in known], dim)
     nonzero = embeddings.any(axis=1)
-    return np.array([row[0] for row in known], np.int64)[nonzero], embeddings[nonzero]
-
-
-def _differing(index: Index, rows: Sequence[Row], dim: int) -> list[int]:
-    """Ids of (cell, id, code, scale, bias, embedding) rows whose code is not the embedding's."""
-    if not rows:
-        return []
-    cells, ids, codes, scales, _, packed = (list(column) for column in zip(*rows, strict=True))
-    in_range = np.minimum(np.array(cells), index.n_cells - 1)
-    prepared = index.preparation(unpack(packed, dim))
-    expected = index.encode(np.array(ids), prepared, in_range)
-    stored = np.frombuffer(b"".join(codes), np.uint8).reshape(expected.codes.shape)
-    bits = np.bitwise_count(stored ^ expected.codes).sum(axis=1)
-    # An embedding that is its cell's centroid has a residual of nothing but rounding.
-    noise = 1e-5 * np.linalg.norm(prepared, axis=1) / np.sqrt(prepared.shape[1])
-    far = np.abs(np.array(scales, np.float32) - expected.scales) > 1e-3 * expected.scales + noise
-    differ = (bits > _TOLERATED_BITS) & (expected.scales > noise)
-    wrong = far | differ | (np.array(cells) >= index.n_cells)
-    return [ids[i] for i in np.flatnonzero(wrong)]
+    return ids_array(row[0] for row in known)[nonzero], embeddings[nonzero]

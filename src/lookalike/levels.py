@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lookalike.errors import DatabaseError, InputError, ModelError
 from lookalike.index_store import IndexStore
 from lookalike.models import Model
-from lookalike.search import SearchOptions
+from lookalike.search_options import SearchOptions
 from lookalike.types import Metric
 from lookalike.vectors import FloatArray, pack
 

@@ -20,7 +20,8 @@ from lookalike.ingest.work import Meter
 from lookalike.models import Model
 from lookalike.paths import expand_user
 from lookalike.retry import Persistence
-from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.search import Searcher, Trace
+from lookalike.search_options import SearchOptions
 from lookalike.types import Metric, Screening
 from lookalike.vectors import FloatArray
 from lookalike.walk import ImageWalk

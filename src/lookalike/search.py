@@ -4,8 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import ceil, isnan, sqrt
-from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -13,100 +11,21 @@ import numpy.typing as npt
 from lookalike.blas import one_thread
 from lookalike.connection import Row
 from lookalike.dialects import Filter, Statement
-from lookalike.errors import DatabaseError, InputError
-from lookalike.filters import Where
+from lookalike.errors import DatabaseError
 from lookalike.index import Index
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+from lookalike.search_options import MAX_K, SearchOptions
 from lookalike.selectivity import Probing, plan_probing
 from lookalike.types import Match, Metric, Step
-from lookalike.vectors import FloatArray, pack, similarity, unpack
+from lookalike.vectors import FloatArray, ids_array, pack, similarity, unpack
 
-MAX_K = 10_000
+MAX_RESCORED = 50_000
+"""Beyond it, comparing all embeddings is quicker."""
+
 _SCAN_BATCH = 4096
-_LEAST_RESCORED = 50
-_OVERSAMPLING = 3.0
-_DIM_OF_LEAST = 512
-_WORDS_PROBES, _WORDS_OVERSAMPLING = 4, 20.0
-
-
-class SearchKeywords(TypedDict, total=False):
-    """The fields of SearchOptions, as keyword arguments."""
-
-    k: int
-    offset: int
-    where: Where | None
-    min_similarity: float | None
-    min_match: float | None
-    exclude_self: bool | None
-    allow_private_urls: bool
-    exact: bool
-    n_probes: int | None
-    oversampling: float | None
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """How to search.
-
-    k: how many results. offset: how many to pass over, for the next page.
-    where: conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
-    rows that pass all of them alone are searched.
-    min_similarity: leave out what is less similar; for cosine from -1 to 1. min_match: the same
-    by the level of `Match.match`, from 0 to 100.
-    exclude_self: leave out stored images that are part of the query, and files with the bytes of
-    an image that is; None leaves out those that are named as stored images, by id or name.
-    allow_private_urls: take URLs of this machine and of private networks.
-    exact: compare every embedding, instead of those that the index finds. n_probes: how many of
-    the index's cells to read; by default as many as training has found to be needed.
-    oversampling: compare the k * oversampling best estimates exactly; by default 3 times k, and
-    50 at the least, of 512 dims or more.
-    """
-
-    k: int = 10
-    offset: int = 0
-    where: Where | None = None
-    min_similarity: float | None = None
-    min_match: float | None = None
-    exclude_self: bool | None = None
-    allow_private_urls: bool = False
-    exact: bool = False
-    n_probes: int | None = None
-    oversampling: float | None = None
-
-    def check(self, metric: Metric) -> None:
-        """Raise InputError for what cannot be honoured."""
-        if not 1 <= self.k <= MAX_K:
-            raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
-        if not 0 <= self.offset <= MAX_K - self.k:
-            raise InputError(f"offset is {self.offset}; with k it may come to {MAX_K:,}")
-        if self.min_match is not None and not 0 <= self.min_match <= 100:
-            raise InputError(f"min_match is {self.min_match}; it is a percentage, from 0 to 100")
-        least = self.min_similarity
-        if least is not None:
-            _check_similarity(least, metric)
-        if self.n_probes is not None and self.n_probes < 1:
-            raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
-        if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
-            raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
-
-    def for_words(self, index: Index | None) -> "SearchOptions":
-        """Look further, where nothing else is asked for.
-
-        Words lie apart from the images that the index was measured on, and the images nearest to
-        them in more of its cells.
-        """
-        return replace(
-            self,
-            n_probes=self.n_probes or (_WORDS_PROBES * index.n_probes if index else None),
-            oversampling=self.oversampling or _WORDS_OVERSAMPLING,
-        )
-
-    def rescored(self, dim: int) -> int:
-        """How many rows are compared exactly; the estimate's error is about 1 / sqrt(dim)."""
-        if self.oversampling is not None:
-            return ceil(self.oversampling * self.k)
-        rows = max(_LEAST_RESCORED, _OVERSAMPLING * self.k)
-        return ceil(rows * max(1.0, sqrt(_DIM_OF_LEAST / dim)))
+_ENOUGH_ALIVE = 0.75
+_ROUNDING = 1e-6
+_WIDTH, _WIDTH_GROWTH = 256, 4
 
 
 @dataclass
@@ -156,9 +75,11 @@ class Searcher:
         left_out: frozenset[int] = frozenset(),
     ) -> Statement:
         """Return the statement that `search` runs first, and nearly always alone."""
-        options = _widened(options, left_out)
+        options = _widened(options, len(left_out) + options.offset)
         index = None if options.exact else self._store.load()
-        planned = None if index is None else self._planned(index, query, options, Trace())
+        planned = None
+        if index is not None and not options.is_exact(index):
+            planned = self._planned(index, query, options, Trace())
         if index is None or planned is None:
             return self._exact(query, options)
         return self._codes(index, query, planned)
@@ -171,11 +92,36 @@ class Searcher:
         *,
         left_out: frozenset[int] = frozenset(),
     ) -> tuple[str, list[Match]]:
-        """Return the name of the plan, and the nearest rows but those left out, ties by id."""
+        """Return the name of the plan, and the nearest rows but those left out, ties by id.
+
+        Pages are cut from one ranking: it begins with the first page as that was answered, and
+        goes on with what wider searches find beside it. So no row comes twice, and one that the
+        first page has missed comes on a later one.
+        """
+        ranking: dict[int, Match] = {}
         with one_thread():
-            plan, matches = self._search(query, _widened(options, left_out), trace)
-        page = [match for match in matches if match.id not in left_out]
+            for wanted in self._widths(options):
+                found = _widened(options, wanted - options.k + len(left_out))
+                plan, matches = self._search(query, found, trace)
+                for match in matches:
+                    ranking.setdefault(match.id, match)
+                if len(matches) < found.k:
+                    break  # there are no more
+        page = [match for match in ranking.values() if match.id not in left_out]
         return plan, page[options.offset : options.offset + options.k]
+
+    def _widths(self, options: SearchOptions) -> Iterator[int]:
+        """Yield how many results the searches of a page ask for: the first page, then wider."""
+        last = options.offset + options.k
+        if not options.offset or options.is_exact(self._store.load(or_last=True)):
+            yield last
+            return
+        yield min(options.k, options.offset)
+        width = _WIDTH
+        while width < last:
+            yield width
+            width *= _WIDTH_GROWTH
+        yield min(width, MAX_K)
 
     def _search(
         self, query: FloatArray, options: SearchOptions, trace: Trace
@@ -183,7 +129,9 @@ class Searcher:
         with trace.step("load the index"):
             # A filtered search asks the codes before the statement that tests their generation.
             index = None if options.exact else self._store.load(or_last=self._where is None)
-        planned = None if index is None else self._planned(index, query, options, trace)
+        planned = None
+        if index is not None and not options.is_exact(index):
+            planned = self._planned(index, query, options, trace)
         if index is not None and planned is not None:
             matches = self._search_index(index, query, planned, trace)
             if matches is not None:
@@ -200,7 +148,7 @@ class Searcher:
         """Say how many cells a filtered search probes; None where filtering first is quicker."""
         if self._where is None:
             return options
-        usual = Probing(options.n_probes or index.n_probes, options.rescored(index.dim))
+        usual = Probing(options.n_probes or index.plan.n_probes, options.rescored(index))
         with trace.step("estimate how many pass"):
             probing = plan_probing(self._store, index, self._where, query, usual)
         if probing is None:
@@ -210,26 +158,36 @@ class Searcher:
     def _search_index(
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> list[Match] | None:
-        """Probe more cells until k rows are found; None where all cells hold fewer."""
-        n_probes, rescored = options.n_probes, options.rescored(index.dim)
+        """Probe more cells until k rows are found; None where all cells hold fewer.
+
+        Where other programs have deleted rows, their codes fill the shortlist: then more is asked
+        for as well, until enough of it is alive.
+        """
+        n_probes, wanted = options.n_probes, options.rescored(index)
+        rescored = wanted
         while True:
             rows = self._probe(index, query, n_probes, rescored, trace)
-            if rows is None:  # a new generation holds, or its tables are gone
+            if rows is None:  # another generation holds, or its tables are gone
                 self._store.forget_loaded()
                 new = self._store.load()
-                if new is None or new.generation == index.generation:
+                if new is None or options.is_exact(new) or new.fingerprint == index.fingerprint:
                     return None
                 index, n_probes = new, options.n_probes
+                rescored = wanted = options.rescored(index)
                 continue
+            alive = [row for row in rows if row[2] is not None]
             with trace.step("rank exactly") as touched:
-                matches = self._rank(query, rows, options.k)
-                touched.rows = len(rows)
-            if self._where is not None and len(rows) < rescored:
+                matches = self._rank(query, alive, options.k)
+                touched.rows = len(alive)
+            coded = sum(row[3] for row in rows)
+            if self._where is not None and coded < rescored:
                 return None  # few pass near the query, and nearer ones may be in other cells
-            if len(matches) == options.k:
+            dead = len(rows) - len(alive)
+            is_enough = not dead or coded - dead >= _ENOUGH_ALIVE * wanted
+            if len(matches) == options.k and is_enough:
                 return matches
-            probed = n_probes or index.n_probes
-            if probed >= index.n_cells and len(rows) < rescored:
+            probed = n_probes or index.plan.n_probes
+            if (probed >= index.n_cells and coded < rescored) or rescored > MAX_RESCORED:
                 return None
             n_probes, rescored = 4 * probed, 4 * rescored
 
@@ -251,13 +209,13 @@ class Searcher:
         return found or None
 
     def _codes(self, index: Index, query: FloatArray, options: SearchOptions) -> Statement:
-        rows = options.rescored(index.dim)
+        rows = options.rescored(index)
         shortlist = index.shortlist(query, n_probes=options.n_probes, rows=rows)
         return self._dialect.search_codes(self._table, shortlist, self._where)
 
     def _rank(self, query: FloatArray, rows: list[Row], k: int) -> list[Match]:
         names = {row[0]: row[1] for row in rows}
-        ids = np.array([row[0] for row in rows], np.int64)
+        ids = ids_array(row[0] for row in rows)
         scores = similarity(query, unpack([row[2] for row in rows], query.size), self._metric)
         ids, first = np.unique(ids, return_index=True)  # the tail may repeat the shortlist
         ids, scores = _best(ids, scores[first], k)
@@ -309,28 +267,16 @@ class Searcher:
         ids, scores, seen = np.empty(0, np.int64), np.empty(0, np.float64), 0
         for rows in self._connection.stream(statement, batch=_SCAN_BATCH):
             embeddings = unpack([row[1] for row in rows], query.size)
-            ids = np.concatenate([ids, np.array([row[0] for row in rows], np.int64)])
+            ids = np.concatenate([ids, ids_array(row[0] for row in rows)])
             scores = np.concatenate([scores, similarity(query, embeddings, self._metric)])
             ids, scores = _best(ids, scores, k)
             seen += len(rows)
         return ids, scores, seen
 
 
-def _widened(options: SearchOptions, left_out: frozenset[int]) -> SearchOptions:
-    """Ask for what is passed over and left out as well."""
-    return replace(options, k=options.k + options.offset + len(left_out), offset=0)
-
-
-def _check_similarity(least: float, metric: Metric) -> None:
-    if metric == "cosine" and not -1 <= least <= 1:
-        raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
-    if metric == "euclidean" and not least <= 0:
-        raise InputError(
-            f"min_similarity is {least}; for the metric euclidean a similarity is the distance "
-            "with a minus, 0 at the most"
-        )
-    if isnan(least):
-        raise InputError("min_similarity is nan; give a number")
+def _widened(options: SearchOptions, more: int) -> SearchOptions:
+    """Ask for so many more, from the first on."""
+    return replace(options, k=options.k + more, offset=0)
 
 
 def _best(
@@ -355,7 +301,11 @@ def _matches(
 
 def _above(matches: list[Match], options: SearchOptions) -> list[Match]:
     least = options.min_similarity
-    return matches if least is None else [m for m in matches if m.similarity >= least]
+    if least is None:
+        return matches
+    # Equal vectors may differ from a similarity of 1 by rounding.
+    least -= _ROUNDING * max(1.0, abs(least))
+    return [match for match in matches if match.similarity >= least]
 
 
 def _clamp(score: float, metric: Metric) -> float:

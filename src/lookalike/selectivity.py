@@ -116,7 +116,7 @@ def _near_cells(index: Index, query: FloatArray, n_probes: int) -> list[int]:
     """The cells nearest to a query, with the rows that any filtered search of it would read."""
     wanted = ceil(LEAST_PASSING * index.n_cells / max(index.trained_rows, 1))
     limit = min(index.n_cells, max(n_probes, wanted))
-    suits = index.nearest_cells(index.preparation(query[np.newaxis]))[0]
+    suits = index.nearest_cells(index.preparation.query(query))[0]
     return [int(cell) for cell in np.argpartition(-suits, limit - 1)[:limit]]
 
 

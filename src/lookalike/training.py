@@ -16,12 +16,15 @@ from typing import TypeVar
 import numpy as np
 from tenacity import retry, retry_if_exception, stop_after_attempt
 
+from lookalike import probes
 from lookalike.codes import Rotation
 from lookalike.connection import Connection
+from lookalike.dialects import IndexState, generation_comment
 from lookalike.errors import DatabaseError
-from lookalike.index import Cells, Codes, Ids, Index, Preparation, concatenate
+from lookalike.index import Codes, Ids, Index, Plan, Preparation, concatenate, unit_for
 from lookalike.index_store import IndexStore, usable
-from lookalike.vectors import FloatArray, pack_bfloat16, unpack_bfloat16
+from lookalike.probes import PlanFinder
+from lookalike.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
 
 T = TypeVar("T")
 
@@ -37,18 +40,13 @@ ROWS_FOR_CELLS = 5000
 MAX_CELLS = 65_535
 SAMPLE_PER_CELL = 32
 ITERATIONS = 6
-CALIBRATION_QUERIES = 500
-CALIBRATION_K = 10
-CALIBRATION_KEPT = 64
-CALIBRATION_TOLERANCE = 1e-3
-CALIBRATION_RECALL = 0.994
-"""The share of true neighbours that lie in the cells which a search reads."""
+DROP_PATIENCE_SECONDS = 1
+"""Tables that somebody's transaction has read cannot be dropped until it ends."""
 
-GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
+KINDS = ("cells", "codes")
 
 _BATCH_BYTES = 16_000_000
 _SAMPLE_BATCH = 1000
-_WRITE_ROWS = 10_000
 _CENTROIDS = 500
 _LOCKED = {1205, 1213}  # lock wait timeout, deadlock
 
@@ -76,69 +74,6 @@ def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
     return np.asarray(kmeans.centroids, np.float32)
 
 
-class Calibration:
-    """Measures on the collection itself how many cells hold the neighbours of a query.
-
-    The queries are stored embeddings; each looks for its nearest others. One within
-    CALIBRATION_TOLERANCE of the k-th is as good as that.
-    """
-
-    def __init__(self, index: Index, queries: FloatArray) -> None:
-        self._index = index
-        self._queries = queries
-        self._best = np.full((len(queries), CALIBRATION_KEPT), -np.inf, np.float32)
-        self._cells = np.zeros((len(queries), CALIBRATION_KEPT), np.intp)
-
-    def see(self, prepared: FloatArray, cells: Cells) -> None:
-        """Take a batch of prepared embeddings and their cells into account."""
-        scores = self._queries @ prepared.T
-        if self._index.metric == "euclidean":
-            scores -= np.einsum("ij,ij->i", prepared, prepared) / 2
-        kept = CALIBRATION_KEPT
-        all_scores = np.concatenate([self._best, scores], axis=1)
-        top = np.argpartition(-all_scores, kept - 1, axis=1)[:, :kept]
-        all_cells = np.concatenate(
-            [self._cells, np.broadcast_to(cells, (len(scores), len(cells)))], axis=1
-        )
-        self._best = np.take_along_axis(all_scores, top, axis=1)
-        self._cells = np.take_along_axis(all_cells, top, axis=1)
-
-    def probes(self) -> tuple[int, float]:
-        """Return n_probes and probe_gap: of what keeps enough neighbours, what reads least."""
-        if self._index.n_cells == 1:
-            return 1, 0.0
-        suits = self._index.nearest_cells(self._queries)
-        all_gaps = suits.max(axis=1, keepdims=True) - suits
-        ranks, gaps = self._needed(suits)
-        cheapest, chosen = np.inf, (self._index.n_cells, float(all_gaps.max()))
-        for quantile in GAP_QUANTILES:
-            gap = float(np.quantile(gaps, quantile, method="higher"))
-            reached = np.sort(np.where(gaps <= gap, ranks, self._index.n_cells))
-            n_probes = int(np.quantile(reached, CALIBRATION_RECALL, method="higher")) + 1
-            read = np.minimum((all_gaps <= gap).sum(axis=1), n_probes).mean()
-            if n_probes <= self._index.n_cells and read < cheapest:
-                cheapest, chosen = read, (n_probes, gap)
-        return chosen
-
-    def _needed(self, suits: FloatArray) -> tuple[Cells, FloatArray]:
-        """Return ranks and gaps of the neighbours' cells, of each query the k that need least.
-
-        suits: how well each cell suits each query, shape (n_queries, n_cells).
-        """
-        order = np.argsort(-self._best, axis=1)[:, 1:]  # the nearest of an embedding is itself
-        best = np.take_along_axis(self._best, order, axis=1)
-        cells = np.take_along_axis(self._cells, order, axis=1)
-        kth = best[:, CALIBRATION_K - 1 : CALIBRATION_K]
-        bad = best < kth - CALIBRATION_TOLERANCE * np.abs(kth)
-        ranks = np.argsort(np.argsort(-suits, axis=1), axis=1)
-        needed = np.take_along_axis(ranks, cells, axis=1)
-        needed[bad] = self._index.n_cells  # sorts last
-        first = np.argsort(needed, axis=1)[:, :CALIBRATION_K]
-        gaps = suits.max(axis=1, keepdims=True) - suits
-        gaps = np.take_along_axis(np.take_along_axis(gaps, cells, axis=1), first, axis=1)
-        return np.take_along_axis(needed, first, axis=1), gaps
-
-
 def is_due(store: IndexStore) -> bool:
     """Whether the collection has grown so much, or lost so much of its index, as to train."""
     connection, dialect, table = store.connection, store.dialect, store.table
@@ -160,11 +95,13 @@ def train(
     open_connection: Callable[[], Connection],
     *,
     seed: int = 0,
+    target_recall: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Index | None:
     """Train an index on all rows of the store's table and switch to it.
 
     open_connection: another connection to the same database, for reading beside the arithmetic.
+    target_recall: the share of the true 10 nearest to find, by default as in the last training.
     Returns None where another process is training already, or there are too few rows.
     """
     connection, dialect, table = store.connection, store.dialect, store.table
@@ -176,12 +113,12 @@ def train(
         ids = _ids(store, connection)
         if ids.size < FEWEST_ROWS:
             return None
-        index, queries = _train_on_sample(store, ids, _start(store), seed)
-        calibration = Calibration(index, queries)
-        codes = _encode_all(index, store, open_connection, calibration, progress)
+        state = store.state()
+        target = target_recall or (state.target_recall if state else probes.TARGET_RECALL)
+        index, finder = _train_on_sample(store, ids, _start(store, state), seed)
+        codes, index = _encode_all(index, store, open_connection, finder, progress)
         _write(index, store, codes)
-        n_probes, gap = calibration.probes()
-        index = replace(index, n_probes=n_probes, probe_gap=gap, trained_rows=len(codes.ids))
+        index = replace(index, plan=finder.plan(index, codes, target), trained_rows=len(codes.ids))
         _switch(index, store, open_connection, codes.ids, ids)
         store.lost_codes = False
         return index
@@ -191,22 +128,17 @@ def train(
 
 
 def _ids(store: IndexStore, connection: Connection) -> Ids:
-    rows = connection.query(store.dialect.indexable_ids(store.table))
-    return np.array([row[0] for row in rows], np.int64)
+    return ids_array(row[0] for row in connection.query(store.dialect.indexable_ids(store.table)))
 
 
-def _start(store: IndexStore) -> int:
+def _start(store: IndexStore, state: IndexState | None) -> int:
     """Announce the next generation, drop what cut-short ones have left, and return its number."""
     connection, dialect, table = store.connection, store.dialect, store.table
-    state = connection.query(dialect.index_state(table))
-    current = int(state[0][0]) if state else 0
-    names = [
-        row[0].rpartition("_")[2] for row in connection.query(dialect.generation_tables(table))
-    ]
-    left = {int(number) for number in names if number.isdecimal()}
-    for orphan in left - {current}:
-        connection.execute(dialect.drop_generation(table, orphan))
-    generation = max(left | {current}) + 1
+    current = state.generation if state else 0
+    names = _drop_generations(store, but=current)
+    generation = current + 1
+    while any(f"{table}_{kind}_{generation}".lower() in names for kind in KINDS):
+        generation += 1
     connection.execute(dialect.forget_changes(table))
     # From now on changes are noted; this waits for the transactions that have not seen it.
     _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
@@ -217,52 +149,105 @@ def _start(store: IndexStore) -> int:
     return generation
 
 
+def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
+    """Drop this index's tables of other generations, and return the names that are taken still.
+
+    Others may have tables of such names: only those that say that they are lookalike's own are
+    dropped. One that somebody's transaction has read stays, for the next training to drop.
+    """
+    connection, dialect, table = store.connection, store.dialect, store.table
+    taken = set()
+    for name, comment in connection.query(dialect.generation_tables(table)):
+        taken.add(name.lower())
+        kind, _, text = name[len(table) + 1 :].partition("_")
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+        is_ours = name.lower() == f"{table}_{kind}_{number}".lower()
+        if is_ours and comment == generation_comment(table, number) and number != but:
+            try:
+                with connection.lock_wait(DROP_PATIENCE_SECONDS):
+                    connection.execute(dialect.drop_generation(table, number, [kind]))
+                taken.remove(name.lower())
+            except DatabaseError as error:
+                if error.code not in _LOCKED:
+                    raise
+    return taken
+
+
 def _train_on_sample(
     store: IndexStore, ids: Ids, generation: int, seed: int
-) -> tuple[Index, FloatArray]:
-    """Return the index, its n_probes still to be measured, and prepared embeddings to do so."""
+) -> tuple[Index, PlanFinder]:
+    """Return the index, its plan and spreads still to be measured, and what will do so."""
     rng = np.random.default_rng(seed)
     n_cells = n_cells_for(ids.size)
     size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
-    sample = _prepared(store, np.sort(rng.choice(ids, size, replace=False)), seed)
+    sample_ids = np.sort(rng.choice(ids, size, replace=False))
+    unit = _unit(store, sample_ids)
+    sampled, sample = _prepared(store, sample_ids, seed, unit)
     if not len(sample):
         raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
     # As they are stored: what a code means depends on every bit of them.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
-    index = Index(store.metric, store.dim, generation, seed, 1, 0.0, ids.size, centroids)
-    n_queries = min(CALIBRATION_QUERIES, len(sample))
-    return index, sample[rng.choice(len(sample), n_queries, replace=False)]
+    index = Index(
+        metric=store.metric,
+        dim=store.dim,
+        generation=generation,
+        seed=seed,
+        unit=unit,
+        plan=Plan(1, 0.0, 0, None, probes.TARGET_RECALL),
+        trained_rows=ids.size,
+        centroids=centroids,
+        spreads=np.zeros(len(centroids), np.float32),
+    )
+    chosen = rng.choice(len(sample), min(probes.QUERIES, len(sample)), replace=False)
+    return index, PlanFinder(index.metric, sample[chosen], sampled[chosen])
 
 
-def _prepared(store: IndexStore, ids: Ids, seed: int) -> FloatArray:
+def _unit(store: IndexStore, ids: Ids) -> float:
+    """Return the unit for the lengths of some embeddings; cosine needs none."""
+    if store.metric == "cosine":
+        return 1.0
+    return unit_for(store.usable_embeddings(ids[:: max(1, ids.size // _SAMPLE_BATCH)].tolist())[1])
+
+
+def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
     """Read embeddings and prepare them, batch by batch: all of them are in memory once."""
-    prepare = Preparation(store.metric, Rotation(store.dim, seed))
+    prepare = Preparation(store.metric, Rotation(store.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
+    usable_ids = np.empty(ids.size, np.int64)
     for start in range(0, ids.size, _SAMPLE_BATCH):
-        part = prepare(store.usable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())[1])
-        sample[n : n + len(part)] = part
-        n += len(part)
-    return sample[:n]
+        found, embeddings = store.usable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())
+        sample[n : n + len(found)] = prepare(embeddings)
+        usable_ids[n : n + len(found)] = found
+        n += len(found)
+    return usable_ids[:n], sample[:n]
 
 
 def _encode_all(
     index: Index,
     store: IndexStore,
     open_connection: Callable[[], Connection],
-    calibration: Calibration,
+    finder: PlanFinder,
     progress: Callable[[int, int], None],
-) -> Codes:
-    """Return the codes of all embeddings, in the order of the codes' table."""
+) -> tuple[Codes, Index]:
+    """Return the codes of all embeddings, in key order, and the index with the cells' spreads."""
     batches: list[Codes] = []
     done = 0
+    squares, counts = np.zeros(index.n_cells), np.zeros(index.n_cells, np.int64)
     for ids, embeddings in _read_ahead(store, open_connection):
         prepared = index.preparation(embeddings)
         batches.append(index.encode(ids, prepared))
-        calibration.see(prepared, batches[-1].cells)
+        if index.metric == "dot":
+            cells = batches[-1].cells
+            residuals = prepared - index.centroids[cells]
+            lengths = np.einsum("ij,ij->i", residuals, residuals)
+            squares += np.bincount(cells, lengths, index.n_cells)
+            counts += np.bincount(cells, minlength=index.n_cells)
+        finder.see(ids, prepared)
         done += len(ids)
         progress(done, index.trained_rows)
-    return concatenate(batches).in_key_order()
+    spreads = np.sqrt(squares / np.maximum(counts, 1)).astype(np.float32)
+    return concatenate(batches).in_key_order(), replace(index, spreads=spreads)
 
 
 def _read_ahead(
@@ -289,12 +274,15 @@ def _read_ahead(
 
 def _write(index: Index, store: IndexStore, codes: Codes) -> None:
     connection, dialect, table = store.connection, store.dialect, store.table
-    for start in range(0, index.n_cells, _CENTROIDS):
-        part = index.centroids[start : start + _CENTROIDS]
-        rows = list(enumerate(pack_bfloat16(part), start))
+    step = max(1, min(_CENTROIDS, connection.max_packet // (4 * index.centroids.shape[1] + 100)))
+    for start in range(0, index.n_cells, step):
+        part = slice(start, start + step)
+        packed, spreads = pack_bfloat16(index.centroids[part]), index.spreads[part].tolist()
+        rows = list(zip(range(start, start + len(packed)), packed, spreads, strict=True))
         connection.execute(dialect.insert_centroids(table, index.generation, rows))
-    for start in range(0, len(codes.ids), _WRITE_ROWS):
-        rows_of = codes.take(slice(start, start + _WRITE_ROWS)).rows()
+    step = store.code_batch(index)
+    for start in range(0, len(codes.ids), step):
+        rows_of = codes.take(slice(start, start + step)).rows()
         connection.execute(dialect.insert_codes(table, index.generation, rows_of))
 
 
@@ -313,33 +301,40 @@ def _switch(
     connection, dialect, table = store.connection, store.dialect, store.table
     last = int(known.max())
 
-    def switch() -> int:
+    def switch() -> None:
         with closing(open_connection()) as reader:
             reader.execute(dialect.read_uncommitted())
             all_ids = _ids(store, reader)
         with connection.transaction():
             # Waits for whoever is changing rows, and makes those who come wait.
-            state = connection.query(dialect.index_state(table, lock="FOR UPDATE"))
+            store.state("FOR UPDATE")
             committed = _bring_up_to_date(index, store, coded)
             # What was there before and is not any more has been deleted meanwhile.
             pending = np.setdiff1d(all_ids[all_ids <= last], np.union1d(committed, known))
             through = int(pending.min()) - 1 if pending.size else last
             connection.execute(dialect.set_tail(table, through))
-            connection.execute(
-                dialect.switch_generation(
-                    table,
-                    index.generation,
-                    index.seed,
-                    index.n_probes,
-                    index.probe_gap,
-                    index.trained_rows,
-                    index.fingerprint,
-                )
-            )
-            return int(state[0][0])
+            connection.execute(dialect.set_strays(table, 0))
+            connection.execute(dialect.switch_generation(table, _state_of(index)))
 
-    old = _patiently(switch)
-    connection.execute(dialect.drop_generation(table, old))
+    _patiently(switch)
+    _drop_generations(store, but=index.generation)
+
+
+def _state_of(index: Index) -> IndexState:
+    plan = index.plan
+    return IndexState(
+        generation=index.generation,
+        building=None,
+        seed=index.seed,
+        unit=index.unit,
+        n_probes=plan.n_probes,
+        probe_gap=plan.probe_gap,
+        rescored=plan.rescored,
+        recall=plan.recall,
+        target_recall=plan.target,
+        trained_rows=index.trained_rows,
+        fingerprint=index.fingerprint,
+    )
 
 
 def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
@@ -348,7 +343,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     Returns the ids that there are now.
     """
     connection, dialect, table = store.connection, store.dialect, store.table
-    changed = np.array([row[0] for row in connection.query(dialect.changes(table))], np.int64)
+    changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
     now = _ids(store, connection)
     gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
     come = np.union1d(np.setdiff1d(now, coded), np.intersect1d(now, changed))
@@ -356,9 +351,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
         connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
     for ids in _parts(come):
         found, embeddings = store.usable_embeddings(ids)
-        rows = index.code_rows(found.tolist(), embeddings)
-        if rows:
-            connection.execute(dialect.insert_codes(table, index.generation, rows))
+        store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     connection.execute(dialect.forget_changes(table))
     return now
 

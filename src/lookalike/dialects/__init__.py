@@ -14,7 +14,7 @@ from lookalike.dialects.attributes_sql import (
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.duplicates_sql import StoredLook
 from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
-from lookalike.dialects.index_sql import CodeRow, Probe, Shortlist
+from lookalike.dialects.index_sql import CodeRow, IndexState, Probe, Shortlist
 from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
@@ -32,6 +32,7 @@ __all__ = [
     "Dialect",
     "FailedFile",
     "Filter",
+    "IndexState",
     "Kind",
     "MySQL",
     "MySQLNative",

@@ -2,12 +2,12 @@
 
 Generation 3 of the index of a collection `photos` is two tables,
 
-    photos_cells_3      cell, centroid                  the inverted file's centroids, bfloat16
+    photos_cells_3      cell, centroid, spread          the inverted file's centroids, bfloat16
     photos_codes_3      cell, id, code, scale, bias     a row an embedding, clustered by cell
 
 a row of `lookalike_indexes` that says which generation holds, and one of `lookalike_index_tails`
 with the last id that has been looked after: rows above it, which other programs may have inserted,
-are searched exactly. While the next generation is being made, `lookalike_index_changes` collects
+are searched exactly. A comment marks the two tables as lookalike's own: no other is ever dropped. While the next generation is being made, `lookalike_index_changes` collects
 the ids whose embeddings change or go.
 """
 
@@ -15,9 +15,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lookalike.dialects.attributes_sql import Filter, and_
-from lookalike.dialects.statements import Statement, places, quote_name, values
+from lookalike.dialects.literals import literal
+from lookalike.dialects.statements import (
+    Statement,
+    generation_comment,
+    places,
+    quote_name,
+    values,
+)
 
-_HOLDS = "(SELECT generation FROM lookalike_indexes WHERE collection = %s) = %s"
+_HOLDS = (
+    "EXISTS (SELECT 1 FROM lookalike_indexes "
+    "WHERE collection = %s AND generation = %s AND fingerprint = %s)"
+)
 _COLLECTION = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
 
 
@@ -32,21 +42,39 @@ class CodeRow(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """A cell to search: see `codes` for its base, step and bit planes."""
+    """A cell to search: see `codes` for its base, slope, step and bit planes."""
 
     cell: int
     base: float
+    slope: float
     step: float
-    planes: tuple[bytes, bytes, bytes, bytes]
+    planes: tuple[bytes, ...]
 
 
 class Shortlist(NamedTuple):
     """What a search asks of the index: the `rows` best estimates in the probed cells."""
 
     generation: int
+    fingerprint: bytes
     probes: Sequence[Probe]
     centre: float
     rows: int
+
+
+class IndexState(NamedTuple):
+    """A row of `lookalike_indexes`: the generation that holds, and what it was trained to."""
+
+    generation: int
+    building: int | None
+    seed: int
+    unit: float
+    n_probes: int
+    probe_gap: float
+    rescored: int
+    recall: float | None
+    target_recall: float
+    trained_rows: int
+    fingerprint: bytes
 
 
 class IndexSQL:
@@ -65,36 +93,43 @@ class IndexSQL:
                 "    n_probes INT UNSIGNED NOT NULL,\n"
                 "    probe_gap DOUBLE NOT NULL,\n"
                 "    trained_rows BIGINT UNSIGNED NOT NULL,\n"
-                "    fingerprint BINARY(32) NOT NULL\n"
-                ")"
+                "    fingerprint BINARY(32) NOT NULL,\n"
+                "    rescored INT UNSIGNED NOT NULL DEFAULT 0,\n"
+                "    recall DOUBLE,\n"
+                "    target_recall DOUBLE NOT NULL DEFAULT 0.99,\n"
+                "    unit DOUBLE NOT NULL DEFAULT 1\n"
+                ") ENGINE = InnoDB"
             ),
             Statement(
                 "CREATE TABLE IF NOT EXISTS lookalike_index_tails (\n"
                 f"    collection {_COLLECTION} PRIMARY KEY,\n"
-                "    indexed_through BIGINT NOT NULL\n"
-                ")"
+                "    indexed_through BIGINT NOT NULL,\n"
+                "    strays BIGINT UNSIGNED NOT NULL DEFAULT 0\n"
+                ") ENGINE = InnoDB"
             ),
             Statement(
                 "CREATE TABLE IF NOT EXISTS lookalike_index_changes (\n"
                 f"    collection {_COLLECTION},\n"
                 "    id BIGINT NOT NULL,\n"
                 "    PRIMARY KEY (collection, id)\n"
-                ")"
+                ") ENGINE = InnoDB"
             ),
         ]
 
     def create_generation(
         self, table: str, generation: int, bits: int, id_type: str
     ) -> list[Statement]:
-        """id_type: of the collection's ids."""
+        """id_type: of the collection's ids. Fails where a name is taken (error 1050)."""
         # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
         code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
+        mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table, generation))}"
         return [
             Statement(
                 f"CREATE TABLE {_cells(table, generation)} (\n"
                 "    cell SMALLINT UNSIGNED PRIMARY KEY,\n"
-                f"    centroid VARBINARY({2 * bits:d}) NOT NULL\n"
-                ")"
+                f"    centroid VARBINARY({2 * bits:d}) NOT NULL,\n"
+                "    spread FLOAT NOT NULL DEFAULT 0\n"
+                f") {mark}"
             ),
             Statement(
                 f"CREATE TABLE {_codes(table, generation)} (\n"
@@ -104,19 +139,24 @@ class IndexSQL:
                 "    scale FLOAT NOT NULL,\n"
                 "    bias FLOAT NOT NULL,\n"
                 "    PRIMARY KEY (cell, id)\n"
-                ")"
+                f") {mark}"
             ),
         ]
 
-    def drop_generation(self, table: str, generation: int) -> Statement:
-        return Statement(
-            f"DROP TABLE IF EXISTS {_cells(table, generation)}, {_codes(table, generation)}"
-        )
+    def drop_generation(
+        self, table: str, generation: int, kinds: Sequence[str] = ("cells", "codes")
+    ) -> Statement:
+        names = ", ".join(quote_name(table, f"_{kind}_{generation:d}") for kind in kinds)
+        return Statement(f"DROP TABLE IF EXISTS {names}")
 
     def generation_tables(self, table: str) -> Statement:
-        """Names of all tables that may be of this collection's index."""
+        """Names and comments of all tables that have the name of one of this collection's index.
+
+        Only one whose comment is `generation_comment` was made by lookalike.
+        """
         return Statement(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() "
+            "SELECT table_name, table_comment FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() "
             "AND (LEFT(table_name, %s) = %s OR LEFT(table_name, %s) = %s)",
             (len(table) + 7, f"{table}_cells_", len(table) + 7, f"{table}_codes_"),
         )
@@ -126,7 +166,7 @@ class IndexSQL:
     def index_state(self, table: str, *, lock: str = "") -> Statement:
         """lock: FOR SHARE keeps the generation till the transaction ends, FOR UPDATE changes it."""
         return Statement(
-            "SELECT generation, building, seed, n_probes, probe_gap, trained_rows, fingerprint "
+            f"SELECT {', '.join(IndexState._fields)} "
             f"FROM lookalike_indexes WHERE collection = %s {lock}",
             (table,),
         )
@@ -139,21 +179,10 @@ class IndexSQL:
             (table, generation),
         )
 
-    def switch_generation(
-        self,
-        table: str,
-        generation: int,
-        seed: int,
-        n_probes: int,
-        probe_gap: float,
-        rows: int,
-        fingerprint: bytes,
-    ) -> Statement:
+    def switch_generation(self, table: str, state: IndexState) -> Statement:
+        changed = ", ".join(f"{name} = %s" for name in IndexState._fields)
         return Statement(
-            "UPDATE lookalike_indexes SET generation = %s, building = NULL, seed = %s, "
-            "n_probes = %s, probe_gap = %s, trained_rows = %s, fingerprint = %s "
-            "WHERE collection = %s",
-            (generation, seed, n_probes, probe_gap, rows, fingerprint, table),
+            f"UPDATE lookalike_indexes SET {changed} WHERE collection = %s", (*state, table)
         )
 
     def trainer_lock(self, table: str) -> Statement:
@@ -182,6 +211,38 @@ class IndexSQL:
             (table, indexed_through),
         )
 
+    def strays(self, table: str) -> Statement:
+        """The sum of CRC32 of the ids at or below the tail that are known to need no code."""
+        return Statement(
+            "SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table,)
+        )
+
+    def set_strays(self, table: str, strays: int) -> Statement:
+        return Statement(
+            "UPDATE lookalike_index_tails SET strays = %s WHERE collection = %s", (strays, table)
+        )
+
+    def id_sums(self, table: str, generation: int, through: int) -> Statement:
+        """The sums of CRC32 of the ids up to `through`: of the rows, and of the codes.
+
+        Equal sets have equal sums. No WHERE: so the server reads the table's shortest index.
+        """
+        total = "SELECT COALESCE(SUM(IF(id <= %s, CRC32(id), 0)), 0) FROM"
+        return Statement(
+            f"SELECT ({total} {quote_name(table)}), ({total} {_codes(table, generation)})",
+            (through, through),
+        )
+
+    def code_keys(self, table: str, generation: int) -> Statement:
+        return Statement(f"SELECT cell, id FROM {_codes(table, generation)}")
+
+    def ids_among(self, table: str, ids: Sequence[int], *, lock: str = "") -> Statement:
+        """Those of the ids that have a row."""
+        return Statement(
+            f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) {lock}",
+            tuple(ids),
+        )
+
     def ids_above(self, table: str, row_id: int, *, lock: str = "") -> Statement:
         return Statement(
             f"SELECT id FROM {quote_name(table)} FORCE INDEX (PRIMARY) "
@@ -202,14 +263,14 @@ class IndexSQL:
     # Cells and codes.
 
     def centroids(self, table: str, generation: int) -> Statement:
-        return Statement(f"SELECT centroid FROM {_cells(table, generation)} ORDER BY cell")
+        return Statement(f"SELECT centroid, spread FROM {_cells(table, generation)} ORDER BY cell")
 
     def insert_centroids(
-        self, table: str, generation: int, rows: Sequence[tuple[int, bytes]]
+        self, table: str, generation: int, rows: Sequence[tuple[int, bytes, float]]
     ) -> Statement:
         return Statement(
-            f"INSERT INTO {_cells(table, generation)} (cell, centroid) "
-            f"VALUES {values(2, len(rows))}",
+            f"INSERT INTO {_cells(table, generation)} (cell, centroid, spread) "
+            f"VALUES {values(3, len(rows))}",
             tuple(value for row in rows for value in row),
         )
 
@@ -249,12 +310,16 @@ class IndexSQL:
     def count_codes(self, table: str, generation: int) -> Statement:
         return Statement(f"SELECT COUNT(*) FROM {_codes(table, generation)}")
 
-    def codes_with_embeddings(self, table: str, generation: int) -> Statement:
-        """Every code, with the embedding of its row where that is there."""
+    def codes_with_embeddings(
+        self, table: str, generation: int, keys: Sequence[tuple[int, int]] = ()
+    ) -> Statement:
+        """Every code, or those of (cell, id), with the embedding of its row where that is there."""
+        chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
             "SELECT c.cell, c.id, c.code, c.scale, c.bias, CAST(v.embedding AS BINARY) "
             f"FROM {_codes(table, generation)} AS c "
-            f"LEFT JOIN {quote_name(table)} AS v ON v.id = c.id"
+            f"LEFT JOIN {quote_name(table)} AS v ON v.id = c.id{chosen}",
+            tuple(value for key in keys for value in key),
         )
 
     # Changes while the next generation is being made.
@@ -279,11 +344,13 @@ class IndexSQL:
     ) -> Statement:
         """The embeddings of the shortlist and of the tail, for the client to rank exactly.
 
-        where: take rows that pass alone.
+        is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone comes back with a
+        NULL embedding. where: take rows that pass alone.
 
         No row comes back of a generation that does not hold any more.
         """
-        probes = ", ".join(["ROW(%s, %s, %s, %s, %s, %s, %s)"] * len(shortlist.probes))
+        slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
+        probes = ", ".join([f"ROW({', '.join(['%s'] * (8 if slope else 7))})"] * len(shortlist.probes))
         distance = " + ".join(
             f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
             for j in range(4)
@@ -292,24 +359,30 @@ class IndexSQL:
         if where is not None:
             joined = f"    JOIN {quote_name(table)} AS v ON v.id = c.id\n    WHERE {where.sql}\n"
         sql = (
-            "SELECT v.id, v.image_name, CAST(v.embedding AS BINARY) AS embedding FROM (\n"
+            "SELECT v.id, v.image_name, CAST(v.embedding AS BINARY) AS embedding, 1 AS is_coded\n"
+            "FROM (\n"
             "    SELECT STRAIGHT_JOIN c.id\n"
-            f"    FROM (VALUES {probes}) AS probes (cell, base, step, p0, p1, p2, p3)\n"
+            f"    FROM (VALUES {probes}) AS probes\n"
+            f"        (cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3)\n"
             f"    JOIN {_codes(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
             f"{joined}"
-            "    ORDER BY probes.base + c.bias + probes.step * c.scale * (%s - (\n"
+            f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"
             f"        {distance})) DESC\n"
             "    LIMIT %s\n"
-            f") AS shortlist JOIN {quote_name(table)} AS v ON v.id = shortlist.id\n"
+            f") AS shortlist LEFT JOIN {quote_name(table)} AS v ON v.id = shortlist.id\n"
             f"WHERE {_HOLDS}\n"
             "UNION ALL\n"
-            "SELECT id, image_name, CAST(embedding AS BINARY) AS embedding\n"
+            "SELECT id, image_name, CAST(embedding AS BINARY) AS embedding, 0\n"
             f"FROM {quote_name(table)} AS v\n"
             f"WHERE embedding IS NOT NULL{passing.sql} AND {_HOLDS} AND id >\n"
             "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
         )
-        bound = [v for p in shortlist.probes for v in (p.cell, p.base, p.step, *p.planes)]
-        holds = (table, shortlist.generation)
+        bound = [
+            value
+            for p in shortlist.probes
+            for value in (p.cell, p.base, *([p.slope] if slope else []), p.step, *p.planes)
+        ]
+        holds = (table, shortlist.generation, shortlist.fingerprint)
         ranked = (*bound, *passing.params, shortlist.centre, shortlist.rows, *holds)
         return Statement(sql, (*ranked, *passing.params, *holds, table))
 

@@ -10,7 +10,8 @@ from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
-from lookalike.search import Searcher, SearchOptions, Trace
+from lookalike.search import Searcher, Trace
+from lookalike.search_options import SearchOptions
 from lookalike.training import FEWEST_ROWS
 from lookalike.vectors import FloatArray, similarity
 

@@ -1,0 +1,216 @@
+"""How far a search has to look, measured on the collection's own embeddings.
+
+Two things decide what a search finds: which cells it reads, and how many of the best estimates in
+them it compares exactly. Both are chosen together, as the plan that costs least among those that
+reach the target on queries whose true neighbours are known.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.index import Codes, Ids, Index, Plan, of_length_1
+from lookalike.types import Metric
+from lookalike.vectors import FloatArray
+
+QUERIES = 500
+K = 10
+KEPT = 64
+"""Neighbours of a query that are kept: its K nearest, and others that are as near."""
+
+TOLERANCE = 1e-3
+"""A neighbour whose similarity is less than the K-th by at most this share of it is as good."""
+
+TARGET_RECALL = 0.99
+MARGIN = 0.3
+"""So much of what the target lets go is not let go: other queries than these will come."""
+
+# Microseconds, measured; only their ratios matter.
+READ = 1.0
+"""To read a code, estimate and sort it."""
+PROBED = 8.0
+"""To choose a cell, send its planes and find its codes."""
+RESCORED = 12.0
+"""To fetch an embedding and compare it exactly, one of few."""
+SCANNED = 4.0
+"""The same in a search that compares all of them."""
+
+LOST_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
+"""Of the neighbours that the plan may lose, the shares tried for those in cells not read."""
+
+GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
+LEAST_RESCORED = 50
+_MAX_READ = 10_000_000
+"""Codes estimated in all for one reach, while there are as many queries as _FEWEST_QUERIES."""
+_FEWEST_QUERIES = 20
+_MISSED = np.iinfo(np.intp).max
+
+Ranks = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """At most n_probes cells, none worse than the best by more than gap; codes read on average."""
+
+    n_probes: int
+    gap: float
+    read: float
+
+
+class PlanFinder:
+    """Collects the true neighbours of some stored embeddings, then finds the cheapest plan.
+
+    sample: prepared embeddings, which serve as queries, shape (n_queries, bits). ids: theirs, since
+    no embedding is sought as its own neighbour.
+    """
+
+    def __init__(self, metric: Metric, sample: FloatArray, ids: Ids) -> None:
+        self._metric = metric
+        self._queries = of_length_1(sample) if metric == "dot" else sample
+        self._ids = ids
+        self._scores = np.full((len(sample), KEPT), -np.inf, np.float32)
+        self._found = np.full((len(sample), KEPT), -1, np.int64)
+
+    def see(self, ids: Ids, prepared: FloatArray) -> None:
+        """Take a batch of prepared embeddings into account."""
+        scores = self._queries @ prepared.T
+        if self._metric == "euclidean":
+            scores -= np.einsum("ij,ij->i", prepared, prepared) / 2
+        scores[self._ids[:, np.newaxis] == ids] = -np.inf
+        all_scores = np.concatenate([self._scores, scores], axis=1)
+        all_ids = np.concatenate(
+            [self._found, np.broadcast_to(ids, (len(scores), len(ids)))], axis=1
+        )
+        top = np.argpartition(-all_scores, KEPT - 1, axis=1)[:, :KEPT]
+        self._scores = np.take_along_axis(all_scores, top, axis=1)
+        self._found = np.take_along_axis(all_ids, top, axis=1)
+
+    def plan(self, index: Index, codes: Codes, target: float) -> Plan:
+        """Return the plan that costs least of those that find `target` of the true K nearest.
+
+        codes: of all embeddings, in key order. Where comparing all of them exactly costs less, the
+        plan is exact.
+        """
+        goal = target + MARGIN * (1 - target)
+        measured = _Measured(index, self._queries, codes, self._found, self._is_near())
+        best, cheapest = Plan(0, 0.0, 0, 1.0, target), SCANNED * len(codes.ids)
+        for reach in measured.reaches(goal):
+            if (reached := measured.rescored(reach, goal)) is not None:
+                rescored, recall = reached
+                cost = READ * reach.read + PROBED * reach.n_probes + RESCORED * rescored
+                if cost < cheapest:
+                    best = Plan(reach.n_probes, reach.gap, rescored, recall, target)
+                    cheapest = cost
+        return best
+
+    def _is_near(self) -> npt.NDArray[np.bool_]:
+        """Whether a kept neighbour is one of the K nearest or as near: (n_queries, KEPT)."""
+        values = self._scores
+        if self._metric == "euclidean":
+            squares = np.einsum("ij,ij->i", self._queries, self._queries)[:, np.newaxis]
+            values = -np.sqrt(np.maximum(squares - 2 * values, 0))
+        kth = -np.partition(-values, K - 1, axis=1)[:, K - 1 : K]
+        with np.errstate(invalid="ignore"):  # fewer than K others: none is left out
+            near: npt.NDArray[np.bool_] = values >= kth - TOLERANCE * np.abs(kth)
+        return near & (self._found >= 0) | (np.isneginf(kth) & (self._found >= 0))
+
+
+class _Measured:
+    """The cells of the queries' neighbours, and the ranks of their estimates."""
+
+    def __init__(
+        self,
+        index: Index,
+        queries: FloatArray,
+        codes: Codes,
+        found: Ids,
+        near: npt.NDArray[np.bool_],
+    ) -> None:
+        self._index, self._queries, self._codes = index, queries, codes
+        order = np.argsort(codes.ids)
+        at = np.searchsorted(codes.ids, found, sorter=order).clip(max=len(order) - 1)
+        self._positions = order[at]
+        self._near = near & (codes.ids[self._positions] == found)
+        self._starts = np.searchsorted(codes.cells, np.arange(index.n_cells + 1))
+        suits = index.nearest_cells(queries)
+        self._order = np.argsort(-suits, axis=1)
+        ranks = np.empty_like(self._order)
+        np.put_along_axis(ranks, self._order, np.arange(index.n_cells), axis=1)
+        gaps = suits.max(axis=1, keepdims=True) - suits
+        cells = codes.cells[self._positions]
+        self._ranks = np.take_along_axis(ranks, cells, axis=1)
+        self._gaps = np.take_along_axis(gaps, cells, axis=1)
+        self._all_gaps = np.take_along_axis(gaps, self._order, axis=1)
+        self._sizes = np.diff(self._starts)[self._order]
+
+    def reaches(self, goal: float) -> Iterator[_Reach]:
+        """Yield for each of LOST_SHARES the reach that reads the fewest codes."""
+        if self._index.n_cells == 1:
+            yield _Reach(1, 0.0, float(len(self._codes.ids)))
+            return
+        needed = self._first_needed()
+        for share in LOST_SHARES:
+            yield self._narrowest(*needed, 1 - share * (1 - goal))
+
+    def _first_needed(self) -> tuple[Ranks, FloatArray]:
+        """Return ranks and gaps of the cells of each query's K neighbours that need least."""
+        ranks = np.where(self._near, self._ranks, self._index.n_cells)
+        first = np.argsort(ranks, axis=1)[:, :K]
+        gaps = np.where(self._near, self._gaps, 0)
+        return np.take_along_axis(ranks, first, axis=1), np.take_along_axis(gaps, first, axis=1)
+
+    def _narrowest(self, ranks: Ranks, gaps: FloatArray, kept: float) -> _Reach:
+        """Return the reach with fewest codes whose cells hold this share of the neighbours."""
+        n_cells = self._index.n_cells
+        exists = ranks < n_cells
+        best = _Reach(n_cells, float(self._all_gaps.max()), float(len(self._codes.ids)))
+        for quantile in GAP_QUANTILES:
+            gap = float(np.quantile(gaps[exists], quantile, method="higher"))
+            reached = np.where(gaps <= gap, ranks, n_cells)[exists]
+            n_probes = int(np.quantile(reached, kept, method="higher")) + 1
+            if n_probes > n_cells:
+                continue
+            is_read = self._all_gaps <= gap
+            is_read[:, n_probes:] = False
+            read = float((self._sizes * is_read).sum(axis=1).mean())
+            if read < best.read:
+                best = _Reach(n_probes, gap, read)
+        return best
+
+    def rescored(self, reach: _Reach, goal: float) -> tuple[int, float] | None:
+        """Return how many of the best estimates to compare exactly, and the recall of that.
+
+        None where the reach cannot give the goal.
+        """
+        most = int(_MAX_READ / max(reach.read, 1))
+        n = min(len(self._queries), max(_FEWEST_QUERIES, most))
+        ranks = np.array([self._estimate_ranks(i, reach) for i in range(n)])
+        first = np.sort(ranks, axis=1)[:, :K]
+        exists = np.arange(K) < self._near[:n].sum(axis=1, keepdims=True)
+        found = np.sort(first[exists])
+        needed = ceil(goal * len(found))
+        if not needed or found[needed - 1] == _MISSED:
+            return None
+        floor = ceil(LEAST_RESCORED * max(1.0, sqrt(512 / self._index.dim)))
+        rescored = max(int(found[needed - 1]) + 1, floor)
+        return rescored, float(np.searchsorted(found, rescored) / len(found))
+
+    def _estimate_ranks(self, i: int, reach: _Reach) -> Ranks:
+        """Return the ranks of a query's near neighbours among the estimates: shape (KEPT,)."""
+        n_cells = int((self._all_gaps[i, : reach.n_probes] <= reach.gap).sum())
+        cells, sizes = self._order[i, :n_cells], self._sizes[i, :n_cells]
+        rows = np.concatenate([np.arange(*self._starts[c : c + 2]) for c in cells.tolist()])
+        estimates = self._index.estimates(
+            self._queries[i : i + 1], cells, self._codes.take(rows), np.repeat(np.arange(n_cells), sizes)
+        )
+        ranks = np.empty(len(rows), np.intp)
+        ranks[np.argsort(-estimates)] = np.arange(len(rows))
+        is_read = self._near[i] & (self._ranks[i] < n_cells)
+        positions, cell_ranks = self._positions[i, is_read], self._ranks[i, is_read]
+        places = (np.cumsum(sizes) - sizes)[cell_ranks] + positions - self._starts[cells[cell_ranks]]
+        result = np.full(KEPT, _MISSED)
+        result[is_read] = ranks[places]
+        return result
