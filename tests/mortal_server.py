@@ -31,9 +31,7 @@ class MortalServer:
     options: of mysqld. data: a data folder to begin with a copy of.
     """
 
-    def __init__(
-        self, mysqld: Path, folder: Path, *options: str, data: Path | None = None
-    ) -> None:
+    def __init__(self, mysqld: Path, folder: Path, *options: str, data: Path | None = None) -> None:
         own = folder / "data"
         self._command = [*inspect(mysqld).command(), f"--datadir={own}", *SMALL]
         self._options = options
