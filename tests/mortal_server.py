@@ -1,6 +1,7 @@
 """A MySQL of the tests' own that may be killed, in a short folder, and ended by its pid."""
 
 import contextlib
+import shutil
 import subprocess
 import tempfile
 import time
@@ -18,13 +19,27 @@ SMALL = ("--innodb-buffer-pool-size=64M", "--innodb-redo-log-capacity=32M")
 ALONE = ("--skip-networking", "--mysqlx=OFF", "--disable-log-bin", "--performance-schema=OFF")
 
 
-class MortalServer:
-    """A small MySQL with databases in it; it runs until it is killed."""
+def make_data(mysqld: Path, data: Path, *options: str) -> None:
+    """Make a data folder with a user root without password."""
+    command = [*inspect(mysqld).command(), f"--datadir={data}", *SMALL, *options]
+    subprocess.run([*command, "--initialize-insecure"], check=True, capture_output=True)
 
-    def __init__(self, mysqld: Path, folder: Path) -> None:
-        self._command = [*inspect(mysqld).command(), f"--datadir={folder / 'data'}", *SMALL]
+
+class MortalServer:
+    """A small MySQL with databases in it; it runs until it is killed.
+
+    options: of mysqld. data: a data folder to begin with a copy of.
+    """
+
+    def __init__(self, mysqld: Path, folder: Path, *options: str, data: Path | None = None) -> None:
+        own = folder / "data"
+        self._command = [*inspect(mysqld).command(), f"--datadir={own}", *SMALL]
+        self._options = options
         self._folder = folder
-        subprocess.run([*self._command, "--initialize-insecure"], check=True, capture_output=True)
+        if data is None:
+            make_data(mysqld, own)
+        else:
+            shutil.copytree(data, own)
         self.start()
 
     @property
@@ -36,6 +51,7 @@ class MortalServer:
         for stale in (self.socket, self.socket.with_name("socket.lock")):
             stale.unlink(missing_ok=True)
         options = (f"--socket={self.socket}", f"--pid-file={self._folder / 'pid'}", *ALONE)
+        options += self._options
         log = self._folder / "log"
         with log.open("a") as output:
             self._process = subprocess.Popen(
@@ -56,12 +72,13 @@ class MortalServer:
         if self._process.poll() is not None:
             self.start()
 
-    def run(self, statement: str) -> None:
+    def run(self, *statements: str) -> None:
         with contextlib.closing(self._root()) as root, root.cursor() as cursor:
-            cursor.execute(statement)
+            for statement in statements:
+                cursor.execute(statement)
 
-    def url(self, database: str = "mysql") -> str:
-        return f"mysql://root@localhost/{database}?unix_socket={self.socket}"
+    def url(self, database: str = "mysql", user: str = "root") -> str:
+        return f"mysql://{user}@localhost/{database}?unix_socket={self.socket}"
 
     def new_database(self) -> str:
         """Make an empty database; return its URL."""

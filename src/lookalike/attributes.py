@@ -140,7 +140,7 @@ def _index_kinds(attribute: Attribute) -> list[Kind]:
 def unless_there(index: IndexStore, statement: Statement, code: int) -> bool:
     """Make something, unless another process has done so meanwhile."""
     try:
-        index.connection.execute(statement)
+        index.connection.alter(statement)
     except DatabaseError as error:
         if error.code != code:
             raise

@@ -1,8 +1,8 @@
 """SQL to server: one connection, its statements, transactions and errors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pymysql
@@ -11,12 +11,23 @@ from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 
 from lookalike.dialects import Statement
-from lookalike.errors import ConnectionFailed, DatabaseError, InputError
+from lookalike.errors import ConnectionFailed, DatabaseError, InputError, UnsupportedServer
+from lookalike.session import (
+    ALTER_WAIT_SECONDS,
+    COLLATION,
+    LOCK_WAIT_SECONDS,
+    SMALLEST_PACKET,
+    differing,
+    read_session,
+    set_lock_wait,
+    set_session,
+)
 from lookalike.url import DatabaseURL
 from lookalike.vectors import pack
 
 Tracer = Callable[[Statement], None]
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 # PyMySQL does not know the type VECTOR and would decode its bytes as ASCII digits.
 _VECTOR = 242
@@ -28,13 +39,20 @@ _CONVERSIONS: dict[Any, Any] = {
 }
 
 DUPLICATE_KEY = 1062
+LOCK_WAIT_TIMEOUT = 1205
 _PRIVILEGES = {1044, 1142, 1143, 1227, 1370, 1410}
 _REFUSED = {1045, 1698, 3118, 3159}
 _GONE = {0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031}
+_NO_SUCH_VARIABLE = 1193
+_PACKET_TOO_LARGE = 1153
+_NUMBER_BYTES = 32  # of any number, NULL or date
 
 
 class Connection:
     """One connection to a MySQL server, outside transactions in autocommit mode.
+
+    Its session has the settings of `session`, whatever the server's defaults are. max_packet: the
+    server's max_allowed_packet, in bytes; a statement has to be shorter.
 
     A VECTOR comes back as an array of shape (dim,), float32, and an array may be bound as one.
     tracer: called with every statement before it runs. Not for several threads at once.
@@ -42,6 +60,7 @@ class Connection:
 
     def __init__(self, url: DatabaseURL, *, tracer: Tracer | None = None) -> None:
         self.url = url
+        self.max_packet = SMALLEST_PACKET
         self._tracer = tracer
         self.reopen()
 
@@ -50,10 +69,47 @@ class Connection:
         arguments = self.url.driver_arguments()
         try:
             self._driver = pymysql.connect(
-                **arguments, charset="utf8mb4", autocommit=True, conv=_CONVERSIONS
+                **arguments,
+                charset="utf8mb4",
+                collation=COLLATION,
+                autocommit=None,  # the driver would go by a flag that servers get wrong
+                conv=_CONVERSIONS,
             )
-        except (pymysql.err.MySQLError, OSError, RuntimeError) as error:
+        except Exception as error:
             raise self._explain(error) from error
+        try:
+            self._begin_session()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin_session(self) -> None:
+        """Set what every statement relies on, and see that it holds."""
+        try:
+            with self._errors(), self._driver.cursor() as cursor:
+                cursor.execute(*set_session())
+                cursor.execute(read_session().sql)
+                values: Row = cursor.fetchone() or ()
+        except DatabaseError as error:
+            if error.code != _NO_SUCH_VARIABLE:
+                raise
+            version = self.value(Statement("SELECT VERSION()"))
+            raise UnsupportedServer(
+                f"{self.url} is version {version}, which lacks a setting of MySQL's sessions "
+                f"({error}): use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
+                code=error.code,
+            ) from error
+        if (found := differing(values)) is not None:
+            raise ConnectionFailed(
+                f"{self.url} does not keep the settings of a session: {found}; "
+                "have lookalike connect to the server itself, not through a proxy that changes it"
+            )
+        self.max_packet = int(values[-1])
+        if self.max_packet < SMALLEST_PACKET:
+            raise ConnectionFailed(
+                f"{self.url} has max_allowed_packet = {self.max_packet}, too little for an "
+                f"embedding: have an administrator SET PERSIST max_allowed_packet = 67108864"
+            )
 
     @property
     def is_open(self) -> bool:
@@ -89,6 +145,11 @@ class Connection:
         with self._run(statement) as cursor:
             return int(cursor.rowcount)
 
+    def alter(self, statement: Statement) -> None:
+        """Run a statement that alters a table, without holding up its users for long."""
+        with self.lock_wait(ALTER_WAIT_SECONDS):
+            self.execute(statement)
+
     def insert(self, statement: Statement) -> int:
         """Run an INSERT and return the first id that it made."""
         with self._run(statement) as cursor:
@@ -102,6 +163,35 @@ class Connection:
         with self._run(statement, SSCursor) as cursor:
             while rows := cursor.fetchmany(batch):
                 yield list(rows)
+
+    def parts(
+        self, items: Sequence[T], make: Callable[[Sequence[T]], Statement]
+    ) -> Iterator[Sequence[T]]:
+        """Cut items into parts, in their order, whose statements the server takes.
+
+        make: makes the statement of a part. One item alone is a part however large it is.
+        """
+        waiting = [items] if items else []
+        while waiting:
+            part = waiting.pop()
+            if len(part) > 1 and _most_bytes(make(part)) + 2 > self.max_packet:
+                half = len(part) // 2
+                waiting += [part[half:], part[:half]]
+            else:
+                yield part
+
+    def query_parts(
+        self, items: Sequence[T], make: Callable[[Sequence[T]], Statement]
+    ) -> list[Row]:
+        """Run the statement of each of the items' parts, and return all rows."""
+        return [row for part in self.parts(items, make) for row in self.query(make(part))]
+
+    def execute_parts(self, items: Sequence[T], make: Callable[[Sequence[T]], Statement]) -> int:
+        """Run the statement of each of the items' parts, and return how many rows changed.
+
+        In a transaction of the caller's, where all or none are to be done.
+        """
+        return sum(self.execute(make(part)) for part in self.parts(items, make))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -122,13 +212,28 @@ class Connection:
             raise
 
     @contextmanager
+    def lock_wait(self, seconds: int) -> Iterator[None]:
+        """Have the block's statements wait no longer for locks on whole tables.
+
+        One that waits in vain raises DatabaseError with the code LOCK_WAIT_TIMEOUT.
+        """
+        self.execute(set_lock_wait(seconds))
+        try:
+            yield
+        finally:
+            if self.is_open:  # another session begins with the usual time
+                self.execute(set_lock_wait(LOCK_WAIT_SECONDS))
+
+    @contextmanager
     def _run(self, statement: Statement, kind: type[Any] | None = None) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
         try:
             with self._errors(), self._driver.cursor(kind) as cursor:
                 # Without parameters a % in the statement is a % and no placeholder.
-                cursor.execute(statement.sql, statement.params or None)
+                sql = cursor.mogrify(statement.sql, statement.params or None)
+                self._check_size(sql)
+                cursor.execute(sql)
                 yield cursor
         except (Exception, GeneratorExit):  # the latter where a stream is left
             raise
@@ -136,22 +241,36 @@ class Connection:
             self.close()
             raise
 
+    def _check_size(self, sql: str) -> None:
+        """Raise DatabaseError for a statement that the server would hang up on."""
+        room = self.max_packet - 2  # the packet begins with a byte for the command
+        if 4 * len(sql) > room and (size := len(sql.encode())) > room:
+            raise _too_large(f"{size:,} bytes, of {self.max_packet:,}")
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except UnicodeEncodeError as error:
             raise InputError(f"{error.object[:200]!r} is not UTF-8; rename it") from error
-        except (pymysql.err.MySQLError, OSError) as error:
-            raise self._explain(error) from error
+        except DatabaseError:
+            raise
+        except Exception as error:
+            # Once the connection is lost the driver fails anywhere, and in any way.
+            is_lost = not self._driver.open
+            if not (is_lost or isinstance(error, pymysql.err.MySQLError | OSError)):
+                raise
+            raise self._explain(error, is_lost=is_lost) from error
 
-    def _explain(self, error: Exception) -> DatabaseError:
+    def _explain(self, error: Exception, *, is_lost: bool = False) -> DatabaseError:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else None
         reason = str(error.args[-1] if error.args else error).strip()
-        user = self.url.user
+        if code == _PACKET_TOO_LARGE:
+            return _too_large(reason)
         if code in _REFUSED:
             return ConnectionFailed(
-                f"{self.url} refused user {user!r}: {reason}; check the user and its password",
+                f"{self.url} refused user {self.url.user!r}: {reason}; "
+                "check the user and its password",
                 code=code,
             )
         if code == 1049:
@@ -160,15 +279,44 @@ class Connection:
                 f"create it with CREATE DATABASE {self.url.database}",
                 code=code,
             )
-        if code in _GONE or isinstance(error, OSError | RuntimeError):
+        if is_lost or code in _GONE or not isinstance(error, pymysql.err.MySQLError):
+            if not isinstance(error, pymysql.err.MySQLError | OSError | RuntimeError):
+                reason = "the connection was lost"  # in the midst of an answer
             return ConnectionFailed(
                 f"cannot reach {self.url}: {reason}; is the server running there?",
                 code=code,
                 is_lost=not isinstance(error, RuntimeError),
             )
+        if code == LOCK_WAIT_TIMEOUT:
+            reason += "; another client holds a row or table in an open transaction: end that one"
         if code in _PRIVILEGES:
             return DatabaseError(
-                f"user {user!r} lacks a privilege: {reason}; have an administrator GRANT it",
+                f"user {self.url.user!r} lacks a privilege: {reason}; "
+                "have an administrator GRANT it",
                 code=code,
             )
         return DatabaseError(f"the database refused a statement: {reason}", code=code)
+
+
+def _too_large(reason: str) -> DatabaseError:
+    return DatabaseError(
+        f"a statement is too large for the server's max_allowed_packet: {reason}; have an "
+        "administrator SET PERSIST max_allowed_packet = 67108864, and connect again",
+        code=_PACKET_TOO_LARGE,
+    )
+
+
+def _most_bytes(statement: Statement) -> int:
+    """Return how long a statement may become at the most when its values are written out."""
+    return len(statement.sql) + sum(_most_bytes_of(value) for value in statement.params)
+
+
+def _most_bytes_of(value: object) -> int:
+    if isinstance(value, str):
+        # Of what is escaped each character is a byte.
+        return 2 * len(value.encode(errors="surrogatepass")) + 2
+    if isinstance(value, bytes | bytearray):
+        return 2 * len(value) + len("_binary''")
+    if isinstance(value, np.ndarray):
+        return 8 * value.size + len("x''")
+    return _NUMBER_BYTES

@@ -1,7 +1,9 @@
 """What a collection holds: its rows, its index, its failures, its last run."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+from lookalike.connection import Row
 from lookalike.index_store import IndexStore
 from lookalike.models import chosen_arithmetic
 from lookalike.types import Run, Status, StoredFailure
@@ -22,7 +24,7 @@ def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> St
         indexed=indexed,
         n_cells=n_cells,
         failures=int(connection.value(dialect.count_failures(table))) if has_tables else 0,
-        last_run=Run(*runs[0]) if runs else None,
+        last_run=_run(runs[0]) if runs else None,
     )
 
 
@@ -35,4 +37,17 @@ def _arithmetic(model: str) -> str:
 def failures(index: IndexStore) -> list[StoredFailure]:
     """Return the files that could not be added and have not been since, by path."""
     rows = index.connection.query(index.dialect.failures(index.table))
-    return [StoredFailure(Path(row[0]), *row[1:]) for row in rows]
+    return [
+        StoredFailure(Path(path), reason, size, mtime_ns, _in_utc(seen_at))
+        for path, reason, size, mtime_ns, seen_at in rows
+    ]
+
+
+def _run(row: Row) -> Run:
+    ended_at = None if row[1] is None else _in_utc(row[1])
+    return Run(_in_utc(row[0]), ended_at, *row[2:])
+
+
+def _in_utc(time: datetime) -> datetime:
+    """Say what the session's times are of, so that they can be told in any zone."""
+    return time.replace(tzinfo=UTC)

@@ -48,7 +48,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class StoredFailure:
-    """A failure on record; size in bytes and mtime_ns are None for a file out of reach."""
+    """A failure on record; size in bytes and mtime_ns are None for a file out of reach.
+
+    seen_at: by the server's clock, in UTC.
+    """
 
     path: Path
     reason: str
@@ -106,7 +109,7 @@ class AttributesReport:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The last `add` to a collection; times are the server's.
+    """The last `add` to a collection; times are by the server's clock, in UTC.
 
     ended_at is None while it goes on, and if it was killed; error says what has cut it short.
     """

@@ -85,8 +85,8 @@ class DatabaseURL:
 
     def _timeout(self) -> int:
         text = self.options.get("connect_timeout", "10")
-        if not text.isdecimal() or int(text) == 0:
-            raise InputError(f"connect_timeout={text} in the database URL: give whole seconds")
+        if not (text.isdecimal() and text.isascii() and len(text) < 7 and int(text) > 0):
+            raise InputError(f"connect_timeout={text[:40]} in the database URL: give whole seconds")
         return int(text)
 
     def _tls(self) -> dict[str, Any]:

@@ -43,12 +43,13 @@ ALLOWED = {
         {"server", "errors"},
         {"psutil", "pymysql", "filelock", "platformdirs"},
     ),
-    "connection": ({"dialects", "errors", "url", "vectors"}, {"numpy", "pymysql"}),
+    "session": ({"dialects"}, {}),
+    "connection": ({"dialects", "errors", "session", "url", "vectors"}, {"numpy", "pymysql"}),
     "schema": ({"connection", "dialects", "errors", "types"}, {}),
     "walk": ({"errors", "paths", "types"}, {"pathspec"}),
     "retry": ({"connection", "errors"}, {"tenacity"}),
     "rows": ({"errors", "index_store", "paths", "types", "vectors"}, {}),
-    "status": ({"index_store", "models", "types"}, {}),
+    "status": ({"connection", "index_store", "models", "types"}, {}),
     "ingest": (
         {
             "ingest",

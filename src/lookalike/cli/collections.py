@@ -1,6 +1,7 @@
 """`lookalike status`, `failures` and `remove`: what the collections hold, and what goes."""
 
 from dataclasses import asdict
+from datetime import datetime
 
 import click
 
@@ -41,7 +42,7 @@ def _lines(status: Status) -> list[str]:
 
 def _run(run: Run) -> str:
     if run.ended_at is None:
-        return f"{run.started_at}, not ended: at work, or killed"
+        return f"{_local(run.started_at)}, not ended: at work, or killed"
     counts = {
         "added": run.added,
         "updated": run.updated,
@@ -52,8 +53,12 @@ def _run(run: Run) -> str:
     }
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     seconds = round((run.ended_at - run.started_at).total_seconds())
-    told = f"{run.started_at}, {seconds:,} s: {done or 'nothing to do'}"
+    told = f"{_local(run.started_at)}, {seconds:,} s: {done or 'nothing to do'}"
     return f"{told}; cut short: {run.error}" if run.error else told
+
+
+def _local(time: datetime) -> str:
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 @click.command()
@@ -70,7 +75,7 @@ def failures(database: str | None, collection: str, out: Output) -> None:
     if out.as_json:
         out.json([asdict(each) for each in found])
     elif found:
-        rows = [[str(each.path), each.reason, str(each.seen_at)] for each in found]
+        rows = [[str(each.path), each.reason, _local(each.seen_at)] for each in found]
         out.table(["path", "reason", "seen_at"], rows)
     else:
         out.say(f"No failures in {collection}.")
