@@ -242,7 +242,7 @@ class Index:
         return Shortlist(self.generation, self.fingerprint, *self.probes(prepared, cells), rows)
 
     def probes(self, prepared: FloatArray, cells: Cells) -> tuple[list[Probe], float]:
-        """Return what the estimate needs of a prepared query (1, bits) in each cell, and `centre`."""
+        """Return what SQL needs of a prepared query (1, bits) in each cell, and `centre`."""
         bases, slopes, planes = self._terms(prepared, cells)
         columns = cells.tolist(), bases.tolist(), slopes.tolist(), planes.steps.tolist()
         probes = [

@@ -115,9 +115,7 @@ def _note_strays(store: IndexStore, index: Index, strays: int) -> None:
             store.connection.execute(store.dialect.set_strays(store.table, strays))
 
 
-def _is_replaced(
-    store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, int]
-) -> bool:
+def _is_replaced(store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, int]) -> bool:
     """Whether many of the codes in a sample are not of the embeddings that are there now."""
     sample = np.random.default_rng(0).permutation(ids)[:_SAMPLE].tolist()
     if not sample:

@@ -204,13 +204,18 @@ class _Measured:
         cells, sizes = self._order[i, :n_cells], self._sizes[i, :n_cells]
         rows = np.concatenate([np.arange(*self._starts[c : c + 2]) for c in cells.tolist()])
         estimates = self._index.estimates(
-            self._queries[i : i + 1], cells, self._codes.take(rows), np.repeat(np.arange(n_cells), sizes)
+            self._queries[i : i + 1],
+            cells,
+            self._codes.take(rows),
+            np.repeat(np.arange(n_cells), sizes),
         )
         ranks = np.empty(len(rows), np.intp)
         ranks[np.argsort(-estimates)] = np.arange(len(rows))
         is_read = self._near[i] & (self._ranks[i] < n_cells)
         positions, cell_ranks = self._positions[i, is_read], self._ranks[i, is_read]
-        places = (np.cumsum(sizes) - sizes)[cell_ranks] + positions - self._starts[cells[cell_ranks]]
+        places = (
+            (np.cumsum(sizes) - sizes)[cell_ranks] + positions - self._starts[cells[cell_ranks]]
+        )
         result = np.full(KEPT, _MISSED)
         result[is_read] = ranks[places]
         return result

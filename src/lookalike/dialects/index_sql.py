@@ -7,8 +7,9 @@ Generation 3 of the index of a collection `photos` is two tables,
 
 a row of `lookalike_indexes` that says which generation holds, and one of `lookalike_index_tails`
 with the last id that has been looked after: rows above it, which other programs may have inserted,
-are searched exactly. A comment marks the two tables as lookalike's own: no other is ever dropped. While the next generation is being made, `lookalike_index_changes` collects
-the ids whose embeddings change or go.
+are searched exactly. While the next generation is being made, `lookalike_index_changes` collects
+the ids whose embeddings change or go. A comment marks a generation's tables as lookalike's own: no
+others are ever dropped.
 """
 
 from collections.abc import Sequence
@@ -213,9 +214,7 @@ class IndexSQL:
 
     def strays(self, table: str) -> Statement:
         """The sum of CRC32 of the ids at or below the tail that are known to need no code."""
-        return Statement(
-            "SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table,)
-        )
+        return Statement("SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table,))
 
     def set_strays(self, table: str, strays: int) -> Statement:
         return Statement(
@@ -350,7 +349,9 @@ class IndexSQL:
         No row comes back of a generation that does not hold any more.
         """
         slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
-        probes = ", ".join([f"ROW({', '.join(['%s'] * (8 if slope else 7))})"] * len(shortlist.probes))
+        probes = ", ".join(
+            [f"ROW({', '.join(['%s'] * (8 if slope else 7))})"] * len(shortlist.probes)
+        )
         distance = " + ".join(
             f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
             for j in range(4)
