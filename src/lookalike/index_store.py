@@ -151,7 +151,7 @@ class IndexStore:
     def code_batch(self, index: Index) -> int:
         """Return how many codes one statement may hold: a code is twice as many hex digits."""
         size = index.centroids.shape[1] // 4 + 100
-        return int(max(1, min(_CODES, self.connection.max_packet // size)))
+        return int(max(1, min(_CODES, (self.connection.max_packet - 1000) // size)))
 
     def _change(self, statement: Statement) -> int:
         """Change the codes; where somebody has dropped their table, training will mend it."""

@@ -106,7 +106,9 @@ class LevelStore:
             except ModelError:
                 return None
             scores = _similarities(texts, sample, self._index.metric).ravel()
-        similarities = np.percentile(scores, PERCENTILES).astype(np.float32)
+        # Products of very long embeddings leave float32.
+        most = np.finfo(np.float32).max
+        similarities = np.percentile(scores, PERCENTILES).clip(-most, most).astype(np.float32)
         statement = self._index.dialect.store_levels(
             self._index.table, kind, self._id_range(), pack(similarities)
         )

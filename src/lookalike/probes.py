@@ -7,7 +7,7 @@ reach the target on queries whose true neighbours are known.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil, inf, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -35,15 +35,18 @@ PROBED = 8.0
 """To choose a cell, send its planes and find its codes."""
 RESCORED = 12.0
 """To fetch an embedding and compare it exactly, one of few."""
-SCANNED = 4.0
+SCANNED = 6.0
 """The same in a search that compares all of them."""
+
+FEWEST_TO_DOUBT = 5000
+"""Of fewer rows every plan is quick."""
 
 LOST_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
 """Of the neighbours that the plan may lose, the shares tried for those in cells not read."""
 
 GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
 LEAST_RESCORED = 50
-_MAX_READ = 10_000_000
+_MAX_READ = 2_000_000
 """Codes estimated in all for one reach, while there are as many queries as _FEWEST_QUERIES."""
 _FEWEST_QUERIES = 20
 _MISSED = np.iinfo(np.intp).max
@@ -96,7 +99,9 @@ class PlanFinder:
         """
         goal = target + MARGIN * (1 - target)
         measured = _Measured(index, self._queries, codes, self._found, self._is_near())
-        best, cheapest = Plan(0, 0.0, 0, 1.0, target), SCANNED * len(codes.ids)
+        best, cheapest = Plan(0, 0.0, 0, 1.0, target), inf
+        if len(codes.ids) >= FEWEST_TO_DOUBT:
+            cheapest = SCANNED * len(codes.ids)
         for reach in measured.reaches(goal):
             if (reached := measured.rescored(reach, goal)) is not None:
                 rescored, recall = reached
