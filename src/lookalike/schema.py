@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from lookalike.connection import Connection
-from lookalike.dialects import Dialect, Statement, quote_name
+from lookalike.dialects import REGISTRY, Dialect, Statement, quote_name
 from lookalike.errors import DatabaseError, InputError, ModelError
+from lookalike.layouts import existing_tables
 from lookalike.types import Metric
 
 _BINLOG_REFUSES_FUNCTIONS = 1419
@@ -37,9 +38,11 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
     """Return a collection's record, or None where there is no such table.
 
     A table that lookalike did not make is a collection too, if it has the article's columns.
-    Raises InputError for a table without them.
+    lookalike's own tables are brought to this version's layout first. Raises InputError for a table
+    without those columns, and DatabaseError where the layout cannot be had.
     """
     quote_name(name)
+    tables = existing_tables(connection, dialect, [f"{name}_files"])
     columns: dict[str, str] = dict(connection.query(dialect.table_columns(name)))
     if not columns:
         return None
@@ -54,15 +57,14 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
             f"table {name!r} is no collection: its id is of type {columns['id']}; an integer is "
             "needed, such as INT PRIMARY KEY AUTO_INCREMENT"
         )
-    registered = connection.value(dialect.registry_exists())
-    row = connection.query(dialect.registered(name)) if registered else []
+    row = connection.query(dialect.registered(name)) if REGISTRY in tables else []
     return CollectionRecord(
         name=name,
         dim=int(length),
         model=row[0][0] if row else None,
         metric=row[0][1] if row else "cosine",
         id_type=columns["id"],
-        has_files=bool(connection.query(dialect.table_columns(name + "_files"))),
+        has_files=f"{name}_files" in tables,
         is_registered=bool(row),
     )
 
@@ -82,6 +84,7 @@ def create_collection(
     ModelError where another process has just made it for another model.
     """
     for statement in (
+        *dialect.create_schema(),
         dialect.create_registry(),
         dialect.create_runs(),
         dialect.create_levels(),

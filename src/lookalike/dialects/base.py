@@ -6,12 +6,15 @@ from lookalike.dialects.attributes_sql import AttributesSQL, Filter, and_
 from lookalike.dialects.duplicates_sql import DuplicatesSQL
 from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
+from lookalike.dialects.layouts_sql import LayoutsSQL
 from lookalike.dialects.levels_sql import LevelsSQL
 from lookalike.dialects.statements import Statement, places, quote_name, values
 from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 
-class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
+class Dialect(
+    AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LayoutsSQL, LevelsSQL, ThresholdsSQL
+):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -51,12 +54,6 @@ class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, Thres
             "    metric VARCHAR(16) NOT NULL,\n"
             "    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n"
             ")"
-        )
-
-    def registry_exists(self) -> Statement:
-        return Statement(
-            "SELECT COUNT(*) FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = 'lookalike_collections'"
         )
 
     def register(self, name: str, model: str | None, dim: int, metric: str) -> Statement:

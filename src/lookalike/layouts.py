@@ -1,0 +1,161 @@
+"""Layouts: tables that an older version of lookalike has made are brought to this one's.
+
+Every step may be repeated, and the version is noted after the last one: what is cut short is
+finished by whoever opens a collection next.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from math import ceil, sqrt
+
+from lookalike.connection import Connection
+from lookalike.dialects import (
+    INDEXES,
+    LAYOUT,
+    REGISTRY,
+    SCHEMA_TABLE,
+    SHARED_TABLES,
+    Dialect,
+    is_name,
+)
+from lookalike.errors import DatabaseError
+
+LOCK_SECONDS = 5
+"""How long an upgrade waits for a table that somebody's transaction holds."""
+
+TURN_SECONDS = 30
+"""How long it waits for another client that is upgrading."""
+
+_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
+_MAY_NOT = {1044, 1142, 1143, 1227, 1290, 1792, 1836}  # privileges, a read-only server
+
+
+def existing_tables(connection: Connection, dialect: Dialect, others: Sequence[str]) -> set[str]:
+    """Return which of lookalike's shared tables and of these others there are in the database.
+
+    The shared ones are of this version's layout then. Raises DatabaseError where they cannot be
+    brought to it, and where a newer version has made them.
+    """
+    names = [*SHARED_TABLES, *others]
+    found = {row[0] for row in connection.query(dialect.existing_tables(names))}
+    if not found.isdisjoint(SHARED_TABLES) and _version(connection, dialect, found) < LAYOUT:
+        _upgrade(connection, dialect)
+    return found
+
+
+def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
+    """Return the layout's version. Raises DatabaseError for a newer one than this program's."""
+    noted = connection.value(dialect.layout_version()) if SCHEMA_TABLE in tables else None
+    version = 1 if noted is None else int(noted)
+    if version > LAYOUT:
+        raise DatabaseError(
+            f"lookalike's tables in database {connection.url.database!r} are of layout {version}, "
+            f"and this program knows layouts up to {LAYOUT}: use a newer version of lookalike"
+        )
+    return version
+
+
+def _upgrade(connection: Connection, dialect: Dialect) -> None:
+    """Bring the shared tables forward on a connection of its own, which alone holds the lock."""
+    try:
+        with closing(connection.open_another()) as alone:
+            for statement in dialect.wait_for_locks(LOCK_SECONDS):
+                alone.execute(statement)
+            if not alone.value(dialect.layout_lock(TURN_SECONDS)):
+                raise DatabaseError(
+                    f"another client is upgrading lookalike's tables in database "
+                    f"{connection.url.database!r}: try again in a minute"
+                )
+            alone.execute(dialect.create_schema_table())
+            for version in range(_version(alone, dialect, {SCHEMA_TABLE}), LAYOUT):
+                _UPGRADES[version](alone, dialect)
+                alone.execute(dialect.note_layout(version + 1))
+    except DatabaseError as error:
+        raise _explain(error, connection) from error
+
+
+def _explain(error: DatabaseError, connection: Connection) -> DatabaseError:
+    tables = f"lookalike's tables in database {connection.url.database!r}"
+    if error.code in _MAY_NOT:
+        return DatabaseError(
+            f"{tables} are of an older layout, and user {connection.url.user!r} may not change "
+            "them: open a collection there once as a user who may CREATE, ALTER and DROP tables "
+            f"({error})",
+            code=error.code,
+        )
+    if error.code in _LOCKED:
+        return DatabaseError(
+            f"{tables} are of an older layout, and another connection's open transaction holds "
+            "them: end it, then try again",
+            code=error.code,
+        )
+    return error
+
+
+def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
+    """Note what a search compares and reaches, and mark the tables of indexes as lookalike's."""
+    tables = {row[0] for row in connection.query(dialect.existing_tables(SHARED_TABLES))}
+    for table, column, statement in dialect.columns_since_1():
+        if table in tables and column not in dict(connection.query(dialect.table_columns(table))):
+            connection.execute(statement)
+    if INDEXES not in tables:
+        return
+    metrics: dict[str, str] = {}
+    if REGISTRY in tables:
+        metrics = dict(connection.query(dialect.metrics()))
+    for name, *index in connection.query(dialect.recorded_generations()):
+        if is_name(name):
+            is_dot = metrics.get(name) == "dot"
+            (_forget_index if is_dot else _keep_index)(connection, dialect, name, *index)
+
+
+def _keep_index(
+    connection: Connection,
+    dialect: Dialect,
+    table: str,
+    generation: int,
+    building: int | None,
+    rescored: int,
+) -> None:
+    for number in (generation, building):
+        for name in _tables_of(connection, dialect, table, number):
+            statement = dialect.mark_generation(name, table, number or 0)
+            if connection.value(dialect.table_comment(name)) != statement.params[0]:
+                connection.execute(statement)
+    columns: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
+    kind, _, dim = columns.get("embedding", "").rstrip(")").partition("(")
+    if generation and not rescored and kind == "vector":
+        least = ceil(50 * max(1.0, sqrt(512 / int(dim))))  # what version 1 compared exactly
+        connection.execute(dialect.set_rescored(table, least))
+
+
+def _forget_index(
+    connection: Connection,
+    dialect: Dialect,
+    table: str,
+    generation: int,
+    building: int | None,
+    rescored: int,
+) -> None:
+    """Drop an index whose codes mean something else by now, unless this version has made it."""
+    if rescored or not (generation or building):
+        return
+    for number in (generation, building):
+        for name in _tables_of(connection, dialect, table, number):
+            connection.execute(dialect.drop_generation_table(name, table))
+    connection.execute(dialect.forget_generation(table))
+
+
+def _tables_of(
+    connection: Connection, dialect: Dialect, table: str, generation: int | None
+) -> list[str]:
+    """Return the tables of a recorded generation that have its columns, and so are lookalike's."""
+    return [
+        name
+        for name, columns in dialect.columns_of_generation(table, generation or 0)
+        if generation and set(dict(connection.query(dialect.table_columns(name)))) == columns
+    ]
+
+
+_UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {1: _from_1_to_2}
+"""What brings each version to the next."""
