@@ -4,7 +4,7 @@ Every step may be repeated, and the version is noted after the last one: what is
 finished by whoever opens a collection next.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from math import ceil, sqrt
 
@@ -105,8 +105,8 @@ def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
         metrics = dict(connection.query(dialect.metrics()))
     for name, *index in connection.query(dialect.recorded_generations()):
         if is_name(name):
-            is_dot = metrics.get(name) == "dot"
-            (_forget_index if is_dot else _keep_index)(connection, dialect, name, *index)
+            upgrade = _forget_index if metrics.get(name) == "dot" else _keep_index
+            upgrade(connection, dialect, name, *index)
 
 
 def _keep_index(
@@ -117,13 +117,13 @@ def _keep_index(
     building: int | None,
     rescored: int,
 ) -> None:
-    for number in (generation, building):
-        for name in _tables_of(connection, dialect, table, number):
-            statement = dialect.mark_generation(name, table, number or 0)
-            if connection.value(dialect.table_comment(name)) != statement.params[0]:
-                connection.execute(statement)
-    columns: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
-    kind, _, dim = columns.get("embedding", "").rstrip(")").partition("(")
+    for number in filter(None, (generation, building)):
+        for name, columns in _tables_of(connection, dialect, table, number):
+            if "centroid" in columns and "spread" not in columns:
+                connection.execute(dialect.add_spread(table, number))
+            connection.execute(dialect.mark_generation(table, number, name))
+    types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
+    kind, _, dim = types.get("embedding", "").rstrip(")").partition("(")
     if generation and not rescored and kind == "vector":
         least = ceil(50 * max(1.0, sqrt(512 / int(dim))))  # what version 1 compared exactly
         connection.execute(dialect.set_rescored(table, least))
@@ -138,23 +138,25 @@ def _forget_index(
     rescored: int,
 ) -> None:
     """Drop an index whose codes mean something else by now, unless this version has made it."""
-    if rescored or not (generation or building):
+    if rescored:
         return
-    for number in (generation, building):
-        for name in _tables_of(connection, dialect, table, number):
-            connection.execute(dialect.drop_generation_table(name, table))
+    for number in filter(None, (generation, building)):
+        for name, _ in _tables_of(connection, dialect, table, number):
+            connection.execute(dialect.drop_of_generation(table, name))
     connection.execute(dialect.forget_generation(table))
 
 
 def _tables_of(
-    connection: Connection, dialect: Dialect, table: str, generation: int | None
-) -> list[str]:
-    """Return the tables of a recorded generation that have its columns, and so are lookalike's."""
-    return [
-        name
-        for name, columns in dialect.columns_of_generation(table, generation or 0)
-        if generation and set(dict(connection.query(dialect.table_columns(name)))) == columns
-    ]
+    connection: Connection, dialect: Dialect, table: str, generation: int
+) -> Iterator[tuple[str, set[str]]]:
+    """Yield the tables of a recorded generation, with their columns.
+
+    One that lacks a generation's columns is somebody else's.
+    """
+    for name, expected in dialect.generation_of_1(table, generation):
+        columns = {row[0] for row in connection.query(dialect.table_columns(name))}
+        if expected <= columns <= expected | {"spread"}:
+            yield name, columns
 
 
 _UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {1: _from_1_to_2}

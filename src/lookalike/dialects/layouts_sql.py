@@ -25,10 +25,8 @@ SHARED_TABLES = (
     "lookalike_thresholds",
 )
 
-_GENERATION_COLUMNS = {
-    "cells": {"cell", "centroid"},
-    "codes": {"cell", "id", "code", "scale", "bias"},
-}
+_CELLS = {"cell", "centroid"}
+_CODES = {"cell", "id", "code", "scale", "bias"}
 
 
 class LayoutsSQL:
@@ -105,29 +103,25 @@ class LayoutsSQL:
             "ORDER BY collection"
         )
 
-    def columns_of_generation(self, table: str, generation: int) -> list[tuple[str, set[str]]]:
-        """The names of a generation's two tables, and their columns."""
+    def generation_of_1(self, table: str, generation: int) -> list[tuple[str, set[str]]]:
+        """The names of a generation's two tables, each with the columns of version 1."""
         return [
-            (f"{table}_{kind}_{generation:d}", columns)
-            for kind, columns in _GENERATION_COLUMNS.items()
+            (f"{table}_cells_{generation:d}", _CELLS),
+            (f"{table}_codes_{generation:d}", _CODES),
         ]
 
-    def table_comment(self, name: str) -> Statement:
-        return Statement(
-            "SELECT table_comment FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = %s",
-            (name,),
-        )
+    def add_spread(self, table: str, generation: int) -> Statement:
+        name = quote_name(table, f"_cells_{generation:d}")
+        return Statement(f"ALTER TABLE {name} ADD COLUMN spread FLOAT NOT NULL DEFAULT 0")
 
-    def mark_generation(self, name: str, table: str, generation: int) -> Statement:
+    def mark_generation(self, table: str, generation: int, name: str) -> Statement:
         """Say in the comment of one of a generation's tables what it is."""
+        quoted = quote_name(table, name.removeprefix(table))
         comment = generation_comment(table, generation)
-        suffix = name.removeprefix(table)
-        return Statement(f"ALTER TABLE {quote_name(table, suffix)} COMMENT = %s", (comment,))
+        return Statement(f"ALTER TABLE {quoted} COMMENT = %s", (comment,))
 
-    def drop_generation_table(self, name: str, table: str) -> Statement:
-        suffix = name.removeprefix(table)
-        return Statement(f"DROP TABLE IF EXISTS {quote_name(table, suffix)}")
+    def drop_of_generation(self, table: str, name: str) -> Statement:
+        return Statement(f"DROP TABLE IF EXISTS {quote_name(table, name.removeprefix(table))}")
 
     def set_rescored(self, table: str, rescored: int) -> Statement:
         return Statement(
