@@ -98,6 +98,9 @@ def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
     for table, column, statement in dialect.columns_since_1():
         if table in tables and column not in dict(connection.query(dialect.table_columns(table))):
             connection.execute(statement)
+    for table, statement in dialect.lower_names():
+        if table in tables:
+            connection.execute(statement)
     if INDEXES not in tables:
         return
     metrics: dict[str, str] = {}

@@ -46,7 +46,7 @@ ALLOWED = {
     "session": ({"dialects"}, {}),
     "connection": ({"dialects", "errors", "session", "url", "vectors"}, {"numpy", "pymysql"}),
     "layouts": ({"connection", "dialects", "errors"}, {}),
-    "schema": ({"connection", "dialects", "errors", "layouts", "types"}, {}),
+    "schema": ({"connection", "dialects", "errors", "layouts", "types", "vectors"}, {}),
     "walk": ({"errors", "paths", "types"}, {"pathspec"}),
     "retry": ({"connection", "errors"}, {"tenacity"}),
     "rows": ({"errors", "index_store", "paths", "types", "vectors"}, {}),

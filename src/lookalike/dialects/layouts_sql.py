@@ -25,6 +25,17 @@ SHARED_TABLES = (
     "lookalike_thresholds",
 )
 
+KEYS = (
+    (REGISTRY, "name"),
+    (INDEXES, "collection"),
+    ("lookalike_index_tails", "collection"),
+    ("lookalike_runs", "collection"),
+    ("lookalike_attributes", "collection"),
+    ("lookalike_levels", "collection"),
+    ("lookalike_thresholds", "collection"),
+)
+"""The shared tables that know collections, each with the column of their names."""
+
 _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
 
@@ -64,6 +75,10 @@ class LayoutsSQL:
             tuple(names),
         )
 
+    def lower_case_names(self) -> Statement:
+        """1 where the server keeps the names of tables in lower case."""
+        return Statement("SELECT @@lower_case_table_names")
+
     # The way forward. MySQL commits before and after each ALTER TABLE.
 
     def layout_lock(self, seconds: int) -> Statement:
@@ -91,6 +106,19 @@ class LayoutsSQL:
         return [
             (table, column, Statement(f"ALTER TABLE {table} ADD COLUMN {column} {definition}"))
             for table, column, definition in columns
+        ]
+
+    def lower_names(self) -> list[tuple[str, Statement]]:
+        """What calls collections as the server calls their tables, for each of these tables."""
+        return [
+            (
+                table,
+                Statement(
+                    f"UPDATE IGNORE {table} SET {key} = LOWER({key}) "
+                    f"WHERE @@lower_case_table_names = 1 AND {key} <> LOWER({key})"
+                ),
+            )
+            for table, key in KEYS
         ]
 
     def metrics(self) -> Statement:
