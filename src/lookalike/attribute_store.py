@@ -93,7 +93,8 @@ def _kinds(found: Sequence["_Found"]) -> dict[str, set[Kind]]:
 def _require_json(index: IndexStore) -> None:
     """Make what the attributes are kept in: a column, at once on a table of any size."""
     connection, dialect, table = index.connection, index.dialect, index.table
-    connection.execute(dialect.create_attributes())
+    for statement in (*dialect.create_schema(), dialect.create_attributes()):
+        connection.execute(statement)
     there = column_types(index).get("attributes")
     if there is None:
         unless_there(index, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)

@@ -175,7 +175,7 @@ class Collection(DuplicateCalls):
         Returns False where another process is training already, or the collection is so small
         that its search is exact.
         """
-        self._require_table()
+        self._require_indexable()
         self._notify(f"Training the index of {self.name}.")
         if target_recall is not None and not 0.5 <= target_recall <= 0.999:
             raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")

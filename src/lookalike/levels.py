@@ -16,7 +16,7 @@ from lookalike.index_store import IndexStore
 from lookalike.models import Model
 from lookalike.search_options import SearchOptions
 from lookalike.types import Metric
-from lookalike.vectors import FloatArray, pack
+from lookalike.vectors import FloatArray, ids_array, pack
 
 IMAGE, TEXT = "image", "text"
 SAMPLE = 1000
@@ -122,6 +122,7 @@ class LevelStore:
         low, high = index.connection.query(index.dialect.id_range(index.table))[0]
         if high is None:
             return np.empty((0, index.dim), np.float32)
+        ids_array((low, high))  # refuses what is too large
         rng = np.random.default_rng(0)
         if high - low < 2 * SAMPLE:
             ids = np.arange(low, high + 1)
@@ -130,7 +131,7 @@ class LevelStore:
         embeddings = index.usable_embeddings(ids.tolist())[1]
         if len(embeddings) < min(SAMPLE, len(ids)) // 4:  # many ids are gone
             rows = index.connection.query(index.dialect.indexable_ids(index.table))
-            ids = np.array([row[0] for row in rows], np.int64)
+            ids = ids_array(row[0] for row in rows)
             chosen = rng.choice(ids, min(SAMPLE, len(ids)), replace=False).tolist()
             embeddings = index.usable_embeddings(chosen)[1]
         return rng.permutation(embeddings)[:SAMPLE]

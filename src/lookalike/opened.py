@@ -9,7 +9,13 @@ from lookalike.index_store import IndexStore
 from lookalike.levels import LevelStore
 from lookalike.models import Model
 from lookalike.request import AUTO, Request
-from lookalike.schema import CollectionRecord, create_collection, find_collection
+from lookalike.schema import (
+    CollectionRecord,
+    check_indexable,
+    check_side_tables,
+    create_collection,
+    find_collection,
+)
 from lookalike.types import Metric
 
 
@@ -36,10 +42,14 @@ class OpenedCollection:
         self._model: Model | None = None
         self._stored_index: IndexStore | None = None
         self._stored_levels: LevelStore | None = None
-        self.name = name
         if model not in (None, AUTO) and self.model_id not in (None, model):
             # Two names can mean one model; only one that differs is worth loading it here.
             self._model = self._request.load_model(self._record, notify)
+
+    @property
+    def name(self) -> str:
+        """The collection's name, in lower case on servers that keep the names of tables so."""
+        return self._request.name if self._record is None else self._record.name
 
     @property
     def exists(self) -> bool:
@@ -111,6 +121,17 @@ class OpenedCollection:
                 "add images to it first (lookalike add FOLDER)"
             )
         return self._record
+
+    def _require_indexable(self) -> None:
+        self._require_table()
+        check_indexable(self._connection, self._dialect, self.name)
+
+    def _require_decidable(self) -> CollectionRecord:
+        """Return the record of a collection that can keep decisions about its images."""
+        record = self._require_table()
+        refusal = "no decisions can be kept about"
+        check_side_tables(self._connection, self._dialect, self.name, refusal)
+        return record
 
     @property
     def _has_tables(self) -> bool:

@@ -8,7 +8,7 @@ from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
 from lookalike.paths import expand_user
 from lookalike.types import ImageRecord
-from lookalike.vectors import FloatArray, check_embedding, pack, unpack
+from lookalike.vectors import FloatArray, check_embedding, ids_array, pack, unpack
 
 MAX_NAME = 255
 """The length of the article's image_name column, in characters."""
@@ -31,6 +31,7 @@ def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray)
     first = connection.insert(dialect.insert_embeddings(index.table, rows))
     step = int(connection.value(dialect.id_step()))
     ids = [first + i * step for i in range(len(rows))]
+    ids_array(ids)  # refuses those that no search could return
     index.insert(ids, embeddings)
     return ids
 

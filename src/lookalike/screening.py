@@ -196,5 +196,6 @@ def stored_min_similarity(index: IndexStore) -> float | None:
 def store_min_similarity(index: IndexStore, min_similarity: float) -> None:
     """Store the threshold of a collection. Raises InputError for one that no image can reach."""
     SearchOptions(min_similarity=min_similarity).check(index.metric)
-    index.connection.execute(index.dialect.create_thresholds())
+    for statement in (*index.dialect.create_schema(), index.dialect.create_thresholds()):
+        index.connection.execute(statement)
     index.connection.execute(index.dialect.store_threshold(index.table, min_similarity))

@@ -108,7 +108,7 @@ def train(
     if not connection.value(dialect.trainer_lock(table)):
         return None
     try:
-        for statement in dialect.create_indexes():
+        for statement in (*dialect.create_schema(), *dialect.create_indexes()):
             connection.execute(statement)
         ids = _ids(store, connection)
         if ids.size < FEWEST_ROWS:

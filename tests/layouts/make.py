@@ -119,16 +119,17 @@ def dump(db: Database) -> Iterator[str]:
         )
         _, rows = db.rows(f"SELECT {', '.join(exact)} FROM `{table}`")
         if rows:
-            lines = (f"({', '.join(map(written, row))})" for row in rows)
+            kinds = [kind for _, kind in columns]
+            lines = (f"({', '.join(map(written, row, kinds))})" for row in rows)
             yield f"INSERT INTO `{table}` ({names}) VALUES\n" + ",\n".join(lines)
 
 
-def written(value: object) -> str:
+def written(value: object, kind: str) -> str:
     """Return a value as SQL."""
     if isinstance(value, np.ndarray):
         return literal(value.tobytes())
-    if isinstance(value, float):
-        return f"{value:.9g}"  # all of a FLOAT
+    if kind == "float":
+        return f"{value:.9g}"
     return literal(str(value) if isinstance(value, datetime) else value)
 
 

@@ -15,6 +15,13 @@ from lookalike.dialects.base import Dialect
 from lookalike.dialects.duplicates_sql import StoredLook
 from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, IndexState, Probe, Shortlist
+from lookalike.dialects.layouts_sql import (
+    INDEXES,
+    LAYOUT,
+    REGISTRY,
+    SCHEMA_TABLE,
+    SHARED_TABLES,
+)
 from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
@@ -22,9 +29,14 @@ from lookalike.dialects.statements import Statement, generation_comment, is_name
 
 __all__ = [
     "ATTRIBUTE_NAME",
+    "INDEXES",
+    "LAYOUT",
     "MAX_PATH",
     "MAX_TEXT",
     "NAME_RULE",
+    "REGISTRY",
+    "SCHEMA_TABLE",
+    "SHARED_TABLES",
     "Attribute",
     "Clause",
     "CodeRow",

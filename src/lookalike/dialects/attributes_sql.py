@@ -86,7 +86,7 @@ class AttributesSQL:
             "    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL,\n"
             "    kind VARCHAR(8) NOT NULL,\n"
             "    PRIMARY KEY (collection, name, kind)\n"
-            ")"
+            ") ENGINE = InnoDB"
         )
 
     def noted_attributes(self, table: str) -> Statement:

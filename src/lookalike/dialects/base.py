@@ -6,12 +6,15 @@ from lookalike.dialects.attributes_sql import AttributesSQL, Filter, and_
 from lookalike.dialects.duplicates_sql import DuplicatesSQL
 from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
+from lookalike.dialects.layouts_sql import KEYS, LayoutsSQL
 from lookalike.dialects.levels_sql import LevelsSQL
 from lookalike.dialects.statements import Statement, places, quote_name, values
 from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 
-class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, ThresholdsSQL):
+class Dialect(
+    AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LayoutsSQL, LevelsSQL, ThresholdsSQL
+):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
@@ -50,13 +53,7 @@ class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, Thres
             "    dim SMALLINT UNSIGNED NOT NULL,\n"
             "    metric VARCHAR(16) NOT NULL,\n"
             "    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n"
-            ")"
-        )
-
-    def registry_exists(self) -> Statement:
-        return Statement(
-            "SELECT COUNT(*) FROM information_schema.tables "
-            "WHERE table_schema = DATABASE() AND table_name = 'lookalike_collections'"
+            ") ENGINE = InnoDB"
         )
 
     def register(self, name: str, model: str | None, dim: int, metric: str) -> Statement:
@@ -75,15 +72,7 @@ class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, Thres
                 "WHERE table_schema = DATABASE() AND table_name = %s)",
                 (name, f"{name}_files"),
             )
-            for noted, key in (
-                ("lookalike_collections", "name"),
-                ("lookalike_indexes", "collection"),
-                ("lookalike_index_tails", "collection"),
-                ("lookalike_runs", "collection"),
-                ("lookalike_attributes", "collection"),
-                ("lookalike_levels", "collection"),
-                ("lookalike_thresholds", "collection"),
-            )
+            for noted, key in KEYS
         ]
 
     def registered(self, name: str) -> Statement:
@@ -95,6 +84,22 @@ class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, Thres
         return Statement(
             "SELECT column_name, column_type FROM information_schema.columns "
             "WHERE table_schema = DATABASE() AND table_name = %s",
+            (table,),
+        )
+
+    def table_kind(self, table: str) -> Statement:
+        """Return (table_type, engine, create_options, columns of its primary key, extra of id)."""
+        return Statement(
+            "SELECT t.table_type, t.engine, t.create_options, (\n"
+            "    SELECT GROUP_CONCAT(s.column_name ORDER BY s.seq_in_index)\n"
+            "    FROM information_schema.statistics AS s WHERE s.table_schema = t.table_schema\n"
+            "    AND s.table_name = t.table_name AND s.index_name = 'PRIMARY'\n"
+            "), (\n"
+            "    SELECT c.extra FROM information_schema.columns AS c\n"
+            "    WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name\n"
+            "    AND c.column_name = 'id'\n"
+            ") FROM information_schema.tables AS t\n"
+            "WHERE t.table_schema = DATABASE() AND t.table_name = %s",
             (table,),
         )
 
@@ -114,7 +119,7 @@ class Dialect(AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LevelsSQL, Thres
             "    image_name VARCHAR(255),\n"
             f"    embedding VECTOR({dim:d}),\n"
             "    KEY image_name (image_name)\n"
-            ") CHARACTER SET utf8mb4"
+            ") ENGINE = InnoDB CHARACTER SET utf8mb4"
         )
 
     # Rows.

@@ -33,7 +33,7 @@ class DuplicatesSQL:
             "    height INT UNSIGNED NOT NULL,\n"
             "    phashes BINARY(64) NOT NULL,\n"
             "    thumbnail BLOB NOT NULL\n"
-            ")"
+            ") ENGINE = InnoDB"
         )
 
     def files_without_look(self, table: str, after: int, limit: int) -> Statement:
@@ -106,7 +106,7 @@ class DuplicatesSQL:
             "    KEY other_id (other_id),\n"
             f"    FOREIGN KEY (id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE,\n"
             f"    FOREIGN KEY (other_id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE\n"
-            ")"
+            ") ENGINE = InnoDB"
         )
 
     def insert_distinct(self, table: str, pairs: Sequence[tuple[int, int]]) -> Statement:

@@ -53,7 +53,7 @@ class FilesSQL:
             "    mtime_ns BIGINT NOT NULL,\n"
             "    KEY content_hash (content_hash),\n"
             f"    FOREIGN KEY (id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE\n"
-            ")"
+            ") ENGINE = InnoDB"
         )
 
     def create_failures(self, table: str) -> Statement:
@@ -64,7 +64,7 @@ class FilesSQL:
             "    size BIGINT UNSIGNED,\n"
             "    mtime_ns BIGINT,\n"
             "    seen_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n"
-            ") CHARACTER SET utf8mb4"
+            ") ENGINE = InnoDB CHARACTER SET utf8mb4"
         )
 
     def create_runs(self) -> Statement:
@@ -76,7 +76,7 @@ class FilesSQL:
             "    ended_at TIMESTAMP NULL,\n"
             + "".join(f"    {column} BIGINT UNSIGNED NOT NULL DEFAULT 0,\n" for column in _RUN)
             + "    error TEXT\n"
-            ") CHARACTER SET utf8mb4"
+            ") ENGINE = InnoDB CHARACTER SET utf8mb4"
         )
 
     # Stored files.

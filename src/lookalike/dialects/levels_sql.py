@@ -15,7 +15,7 @@ class LevelsSQL:
             "    id_range BIGINT UNSIGNED NOT NULL,\n"
             "    similarities BLOB NOT NULL,\n"
             "    PRIMARY KEY (collection, kind)\n"
-            ")"
+            ") ENGINE = InnoDB"
         )
 
     def levels(self, table: str, kind: str) -> Statement:

@@ -11,7 +11,7 @@ class ThresholdsSQL:
             "CREATE TABLE IF NOT EXISTS lookalike_thresholds (\n"
             "    collection VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,\n"
             "    min_similarity DOUBLE NOT NULL\n"
-            ")"
+            ") ENGINE = InnoDB"
         )
 
     def threshold(self, table: str) -> Statement:

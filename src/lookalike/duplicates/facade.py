@@ -60,6 +60,7 @@ class DuplicateCalls(OpenedCollection):
         """Have an index where there are enough rows for one, that knows all of them."""
         n = self._connection.value(self._dialect.count_embeddings(self.name))
         if n >= FEWEST_ROWS and self._index.load() is None:
+            self._require_indexable()
             self._notify(f"Training the index of {self.name}.")
             train(self._index, self._connection.open_another)
         self._index.advance_tail([])
@@ -101,7 +102,7 @@ class DuplicateCalls(OpenedCollection):
 
         Raises InputError for an id that is not stored, and for fewer than two.
         """
-        mark_distinct(self._index, ids, self._require_table().id_type)
+        mark_distinct(self._index, ids, self._require_decidable().id_type)
 
     def unmark_distinct(self, *ids: int) -> int:
         """Forget that each two of these images are distinct; return how many decisions went."""
