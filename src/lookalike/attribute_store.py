@@ -58,8 +58,7 @@ def store_attributes(
     with connection.transaction():
         for batch in _batches(found, columns):
             _update(index, given, batch)
-        for start in range(0, len(noted), _BATCH):
-            connection.execute(dialect.note_attributes(table, noted[start : start + _BATCH]))
+        connection.execute_parts(noted, lambda part: dialect.note_attributes(table, part))
     for attribute in known:
         if attribute.name in kinds and not attribute.is_column:
             kinds[attribute.name] |= attribute.kinds
@@ -157,8 +156,11 @@ def _ids_by_path(
     candidates = sorted({path for several in wanted.values() for path in several})
     known: dict[str, int] = {}
     for start in range(0, len(candidates), _BATCH):
-        statement = index.dialect.known_files(index.table, candidates[start : start + _BATCH])
-        known |= {row[0]: row[1] for row in index.connection.query(statement)}
+        found = index.connection.query_parts(
+            candidates[start : start + _BATCH],
+            lambda part: index.dialect.known_files(index.table, part),
+        )
+        known |= {row[0]: row[1] for row in found}
     first = {
         path: next((known[each] for each in several if each in known), None)
         for path, several in wanted.items()
@@ -169,9 +171,11 @@ def _ids_by_path(
 def _ids_by_name(index: IndexStore, rows: Sequence[AttributeRow]) -> dict[str, list[int]]:
     names = sorted({stored_name(row.path) for row in rows})
     ids: dict[str, list[int]] = defaultdict(list)
-    if names:
-        for row_id, name in index.connection.query(index.dialect.ids_by_names(index.table, names)):
-            ids[name].append(row_id)
+    found = index.connection.query_parts(
+        names, lambda part: index.dialect.ids_by_names(index.table, part)
+    )
+    for row_id, name in found:
+        ids[name].append(row_id)
     return ids
 
 
@@ -193,7 +197,7 @@ def _check_columns(
         )
 
 
-_Batch = tuple[list[Attribute], tuple[str, ...], list[_Found]]
+_Batch = tuple[list[Attribute], tuple[str, ...], Sequence[_Found]]
 """Columns to set, as the file names them, and rows."""
 
 
@@ -212,7 +216,7 @@ def _batches(found: Sequence[_Found], columns: Mapping[str, Attribute]) -> Itera
 def _update(index: IndexStore, given: AttributeTable, batch: _Batch) -> None:
     columns, own, rows = batch
     try:
-        index.connection.execute(_statement(index, batch))
+        index.connection.execute_parts(rows, lambda part: _statement(index, (columns, own, part)))
     except DatabaseError as error:
         # After a lost connection or lock there is no transaction to try again in.
         if isinstance(error, ConnectionFailed) or error.code in _LOCKED:

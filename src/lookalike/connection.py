@@ -48,6 +48,22 @@ _PACKET_TOO_LARGE = 1153
 _NUMBER_BYTES = 32  # of any number, NULL or date
 
 
+class _Stream(SSCursor):
+    """The driver's cursor, but that it does not go on to read from a connection that is lost."""
+
+    def close(self) -> None:
+        self._leave_if_lost()
+        try:
+            super().close()
+        finally:
+            self._leave_if_lost()
+
+    def _leave_if_lost(self) -> None:
+        connection, result = self.connection, getattr(self, "_result", None)
+        if result is not None and connection is not None and not connection.open:
+            result.unbuffered_active = False
+
+
 class Connection:
     """One connection to a MySQL server, outside transactions in autocommit mode.
 
@@ -160,7 +176,7 @@ class Connection:
 
         Nothing else can run on this connection until the last list is taken.
         """
-        with self._run(statement, SSCursor) as cursor:
+        with self._run(statement, _Stream) as cursor:
             while rows := cursor.fetchmany(batch):
                 yield list(rows)
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from lookalike.dialects import Statement
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
 from lookalike.paths import expand_user
@@ -14,6 +15,7 @@ MAX_NAME = 255
 """The length of the article's image_name column, in characters."""
 
 _BATCH = 1000
+_ID_DIGITS = len(str(2**64 - 1))
 
 
 def stored_name(name: str) -> str:
@@ -22,15 +24,23 @@ def stored_name(name: str) -> str:
 
 
 def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray) -> list[int]:
-    """Insert names and embeddings (n, dim) in one statement, with their codes; return the ids."""
-    connection, dialect = index.connection, index.dialect
+    """Insert names and embeddings (n, dim) with their codes, and return the ids.
+
+    In a transaction of the caller's: it takes several statements.
+    """
+    connection, dialect, ids = index.connection, index.dialect, list[int]()
     rows = [
         (stored_name(name), pack(embedding))
         for name, embedding in zip(names, embeddings, strict=True)
     ]
-    first = connection.insert(dialect.insert_embeddings(index.table, rows))
+
+    def make(part: Sequence[tuple[str, bytes]]) -> Statement:
+        return dialect.insert_embeddings(index.table, part)
+
     step = int(connection.value(dialect.id_step()))
-    ids = [first + i * step for i in range(len(rows))]
+    for part in connection.parts(rows, make):
+        first = connection.insert(make(part))
+        ids += range(first, first + step * len(part), step)
     ids_array(ids)  # refuses those that no search could return
     index.insert(ids, embeddings)
     return ids
@@ -62,12 +72,12 @@ def id_of(index: IndexStore, name: str) -> int:
     """
     ids = [row[0] for row in index.connection.query(index.dialect.ids_by_name(index.table, name))]
     if len(ids) > 1:
-        raise InputError(f"several images are named {name!r}: give an id, as {ids[0]}")
+        raise InputError(f"several images are named {name[:200]!r}: give an id, as {ids[0]}")
     if ids:
         return int(ids[0])
-    if name.isdecimal():
+    if name.isdecimal() and len(name) <= _ID_DIGITS:
         return int(name)
-    raise InputError(f"{name!r} is no image file, and no stored image has that name or id")
+    raise InputError(f"{name[:200]!r} is no image file, and no stored image has that name or id")
 
 
 def ids_of_content(index: IndexStore, content_hash: bytes) -> list[int]:
@@ -82,10 +92,12 @@ def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[
     if not wanted:
         return []
     connection, dialect = index.connection, index.dialect
-    names: dict[int, str | None] = dict(connection.query(dialect.records(index.table, wanted)))
+    table = index.table
+    found = connection.query_parts(wanted, lambda part: dialect.records(table, part))
+    names: dict[int, str | None] = dict(found)
     paths: dict[int, str] = {}
     if with_paths:
-        paths = dict(connection.query(dialect.paths(index.table, wanted)))
+        paths = dict(connection.query_parts(wanted, lambda part: dialect.paths(table, part)))
     return [
         ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
         for i in wanted

@@ -13,9 +13,10 @@ import pymysql
 import pytest
 
 import lookalike
-from lookalike import ConnectionFailed, DatabaseError, connection
+from lookalike import ConnectionFailed, DatabaseError, connection, training
 from lookalike.connection import LOCK_WAIT_TIMEOUT
 from lookalike.dialects import Statement
+from lookalike.retry import Persistence
 from tests.mortal_server import MortalServer
 from tests.own_server import own_server
 
@@ -263,3 +264,79 @@ def test_a_proxy_that_changes_settings_is_refused(odd, url, tmp_path, said, hear
         assert "\n" not in str(caught.value) and not caught.value.is_lost
     finally:
         meddler.close()
+
+
+# Servers that die in the midst of an answer.
+
+MANY_BYTES = Statement(
+    "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+    "SELECT i, REPEAT('x', 60000) FROM n"
+)
+
+
+@pytest.fixture(scope="module")
+def mortal(installed_mysqld) -> Iterator[MortalServer]:
+    with own_server(installed_mysqld) as server:
+        yield server
+
+
+def test_a_server_that_dies_in_a_stream_is_a_lost_connection(mortal):
+    with lookalike.connect(mortal.new_database()) as db:
+        stream = db.connection.stream(MANY_BYTES, batch=10)
+        assert len(next(stream)) == 10
+        mortal.kill()
+        try:
+            with pytest.raises(ConnectionFailed, match="cannot reach") as caught:
+                list(stream)
+        finally:
+            mortal.start()
+        assert caught.value.is_lost and "\n" not in str(caught.value)
+        assert "NoneType" not in str(caught.value)
+        with pytest.raises(ConnectionFailed):
+            db.rows("SELECT 1")
+
+
+def test_what_a_dying_server_cuts_short_is_done_again(mortal):
+    with lookalike.connect(mortal.new_database()) as db:
+        kills = []
+
+        def read() -> int:
+            count = 0
+            for rows in db.connection.stream(MANY_BYTES, batch=10):
+                count += len(rows)
+                if not kills:
+                    kills.append(mortal.kill())
+                    mortal.start()
+            return count
+
+        assert Persistence(db.connection).run(read) == 1000
+        assert len(kills) == 1
+
+
+def test_a_search_that_a_dying_server_cuts_short_says_so(mortal, monkeypatch):
+    monkeypatch.setattr(training, "FEWEST_ROWS", 20_000)
+    vectors = embeddings(6_000, 512)
+    with lookalike.connect(mortal.new_database()) as db:
+        db.collection("large", dim=512).add_embeddings(["a"] * 6_000, vectors)
+        url = str(db.connection.url)
+    killed = []
+
+    def kill_late(statement: Statement) -> None:
+        if "embedding IS NOT NULL" in statement.sql and not killed:
+            killed.append(threading.Timer(0.05, mortal.kill))
+            killed[0].start()
+
+    with lookalike.connect(url, tracer=kill_late) as db:
+        large = db.collection("large")
+        try:
+            with pytest.raises(ConnectionFailed) as caught:
+                for _ in range(50):
+                    large.search(vectors[0], exact=True)
+            assert caught.value.is_lost
+        finally:
+            killed[0].join()
+            mortal.start()
+    with lookalike.connect(url) as db:
+        large = db.collection("large")
+        assert len(large) == 6_000
+        assert large.search(vectors[5_999], k=1, exact=True)[0].similarity > 0.999

@@ -49,7 +49,7 @@ ALLOWED = {
     "schema": ({"connection", "dialects", "errors", "layouts", "types", "vectors"}, {}),
     "walk": ({"errors", "paths", "types"}, {"pathspec"}),
     "retry": ({"connection", "errors"}, {"tenacity"}),
-    "rows": ({"errors", "index_store", "paths", "types", "vectors"}, {}),
+    "rows": ({"dialects", "errors", "index_store", "paths", "types", "vectors"}, {}),
     "status": ({"connection", "index_store", "models", "types"}, {}),
     "ingest": (
         {

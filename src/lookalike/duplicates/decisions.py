@@ -25,12 +25,14 @@ def mark_distinct(index: IndexStore, ids: Sequence[int], id_type: str) -> None:
     """
     pairs = _pairs(ids)
     connection, dialect, table = index.connection, index.dialect, index.table
-    stored = {row[0] for row in connection.query(dialect.records(table, list(ids)))}
+    found = connection.query_parts(ids, lambda part: dialect.records(table, part))
+    stored = {row[0] for row in found}
     for row_id in ids:
         if row_id not in stored:
             raise InputError(f"collection {table!r} has no image with id {row_id}")
     connection.execute(dialect.create_distinct(table, id_type))
-    connection.execute(dialect.insert_distinct(table, pairs))
+    with connection.transaction():
+        connection.execute_parts(pairs, lambda part: dialect.insert_distinct(table, part))
 
 
 def unmark_distinct(index: IndexStore, ids: Sequence[int]) -> int:
@@ -38,7 +40,9 @@ def unmark_distinct(index: IndexStore, ids: Sequence[int]) -> int:
     pairs = _pairs(ids)
     if not set(pairs) & set(distinct_images(index)):
         return 0
-    return index.connection.execute(index.dialect.delete_distinct(index.table, pairs))
+    connection, dialect, table = index.connection, index.dialect, index.table
+    with connection.transaction():
+        return connection.execute_parts(pairs, lambda part: dialect.delete_distinct(table, part))
 
 
 def _pairs(ids: Sequence[int]) -> list[tuple[int, int]]:

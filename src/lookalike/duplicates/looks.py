@@ -65,7 +65,7 @@ def look_at_new_files(index: IndexStore, progress: Progress) -> int:
         for files in _without_look(index):
             looks = [look for look in threads.map(_look_at_first, _by_content(files)) if look]
             if looks:
-                connection.execute(dialect.insert_looks(table, looks))
+                connection.execute_parts(looks, lambda part: dialect.insert_looks(table, part))
             seen = {look.content_hash for look in looks}
             unseen += sum(content not in seen for _, _, content, _, _ in files)
             done += len(files)

@@ -81,7 +81,11 @@ def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: 
         images = "image whose file is" if len(ids) == 1 else "images whose files are"
         notify(f"Removing {len(ids):,} {images} gone.")
     if failures:
-        persistence.run(lambda: connection.execute(dialect.delete_failures(table, failures)))
+        persistence.run(
+            lambda: connection.execute_parts(
+                failures, lambda part: dialect.delete_failures(table, part)
+            )
+        )
     return persistence.run(lambda: delete_rows(index, ids)) if ids else 0
 
 

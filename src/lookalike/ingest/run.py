@@ -139,7 +139,7 @@ class Ingest:
 
     def _scanner(self, persistence: Persistence, connection: Connection) -> Scanner:
         return Scanner(
-            lambda statement: persistence.run(lambda: connection.query(statement)),
+            lambda items, make: persistence.run(lambda: connection.query_parts(items, make)),
             self._index.dialect,
             self._index.table,
             self._index.dim,

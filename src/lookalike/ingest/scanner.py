@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from lookalike.connection import Row
 from lookalike.dialects import MAX_PATH, Dialect, FailedFile, Statement, StoredFile
@@ -19,6 +19,17 @@ from lookalike.walk import FoundImage
 
 _READERS = 4
 """Files that are hashed at a time."""
+
+T = TypeVar("T")
+
+
+class Query(Protocol):
+    """Runs statements on parts of the items and returns all rows."""
+
+    def __call__(
+        self, items: Sequence[T], make: Callable[[Sequence[T]], Statement], /
+    ) -> list[Row]:
+        """Return the rows."""
 
 
 class _Known(NamedTuple):
@@ -48,13 +59,13 @@ class Scan:
 class Scanner:
     """Compares files with a collection's table, a batch at a time.
 
-    query: runs a statement and returns its rows. retry: whether a file that has failed before is
+    query: as a Connection's query_parts. retry: whether a file that has failed before is
     tried again although it is as it was.
     """
 
     def __init__(
         self,
-        query: Callable[[Statement], list[Row]],
+        query: Query,
         dialect: Dialect,
         table: str,
         dim: int,
@@ -77,15 +88,20 @@ class Scanner:
         known: dict[str, _Known] = {}
         failed: dict[str, Row] = {}
         if paths:
-            rows = self._query(self._dialect.known_files(self._table, paths))
+            rows = self._ask(paths, self._dialect.known_files)
             known = {row[0]: _Known(*row[1:]) for row in rows}
-            rows = self._query(self._dialect.known_failures(self._table, paths))
+            rows = self._ask(paths, self._dialect.known_failures)
             failed = {row[0]: row[1:] for row in rows}
         changed: list[FoundImage] = []
         for image, path in zip(found, paths, strict=True):
             self._compare(image, known.get(path), failed.get(path), changed, scan)
         self._sort_out(changed, known, failed, scan)
         return scan
+
+    def _ask(
+        self, items: Sequence[T], statement: Callable[[str, Sequence[T]], Statement]
+    ) -> list[Row]:
+        return self._query(items, lambda part: statement(self._table, part))
 
     def _compare(
         self,
@@ -138,7 +154,7 @@ class Scanner:
         if not contents:
             return
         hashes = sorted(content.digest for content in contents)
-        rows = self._query(self._dialect.known_contents(self._table, hashes))
+        rows = self._ask(hashes, self._dialect.known_contents)
         stored: dict[bytes, bytes] = {row[0]: row[1] for row in rows}
         for content in contents:
             packed = stored.get(content.digest)

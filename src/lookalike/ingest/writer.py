@@ -1,14 +1,15 @@
 """Contents to rows: each batch with its index entries, files and failures in one transaction."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from lookalike.connection import Row
-from lookalike.dialects import FailedFile
+from lookalike.dialects import FailedFile, Statement
 from lookalike.index_store import IndexStore
 from lookalike.ingest.work import Content, NewFile, Touched
 from lookalike.retry import Persistence
@@ -16,8 +17,10 @@ from lookalike.rows import insert_rows
 from lookalike.types import Failure
 from lookalike.vectors import FloatArray, pack
 
+T = TypeVar("T")
+
 MAX_ROWS, MAX_BYTES = 500, 8_000_000
-"""Of one transaction, whose INSERT has to stay below the server's max_allowed_packet."""
+"""Of one transaction."""
 
 TAIL_ROWS = 5000
 """After as many new rows the index looks after them, so that searches meanwhile stay quick."""
@@ -134,7 +137,7 @@ class Writer:
                 embeddings = np.stack([row.embedding for row in plan.fresh])
                 ids = insert_rows(self._index, [row.new.name for row in plan.fresh], embeddings)
                 files = [(i, row.new.file) for i, row in zip(ids, plan.fresh, strict=True)]
-                self._connection.execute(self._dialect.insert_files(self._table, files))
+                self._execute(files, self._dialect.insert_files)
             if plan.changed:
                 self._replace(plan.changed)
             touched = [Touched(row_id, row.new.file) for row_id, row in plan.same]
@@ -149,7 +152,9 @@ class Writer:
         known: dict[str, Row] = {}
         if rows:
             paths = [row.path for row in rows]
-            found = self._connection.query(self._dialect.known_files(self._table, paths))
+            found = self._connection.query_parts(
+                paths, lambda part: self._dialect.known_files(self._table, part)
+            )
             known = {row[0]: row[1:] for row in found}
         plan = _Plan()
         for row in rows:
@@ -181,9 +186,14 @@ class Writer:
     def _write_failures(self, rows: Sequence[_Row], batch: Batch) -> None:
         mended = [row.path for row in rows if row.new.has_failed]
         if mended:
-            self._connection.execute(self._dialect.delete_failures(self._table, mended))
+            self._execute(mended, self._dialect.delete_failures)
         if batch.failed:
-            self._connection.execute(self._dialect.insert_failures(self._table, batch.failed))
+            self._execute(batch.failed, self._dialect.insert_failures)
+
+    def _execute(
+        self, items: Sequence[T], statement: Callable[[str, Sequence[T]], Statement]
+    ) -> None:
+        self._connection.execute_parts(items, lambda part: statement(self._table, part))
 
     def _name_kinds(self, plan: _Plan) -> None:
         """Note what becomes of each file, once this attempt is committed.
