@@ -1,5 +1,6 @@
 """SQL to server: one connection, its statements, transactions and errors."""
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from lookalike.url import DatabaseURL
 from lookalike.vectors import pack
 
 Tracer = Callable[[Statement], None]
+Dial = Callable[[], socket.socket]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -71,26 +73,33 @@ class Connection:
     server's max_allowed_packet, in bytes; a statement has to be shorter.
 
     A VECTOR comes back as an array of shape (dim,), float32, and an array may be bound as one.
-    tracer: called with every statement before it runs. Not for several threads at once.
+    tracer: called with every statement before it runs. dial: opens the socket, where who listens
+    there has to be made sure of. Not for several threads at once.
     """
 
-    def __init__(self, url: DatabaseURL, *, tracer: Tracer | None = None) -> None:
+    def __init__(
+        self, url: DatabaseURL, *, tracer: Tracer | None = None, dial: Dial | None = None
+    ) -> None:
         self.url = url
         self.max_packet = SMALLEST_PACKET
         self._tracer = tracer
+        self._dial = dial
         self.reopen()
 
     def reopen(self) -> None:
         """Connect again after the connection is lost or closed."""
         arguments = self.url.driver_arguments()
         try:
-            self._driver = pymysql.connect(
+            driver = pymysql.connect(
                 **arguments,
                 charset="utf8mb4",
                 collation=COLLATION,
                 autocommit=None,  # the driver would go by a flag that servers get wrong
                 conv=_CONVERSIONS,
+                defer_connect=True,
             )
+            driver.connect(self._dial() if self._dial else None)
+            self._driver = driver
         except Exception as error:
             raise self._explain(error) from error
         try:
@@ -134,7 +143,7 @@ class Connection:
 
     def open_another(self) -> "Connection":
         """Open another connection to the same database, for another thread."""
-        return Connection(self.url, tracer=self._tracer)
+        return Connection(self.url, tracer=self._tracer, dial=self._dial)
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lookalike.collection import Collection
 from lookalike.connection import Connection, Row, Tracer
 from lookalike.dialects import Dialect, MySQL, MySQLNative, Statement, is_name
-from lookalike.errors import ConnectionFailed, DatabaseError, UnsupportedServer
+from lookalike.errors import ConnectionFailed, DatabaseError, ServerError, UnsupportedServer
 from lookalike.models import Model
 from lookalike.schema import install_functions
 from lookalike.server import PrivateServer
@@ -37,7 +37,7 @@ def connect(
     """
     given = url or os.environ.get(URL_VARIABLE)
     if given:
-        connection = Connection(DatabaseURL.parse(given), tracer=tracer)
+        connection = _connect_to(DatabaseURL.parse(given), tracer)
     else:
         connection = _connect_privately(tracer, notify)
     try:
@@ -47,15 +47,24 @@ def connect(
         raise
 
 
+def _connect_to(url: DatabaseURL, tracer: Tracer | None) -> Connection:
+    """Connect to a URL; where that is the private MySQL's, only if it is this user's own."""
+    if path := url.options.get("unix_socket"):
+        server = PrivateServer()
+        if path == str(server.socket):
+            return Connection(url, tracer=tracer, dial=server.dial)
+    return Connection(url, tracer=tracer)
+
+
 def _connect_privately(tracer: Tracer | None, notify: Callable[[str], None]) -> Connection:
     server = PrivateServer()
-    url = DatabaseURL.parse(server.url)
     try:
-        return Connection(url, tracer=tracer)
-    except ConnectionFailed:
+        return Connection(DatabaseURL.parse(server.url), tracer=tracer, dial=server.dial)
+    except (ConnectionFailed, ServerError):
         notify("Starting the private MySQL.")
         server.start()
-        return Connection(url, tracer=tracer)
+        # With a long home its socket may be another one now.
+        return Connection(DatabaseURL.parse(server.url), tracer=tracer, dial=server.dial)
 
 
 def probe(connection: Connection) -> Dialect:

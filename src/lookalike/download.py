@@ -1,16 +1,17 @@
 """Images from the web, fetched with care: http and https, limited in size, time and redirects."""
 
 import http.client
-import ipaddress
 import socket
 import threading
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
-from typing import Any, Self
+from http.client import HTTPMessage
+from typing import IO, Any, Self
 
+from lookalike.addresses import is_public
 from lookalike.errors import ImageError
 
 MAX_BYTES = 50_000_000
@@ -21,6 +22,7 @@ TIME_LIMIT_SECONDS = 20.0
 
 MAX_REDIRECTS = 5
 _CHUNK = 1 << 16
+_TOLD = 500  # characters of a URL and of a reason
 
 
 class _Refused(OSError):
@@ -36,24 +38,31 @@ def download(url: str, *, allow_private: bool = False) -> bytes:
     """Return the bytes at an http or https URL.
 
     allow_private: also from this machine and private networks, which a URL that somebody else has
-    chosen must not reach. Raises ImageError.
+    chosen must not reach. Raises ImageError, in one line, whatever the URL is.
     """
-    request = urllib.request.Request(url, headers={"User-Agent": "lookalike"})
     deadline = _Deadline(TIME_LIMIT_SECONDS)
     content = bytearray()
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "lookalike"})
         with deadline, _opener(deadline, allow_private).open(request) as response:
             while part := response.read1(_CHUNK):
                 content += part
                 if len(content) > MAX_BYTES:
-                    raise ImageError(
-                        f"{url}: more than {MAX_BYTES:,} bytes; save a smaller copy first"
-                    )
+                    raise _failure(url, f"more than {MAX_BYTES:,} bytes; save a smaller copy first")
         deadline.check()  # a connection that is shut down reads as an end
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        late = deadline.late
-        raise ImageError(f"{url}: {late or getattr(error, 'reason', None) or error}") from error
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        reason = deadline.late or getattr(error, "reason", None) or error
+        raise _failure(url, str(reason) or type(error).__name__) from error
     return bytes(content)
+
+
+def _failure(url: str, reason: str) -> ImageError:
+    """Return the error of a URL as one line; both may hold what a stranger has chosen."""
+    start = url if len(url) <= _TOLD else f"{url[:_TOLD]}..."
+    text = f"{start}: {reason[:_TOLD]}"
+    return ImageError("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
 
 
 class _Deadline:
@@ -129,6 +138,14 @@ def _opener(deadline: _Deadline, allow_private: bool) -> urllib.request.OpenerDi
 class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = MAX_REDIRECTS
 
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> Any:
+        with closing(fp):  # an address that cannot be read ends it without
+            return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
 
 class _Connecting:
     """Connects within a deadline, and where it is not allowed to no address that is private."""
@@ -174,7 +191,7 @@ def _connect(
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # Looked up once, so that a name cannot mean another address by the time it is connected to.
     for *_, name in found:
-        if not (anywhere or _is_public(str(name[0]))):
+        if not (anywhere or is_public(str(name[0]))):
             raise _Refused(
                 f"{host} is {name[0]}, which is not on the public internet; "
                 "allow it with --allow-private-urls"
@@ -190,10 +207,3 @@ def _connect(
             deadline.watch(connected)
             return connected
     raise error or OSError(f"{host} has no address")
-
-
-def _is_public(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast

@@ -147,6 +147,68 @@ def test_a_model_of_text_alone_is_refused(tmp_path: Path) -> None:
         load_model(str(folder))
 
 
+EVIL = """
+from pathlib import Path
+Path({ran!r}).touch()
+from sentence_transformers.sentence_transformer.modules import Transformer
+class Evil(Transformer):
+    pass
+"""
+
+
+def plant(folder: Path, where: str, ran: Path) -> None:
+    """Have a model's configuration name code that tells when it runs."""
+    (folder / "evil.py").write_text(EVIL.format(ran=str(ran)))
+    listed = json.loads((folder / "modules.json").read_text())
+    inside = folder / listed[0]["path"]
+    if where == "a file beside it":
+        listed[0]["type"] = "evil.Evil"
+    elif where == "an installed package":
+        listed[0]["type"] = "evil_package.Evil"
+    elif where == "a name that a module imports":
+        listed[0]["type"] = "sentence_transformers.base.model.pickle"
+    elif where == "a package of a similar name":
+        listed[0]["type"] = "sentence_transformers_evil.Evil"
+    elif where == "another folder":
+        listed[0]["path"] = "../elsewhere"
+    elif where == "a router":
+        types = {"0": "evil.Evil"}
+        (inside / "router_config.json").write_text(json.dumps({"types": types, "structure": {}}))
+    else:
+        config = json.loads((inside / "config.json").read_text())
+        config |= {where: {"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil"}}
+        (inside / "config.json").write_text(json.dumps(config))
+    (folder / "modules.json").write_text(json.dumps(listed))
+
+
+PLACES = ["a file beside it", "an installed package", "a package of a similar name", "a router"]
+PLACES += ["a name that a module imports", "another folder", "auto_map", "trust_remote_code"]
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_a_folder_that_brings_code_is_refused_before_it_runs(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    folder = shutil.copytree(saved, tmp_path / "evil")
+    plant(folder, where, tmp_path / "ran")
+    (tmp_path / "evil_package.py").write_text(EVIL.format(ran=str(tmp_path / "ran")))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"evil brings code of its own, .* runs no code of a mod"):
+        load_model(str(folder))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("where", ["a file beside it", "auto_map"])
+def test_a_repository_that_brings_code_is_refused_before_it_runs(
+    raw: Path, hub: Path, tmp_path: Path, where: str
+) -> None:
+    folder = put_in_hub_cache(raw, hub, "somebody/their-clip")
+    plant(folder, where, tmp_path / "ran")
+    with pytest.raises(ModelError, match="brings code of its own"):
+        load_model("somebody/their-clip")
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("name", ["auto", "clip-ViT-B-32", "sentence-transformers/clip-ViT-B-32"])
 def test_weights_in_the_local_cache_are_used_without_a_request(
     raw: Path, hub: Path, photos: list[Image.Image], name: str
@@ -249,7 +311,7 @@ def test_a_hub_that_answers_is_asked_and_the_download_announced(
         raise OSError(f"{name} is not there\nand more")
 
     monkeypatch.setattr(subject, "_hub_answers", lambda: True)
-    monkeypatch.setattr(subject, "_load", refuse)
+    monkeypatch.setattr(subject, "_load_repository", refuse)
     said: list[str] = []
     with pytest.raises(ModelError, match=r"cannot load clip-ViT-B-32 .* is not there$"):
         load_model("clip-ViT-B-32", notify=said.append)

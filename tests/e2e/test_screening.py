@@ -68,6 +68,21 @@ def test_any_name_of_a_file_is_judged(blocked, photos, environment, tmp_path):
     assert [answer["verdict"] for answer in answers] == ["match", "match", "error", "error"]
 
 
+def test_any_line_is_answered_by_a_line(blocked, photos, environment):
+    lines = [b"http://[/", b"http://\xff/", b"https://\0", b"http://\xe2\x84\x80/", b"http://"]
+    lines += [b"http://[64:ff9b::7f00:1]:9/a.jpg", os.fsencode(photos / "cat.jpg")]
+    done = subprocess.run(
+        [sys.executable, "-m", "lookalike", "screen", "-", "--against", "prohibited", "--json"],
+        env=environment,
+        input=b"\n".join(lines),
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (2, b"")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [os.fsencode(answer["image"]) for answer in answers] == lines
+    assert [answer["verdict"] for answer in answers] == ["error"] * 6 + ["match"]
+
+
 def test_a_threshold_is_suggested_and_kept(blocked, photos):
     examples = ["--matches", photos / "cat-*", "--matches", photos / "bee-*"]
     examples += ["--others", photos / "co*", "--others", photos / "gr*"]

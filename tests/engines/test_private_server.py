@@ -1,23 +1,28 @@
 """The private MySQL server, with real ones in folders of their own."""
 
+import hashlib
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pymysql
 import pytest
 
+import lookalike
 from lookalike.errors import ServerError
 from lookalike.server import PrivateServer, ServerStatus, debian
 from lookalike.server import process as server_process
 from lookalike.server.mysqld import Mysqld, Tree, inspect
+from tests import fake_mysql
 
 START = """
 import sys
@@ -346,19 +351,164 @@ def test_two_servers_on_one_data_folder(
         other.start()
 
 
-def test_a_home_too_long_for_a_socket(tmp_path: Path, stopped_data: Path) -> None:
+@pytest.fixture
+def long_server(tmp_path: Path, stopped_data: Path) -> Iterator[PrivateServer]:
+    """A server that has been started and stopped, whose home is too long for a socket."""
     server = PrivateServer(tmp_path / ("long" * 40))
     shutil.copytree(stopped_data, server.home / "data")
     server.home.chmod(0o700)
+    yield server
+    folder = server.socket.parent
+    end(server)
+    if folder.is_relative_to("/tmp/"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_home_too_long_for_a_socket(long_server: PrivateServer, tmp_path: Path) -> None:
+    socket = long_server.start().socket
+    assert not socket.is_relative_to(tmp_path)
+    assert socket.parent.stat().st_mode & 0o777 == 0o700
+    assert query(long_server, "SELECT 1") == ((1,),)
+    with lookalike.connect(long_server.url) as db:
+        assert db.rows("SELECT 1")[1] == [(1,)]
+    assert long_server.stop()
+    assert long_server.start().socket == socket
+
+
+def cli(server: PrivateServer, *args: str) -> "subprocess.CompletedProcess[str]":
+    """A command of `lookalike` on a server."""
+    return subprocess.run(
+        [sys.executable, "-m", "lookalike", *args],
+        env={**os.environ, "LOOKALIKE_HOME": str(server.home)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+    )
+
+
+@pytest.fixture
+def stranger() -> int:
+    """Another user, as whom this one may run processes."""
+    if os.geteuid() != 0:
+        pytest.skip("a process of another user needs root")
+    return 65534
+
+
+def test_a_fake_server_under_a_guessed_name_hears_nothing(
+    long_server: PrivateServer, stranger: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_HOME", str(long_server.home))
+    name = hashlib.sha256(os.fsencode(long_server.home)).hexdigest()[:16]  # as once it was
+    guessed = Path("/tmp", f"lookalike-{name}")
+    guessed.mkdir()
+    os.chown(guessed, stranger, stranger)
+    heard = tmp_path / "heard"
     try:
-        socket = server.start().socket
-        assert not socket.is_relative_to(tmp_path)
-        assert socket.parent.stat().st_mode & 0o777 == 0o700
-        assert query(server, "SELECT 1") == ((1,),)
-        assert server.stop()
+        with fake_mysql.running(guessed / "mysql.sock", heard, user=stranger):
+            with lookalike.connect() as db:
+                assert db.rows("SELECT @@datadir")[1] == [(f"{long_server.home}/data/",)]
+            assert long_server.status().running
     finally:
-        end(server)
-        shutil.rmtree(server.status().socket.parent, ignore_errors=True)
+        shutil.rmtree(guessed)
+    assert heard.read_bytes() == b""
+
+
+def test_a_fake_server_in_the_place_of_a_stopped_one_is_left_alone(
+    long_server: PrivateServer, stranger: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_HOME", str(long_server.home))
+    folder = long_server.start().socket.parent
+    long_server.stop()
+    os.chown(folder, stranger, stranger)
+    heard = tmp_path / "heard"
+    try:
+        with fake_mysql.running(folder / "mysql.sock", heard, user=stranger):
+            assert not long_server.status().running
+            with lookalike.connect() as db:
+                assert db.rows("SELECT @@datadir")[1] == [(f"{long_server.home}/data/",)]
+            assert long_server.socket.parent != folder
+    finally:
+        shutil.rmtree(folder)
+    assert heard.read_bytes() == b""
+
+
+def test_a_fake_server_in_the_place_of_a_running_one_is_refused(
+    server: PrivateServer, stranger: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_HOME", str(server.home))
+    server.start()
+    db = lookalike.connect()
+    server.socket.rename(tmp_path / "real.sock")
+    heard = tmp_path / "heard"
+    with fake_mysql.running(server.socket, heard, user=stranger):
+        calls = (server.start, server.status, lookalike.connect, db.connection.reopen)
+        for call in (*calls, db.connection.open_another, lambda: lookalike.connect(server.url)):
+            with pytest.raises(ServerError, match=rf"is another user's \(uid {stranger}\)"):
+                call()
+        for args in (["start"], ["status"], ["shell", "-e", "SELECT 1"]):
+            done = cli(server, "server", *args)
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr.startswith(f"Error: the server on {server.socket} is another user's")
+            assert done.stderr.count("\n") == 1
+    assert heard.read_bytes() == b""
+    db.close()
+    assert server.stop()
+
+
+def test_a_socket_folder_that_is_gone_is_told_at_once(long_server: PrivateServer) -> None:
+    shutil.rmtree(long_server.start().socket.parent)
+    with pytest.raises(ServerError, match=r"its socket is not in \S+ any more: run `lookalike"):
+        long_server.start()
+    assert long_server.stop()
+    assert long_server.start().running
+
+
+DECOY = ["sh", "-c", "echo ready; read line", "mysqld", "--no-defaults"]
+
+
+@contextmanager
+def decoy(server: PrivateServer, *command: str, user: int | None = None) -> Iterator[None]:
+    """A process with a server's data folder in its command line, which has to outlive the block."""
+    with subprocess.Popen(
+        [*command, f"--datadir={server.home}/data"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        user=user,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        try:
+            yield
+            assert process.poll() is None
+        finally:
+            process.stdin.close()
+
+
+def leave_alone(server: PrivateServer) -> None:
+    assert not server.status().running
+    assert not server.stop()
+    started = server.start()
+    assert server.status() == started
+    assert server.stop()
+    assert not server.stop()
+
+
+def test_a_program_that_is_no_mysqld_is_not_the_server(server: PrivateServer) -> None:
+    with decoy(server, *DECOY):
+        leave_alone(server)
+
+
+def test_another_users_process_is_not_the_server(server: PrivateServer, stranger: int) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        program = Path(folder, "mysqld")  # by its name, and that of its program
+        shutil.copy(shutil.which("sh") or "sh", program)
+        with (
+            decoy(server, *DECOY, user=stranger),
+            decoy(server, str(program), *DECOY[1:], user=stranger),
+        ):
+            leave_alone(server)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,7 +11,13 @@ import pytest
 
 from lookalike.errors import ServerError
 from lookalike.server import PrivateServer
-from lookalike.server.folders import LONGEST_SOCKET, Folders, make_private, require_space
+from lookalike.server.folders import (
+    LONGEST_SOCKET,
+    Folders,
+    check_private,
+    make_private,
+    require_space,
+)
 
 
 def test_the_home_folder_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,12 +57,82 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     assert not home.exists()
 
 
-def test_the_socket_of_a_long_home_is_elsewhere_and_short() -> None:
-    short = Folders(Path("/home/me"))
-    assert short.socket == Path("/home/me/run/mysql.sock")
-    long, other = Folders(Path("/home") / ("ö" * 60)), Folders(Path("/home") / ("ü" * 60))
-    assert len(os.fsencode(long.socket)) <= LONGEST_SOCKET
-    assert long.socket == Folders(long.home).socket != other.socket
+@pytest.fixture
+def long_homes(tmp_path: Path) -> Iterator[list[Folders]]:
+    """Two homes too long for a socket."""
+    homes = [Folders(tmp_path / (letter * 60)) for letter in "öü"]
+    for folders in homes:
+        make_private(folders.home)
+    yield homes
+    for folders in homes:
+        if folders.run.is_relative_to("/tmp/"):
+            shutil.rmtree(folders.run, ignore_errors=True)
+
+
+def test_the_socket_of_a_short_home_is_in_it() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folders = Folders(Path(name))
+        folders.make_run()
+        assert folders.socket == Path(name, "run/mysql.sock")
+        assert not folders.run.is_symlink()
+        check_private(folders.run)
+
+
+def test_the_socket_of_a_long_home_is_elsewhere_and_short(long_homes: list[Folders]) -> None:
+    for folders in long_homes:
+        folders.make_run()
+        assert len(os.fsencode(folders.socket)) <= LONGEST_SOCKET
+        check_private(folders.run)
+    first, other = long_homes
+    assert first.socket == Folders(first.home).socket != other.socket
+    socket = first.socket
+    first.make_run()
+    assert first.socket == socket
+
+
+@pytest.mark.parametrize("fault", ["gone", "open to others", "a file", "a link"])
+def test_a_socket_folder_that_others_could_have_made_is_given_up(
+    long_homes: list[Folders], fault: str
+) -> None:
+    folders, other = long_homes
+    folders.make_run()
+    other.make_run()
+    old = folders.run
+    if fault == "open to others":
+        old.chmod(0o777)
+    else:
+        old.rmdir()
+    if fault == "a file":
+        old.touch()
+    elif fault == "a link":
+        old.symlink_to(other.run)
+    with pytest.raises((ServerError, FileNotFoundError)) as refusal:
+        check_private(folders.run)
+    assert str(old) in str(refusal.value)
+    folders.make_run()
+    assert folders.run != old
+    check_private(folders.run)
+    if fault == "open to others":
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def test_a_home_that_was_somewhere_else_gets_a_socket_folder_that_fits(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folders = Folders(Path(name, "home"))
+        make_private(folders.home)
+        folders.make_run()
+        long = Folders(Path(name, "long" * 30))
+        folders.home.rename(long.home)
+        long.make_run()
+        assert not long.run.is_relative_to(name)
+        elsewhere = long.run
+        long.home.rename(folders.home)
+        folders.make_run()
+        assert folders.run == Path(name, "home/run")
+        check_private(folders.run)
+        elsewhere.rmdir()
 
 
 def test_a_folder_is_made_and_kept_private(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ ALLOWED = {
         {"PIL"},
     ),
     "calibration": ({"errors", "types"}, {"numpy"}),
-    "download": ({"errors"}, {}),
+    "addresses": ({}, {}),
+    "download": ({"addresses", "errors"}, {}),
     "levels": ({"errors", "index_store", "models", "search", "types", "vectors"}, {"numpy"}),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
     "duplicates": (

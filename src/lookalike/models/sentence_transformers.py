@@ -14,6 +14,7 @@ from typing import Final
 from lookalike.errors import ModelError
 from lookalike.models.devices import check_device
 from lookalike.models.encoders import EncoderModel, make_model
+from lookalike.models.foreign_code import refuse_foreign_code
 from lookalike.models.image_tower import Encoder
 
 REACH_TIMEOUT: Final = 4.0  # seconds
@@ -29,6 +30,7 @@ def load_folder(folder: Path, *, device: str | None) -> EncoderModel:
     if device is not None:
         check_device(device)
     try:
+        refuse_foreign_code(folder)
         encoder = _load(str(folder), device, local_files_only=True)
     except _load_errors() as error:
         raise ModelError(f"{folder} holds no model that can be loaded: {_line(error)}") from error
@@ -54,7 +56,7 @@ def _load_encoder(name: str, device: str | None, notify: Notify) -> Encoder:
     lacking = "not on this machine"
     if _is_cached(repository):
         try:
-            return _load(repository, device, local_files_only=True)
+            return _load_repository(repository, device, local_files_only=True)
         except _load_errors() as error:  # a download that was cut short leaves some of the files
             lacking = f"on this machine but incomplete or damaged ({_line(error)})"
     if not _hub_answers():
@@ -64,17 +66,42 @@ def _load_encoder(name: str, device: str | None, notify: Notify) -> Encoder:
         )
     notify(f"fetching the weights of {name} from the Hugging Face Hub, once")
     try:
-        return _load(repository, device, local_files_only=False)
+        return _load_repository(repository, device, local_files_only=False)
     except _load_errors() as error:
         raise ModelError(f"cannot load {name} from the Hugging Face Hub: {_line(error)}") from error
 
 
-def _load(name: str, device: str | None, *, local_files_only: bool) -> Encoder:
+def _load_repository(repository: str, device: str | None, *, local_files_only: bool) -> Encoder:
+    """Load a model of the Hub once its configuration is known to be harmless."""
+    from huggingface_hub import snapshot_download
+
+    snapshot = Path(
+        snapshot_download(
+            repository,
+            allow_patterns=["*.json"],
+            cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+            local_files_only=local_files_only,
+        )
+    )
+    refuse_foreign_code(snapshot)
+    # The very version that was looked at: by its name alone a newer one could come meanwhile.
+    return _load(repository, device, local_files_only=local_files_only, revision=snapshot.name)
+
+
+def _load(
+    name: str, device: str | None, *, local_files_only: bool, revision: str | None = None
+) -> Encoder:
     from sentence_transformers import SentenceTransformer
 
     # without local_files_only every file is asked for anew at each start
     with _no_progress_bars() if local_files_only else contextlib.nullcontext():
-        return SentenceTransformer(name, device=device, local_files_only=local_files_only)
+        return SentenceTransformer(
+            name,
+            device=device,
+            local_files_only=local_files_only,
+            revision=revision,
+            trust_remote_code=False,
+        )
 
 
 def _load_errors() -> tuple[type[Exception], ...]:

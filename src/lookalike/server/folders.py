@@ -3,15 +3,15 @@
 HOME/mysql        the installed MySQL
 HOME/data         the data folder
 HOME/tmp          the server's temporary files
-HOME/run          the socket, where its path is not too long for one
+HOME/run          the socket; where its path is too long for one, a link to its folder in /tmp
 HOME/mysqld.log   the server's log
 HOME/mysqld.pid   written by the server
 """
 
-import hashlib
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,21 +54,35 @@ class Folders:
 
     @property
     def run(self) -> Path:
-        """The folder of the socket.
+        """The folder of the socket: HOME/run, or the one that it links to.
 
-        Where HOME is too long for a socket it is one of /tmp, named after HOME. Neither TMPDIR nor
-        XDG_RUNTIME_DIR is asked: they differ between a login, a cron job and sudo, which must
-        all come to the same path.
+        Where HOME is too long for a socket, a start makes a folder in /tmp and the link. Its name
+        is a random one, which nobody can take before, and the link tells it to every process,
+        while TMPDIR and XDG_RUNTIME_DIR differ between a login, a cron job and sudo.
         """
-        folder = self.home / "run"
-        if len(os.fsencode(folder / SOCKET_NAME)) <= LONGEST_SOCKET:
+        folder = self._run
+        if _fits(folder) or not folder.is_symlink():
             return folder
-        name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
-        return Path("/tmp") / f"lookalike-{name}"
+        return folder.readlink()
+
+    @property
+    def _run(self) -> Path:
+        return self.home / "run"
 
     @property
     def socket(self) -> Path:
         return self.run / SOCKET_NAME
+
+    def make_run(self) -> None:
+        """Makes the folder of the socket, for this user alone; the lock "server" must be held."""
+        if self._run.is_symlink() and (_fits(self._run) or not _is_private(self.run)):
+            self._run.unlink()
+        if _fits(self._run):
+            make_private(self._run)
+        elif not self._run.is_symlink():
+            if self._run.exists():  # of a time when HOME was somewhere else
+                shutil.rmtree(self._run)
+            self._run.symlink_to(tempfile.mkdtemp(prefix="lookalike-", dir="/tmp"))
 
     @contextmanager
     def locked(self, task: str) -> Iterator[None]:
@@ -107,6 +121,40 @@ def make_private(folder: Path) -> None:
         )
     if status.st_mode & 0o077:
         folder.chmod(0o700)
+
+
+def check_private(folder: Path) -> None:
+    """Checks that nobody else can have put anything into a folder, and changes nothing.
+
+    Raises OSError where there is none, and ServerError where it may be another user's.
+    """
+    status = folder.lstat()
+    mode = stat.S_IMODE(status.st_mode)
+    if not stat.S_ISDIR(status.st_mode):
+        fault = "it is no folder"
+    elif status.st_uid != os.geteuid():
+        fault = f"it is of uid {status.st_uid}"
+    elif mode & 0o077:
+        fault = f"its mode is {mode:03o}"
+    else:
+        return
+    raise ServerError(
+        f"{folder} is not a folder of this user (uid {os.geteuid()}) alone, {fault}: stop the "
+        "private MySQL if it runs, and start it again, or set LOOKALIKE_HOME to another folder"
+    )
+
+
+def _is_private(folder: Path) -> bool:
+    try:
+        check_private(folder)
+    except (OSError, ServerError):
+        return False
+    return True
+
+
+def _fits(run: Path) -> bool:
+    """Whether the socket's path in a folder is short enough for one."""
+    return len(os.fsencode(run / SOCKET_NAME)) <= LONGEST_SOCKET
 
 
 def require_space(folder: Path, *, megabytes: int, purpose: str) -> None:

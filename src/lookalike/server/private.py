@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket as Socket
 from urllib.parse import quote
 
 import platformdirs
@@ -15,13 +16,15 @@ from pymysql.cursors import Cursor
 from lookalike.errors import ServerError
 from lookalike.server import log
 from lookalike.server.commands import tail
-from lookalike.server.folders import Folders
+from lookalike.server.dial import dial
+from lookalike.server.folders import Folders, check_private
 from lookalike.server.install import install
 from lookalike.server.mysqld import NO_OPTION_FILES, find, find_or_refuse
 from lookalike.server.process import (
     START_LIMIT,
     STEP,
     find_process,
+    has_socket,
     launch,
     make_data,
     program_of,
@@ -60,11 +63,30 @@ class PrivateServer:
         chosen = home or os.environ.get("LOOKALIKE_HOME") or platformdirs.user_data_path(DATABASE)
         self.home = Path(chosen).expanduser().resolve()
         self._folders = Folders(self.home)
-        socket = quote(os.fsencode(self._folders.socket))
-        self.url = f"mysql://{USER}@localhost/{DATABASE}?unix_socket={socket}"
+
+    @property
+    def socket(self) -> Path:
+        """The server's socket; with a long home its path is another one after the first start."""
+        return self._folders.socket
+
+    @property
+    def url(self) -> str:
+        """The server's URL, which names its socket."""
+        path = quote(os.fsencode(self.socket))
+        return f"mysql://{USER}@localhost/{DATABASE}?unix_socket={path}"
+
+    def dial(self) -> Socket:
+        """Connects to the socket, and makes sure that this user's own server listens there.
+
+        Raises OSError where nobody does, and ServerError where somebody else does or could.
+        """
+        return dial(self._folders)
 
     def status(self) -> ServerStatus:
-        """Looks at the server, and changes nothing."""
+        """Looks at the server, and changes nothing.
+
+        Raises ServerError where another user's server is in the place of a running one.
+        """
         process = find_process(self._folders)
         version = self._ask_version() if process else None
         if process and version:
@@ -109,7 +131,11 @@ class PrivateServer:
             return True
 
     def client_command(self, args: Sequence[str] = ()) -> list[str]:
-        """The arguments that open the `mysql` client on this server, with `args` passed to it."""
+        """The arguments that open the `mysql` client on this server, with `args` passed to it.
+
+        The client opens the socket by its path, so the server must have been started just before:
+        that has made sure of the socket's folder, into which nobody else can put anything.
+        """
         mysqld = find_or_refuse(self._folders.tree)
         return [
             *mysqld.client(),
@@ -139,6 +165,7 @@ class PrivateServer:
         """The running server once it accepts connections; None when there is none any more."""
         deadline = time.monotonic() + START_LIMIT
         while process := find_process(self._folders):
+            self._check_socket(process)
             if self._accepts():
                 return process
             if time.monotonic() > deadline:
@@ -150,20 +177,34 @@ class PrivateServer:
             time.sleep(STEP)
         return None
 
+    def _check_socket(self, process: psutil.Process) -> None:
+        """Raises a ServerError where a server cannot be reached, however long one waits."""
+        folder = self._folders.run
+        try:
+            check_private(folder)
+            is_there = has_socket(process, self.socket)
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            raise ServerError(
+                f"MySQL (pid {process.pid}) runs, but its socket is not in {folder} any more: run "
+                "`lookalike server stop` and start it again"
+            )
+
     def _connect(self, database: str | None = None) -> "pymysql.Connection[Cursor]":
-        return pymysql.connect(
-            unix_socket=str(self._folders.socket),
-            user=USER,
-            database=database,
-            connect_timeout=10,
-            read_timeout=60,
+        connection = pymysql.connect(
+            user=USER, database=database, read_timeout=60, ssl_disabled=True, defer_connect=True
         )
+        connection.connect(self.dial())
+        return connection
 
     def _accepts(self) -> bool:
         try:
             self._connect().close()
         except pymysql.MySQLError as error:
             return error.args[0] not in NOT_ACCEPTING
+        except OSError:
+            return False
         return True
 
     def _ask_version(self) -> str | None:
@@ -171,7 +212,7 @@ class PrivateServer:
         try:
             with self._connect(DATABASE) as connection, connection.cursor() as cursor:
                 return _version(cursor)
-        except pymysql.MySQLError:
+        except (pymysql.MySQLError, OSError):
             return None
 
     def _make_database(self) -> str:

@@ -1,5 +1,6 @@
 """The server's process: making its data folder, starting, recognising and stopping it."""
 
+import os
 import subprocess
 import tempfile
 import time
@@ -10,7 +11,7 @@ import psutil
 from lookalike.errors import ServerError
 from lookalike.server import log
 from lookalike.server.folders import Folders, make_private, remove_leftovers, require_space
-from lookalike.server.mysqld import NO_OPTION_FILES, Mysqld
+from lookalike.server.mysqld import NO_OPTION_FILES, VARIABLE, Mysqld
 
 DATA_MEGABYTES = 300  # a new data folder, with the redo log that it starts with
 START_LIMIT = 900.0  # seconds: a crash recovery takes its time
@@ -53,7 +54,7 @@ def launch(mysqld: Mysqld, folders: Folders) -> None:
     and tells by its exit status whether the server has come up.
     """
     _refuse_if_in_use(folders.data)
-    make_private(folders.run)
+    folders.make_run()
     make_private(folders.tmp)
     for stale in (folders.pid_file, folders.socket, Path(f"{folders.socket}.lock")):
         stale.unlink(missing_ok=True)  # of a server that was killed: none is running now
@@ -140,6 +141,14 @@ def program_of(process: psutil.Process) -> Path | None:
         return None
 
 
+def has_socket(process: psutil.Process, socket: Path) -> bool:
+    """Whether a server was started with a socket; True for one that has just ended."""
+    try:
+        return f"--socket={socket}" in process.cmdline()
+    except psutil.Error:
+        return True
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Whether a process runs; one that has ended but nobody has waited for does not."""
     try:
@@ -197,7 +206,28 @@ def _is_locked(path: Path) -> bool:
 
 
 def _serves(process: psutil.Process, data: Path) -> bool:
+    """Whether a process is a mysqld of this user on a data folder.
+
+    Anybody may write anything into the command line of a process of his own. Who it belongs to,
+    and which program it runs, are the system's to tell.
+    """
     try:
-        return f"--datadir={data}" in process.cmdline() and is_alive(process)
+        users = process.uids()
+        return (
+            users.real == users.effective == os.geteuid()
+            and f"--datadir={data}" in process.cmdline()
+            and _is_mysqld(process)
+            and is_alive(process)
+        )
     except psutil.Error:
         return False
+
+
+def _is_mysqld(process: psutil.Process) -> bool:
+    program = Path(process.exe())
+    if program.name.startswith("ld-"):  # the loader of a tree, which runs what it is given
+        program = program_of(process) or program
+    named = os.environ.get(VARIABLE)  # by whatever name
+    return program.name.startswith("mysqld") or (
+        named is not None and program == Path(named).expanduser().resolve()
+    )
