@@ -149,10 +149,21 @@ class Round:
             writer.connect()
             if not writer.add(1):
                 return False
-            with self._server.session() as cursor:
-                cursor.execute(f"ALTER TABLE {self._target.collection} AUTO_INCREMENT = {IDS_FROM}")
+            if not self._alter():
+                self._tell("idle client in the way of ALTER TABLE", self._target.collection)
+                writer.connect()
+                self._alter()
             rows = writer.add(self._plan.prefilled)
             writer.set_attributes(rows[: self._plan.prefilled // 2])
+        return True
+
+    def _alter(self) -> bool:
+        """Leave room for explicit ids; return whether nobody's lock was in the way."""
+        with self._server.session() as cursor:
+            try:
+                cursor.execute(f"ALTER TABLE {self._target.collection} AUTO_INCREMENT = {IDS_FROM}")
+            except pymysql.err.OperationalError:
+                return False
         return True
 
     def _make_tables_of_the_users_own(self) -> None:

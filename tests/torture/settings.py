@@ -8,13 +8,15 @@ from random import Random
 class Setting:
     """Options of mysqld under one name.
 
-    group: of one group a configuration has one setting at the most. for_ever: the data folder is
-    made with these options and never runs without them.
+    group: of one group a configuration has one setting at the most. variable: set by SET GLOBAL
+    after each start, where mysqld has no option for it. for_ever: the data folder is made with
+    these options and never runs without them.
     """
 
     name: str
     group: str
     options: tuple[str, ...] = ()
+    variable: str | None = None
     for_ever: bool = False
 
 
@@ -34,7 +36,7 @@ SETTINGS = (
     Setting(DISK_FULL, "disk", for_ever=True),
     Setting("ANSI", "sql_mode", ("--sql-mode=ANSI",)),
     Setting("READ UNCOMMITTED", "isolation", ("--transaction-isolation=READ-UNCOMMITTED",)),
-    Setting("sql_select_limit 50", "limit", ("--sql-select-limit=50",)),
+    Setting("sql_select_limit 50", "limit", variable="sql_select_limit = 50"),
     Setting(
         "lower_case_table_names 1", "names", ("--lower-case-table-names=1",), for_ever=True
     ),
@@ -100,6 +102,11 @@ class Configuration:
     def options(self) -> tuple[str, ...]:
         """The options of mysqld."""
         return tuple(option for setting in self.settings for option in setting.options)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What SET GLOBAL sets after each start."""
+        return tuple(setting.variable for setting in self.settings if setting.variable)
 
     @property
     def for_ever(self) -> tuple[Setting, ...]:
