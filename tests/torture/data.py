@@ -14,7 +14,7 @@ SPREAD = 0.5  # of a cluster, in the latent space
 NOISE = 0.1  # in all dimensions
 NORMS = 0.25  # sigma of the logarithm of the lengths
 SHELVES = 6
-ODD = "it's \"50%s\" \\ é"
+ODD = 'it\'s "50%s" \\ é'
 """What every name ends with, to meet each sql_mode."""
 
 
@@ -53,7 +53,7 @@ def clusters_of(key: str, n: int, dim: int) -> npt.NDArray[np.int64]:
 
 def query(number: int, dim: int) -> Vectors:
     """Return a query (dim,): of the same kind as the rows, and none of them."""
-    return embeddings(f"query {number}", 1, dim)[0]
+    return np.asarray(embeddings(f"query {number}", 1, dim)[0])
 
 
 def _draw(key: str, n: int, dim: int) -> tuple[Vectors, npt.NDArray[np.int64]]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import pymysql
@@ -194,7 +193,7 @@ class Foreign(Actor):
     def _some(self, n: int) -> Rows:
         """Return up to n rows, from some id on."""
         table = self.target.collection
-        (low, high), = self._query(f"SELECT MIN(id), MAX(id) FROM {table}") or [(None, None)]
+        ((low, high),) = self._query(f"SELECT MIN(id), MAX(id) FROM {table}") or [(None, None)]
         if low is None:
             return []
         # The ids that the server makes, and now and then the explicit ones.
@@ -224,6 +223,7 @@ class Foreign(Actor):
         """Run a transaction, and commit it or, now and then, roll it back."""
         assert self._driver is not None
         self.journal.begin(kind, given)
+        outcome = UNDONE
         try:
             with self._driver.cursor() as cursor:
                 result = change(cursor)
@@ -231,15 +231,13 @@ class Foreign(Actor):
                 self._driver.rollback()
                 self.journal.end(UNDONE, {})
                 return
-        except pymysql.err.MySQLError as error:
-            self.journal.end(UNDONE, {"says": str(error)})
-            return self._recover(error)
-        try:
+            outcome = FAILED  # from now on nobody knows
             self._driver.commit()
         except pymysql.err.MySQLError as error:
-            self.journal.end(FAILED, {"says": str(error)})
-            return self._recover(error)
-        self.journal.end(DONE, result)
+            self.journal.end(outcome, {"says": str(error)})
+            self._recover(error)
+        else:
+            self.journal.end(DONE, result)
 
     def _recover(self, error: Exception) -> None:
         """Go on after what may happen to any client, with a new connection where need be."""

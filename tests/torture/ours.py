@@ -83,7 +83,8 @@ class Client(Actor):
         names = [row[1] for row in rows]
         given = [{"path": name, "shelf": data.shelf_of(name)} for name in names]
         self.do(
-            "attributes", lambda: {"stored": self.collection.set_attributes(given).stored},
+            "attributes",
+            lambda: {"stored": self.collection.set_attributes(given).stored},
             names=names,
         )
 

@@ -92,18 +92,16 @@ def plan_round(seed: int, number: int, *, can_mount: bool) -> Plan:
 
 
 def run_round(plan: Plan, templates: Templates, folder: Path, seconds: float) -> RoundResult:
-    """Play a round in an empty folder; seconds: of what goes on between the start and the checks."""
+    """Play a round in an empty folder; seconds: of the time between the start and the checks."""
     result = RoundResult(plan)
     started = time.monotonic()
     (folder / "journals").mkdir()
     with ExitStack() as stack:
-        data_folder, disk = folder / "data", None
+        disk = None
         if DISK_FULL in plan.configuration:
             (folder / "disk").mkdir()
             disk = stack.enter_context(small_disk(folder / "disk"))
-            data_folder = disk.folder / "data"
-        templates.copy_to(data_folder, plan.configuration.for_ever)
-        server = RoundServer(templates.mysqld, folder, data_folder, plan.configuration)
+        server = RoundServer(templates, disk.folder if disk else folder, plan.configuration)
         stack.callback(server.kill)
         Round(plan, server, disk, folder, result).play(seconds)
     result.seconds = time.monotonic() - started

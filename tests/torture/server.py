@@ -1,7 +1,5 @@
-"""The MySQL of a round: it is killed, started again in another configuration, and accounts for it."""
+"""The MySQL of a round: killed, and started again in another configuration."""
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -11,8 +9,7 @@ from typing import Any
 
 import pymysql
 
-from lookalike.server.mysqld import inspect
-from tests.mortal_server import MortalServer
+from tests.mortal_server import MortalServer, make_data
 from tests.torture.settings import Configuration, Setting
 
 DATABASE = "torture"
@@ -33,15 +30,13 @@ class Templates:
         self.mysqld = mysqld
         self._folder = folder
 
-    def copy_to(self, folder: Path, settings: Sequence[Setting]) -> None:
-        """Copy the data folder for these settings; `folder` may not exist yet."""
+    def of(self, settings: Sequence[Setting]) -> Path:
+        """Return the data folder to copy for these settings."""
         options = [option for setting in settings for option in setting.options]
-        name = "-".join(["template", *(setting.group for setting in settings)])
-        template = self._folder / name
+        template = self._folder / "-".join(["data", *(setting.group for setting in settings)])
         if not template.exists():
-            command = [*inspect(self.mysqld).command(), f"--datadir={template}", *options]
-            subprocess.run([*command, "--initialize-insecure"], check=True, capture_output=True)
-        shutil.copytree(template, folder)
+            make_data(self.mysqld, template, *options)
+        return template
 
 
 @dataclass
@@ -57,10 +52,11 @@ class Life:
 class RoundServer(MortalServer):
     """A MySQL whose every start and end is known."""
 
-    def __init__(self, mysqld: Path, folder: Path, data: Path, first: Configuration) -> None:
+    def __init__(self, templates: Templates, folder: Path, first: Configuration) -> None:
         self.configuration = first
         self.lives: list[Life] = []
-        super().__init__(mysqld, folder, data=data, options=(*QUICK, *first.options))
+        data = templates.of(first.for_ever)
+        super().__init__(templates.mysqld, folder, *QUICK, *first.options, data=data)
         with self.session(None) as cursor:
             cursor.execute(f"CREATE DATABASE {DATABASE}")
 
@@ -79,7 +75,7 @@ class RoundServer(MortalServer):
     def restart(self, configuration: Configuration) -> None:
         """Start it after it was killed, in another configuration."""
         self.configuration = configuration
-        self.options = (*QUICK, *configuration.options)
+        self._options = (*QUICK, *configuration.options)
         self.start()
 
     @property

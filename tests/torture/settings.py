@@ -20,10 +20,8 @@ class Setting:
     for_ever: bool = False
 
 
-MAY_LOSE_CONNECTIONS = "short wait_timeout"
 READ_ONLY = "read-only phases"
 DISK_FULL = "disk that fills up"
-SMALL_PACKETS = "max_allowed_packet 1M"
 _ODD_MODES = (
     "PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH,NO_AUTO_VALUE_ON_ZERO,IGNORE_SPACE,REAL_AS_FLOAT,"
     "HIGH_NOT_PRECEDENCE,NO_UNSIGNED_SUBTRACTION,ONLY_FULL_GROUP_BY,STRICT_ALL_TABLES"
@@ -37,11 +35,9 @@ SETTINGS = (
     Setting("ANSI", "sql_mode", ("--sql-mode=ANSI",)),
     Setting("READ UNCOMMITTED", "isolation", ("--transaction-isolation=READ-UNCOMMITTED",)),
     Setting("sql_select_limit 50", "limit", variable="sql_select_limit = 50"),
-    Setting(
-        "lower_case_table_names 1", "names", ("--lower-case-table-names=1",), for_ever=True
-    ),
+    Setting("lower_case_table_names 1", "names", ("--lower-case-table-names=1",), for_ever=True),
     Setting("no backslash escapes", "sql_mode", ("--sql-mode=ANSI,NO_BACKSLASH_ESCAPES",)),
-    Setting(SMALL_PACKETS, "packet", ("--max-allowed-packet=1M",)),
+    Setting("max_allowed_packet 1M", "packet", ("--max-allowed-packet=1M",)),
     Setting(
         "short lock waits",
         "waits",
@@ -70,7 +66,7 @@ SETTINGS = (
         "keys",
         ("--sql-require-primary-key=ON", "--sql-generate-invisible-primary-key=ON"),
     ),
-    Setting(MAY_LOSE_CONNECTIONS, "timeouts", ("--wait-timeout=1", "--interactive-timeout=1")),
+    Setting("short wait_timeout", "timeouts", ("--wait-timeout=1", "--interactive-timeout=1")),
     Setting("empty sql_mode", "sql_mode", ("--sql-mode=",)),
     Setting(
         "odd session",

@@ -1,9 +1,11 @@
 """The collection's table as it is after a round."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tests.torture import data
 from tests.torture.server import RoundServer
 
 
@@ -37,7 +39,7 @@ def read_rows(server: RoundServer, collection: str) -> list[StoredRow]:
         ]
 
 
-def vectors_of(rows: list[StoredRow], dim: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+def vectors_of(rows: Sequence[StoredRow], dim: int) -> data.Vectors:
     """Return the embeddings (n, dim) of rows that have one."""
     packed = b"".join(row.embedding for row in rows if row.embedding is not None)
     return np.frombuffer(packed, "<f4").reshape(-1, dim)

@@ -6,7 +6,7 @@ from tests.torture.journal import DONE, FAILED, Action
 from tests.torture.ours import OURS, TRACEBACK
 from tests.torture.problems import Problem
 from tests.torture.server import RoundServer
-from tests.torture.settings import DISK_FULL, MAY_LOSE_CONNECTIONS, Configuration
+from tests.torture.settings import DISK_FULL, Configuration
 from tests.torture.timeline import Timeline
 from tests.torture.visible import ADDED, LEFT
 
@@ -30,10 +30,11 @@ def _judge_refusal(
     action: Action, server: RoundServer, configuration: Configuration
 ) -> Iterator[Problem]:
     error, says = action.result["error"], action.result["says"]
-    told = f"{says[-1000:]}; {action}; {configuration}"
     if error == TRACEBACK:
-        yield Problem(f"traceback, {says.strip().splitlines()[-1][:60]}", told)
+        *_, frame, _, last = [line for line in says.splitlines() if "^" not in line]
+        yield Problem(f"traceback, {last[:60]}", f"{frame.strip()}; {action}; {configuration}")
         return
+    told = f"{says}; {action}; {configuration}"
     if "\n" in says:
         yield Problem("message of several lines", told)
     if not _is_fair(action, server, configuration):
@@ -44,8 +45,7 @@ def _is_fair(action: Action, server: RoundServer, configuration: Configuration) 
     error, code = action.result["error"], action.result["code"]
     window = action.began, action.ended
     if error == "ConnectionFailed":
-        may_lose = any(MAY_LOSE_CONNECTIONS in each for each in server.configurations)
-        return server.was_down(*window) or may_lose
+        return server.was_down(*window)
     if code in _LOCKS:
         return action.kind != "search"
     if code in _READ_ONLY:
@@ -63,9 +63,7 @@ def _is_fair(action: Action, server: RoundServer, configuration: Configuration) 
 def judge_checks(actions: Sequence[Action], timeline: Timeline) -> Iterator[Problem]:
     """Yield what `index --check` names that the docs do not allow it to name."""
     changed = {timeline.ids.get(row, -1) for row in timeline.updates}
-    changed |= {
-        row_id for a in actions if a.kind == "update" for row_id in a.given["ids"]
-    }
+    changed |= {row_id for a in actions if a.kind == "update" for row_id in a.given["ids"]}
     explicit = {timeline.ids[row] for row in timeline.ids if timeline.is_explicit[row]}
     for action in actions:
         if action.kind != "check" or action.outcome != DONE:

@@ -8,7 +8,7 @@ import numpy as np
 from tests.torture.journal import DONE, UNDONE, Action
 from tests.torture.problems import Problem
 from tests.torture.snapshot import StoredRow
-from tests.torture.timeline import Timeline, Version
+from tests.torture.timeline import Mask, Timeline, Version
 
 
 def judge_rows(
@@ -34,7 +34,7 @@ def judge_rows(
     yield from _judge_halves(timeline, is_there, actions, present)
 
 
-def _lost(timeline: Timeline) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def _lost(timeline: Timeline) -> Mask:
     """Which rows must be there: acknowledged, and nobody has begun to delete them."""
     return np.isfinite(timeline.added_ended) & np.isinf(timeline.gone_began)
 
@@ -56,39 +56,26 @@ def _is(version: Version, stored: bytes | None) -> bool:
 
 
 def _judge_halves(
-    timeline: Timeline,
-    is_there: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
-    actions: Sequence[Action],
-    present: dict[int, StoredRow],
+    timeline: Timeline, is_there: Mask, actions: Sequence[Action], present: dict[int, StoredRow]
 ) -> Iterator[Problem]:
     """What was not acknowledged has happened as a whole or not at all."""
-    open_ones = [action for action in actions if action.outcome not in (DONE, UNDONE)]
-    hits: Counter[int] = Counter(row for _, rows in timeline.deletes for row in rows)
+    deletes = Counter(row for _, rows in timeline.deletes for row in rows)
+    given = [a for a in actions if a.kind == "attributes"]
+    settings = Counter(name for a in given for name in a.given["names"])
     for action, rows in timeline.deletes:
-        if action.outcome == DONE:
-            continue
-        mine = [i for i in rows if hits[i] == 1 and np.isfinite(timeline.added_ended[i])]
-        yield from _half(action, [bool(is_there[i]) for i in mine])
-    for action in open_ones:
+        alone = [i for i in rows if deletes[i] == 1 and np.isfinite(timeline.added_ended[i])]
+        yield from _half(action, [bool(is_there[i]) for i in alone])
+    for action in actions:
         if action.kind in ("add", "replace"):
-            kept = [i for i in timeline.batch(action) if not np.isfinite(timeline.gone_began[i])]
+            kept = [i for i in timeline.batch(action) if np.isinf(timeline.gone_began[i])]
             yield from _half(action, [bool(is_there[i]) for i in kept])
-        elif action.kind == "attributes":
-            first_by = timeline.rows_of(action.given["names"])
-            once = [
-                i for i in first_by if i in present and timeline.shelf_began[i] == action.began
-            ]
-            others = {
-                i
-                for other in actions
-                if other.kind == "attributes" and other is not action
-                for i in timeline.rows_of(other.given["names"])
-            }
-            yield from _half(action, [present[i].shelf is not None for i in once if i not in others])
+    for action in given:
+        alone = timeline.rows_of([n for n in action.given["names"] if settings[n] == 1])
+        yield from _half(action, [present[i].shelf is not None for i in alone if i in present])
 
 
 def _half(action: Action, happened: list[bool]) -> Iterator[Problem]:
-    if len(set(happened)) > 1:
+    if action.outcome not in (DONE, UNDONE) and len(set(happened)) > 1:
         yield Problem("half done", f"{sum(happened)} of {len(happened)} rows: {action}")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ class Visible:
 class Rows(Protocol):
     """What searches are compared with."""
 
-    names: Sequence[str]
+    names: list[str]
     index: dict[str, int]
     vectors: data.Vectors
 
@@ -75,13 +75,13 @@ class Judged:
 def similarities(queries: npt.ArrayLike, vectors: data.Vectors, metric: Metric) -> Numbers:
     """Return how similar each vector is to each query, shape (n_queries, n), in float64."""
     q, x = np.asarray(queries, np.float64), np.asarray(vectors, np.float64)
-    dots = q @ x.T
+    dots: Numbers = q @ x.T
     if metric == "dot":
         return dots
     squares_q, squares_x = (q**2).sum(axis=1)[:, np.newaxis], (x**2).sum(axis=1)
     if metric == "cosine":
-        return dots / np.sqrt(squares_q * squares_x)
-    return -np.sqrt(np.maximum(squares_q + squares_x - 2 * dots, 0))
+        return np.asarray(dots / np.sqrt(squares_q * squares_x))
+    return np.asarray(-np.sqrt(np.maximum(squares_q + squares_x - 2 * dots, 0)))
 
 
 def judge_searches(rows: Rows, actions: Sequence[Action], metric: Metric) -> Judged:
@@ -220,5 +220,3 @@ def judge_pages(rows: Rows, pages: Action, metric: Metric) -> tuple[float | None
     if pages.given["exact"] and hits < len(names):
         problems.append(Problem("exact pages missed rows", f"{len(names) - hits}: {pages}"))
     return (None if pages.given["exact"] or not names else hits / len(names)), problems
-
-
