@@ -100,7 +100,10 @@ class Crew:
 
 def run(role: str, name: str, target: Target, seed: int) -> None:
     """Be one of the processes, until it is killed, told to stop, or its parent is gone."""
-    journal = Journal(target.folder / "journals" / f"{name}.jsonl")
+    journals = target.folder / "journals"
+    with (journals / f"{name}.stderr").open("w") as told:
+        os.dup2(told.fileno(), 2)
+    journal = Journal(journals / f"{name}.jsonl")
     actor: Actor = ROLES[role](name, target, journal, Random(seed))
     parent = os.getppid()
 

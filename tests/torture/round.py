@@ -152,7 +152,8 @@ class Round:
                 writer.connect()
                 self._alter()
             rows = writer.add(self._plan.prefilled)
-            writer.set_attributes(rows[: self._plan.prefilled // 2])
+            if rows:
+                writer.set_attributes(rows[: len(rows) // 2])
         return True
 
     def _alter(self) -> bool:
@@ -248,6 +249,7 @@ class Round:
         result.slowest = max((a.ended - a.began for a in self._undisturbed(actions)), default=0.0)
         result.problems += judge_refusals(actions, self._server, self._plan.configuration)
         result.problems += self._lost_tables()
+        result.problems += self._told_on_standard_error()
         try:
             stored = read_rows(self._server, self._target.collection)
         except pymysql.err.ProgrammingError:  # the collection was refused; that was judged
@@ -286,6 +288,11 @@ class Round:
                 if cursor.fetchall() == ((1,),):
                     continue
             yield Problem("table of the user's own lost", table)
+
+    def _told_on_standard_error(self) -> Iterator[Problem]:
+        for path in sorted((self._folder / "journals").glob("*.stderr")):
+            if told := path.read_text(errors="replace"):
+                yield Problem("told on standard error", f"{path.stem}: {told}")
 
     def _tell(self, kind: str, detail: str) -> None:
         self._result.problems.append(Problem(kind, f"{detail}; {self._plan}"))

@@ -50,6 +50,8 @@ class Timeline:
         self.changed_began = _never(n_rows)
         self.was_undone = np.zeros(n_rows, np.bool_)
         self.is_explicit = np.zeros(n_rows, np.bool_)
+        self.is_in_place = np.zeros(n_rows, np.bool_)
+        """Rows with the id of another one that went in the same transaction."""
         self.ids: dict[int, int] = {}
         self.deletes: list[tuple[Action, list[int]]] = []
         self.updates: dict[int, list[Version]] = defaultdict(list)
@@ -96,6 +98,7 @@ class Timeline:
         given = action.given
         explicit = given.get("explicit") or (given["ids"] if action.kind == "replace" else [])
         self.is_explicit[rows] = bool(explicit)
+        self.is_in_place[rows] = action.kind == "replace"
         for row, row_id in zip(rows, action.result.get("ids") or explicit, strict=False):
             self.ids[row] = row_id
             self._at_id[row_id].append(row)

@@ -63,7 +63,8 @@ def _is_fair(action: Action, server: RoundServer, configuration: Configuration) 
 def judge_checks(actions: Sequence[Action], timeline: Timeline) -> Iterator[Problem]:
     """Yield what `index --check` names that the docs do not allow it to name."""
     changed = {timeline.ids.get(row, -1) for row in timeline.updates}
-    changed |= {row_id for a in actions if a.kind == "update" for row_id in a.given["ids"]}
+    others = [a for a in actions if a.kind in ("update", "replace")]
+    changed |= {row_id for a in others for row_id in a.given["ids"]}
     explicit = {timeline.ids[row] for row in timeline.ids if timeline.is_explicit[row]}
     for action in actions:
         if action.kind != "check" or action.outcome != DONE:

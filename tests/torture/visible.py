@@ -57,7 +57,7 @@ class RowsOfTable:
         self._added_ended = np.where(began < quiet, -np.inf, ended)
         self._shelves = np.array([-1 if row.shelf is None else row.shelf for row in rows], np.int64)
         self._explicit = timeline.is_explicit[where]
-        self._changed = np.isfinite(timeline.changed_began[where])
+        self._changed = np.isfinite(timeline.changed_began[where]) | timeline.is_in_place[where]
 
     @property
     def changed(self) -> list[int]:
