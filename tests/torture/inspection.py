@@ -1,0 +1,69 @@
+"""What is asked of the collection after a round, when nobody else is at it any more."""
+
+from random import Random
+from typing import Any
+
+from tests.torture import data
+from tests.torture.actor import Lost
+from tests.torture.ours import QUERIES, Client
+from tests.torture.visible import ADDED, LEFT, TRAINED
+
+SEARCHES = 12
+PAGES, PAGE = 12, 10
+ATTEMPTS = 5
+
+
+class Inspector(Client):
+    """Checks the index and searches: as it was left, after an `add`, and after training."""
+
+    def act(self) -> None:
+        raise NotImplementedError("an inspector does one thing once: inspect")
+
+    def inspect(self, *, trains: bool) -> None:
+        """Look at everything."""
+        self._look(LEFT)
+        if self._insist(lambda: self.add(3)):
+            self._look(ADDED)
+        if trains and self._insist(self.train):
+            self._look(TRAINED)
+
+    def _look(self, step: str) -> None:
+        self._insist(lambda: self.check(step))
+        rng = Random(f"{self.target.folder.name} {step}")
+        for k in (10, 10, 10, 10, 10, 1, 50, 100):
+            number = rng.randrange(QUERIES)
+            self._insist(lambda n=number, k=k: self.search(n, k, step=step))
+        for k in (10, 100):
+            number = rng.randrange(QUERIES)
+            self._insist(lambda n=number, k=k: self.search(n, k, step=step, exact=True))
+        for is_exact in (False, True):
+            number, shelf = rng.randrange(QUERIES), rng.randrange(data.SHELVES)
+            options: dict[str, Any] = {"exact": is_exact, "shelf": shelf, "step": step}
+            self._insist(lambda n=number, o=options: self.search(n, 10, **o))
+        for is_exact in (False, True):
+            number = rng.randrange(QUERIES)
+            self._insist(lambda n=number, e=is_exact: self._pages(n, step, exact=e))
+
+    def _pages(self, number: int, step: str, *, exact: bool) -> None:
+        vector = data.query(number, self.target.dim)
+
+        def read() -> dict[str, Any]:
+            pages = [
+                self.collection.search(vector, k=PAGE, offset=i * PAGE, exact=exact)
+                for i in range(PAGES)
+            ]
+            return {"pages": [[(m.id, m.image_name) for m in page] for page in pages]}
+
+        self.do("pages", read, query=number, step=step, exact=exact)
+
+    def _insist(self, what: Any) -> Any:
+        """Do something again where the connection is lost, which may be in some configurations."""
+        for _ in range(ATTEMPTS):
+            try:
+                if self._database is None or not self._database.connection.is_open:
+                    self.connect()
+                return what()
+            except Lost:
+                self.close()
+                self._database = None
+        return None
