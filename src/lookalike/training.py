@@ -274,7 +274,8 @@ def _read_ahead(
 
 def _write(index: Index, store: IndexStore, codes: Codes) -> None:
     connection, dialect, table = store.connection, store.dialect, store.table
-    step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // (4 * index.centroids.shape[1] + 100)))
+    size = 4 * index.centroids.shape[1] + 100
+    step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
     for start in range(0, index.n_cells, step):
         part = slice(start, start + step)
         packed, spreads = pack_bfloat16(index.centroids[part]), index.spreads[part].tolist()
