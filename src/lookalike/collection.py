@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy.typing as npt
 
-from lookalike import mending
 from lookalike.attribute_files import AttributeSource, AttributeTable, read_attributes
 from lookalike.attribute_store import store_attributes
 from lookalike.attributes import filter_of, make_index
@@ -21,7 +20,8 @@ from lookalike.errors import EmbeddingError, InputError
 from lookalike.index_check import check_index
 from lookalike.ingest.add import add_files
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
-from lookalike.levels import Levels, at_level
+from lookalike.levels import Levels, at_level, is_chance
+from lookalike.mending import look_after
 from lookalike.paths import expand_user
 from lookalike.query_embedding import (
     IMAGE,
@@ -42,7 +42,7 @@ from lookalike.screening import (
 from lookalike.search import Searcher, Trace
 from lookalike.search_options import SearchKeywords, SearchOptions
 from lookalike.status import failures, read_status
-from lookalike.training import is_due, train
+from lookalike.training import train
 from lookalike.types import (
     AddReport,
     AttributesReport,
@@ -57,9 +57,6 @@ from lookalike.types import (
 )
 from lookalike.vectors import FloatArray, check_embeddings
 from lookalike.walk import ImageWalk
-
-_INSERT_ROWS = 1000
-_MAX_INSERT_BYTES = 8_000_000
 
 
 class _Asked(NamedTuple):
@@ -126,7 +123,7 @@ class Collection(DuplicateCalls):
             progress=progress,
             notify=self._notify,
         )
-        persistence.run(lambda: self._look_after_index(may_wait=True))
+        persistence.run(lambda: self._look_after_index(compare=True))
         return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -142,22 +139,15 @@ class Collection(DuplicateCalls):
         if len(names) != len(checked):
             raise EmbeddingError(f"{len(names)} names do not fit {len(checked)} embeddings")
         self._create(self.dim, model_id)
-        step = max(1, min(_INSERT_ROWS, _MAX_INSERT_BYTES // (4 * self.dim)))
-        ids: list[int] = []
         with self._connection.transaction():
-            for start in range(0, len(names), step):
-                part = slice(start, start + step)
-                ids += insert_rows(self._index, names[part], checked[part])
+            ids = insert_rows(self._index, names, checked)
         self._index.advance_tail(ids)
         self._look_after_index()
         return ids
 
-    def _look_after_index(self, *, may_wait: bool = False) -> None:
-        """may_wait: compare rows and codes in any case, which reads all ids."""
+    def _look_after_index(self, *, compare: bool = False) -> None:
         self._levels.forget_if_grown()
-        if may_wait or mending.is_due(self._index):
-            mending.mend(self._index)
-        if is_due(self._index):
+        if look_after(self._index, compare=compare):
             self.build_index()
 
     def build_index(
@@ -177,8 +167,6 @@ class Collection(DuplicateCalls):
         """
         self._require_indexable()
         self._notify(f"Training the index of {self.name}.")
-        if target_recall is not None and not 0.5 <= target_recall <= 0.999:
-            raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
         index = train(
             self._index,
             self._connection.open_another,
@@ -255,14 +243,8 @@ class Collection(DuplicateCalls):
         return asked.searcher.plan(asked.embedding, asked.options, left_out=asked.left_out)
 
     def is_chance(self, match: Match) -> bool | None:
-        """Whether a match is no better than chance; None where that is not known.
-
-        Of n images, as many as the square root of n may belong together: a similarity that more
-        than 1 in sqrt(n) random pairs reach says nothing.
-        """
-        if match.match is None:
-            return None
-        return match.match < 100 * (1 - 1 / math.sqrt(max(1, len(self))))
+        """Whether a match is no better than chance; None where that is not known."""
+        return None if match.match is None else is_chance(match.match, len(self))
 
     def _asked(self, query: AnyQuery, options: SearchOptions, trace: Trace) -> "_Asked":
         """Check what is asked, and embed the query."""

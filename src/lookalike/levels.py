@@ -7,6 +7,7 @@ their own; a percentile of random pairs means the same everywhere.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,15 @@ class Levels:
     def similarity(self, level: float) -> float:
         """Return the similarity that a percentage of random pairs stays below."""
         return float(np.interp(level, PERCENTILES, self.similarities))
+
+
+def is_chance(level: float, n: int) -> bool:
+    """Whether a level says nothing in a collection of n images.
+
+    As many as sqrt(n) may belong together, so a similarity that more than 1 in sqrt(n) random pairs
+    reach may be of any two.
+    """
+    return level < 100 * (1 - 1 / sqrt(max(1, n)))
 
 
 class LevelStore:

@@ -15,6 +15,7 @@ from lookalike.errors import DatabaseError
 from lookalike.index import Ids, Index
 from lookalike.index_check import differing
 from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+from lookalike.training import is_due as training_is_due
 from lookalike.vectors import ids_array
 
 SHARE_BETWEEN = 0.02
@@ -45,10 +46,18 @@ def mend(store: IndexStore) -> None:
     store.inserted_since_mending = 0
 
 
-def is_due(store: IndexStore) -> bool:
-    """Whether rows and codes have not been compared yet, or many rows have come since."""
-    inserted, index = store.inserted_since_mending, store.load(or_last=True)
-    return inserted is None or index is None or inserted >= SHARE_BETWEEN * index.trained_rows
+def look_after(store: IndexStore, *, compare: bool) -> bool:
+    """Mend what is due, and return whether the index is to be trained.
+
+    compare: rows and codes in any case; else only where they have not been compared yet, or many
+    rows have come since.
+    """
+    inserted, index = store.inserted_since_mending, store.load()
+    if index is not None:
+        is_due = inserted is None or inserted >= SHARE_BETWEEN * index.trained_rows
+        if compare or is_due:
+            mend(store)
+    return training_is_due(store)
 
 
 def _compare(store: IndexStore, index: Index) -> None:

@@ -15,6 +15,7 @@ MAX_NAME = 255
 """The length of the article's image_name column, in characters."""
 
 _BATCH = 1000
+_MAX_INSERT_BYTES = 8_000_000
 _ID_DIGITS = len(str(2**64 - 1))
 
 
@@ -28,6 +29,18 @@ def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray)
 
     In a transaction of the caller's: it takes several statements.
     """
+    step = int(index.connection.value(index.dialect.id_step()))
+    size = max(1, min(_BATCH, _MAX_INSERT_BYTES // (4 * index.dim)))
+    ids: list[int] = []
+    for start in range(0, len(names), size):
+        part = slice(start, start + size)
+        ids += _insert_batch(index, names[part], embeddings[part], step)
+    return ids
+
+
+def _insert_batch(
+    index: IndexStore, names: Sequence[str], embeddings: FloatArray, id_step: int
+) -> list[int]:
     connection, dialect, ids = index.connection, index.dialect, list[int]()
     rows = [
         (stored_name(name), pack(embedding))
@@ -37,10 +50,9 @@ def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray)
     def make(part: Sequence[tuple[str, bytes]]) -> Statement:
         return dialect.insert_embeddings(index.table, part)
 
-    step = int(connection.value(dialect.id_step()))
     for part in connection.parts(rows, make):
         first = connection.insert(make(part))
-        ids += range(first, first + step * len(part), step)
+        ids += range(first, first + id_step * len(part), id_step)
     ids_array(ids)  # refuses those that no search could return
     index.insert(ids, embeddings)
     return ids

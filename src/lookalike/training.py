@@ -16,14 +16,13 @@ from typing import TypeVar
 import numpy as np
 from tenacity import retry, retry_if_exception, stop_after_attempt
 
-from lookalike import probes
 from lookalike.codes import Rotation
 from lookalike.connection import Connection
 from lookalike.dialects import IndexState, generation_comment
-from lookalike.errors import DatabaseError
+from lookalike.errors import DatabaseError, InputError
 from lookalike.index import Codes, Ids, Index, Plan, Preparation, concatenate, unit_for
 from lookalike.index_store import IndexStore, usable
-from lookalike.probes import PlanFinder
+from lookalike.probes import QUERIES, TARGET_RECALL, PlanFinder
 from lookalike.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
 
 T = TypeVar("T")
@@ -104,6 +103,8 @@ def train(
     target_recall: the share of the true 10 nearest to find, by default as in the last training.
     Returns None where another process is training already, or there are too few rows.
     """
+    if target_recall is not None and not 0.5 <= target_recall <= 0.999:
+        raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
     connection, dialect, table = store.connection, store.dialect, store.table
     if not connection.value(dialect.trainer_lock(table)):
         return None
@@ -114,7 +115,7 @@ def train(
         if ids.size < FEWEST_ROWS:
             return None
         state = store.state()
-        target = target_recall or (state.target_recall if state else probes.TARGET_RECALL)
+        target = target_recall or (state.target_recall if state else TARGET_RECALL)
         index, finder = _train_on_sample(store, ids, _start(store, state), seed)
         codes, index = _encode_all(index, store, open_connection, finder, progress)
         _write(index, store, codes)
@@ -194,12 +195,12 @@ def _train_on_sample(
         generation=generation,
         seed=seed,
         unit=unit,
-        plan=Plan(1, 0.0, 0, None, probes.TARGET_RECALL),
+        plan=Plan(1, 0.0, 0, None, TARGET_RECALL),
         trained_rows=ids.size,
         centroids=centroids,
         spreads=np.zeros(len(centroids), np.float32),
     )
-    chosen = rng.choice(len(sample), min(probes.QUERIES, len(sample)), replace=False)
+    chosen = rng.choice(len(sample), min(QUERIES, len(sample)), replace=False)
     return index, PlanFinder(index.metric, sample[chosen], sampled[chosen])
 
 

@@ -27,9 +27,15 @@ ALLOWED = {
         {"codes", "connection", "dialects", "errors", "index", "types", "vectors"},
         {"numpy"},
     ),
+    "index_check": ({"connection", "index", "index_store", "types", "vectors"}, {"numpy"}),
+    "probes": ({"index", "types", "vectors"}, {"numpy"}),
     "training": (
-        {"codes", "connection", "errors", "index", "index_store", "vectors"},
+        {"codes", "connection", "dialects", "errors", "index", "index_store", "probes", "vectors"},
         {"numpy", "faiss", "tenacity"},
+    ),
+    "mending": (
+        {"errors", "index", "index_check", "index_store", "training", "vectors"},
+        {"numpy"},
     ),
     "images": ({"errors", "shared_state"}, {"numpy", "PIL", "pillow_heif"}),
     "url": ({"errors"}, {}),
@@ -75,8 +81,9 @@ ALLOWED = {
         {},
     ),
     "selectivity": ({"dialects", "errors", "index", "index_store", "vectors"}, {"numpy"}),
+    "search_options": ({"errors", "filters", "index", "probes", "types"}, {}),
     "search": (
-        {"blas", "connection", "dialects", "errors", "filters", "index", "index_store"}
+        {"blas", "connection", "dialects", "errors", "index", "index_store", "search_options"}
         | {"selectivity", "types", "vectors"},
         {"numpy"},
     ),
@@ -88,25 +95,37 @@ ALLOWED = {
     ),
     "screening": (
         {"download", "errors", "images", "index_store", "ingest", "models", "paths", "retry"}
-        | {"search", "types", "vectors", "walk"},
+        | {"search", "search_options", "types", "vectors", "walk"},
         {"PIL"},
     ),
     "calibration": ({"errors", "types"}, {"numpy"}),
     "addresses": ({}, {}),
     "download": ({"addresses", "errors"}, {}),
-    "levels": ({"errors", "index_store", "models", "search", "types", "vectors"}, {"numpy"}),
+    "levels": (
+        {"errors", "index_store", "models", "search_options", "types", "vectors"},
+        {"numpy"},
+    ),
     "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
     "duplicates": (
         {"connection", "contact_sheet", "cores", "dialects", "duplicates", "errors", "images"}
-        | {"index_store", "opened", "paths", "rows", "search", "training", "types", "vectors"},
+        | {"index_store", "opened", "paths", "rows", "search", "search_options", "training"}
+        | {"types", "vectors"},
         {"numpy", "PIL", "imagehash", "send2trash"},
     ),
     "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
-ABSTRACT = {"ingest", "search", "query_embedding", "levels", "index_store", "training", "rows"} | {
-    *("status", "attributes", "attribute_store", "selectivity", "duplicates")
-}
+ABSTRACT = {
+    "ingest",
+    "search",
+    "mending",
+    "index_check",
+    "query_embedding",
+    "levels",
+    "index_store",
+    "training",
+    "rows",
+} | {*("status", "attributes", "attribute_store", "selectivity", "duplicates")}
 CONCRETE = ("lookalike.models.", "lookalike.dialects.")
 
 

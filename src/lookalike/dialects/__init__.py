@@ -14,7 +14,7 @@ from lookalike.dialects.attributes_sql import (
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.duplicates_sql import StoredLook
 from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
-from lookalike.dialects.index_sql import CodeRow, IndexState, Probe, Shortlist
+from lookalike.dialects.index_sql import CodeRow, IndexState
 from lookalike.dialects.layouts_sql import (
     INDEXES,
     LAYOUT,
@@ -25,6 +25,7 @@ from lookalike.dialects.layouts_sql import (
 from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
+from lookalike.dialects.search_sql import Probe, Shortlist
 from lookalike.dialects.statements import Statement, generation_comment, is_name, quote_name
 
 __all__ = [

@@ -8,12 +8,20 @@ from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
 from lookalike.dialects.layouts_sql import KEYS, LayoutsSQL
 from lookalike.dialects.levels_sql import LevelsSQL
+from lookalike.dialects.search_sql import SearchSQL
 from lookalike.dialects.statements import Statement, places, quote_name, values
 from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 
 class Dialect(
-    AttributesSQL, DuplicatesSQL, FilesSQL, IndexSQL, LayoutsSQL, LevelsSQL, ThresholdsSQL
+    AttributesSQL,
+    DuplicatesSQL,
+    FilesSQL,
+    IndexSQL,
+    LayoutsSQL,
+    LevelsSQL,
+    SearchSQL,
+    ThresholdsSQL,
 ):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 

@@ -1,4 +1,4 @@
-"""The SQL of the index: its tables, its upkeep and the search through it.
+"""The SQL of the index: its tables and their upkeep.
 
 Generation 3 of the index of a collection `photos` is two tables,
 
@@ -15,7 +15,6 @@ others are ever dropped.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lookalike.dialects.attributes_sql import Filter, and_
 from lookalike.dialects.literals import literal
 from lookalike.dialects.statements import (
     Statement,
@@ -25,10 +24,6 @@ from lookalike.dialects.statements import (
     values,
 )
 
-_HOLDS = (
-    "EXISTS (SELECT 1 FROM lookalike_indexes "
-    "WHERE collection = %s AND generation = %s AND fingerprint = %s)"
-)
 _COLLECTION = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
 
 
@@ -40,26 +35,6 @@ class CodeRow(NamedTuple):
     code: bytes
     scale: float
     bias: float
-
-
-class Probe(NamedTuple):
-    """A cell to search: see `codes` for its base, slope, step and bit planes."""
-
-    cell: int
-    base: float
-    slope: float
-    step: float
-    planes: tuple[bytes, ...]
-
-
-class Shortlist(NamedTuple):
-    """What a search asks of the index: the `rows` best estimates in the probed cells."""
-
-    generation: int
-    fingerprint: bytes
-    probes: Sequence[Probe]
-    centre: float
-    rows: int
 
 
 class IndexState(NamedTuple):
@@ -133,7 +108,7 @@ class IndexSQL:
                 f") {mark}"
             ),
             Statement(
-                f"CREATE TABLE {_codes(table, generation)} (\n"
+                f"CREATE TABLE {codes_table(table, generation)} (\n"
                 "    cell SMALLINT UNSIGNED NOT NULL,\n"
                 f"    id {id_type} NOT NULL,\n"
                 f"    code {code} NOT NULL,\n"
@@ -228,12 +203,12 @@ class IndexSQL:
         """
         total = "SELECT COALESCE(SUM(IF(id <= %s, CRC32(id), 0)), 0) FROM"
         return Statement(
-            f"SELECT ({total} {quote_name(table)}), ({total} {_codes(table, generation)})",
+            f"SELECT ({total} {quote_name(table)}), ({total} {codes_table(table, generation)})",
             (through, through),
         )
 
     def code_keys(self, table: str, generation: int) -> Statement:
-        return Statement(f"SELECT cell, id FROM {_codes(table, generation)}")
+        return Statement(f"SELECT cell, id FROM {codes_table(table, generation)}")
 
     def ids_among(self, table: str, ids: Sequence[int], *, lock: str = "") -> Statement:
         """Those of the ids that have a row."""
@@ -283,7 +258,7 @@ class IndexSQL:
             for cell, id_, code, scale, bias in rows
         )
         return Statement(
-            f"INSERT IGNORE INTO {_codes(table, generation)} (cell, id, code, scale, bias) "
+            f"INSERT IGNORE INTO {codes_table(table, generation)} (cell, id, code, scale, bias) "
             f"VALUES {text}"
         )
 
@@ -292,7 +267,7 @@ class IndexSQL:
     ) -> Statement:
         """Delete the codes of these (cell, id)."""
         return Statement(
-            f"DELETE FROM {_codes(table, generation)} "
+            f"DELETE FROM {codes_table(table, generation)} "
             f"WHERE (cell, id) IN ({values(2, len(cells))})",
             tuple(value for row in cells for value in row),
         )
@@ -300,14 +275,15 @@ class IndexSQL:
     def delete_codes_by_id(self, table: str, generation: int, ids: Sequence[int]) -> Statement:
         """The same where the cells are not known: it reads the whole table."""
         return Statement(
-            f"DELETE FROM {_codes(table, generation)} WHERE id IN ({places(len(ids))})", tuple(ids)
+            f"DELETE FROM {codes_table(table, generation)} WHERE id IN ({places(len(ids))})",
+            tuple(ids),
         )
 
     def has_codes(self, table: str, generation: int) -> Statement:
-        return Statement(f"SELECT EXISTS (SELECT 1 FROM {_codes(table, generation)})")
+        return Statement(f"SELECT EXISTS (SELECT 1 FROM {codes_table(table, generation)})")
 
     def count_codes(self, table: str, generation: int) -> Statement:
-        return Statement(f"SELECT COUNT(*) FROM {_codes(table, generation)}")
+        return Statement(f"SELECT COUNT(*) FROM {codes_table(table, generation)}")
 
     def codes_with_embeddings(
         self, table: str, generation: int, keys: Sequence[tuple[int, int]] = ()
@@ -316,7 +292,7 @@ class IndexSQL:
         chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
             "SELECT c.cell, c.id, c.code, c.scale, c.bias, CAST(v.embedding AS BINARY) "
-            f"FROM {_codes(table, generation)} AS c "
+            f"FROM {codes_table(table, generation)} AS c "
             f"LEFT JOIN {quote_name(table)} AS v ON v.id = c.id{chosen}",
             tuple(value for key in keys for value in key),
         )
@@ -336,61 +312,11 @@ class IndexSQL:
     def forget_changes(self, table: str) -> Statement:
         return Statement("DELETE FROM lookalike_index_changes WHERE collection = %s", (table,))
 
-    # Search.
-
-    def search_codes(
-        self, table: str, shortlist: Shortlist, where: Filter | None = None
-    ) -> Statement:
-        """The embeddings of the shortlist and of the tail, for the client to rank exactly.
-
-        is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone comes back with a
-        NULL embedding. where: take rows that pass alone.
-
-        No row comes back of a generation that does not hold any more.
-        """
-        slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
-        probes = ", ".join(
-            [f"ROW({', '.join(['%s'] * (8 if slope else 7))})"] * len(shortlist.probes)
-        )
-        distance = " + ".join(
-            f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
-            for j in range(4)
-        )
-        passing, joined = and_(where), ""
-        if where is not None:
-            joined = f"    JOIN {quote_name(table)} AS v ON v.id = c.id\n    WHERE {where.sql}\n"
-        sql = (
-            "SELECT v.id, v.image_name, CAST(v.embedding AS BINARY) AS embedding, 1 AS is_coded\n"
-            "FROM (\n"
-            "    SELECT STRAIGHT_JOIN c.id\n"
-            f"    FROM (VALUES {probes}) AS probes\n"
-            f"        (cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3)\n"
-            f"    JOIN {_codes(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
-            f"{joined}"
-            f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"
-            f"        {distance})) DESC\n"
-            "    LIMIT %s\n"
-            f") AS shortlist LEFT JOIN {quote_name(table)} AS v ON v.id = shortlist.id\n"
-            f"WHERE {_HOLDS}\n"
-            "UNION ALL\n"
-            "SELECT id, image_name, CAST(embedding AS BINARY) AS embedding, 0\n"
-            f"FROM {quote_name(table)} AS v\n"
-            f"WHERE embedding IS NOT NULL{passing.sql} AND {_HOLDS} AND id >\n"
-            "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
-        )
-        bound = [
-            value
-            for p in shortlist.probes
-            for value in (p.cell, p.base, *([p.slope] if slope else []), p.step, *p.planes)
-        ]
-        holds = (table, shortlist.generation, shortlist.fingerprint)
-        ranked = (*bound, *passing.params, shortlist.centre, shortlist.rows, *holds)
-        return Statement(sql, (*ranked, *passing.params, *holds, table))
-
 
 def _cells(table: str, generation: int) -> str:
     return quote_name(table, f"_cells_{generation:d}")
 
 
-def _codes(table: str, generation: int) -> str:
+def codes_table(table: str, generation: int) -> str:
+    """Return the quoted name of a generation's codes."""
     return quote_name(table, f"_codes_{generation:d}")
