@@ -1,12 +1,12 @@
 """Screening: does an image resemble anything in a collection, such as a list of prohibited ones?"""
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image as Pillow
 
@@ -31,6 +31,8 @@ DEFAULT_MIN_SIMILARITY = {"efficientnet-lite2": 0.7}
 
 OTHER_MIN_SIMILARITY = 0.92
 LOOK_AHEAD = 128
+MAX_IN_MEMORY = 2**20
+"""Bytes of an upload that are kept in memory, more in a file that has no name."""
 
 
 @dataclass
@@ -39,8 +41,22 @@ class _Upload:
 
     number: int
     image: Any
-    path: Path
+    file: Path | IO[bytes] | None
     error: ImageError | None = None
+
+    def source(self) -> Path | bytes:
+        """Return the file's path, or its bytes, and keep them no longer."""
+        assert self.file is not None
+        if isinstance(self.file, Path):
+            return self.file
+        with self.file as file:
+            file.seek(0)
+            return file.read()
+
+    def close(self) -> None:
+        """Have no file any more."""
+        if self.file is not None and not isinstance(self.file, Path):
+            self.file.close()
 
 
 class Screener:
@@ -94,13 +110,13 @@ class Screener:
         """Yield each image with its embedding, shape (dim,), or why there is none, in order."""
         embedder = Embedder[_Upload](
             self._model,
-            lambda upload: upload.path,
+            _Upload.source,
             batch_size=None,
             time_limit=self._time_limit,
             meter=Meter(),
             eager=True,
         )
-        folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
+        kept: dict[int, _Upload] = {}
         try:
             with Crew() as crew:
                 # All that is on its way, so that one slow image holds up a bounded number.
@@ -109,38 +125,67 @@ class Screener:
 
                 def take() -> None:
                     for number, image in enumerate(images):
-                        upload = self._upload(number, image, folder)
-                        order.put(upload)
-                        uploads.put(upload)
+                        with _closed_if_stopped(self._upload(number, image)) as upload:
+                            kept[number] = upload
+                            order.put(upload)
+                            if upload.error is None:
+                                uploads.put(upload)
                     order.close()
                     uploads.close()
 
                 # Whoever gives the images may take their time, also while this is interrupted.
                 crew.start("take", take, may_stay=True)
-                yield from _in_order(order, embedder.embed(crew, uploads), folder)
+                for upload, outcome in _in_order(order, embedder.embed(crew, uploads)):
+                    kept.pop(upload.number).close()
+                    yield upload.image, outcome
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            for upload in list(kept.values()):
+                upload.close()
 
-    def _upload(self, number: int, image: Any, folder: Path) -> _Upload:
-        """Have an image as a file, since files are decoded in processes of their own."""
-        if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
-            try:
-                return _Upload(number, image, expand_user(image).absolute())
-            except InputError as error:
-                return _Upload(number, image, folder, ImageError(str(error)))
-        path = folder / str(number)
+    def _upload(self, number: int, image: Any) -> _Upload:
+        """Have an image as a file, or as the bytes of one: processes of their own decode it."""
         try:
-            if isinstance(image, Pillow.Image):
-                to_rgb(image).save(path, "BMP")
-            elif isinstance(image, bytes):
-                path.write_bytes(image)
-            elif isinstance(image, str):
-                path.write_bytes(download(image, allow_private=self._allow_private))
-            else:
+            if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
+                return _Upload(number, image, _path(image))
+            if not isinstance(image, Pillow.Image | bytes | str):
                 raise InputError(f"a {type(image).__name__} is no image to screen")
+            return _Upload(number, image, self._spooled(image))
         except ImageError as error:
-            return _Upload(number, image, path, error)
-        return _Upload(number, image, path)
+            return _Upload(number, image, None, error)
+
+    def _spooled(self, image: Pillow.Image | bytes | str) -> IO[bytes]:
+        """Return an image's bytes as a file without a name, of which nobody ever finds a rest."""
+        content = (
+            download(image, allow_private=self._allow_private) if isinstance(image, str) else image
+        )
+        file = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115
+        try:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                to_rgb(content).save(file, "BMP")
+        except BaseException as error:
+            file.close()
+            if isinstance(error, OSError):
+                raise ImageError(f"it cannot be prepared: {error.strerror or error}") from error
+            raise
+        return file
+
+
+def _path(image: str | Path) -> Path:
+    try:
+        return expand_user(image).absolute()
+    except InputError as error:
+        raise ImageError(str(error)) from error
+
+
+@contextmanager
+def _closed_if_stopped(upload: _Upload) -> Iterator[_Upload]:
+    try:
+        yield upload
+    except BaseException:
+        upload.close()
+        raise
 
 
 def expanded(images: Iterable[Any]) -> Iterator[Any]:
@@ -153,19 +198,20 @@ def expanded(images: Iterable[Any]) -> Iterator[Any]:
 
 
 def _in_order(
-    order: Iterable[_Upload], batches: Iterator[list[Job[_Upload]]], folder: Path
-) -> Iterator[tuple[Any, FloatArray | ImageError]]:
+    order: Iterable[_Upload], batches: Iterator[list[Job[_Upload]]]
+) -> Iterator[tuple[_Upload, FloatArray | ImageError]]:
     done: dict[int, Job[_Upload]] = {}
     for upload in order:
+        if upload.error is not None:
+            yield upload, upload.error
+            continue
         while upload.number not in done:
             done |= {job.item.number: job for job in next(batches)}
         job = done.pop(upload.number)
-        if upload.path.parent == folder:
-            upload.path.unlink(missing_ok=True)
         if job.embedding is not None:
-            yield upload.image, job.embedding
+            yield upload, job.embedding
         else:
-            yield upload.image, upload.error or job.error or ImageError("not decoded")
+            yield upload, job.error or ImageError("not decoded")
 
 
 def default_min_similarity(model_id: str | None, metric: Metric) -> float:

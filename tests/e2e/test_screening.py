@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 
 import pytest
+from PIL import Image
 
 
 @pytest.fixture
@@ -108,3 +112,51 @@ def test_a_threshold_is_suggested_and_kept(blocked, photos):
 )
 def test_wrong_use_is_told_in_a_line(blocked, args, message):
     assert message in blocked(*args, status=2).stderr
+
+
+def test_a_kill_leaves_no_uploads_behind(blocked, photos, environment, tmp_path):
+    stream, asked_again = BytesIO(), threading.Event()
+    Image.open(photos / "cat.jpg").resize((1200, 900)).save(stream, "BMP")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/slow.bmp":
+                asked_again.set()
+                killed.wait(60)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(stream.getvalue())
+
+        def log_message(self, *_):
+            pass
+
+    killed = threading.Event()
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        command = [sys.executable, "-m", "lookalike", "screen", "-", "--against", "prohibited"]
+        process = subprocess.Popen(
+            [*command, "--allow-private-urls"],
+            env=environment | {"TMPDIR": str(temporary)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            process.stdin.write("".join(f"{base}/{i}.bmp\n" for i in range(20)))
+            process.stdin.write(f"{base}/slow.bmp\n")
+            process.stdin.flush()
+            assert ": match: cat.jpg (" in process.stdout.readline()
+            assert asked_again.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+            killed.set()
+            process.stdin.close()
+            process.stdout.close()
+            server.shutdown()
+    # onnxruntime leaves the number of its session.
+    assert [file for file in temporary.iterdir() if file.name != ".ses"] == []

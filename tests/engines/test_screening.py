@@ -1,6 +1,7 @@
 """Screening images against a collection."""
 
 import itertools
+import tempfile
 import threading
 import time
 from contextlib import closing, suppress
@@ -162,6 +163,34 @@ def test_images_without_end_can_be_left(blocklist, photos):
     found = blocklist.screen(endless)
     assert all(each.matches for each in itertools.islice(found, 40))
     found.close()
+
+
+@pytest.mark.parametrize("size", [(400, 300), (1200, 900)])
+def test_uploads_are_nowhere_to_be_found(blocklist, photos, tmp_path, monkeypatch, size):
+    """Neither small ones, which stay in memory, nor large ones have a name in a folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    picture = Image.open(photos / "cat.jpg").resize(size)
+    stream = BytesIO()
+    picture.save(stream, "BMP")
+    seen = []
+
+    def images():
+        for image in (picture, stream.getvalue(), "no such file"):
+            yield image
+            seen.append(sorted(tmp_path.rglob("*")))
+
+    for answer in blocklist.screen(images()):
+        seen.append(sorted(tmp_path.rglob("*")))
+        assert bool(answer.error) == isinstance(answer.image, str)
+        assert answer.error or answer.matches[0].image_name == "cat.jpg"
+    assert seen == [[]] * 6
+
+
+def test_an_upload_that_does_not_fit_on_the_disk_is_not_judged(blocklist, photos, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no file can be made
+    large = b"BM" + bytes(screening.MAX_IN_MEMORY)
+    bad, good = blocklist.screen([large, photos / "cat.jpg"])
+    assert bad.error.startswith("it cannot be prepared: ") and good.matches
 
 
 def test_another_collection_can_be_named(db, blocklist, photos, embedded_model):

@@ -143,6 +143,18 @@ def test_a_large_jpeg_is_decoded_to_a_part_of_its_size(tmp_path, start):
     assert np.array_equal(start(CROP).decode(tmp_path / "a.jpg").pixels, CROP(small))
 
 
+def test_bytes_are_decoded_as_their_file_is(start, folder):
+    decoder, file = start(), folder / "sound.png"
+    content = file.read_bytes()
+    decoded = decoder.decode(content)
+    assert np.array_equal(decoded.pixels, decoder.decode(file).pixels)
+    assert (decoded.size, decoded.mtime_ns) == (len(content), 0)
+    for damaged in (b"", bytes(10_000_000)):  # the latter is more than a pipe holds
+        with pytest.raises(ImageError, match="the file is empty|not an image that can be read"):
+            decoder.decode(damaged)
+    assert decoder.decode(content).size == len(content)
+
+
 @pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGSEGV"])
 def test_a_decoder_that_is_hit_by_a_file_is_replaced(folder, hostile, signal_name):
     decoder = hostile(f"os.kill(os.getpid(), signal.{signal_name})")

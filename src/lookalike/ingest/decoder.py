@@ -57,13 +57,15 @@ class Decoder:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ended = False
 
-    def decode(self, path: Path) -> Decoded:
-        """Decode one file. Raises ImageError, OutOfReach where it could not be opened or read.
+    def decode(self, source: Path | bytes) -> Decoded:
+        """Decode one file, by its path or its bytes; the mtime_ns of bytes is 0.
+
+        Raises ImageError, OutOfReach where it could not be opened or read.
 
         Raises LookalikeError where no child process can be started.
         """
         try:
-            process, deadline = self._begin(path)
+            process, deadline = self._begin(source)
             answer = self._receive(process, deadline, *_ANSWERS)
         except TimeoutError as error:
             self.close()
@@ -94,21 +96,24 @@ class Decoder:
             pass
         return process.returncode
 
-    def _begin(self, path: Path) -> tuple[subprocess.Popen[bytes], float]:
+    def _begin(self, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
         """Have a child process begin with a file; return it and when it has to be done.
 
         A child that has died since its last file is replaced: this file has nothing to do with it.
         """
         if self._process is not None:
             with suppress(BrokenPipeError, EOFError):
-                return self._process, self._hand_over(self._process, path)
+                return self._process, self._hand_over(self._process, source)
             self.close()
         process = self._start()
-        return process, self._hand_over(process, path)
+        return process, self._hand_over(process, source)
 
-    def _hand_over(self, process: subprocess.Popen[bytes], path: Path) -> float:
+    def _hand_over(self, process: subprocess.Popen[bytes], source: Path | bytes) -> float:
         deadline = time.monotonic() + self._time_limit
-        self._send(process, os.fsencode(path))
+        if isinstance(source, bytes):
+            self._send(process, child.CONTENT, source)
+        else:
+            self._send(process, child.PATH, os.fsencode(source))
         self._receive(process, deadline, child.BEGUN)
         return deadline
 
@@ -139,9 +144,10 @@ class Decoder:
                 raise _no_start(answer.reason)
         raise _no_start(ending)
 
-    def _send(self, process: subprocess.Popen[bytes], message: bytes) -> None:
+    def _send(self, process: subprocess.Popen[bytes], *parts: bytes) -> None:
         assert process.stdin is not None
-        process.stdin.write(child.LENGTH.pack(len(message)) + message)
+        process.stdin.write(child.LENGTH.pack(sum(map(len, parts))))
+        process.stdin.writelines(parts)
         process.stdin.flush()
 
     def _receive(

@@ -1,9 +1,9 @@
 """The child process that decodes images, so that a hostile one takes nothing else down.
 
 It reads a pickle of its `Preprocessing` or None and writes that it is ready; then it reads paths
-and writes, for each, that it has begun and then what became of it: a header, and the pixels or the
-reason why there are none. What it reads comes after its length. Nothing that it writes is
-unpickled.
+of files, or their bytes, and writes, for each, that it has begun and then what became of it: a
+header, and the pixels or the reason why there are none. What it reads comes after its length.
+Nothing that it writes is unpickled.
 """
 
 import os
@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,7 +24,8 @@ from lookalike.errors import ImageError
 from lookalike.images import MAX_PIXELS, open_file, open_image
 from lookalike.models import Preprocessing
 
-LENGTH = struct.Struct("<I")
+LENGTH = struct.Struct("<Q")
+PATH, CONTENT = b"P", b"C"  # what a message begins with
 HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, bytes that follow
 DECODED, DAMAGED, OUT_OF_REACH, READY, BEGUN = range(5)
 
@@ -56,12 +58,14 @@ class Answer(NamedTuple):
         return str(self.content, errors="replace")
 
 
-def decode(path: Path, preprocessing: Preprocessing | None) -> Answer:
-    """Decode one file, to the network's input or, without preprocessing, to all its pixels."""
+def decode(source: Path | bytes, preprocessing: Preprocessing | None) -> Answer:
+    """Decode one file, or the bytes of one, to the network's input.
+
+    Without preprocessing, to all its pixels.
+    """
     try:
-        with open_file(path) as file:
-            status = os.fstat(file.fileno())
-            about = status.st_size, status.st_mtime_ns
+        with _opened(source) as file:
+            about = _about(file)
             try:
                 pixels = _pixels(file, preprocessing)
             except ImageError as error:
@@ -75,6 +79,18 @@ def decode(path: Path, preprocessing: Preprocessing | None) -> Answer:
         return Answer(OUT_OF_REACH, content=_encode(error.strerror or str(error)))
     height, width, _ = pixels.shape
     return Answer(DECODED, *about, height, width, pixels.reshape(-1).data)
+
+
+def _opened(source: Path | bytes) -> BinaryIO:
+    return BytesIO(source) if isinstance(source, bytes) else open_file(source)
+
+
+def _about(file: BinaryIO) -> tuple[int, int]:
+    """Return the size, and the time of change in nanoseconds; 0 of bytes."""
+    if isinstance(file, BytesIO):
+        return file.getbuffer().nbytes, 0
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _pixels(file: BinaryIO, preprocessing: Preprocessing | None) -> npt.NDArray[np.uint8]:
@@ -111,11 +127,12 @@ def main() -> None:
         _write(answers, Answer(DAMAGED, content=_encode(reason)))
         return
     _write(answers, Answer(READY))
-    while path := _read(requests):
+    while message := _read(requests):
         # Its default action ends the process even inside a decoder that never returns.
         signal.setitimer(signal.ITIMER_REAL, limit)
         _write(answers, Answer(BEGUN))
-        answer = decode(Path(os.fsdecode(path)), preprocessing)
+        kind, what = message[:1], message[1:]
+        answer = decode(what if kind == CONTENT else Path(os.fsdecode(what)), preprocessing)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(answers, answer)
 

@@ -48,7 +48,8 @@ class Job(Generic[T]):
 class Embedder(Generic[T]):
     """Embeds image files in batches, in about the order in which they are decoded.
 
-    model: called when there is a file to embed. path_of: the path of an item. batch_size: None
+    model: called when there is a file to embed. source_of: the file of an item, as its path or
+    bytes. batch_size: None
     for the one that suits the model. time_limit: for decoding one file, in seconds. eager: embed
     what is there instead of waiting for a full batch, for those who wait for the answer.
     """
@@ -56,7 +57,7 @@ class Embedder(Generic[T]):
     def __init__(
         self,
         model: Callable[[], Model],
-        path_of: Callable[[T], Path],
+        source_of: Callable[[T], Path | bytes],
         *,
         batch_size: int | None,
         time_limit: float,
@@ -67,7 +68,7 @@ class Embedder(Generic[T]):
         self._loading = threading.Lock()
         self._batching = threading.Lock()
         self._models: tuple[Model, BatchModel | None] | None = None
-        self._path_of = path_of
+        self._source_of = source_of
         self._batch_size = batch_size
         self._time_limit = time_limit
         self._meter = meter
@@ -148,7 +149,7 @@ class Embedder(Generic[T]):
                 job = Job(item)
                 with self._meter.time("decode", 1, workers=self._n_decoders):
                     try:
-                        job.decoded = decoder.decode(self._path_of(item))
+                        job.decoded = decoder.decode(self._source_of(item))
                     except ImageError as error:
                         job.error = error
                 decoded.put(job)

@@ -1,5 +1,6 @@
 """What is stored of files that are gone: found only where it is sure that they are."""
 
+import stat
 from itertools import chain
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Prune:
         return next((root for root in self._before if root in Path(path).parents), None)
 
     def _is_gone(self, path: str) -> bool:
-        if not _is_missing(Path(path)):
+        if not (_is_missing(Path(path)) or _is_something_else(Path(path))):
             return False
         nearest = next(folder for folder in Path(path).parents if not _is_missing(folder))
         if nearest not in self._empty:
@@ -60,6 +61,14 @@ def _is_missing(path: Path) -> bool:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     return False
+
+
+def _is_something_else(path: Path) -> bool:
+    """Whether a folder, a pipe or a device has taken the place of a file, or of a link's."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link that leads nowhere, perhaps only for now
+        return False
 
 
 def _holds_nothing(folder: Path) -> bool:
