@@ -49,7 +49,7 @@ def test_no_way(bare: Path, tmp_path: Path) -> None:
 
 def test_a_mirror_needs_apt(bare: Path, tmp_path: Path) -> None:
     with pytest.raises(ServerError, match=r"--mirror http://m.example/debian needs apt-get"):
-        PrivateServer(tmp_path / "home").install(mirror="http://m.example/debian")
+        PrivateServer(tmp_path / "home").install(mirror="http://me:p@ss@m.example/debian")
 
 
 def test_debians_keyring_is_needed(
@@ -81,7 +81,7 @@ def test_a_failure_of_apt_names_the_mirror_without_its_password_and_leaves_nothi
     monkeypatch.setattr(debian, "KEYRINGS", tmp_path)
     server = PrivateServer(tmp_path / "home")
     with pytest.raises(ServerError) as refusal:
-        server.install(mirror="http://me:secret@m.example/debian")
+        server.install(mirror="http://me:sec@ret@m.example/debian")
     first, *rest = str(refusal.value).splitlines()
     assert "fetched from http://m.example/debian (suite sid)" in first
     assert rest == ["E: 404  Not Found"]

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
@@ -77,6 +78,7 @@ class _Removal:
         self._failed: list[Failure] = []
         self._without_file: list[int] = []
         self._promised: set[Path] = set()
+        self._target: os.stat_result | None = None
 
     def report(self) -> RemovalReport:
         return RemovalReport(
@@ -94,7 +96,8 @@ class _Removal:
         try:
             if not self._options.dry_run:
                 folder.mkdir(parents=True, exist_ok=True)
-            elif folder.exists() and not folder.is_dir():
+                self._target = folder.stat()
+            elif os.path.lexists(folder) and not folder.is_dir():
                 raise InputError(f"cannot move files to {folder}: it is no folder")
         except OSError as error:
             raise InputError(f"cannot move files to {folder}: {error.strerror}") from error
@@ -157,21 +160,19 @@ class _Removal:
         """Move a file into a folder, under the first name that is free there."""
         if path.parent.resolve() == folder.resolve():
             raise _Stays("it is in that folder already")
+        if self._target and not os.path.samestat(self._target, folder.stat()):
+            raise _Stays(f"{folder} is not the folder any more that it was at the start")
         numbered = (f"{path.stem}-{number}{path.suffix}" for number in count(2))
         for name in chain([path.name], numbered):
             target = folder / name
             if self._options.dry_run:
                 if target not in self._promised and not os.path.lexists(target):
                     self._promised.add(target)
-                    return target
-            elif _reserve(target):
+                    break
+                continue
+            with suppress(FileExistsError):
+                _rename(path, target)
                 break
-        try:
-            shutil.move(path, target)
-        except BaseException:
-            if path.exists() or not target.stat().st_size:
-                target.unlink()
-            raise
         return target
 
 
@@ -196,10 +197,33 @@ def _trash(path: Path) -> None:
         raise _Stays("there is no trash for it; delete it permanently, or move it") from error
 
 
-def _reserve(target: Path) -> bool:
-    """Make an empty file, so that nobody else takes its name; False where there is one."""
+def _rename(path: Path, target: Path) -> None:
+    """Give a file a free name, be it on another disk.
+
+    Raises FileExistsError where the name is taken, also by a link, whatever it leads to. Python's
+    own ways replace a file that takes the name meanwhile, or write through a link.
+    """
     try:
-        target.open("xb").close()
+        os.link(path, target, follow_symlinks=False)
     except FileExistsError:
-        return False
-    return True
+        raise
+    except (OSError, NotImplementedError):  # another disk, or one that knows no second names
+        _copy(path, target)
+    try:
+        path.unlink()
+    except BaseException:
+        target.unlink()  # there would be one image more, and none moved
+        raise
+
+
+def _copy(path: Path, target: Path) -> None:
+    with path.open("rb") as file, target.open("xb") as copy:
+        try:
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+            if os.path.samestat(os.fstat(copy.fileno()), target.lstat()):
+                shutil.copystat(path, target)
+        except BaseException:
+            target.unlink()
+            raise

@@ -2,9 +2,11 @@
 
 apt works on a private state: its own lists, cache and sources, and an empty list of installed
 packages, so that every library comes along. What the machine's configuration says of proxies and
-passwords holds; its hooks, pins and sources do not. Packages are checked by the archive's keyring.
+passwords holds; its hooks, pins and sources do not, nor what it says of mirrors without signatures.
+The index is checked by the archive's keyring, and the packages by the index, by apt and once more.
 """
 
+import hashlib
 import os
 import platform
 import re
@@ -40,6 +42,8 @@ CONFIGURATION = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
+#clear APT::Key;
+#clear Acquire::gpgv;
 Dir::State "{root}/state/";
 Dir::State::lists "lists/";
 Dir::State::status "{root}/status";
@@ -54,9 +58,17 @@ APT::Default-Release "";
 APT::Update::Error-Mode "any";
 APT::Install-Recommends "false";
 APT::Sandbox::User "root";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+APT::Get::AllowUnauthenticated "false";
+Acquire::ForceHash "SHA256";
 Acquire::Languages "none";
 Acquire::Retries "3";
 """
+
+# One line of `apt-get --print-uris`: an address, a file, its bytes, and the index's hash of it.
+PLANNED = re.compile(r"^'\S+' (\S+) (\d+) (\S*)$", re.MULTILINE)
 
 # mysqldumpslow and other scripts, which nothing here runs, bring Perl along.
 UNUSED_PACKAGES = ("perl", "libperl")
@@ -107,6 +119,10 @@ class Apt:
     def archives(self) -> Path:
         return self.root / "cache" / "archives"
 
+    @property
+    def _public_mirror(self) -> str:
+        return without_password(self.mirror)
+
     def prepare(self) -> None:
         for folder in ("state/lists/partial", "cache/archives/partial", "log"):
             (self.root / folder).mkdir(parents=True)
@@ -128,13 +144,28 @@ class Apt:
         self._run("update", meanwhile=lambda: progress(step, 0, 0))
         install = ("install", "--yes", "--download-only")
         plan = self._run(*install, "--print-uris", *self.packages)
-        total = sum(map(int, re.findall(r"^'\S+' \S+ (\d+) ", plan, re.MULTILINE)))
+        planned = PLANNED.findall(plan)
+        total = sum(int(size) for _, size, _ in planned)
 
         def report() -> None:
             progress("Downloading MySQL", min(_size(self.archives), total), total)
 
         self._run(*install, *self.packages, meanwhile=report)
         report()
+        self._verify({name: digest for name, _, digest in planned})
+
+    def _verify(self, expected: dict[str, str]) -> None:
+        """Check that the packages are those that the signed index names, by their hashes."""
+        found = dict[str, str]()
+        for path in self.archives.glob("*.deb"):
+            with path.open("rb") as file:
+                found[path.name] = f"SHA256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        for name in sorted(expected.keys() | found):
+            if expected.get(name) != found.get(name):
+                raise ServerError(
+                    f"{name} is not what the signed index of {self._public_mirror} names: name "
+                    "another Debian mirror with --mirror URL"
+                )
 
     def unpack(self, tree: Path, progress: Progress) -> None:
         packages = sorted(self.archives.glob("*.deb"))
@@ -149,16 +180,20 @@ class Apt:
         progress("Unpacking MySQL", len(packages), len(packages))
 
     def _run(self, *arguments: str, meanwhile: Callable[[], None] = lambda: None) -> str:
-        mirror = re.sub(r"//[^/@]*@", "//", self.mirror)  # without a password
         return run(
             ["apt-get", f"--config-file={self.root / 'apt.conf'}", *arguments],
             env={**os.environ, "LC_ALL": "C"},
             failure=(
-                f"MySQL could not be fetched from {mirror} (suite {self.suite}): check the "
-                "network, or name another Debian mirror with --mirror URL"
+                f"MySQL could not be fetched from {self._public_mirror} (suite {self.suite}): "
+                "check the network, or name another Debian mirror with --mirror URL"
             ),
             meanwhile=meanwhile,
         )
+
+
+def without_password(url: str) -> str:
+    """A mirror's address as it may be printed."""
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 def _keyring() -> Path:

@@ -57,7 +57,8 @@ def _choose_packages(mirror: str | None) -> bool:
     """Whether to take Debian's packages; False for Docker's image."""
     if mirror is not None and not debian.has_apt():
         raise ServerError(
-            f"--mirror {mirror} needs apt-get and dpkg, which are not on PATH: leave --mirror out"
+            f"--mirror {debian.without_password(mirror)} needs apt-get and dpkg, which are not on "
+            "PATH: leave --mirror out"
         )
     if mirror is not None or debian.is_debian():
         return True
