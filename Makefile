@@ -14,7 +14,7 @@ COLLECTION := example_photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo test fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test: .venv-test/installed ## Everything that the tests need, then the tests
 
 fuzz: .venv-test/installed ## Add 5,000 mutated images, and account for each (FUZZ_ARGS="--seed 1")
 	@$(TEST_BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+torture: .venv-test/installed ## Ten minutes of kills, odd servers and numpy (TORTURE_ARGS="--minutes 60")
+	@$(TEST_BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 lint: .venv-test/installed ## Check style and formatting
 	@$(TEST_BIN)/ruff check .

@@ -7,6 +7,7 @@ the mean recall is below the target. Needs no root, but for the disk that fills 
 """
 
 import argparse
+import functools
 import itertools
 import random
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from lookalike import PrivateServer
 from tests.conftest import TEST_HOME
-from tests.torture.run import SECONDS, run
+from tests.torture.run import SECONDS, run, run_scenarios
 from tests.torture.summary import Summary
 
 
@@ -37,16 +38,12 @@ def main() -> None:
     summary = Summary(options.seed)
     keep = Path(tempfile.mkdtemp(prefix="lookalike-torture-")) if options.keep else None
     numbers = itertools.count() if options.round is None else [options.round]
+    tell = functools.partial(print, flush=True)
+    minutes, seconds = options.minutes, options.seconds
     try:
-        run(
-            mysqld,
-            summary,
-            numbers,
-            minutes=options.minutes,
-            seconds=options.seconds,
-            keep=keep,
-            tell=lambda line: print(line, flush=True),
-        )
+        if options.round is None:
+            run_scenarios(mysqld, summary, tell=tell)
+        run(mysqld, summary, numbers, minutes=minutes, seconds=seconds, keep=keep, tell=tell)
     except KeyboardInterrupt:
         print("interrupted")
     print(summary)

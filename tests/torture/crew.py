@@ -45,7 +45,12 @@ class Crew:
         self._target = target
         self._rng = rng
         self._number = 0
-        self._members = [self._start(role) for role in CREW]
+        self._members: list[Member] = []
+
+    def start(self) -> None:
+        """Start one of each role, and of some two."""
+        for role in CREW:
+            self._members.append(self._start(role))
 
     def kill_one(self) -> None:
         """Kill a process and start another one with its role."""

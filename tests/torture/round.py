@@ -183,6 +183,7 @@ class Round:
             self._disk.fill()
         crew = Crew(self._target, self._rng)
         try:
+            crew.start()
             time.sleep(WARM_UP)
             ends = time.monotonic() + seconds
             while time.monotonic() < ends:

@@ -17,6 +17,8 @@ from tests.torture import data
 
 DIM = 32
 N = 400
+MANY = 5200
+"""Rows of an index with many cells."""
 TABLE = "pics"
 LOCK_WAIT = 2
 """The server's lock_wait_timeout, in seconds; nothing may take much longer."""
@@ -161,20 +163,26 @@ def hundreds_of_columns(place: Place) -> Iterator[str]:
 
 def a_process_that_outlives_its_table(place: Place) -> Iterator[str]:
     """Who has searched before a table was dropped and made again searches the new one."""
-    _fill(place.url)
+    _fill(place.url, MANY)
     with lookalike.connect(place.url) as db, place.other_program() as other:
         collection = db.collection(TABLE)
         collection.search(data.query(4, DIM), k=5)
         other.execute("SET foreign_key_checks = 0")
         tables = [f"{TABLE}_files", f"{TABLE}_failures", TABLE]
         other.execute(f"DROP TABLE {', '.join([*tables, *(t for (t,) in _index_tables(other))])}")
-        # Elsewhere in space, and of another metric's lengths: old centroids find little there.
-        new = -3 * data.embeddings("other rows", N, DIM)
+        # Elsewhere in space: old centroids find little there.
+        new = -data.embeddings("other rows", MANY, DIM)
         with lookalike.connect(place.url) as another:
-            ids = another.collection(TABLE, dim=DIM).add_embeddings(["new"] * N, new)
-        for i in range(0, N, 40):
-            if (best := collection.search(new[i], k=1)[0]).id != ids[i]:
-                yield f"row {ids[i]} is not the nearest to itself, but {best}"
+            ids = another.collection(TABLE, dim=DIM).add_embeddings(["new"] * MANY, new)
+        near = new[::100] + 0.01
+        missed = [
+            i
+            for i, query in enumerate(near)
+            if collection.search(query, k=10)[-1].similarity
+            < collection.search(query, k=10, exact=True)[-1].similarity - 1e-2
+        ]
+        if len(missed) > 2:
+            yield f"{len(missed)} of {len(near)} searches miss neighbours of {len(ids)} new rows"
 
 
 SCENARIOS: tuple[Scenario, ...] = (
@@ -187,11 +195,10 @@ SCENARIOS: tuple[Scenario, ...] = (
 )
 
 
-def _fill(url: str) -> list[int]:
+def _fill(url: str, n: int = N) -> list[int]:
     """Make a collection with an index."""
     with lookalike.connect(url) as db:
-        names = data.row_names("rows", N)
-        rows = data.embeddings("rows", N, DIM)
+        names, rows = data.row_names("rows", n), data.embeddings("rows", n, DIM)
         return db.collection(TABLE, dim=DIM).add_embeddings(names, rows)
 
 
