@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from lookalike.codes import QueryPlanes, Rotation, encode, estimate, query_planes
 from lookalike.dialects import CodeRow, Probe, Shortlist
-from lookalike.types import Metric
+from lookalike.types import Metric, Plan
 from lookalike.vectors import FloatArray
 
 Cells = npt.NDArray[np.intp]
@@ -130,27 +130,6 @@ def of_length_1(vectors: FloatArray) -> FloatArray:
         vectors[extreme] /= np.where(largest > 0, largest, 1)
         norms[extreme] = np.linalg.norm(vectors[extreme], axis=1, keepdims=True)
     return np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)
-
-
-class Plan(NamedTuple):
-    """How far a search through the index looks, as training has measured it.
-
-    n_probes and probe_gap: at most so many cells are read, and of these the ones that suit the
-    query at most so much worse than the best. rescored: so many of the best estimates are compared
-    exactly for up to 10 results; 0 where exact search costs less. recall: the share of the true 10
-    nearest that is found so, None where nobody has measured it; target: what was asked for.
-    """
-
-    n_probes: int
-    probe_gap: float
-    rescored: int
-    recall: float | None
-    target: float
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether comparing every embedding costs less than what reaches the target."""
-        return self.rescored == 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,8 @@ from lookalike.codes import Rotation
 from lookalike.connection import Connection, Row
 from lookalike.dialects import CodeRow, Dialect, IndexState, Statement
 from lookalike.errors import DatabaseError
-from lookalike.index import Ids, Index, Plan
-from lookalike.types import Metric
+from lookalike.index import Ids, Index
+from lookalike.types import Metric, Plan
 from lookalike.vectors import FloatArray, ids_array, unpack, unpack_bfloat16
 
 NO_SUCH_TABLE = 1146
@@ -113,6 +113,11 @@ class IndexStore:
             return 0, 0
         codes = self.connection.value(self.dialect.count_codes(self.table, index.generation))
         return int(codes), index.n_cells
+
+    def plan(self) -> Plan | None:
+        """Return how a search goes through the index, None while there is none."""
+        index = self.load(or_last=True)
+        return None if index is None else index.plan
 
     def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
         """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""

@@ -12,8 +12,8 @@ from math import ceil, inf, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.index import Codes, Ids, Index, Plan, of_length_1
-from lookalike.types import Metric
+from lookalike.index import Codes, Ids, Index, of_length_1
+from lookalike.types import Metric, Plan
 from lookalike.vectors import FloatArray
 
 QUERIES = 500

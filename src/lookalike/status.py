@@ -23,6 +23,7 @@ def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> St
         arithmetic=_arithmetic(model) if model else None,
         indexed=indexed,
         n_cells=n_cells,
+        plan=index.plan(),
         failures=int(connection.value(dialect.count_failures(table))) if has_tables else 0,
         last_run=_run(runs[0]) if runs else None,
     )

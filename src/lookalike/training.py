@@ -20,9 +20,10 @@ from lookalike.codes import Rotation
 from lookalike.connection import Connection
 from lookalike.dialects import IndexState, generation_comment
 from lookalike.errors import DatabaseError, InputError
-from lookalike.index import Codes, Ids, Index, Plan, Preparation, concatenate, unit_for
+from lookalike.index import Codes, Ids, Index, Preparation, concatenate, unit_for
 from lookalike.index_store import IndexStore, usable
 from lookalike.probes import QUERIES, TARGET_RECALL, PlanFinder
+from lookalike.types import Plan
 from lookalike.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
 
 T = TypeVar("T")
@@ -333,7 +334,7 @@ def _state_of(index: Index) -> IndexState:
         probe_gap=plan.probe_gap,
         rescored=plan.rescored,
         recall=plan.recall,
-        target_recall=plan.target,
+        target_recall=plan.target_recall,
         trained_rows=index.trained_rows,
         fingerprint=index.fingerprint,
     )

@@ -126,11 +126,35 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Plan:
+    """How far a search through the index looks, as training has measured it.
+
+    n_probes and probe_gap: at most so many cells are read, and of these the ones that suit the
+    query at most so much worse than the best. rescored: so many of the best estimates are compared
+    exactly for up to 10 results; 0 where exact search costs less. recall: the share of the true 10
+    nearest that stored embeddings have found so, with those as near as the tenth but for a
+    thousandth; None where nobody has measured it. target_recall: what was asked for.
+    """
+
+    n_probes: int
+    probe_gap: float
+    rescored: int
+    recall: float | None
+    target_recall: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether comparing every embedding costs less than what reaches the target."""
+        return self.rescored == 0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """What a collection holds.
 
     model: None for embeddings that users bring. arithmetic: what that model computes in on this
-    machine. indexed: rows that the index knows; 0 while there is none and search is exact.
+    machine. indexed: rows that the index knows; 0 while there is none and search is exact. plan:
+    how a search goes through the index, and what that finds; None while there is none.
     """
 
     name: str
@@ -141,6 +165,7 @@ class Status:
     arithmetic: str | None
     indexed: int
     n_cells: int
+    plan: Plan | None
     failures: int
     last_run: Run | None
 
@@ -179,11 +204,13 @@ class Explanation:
     """How a search was done.
 
     plan: "exact", "codes" (an index of one cell), "cells and codes" or, of a filtered search,
-    "filter first". analysis: the server's own account of the statement (EXPLAIN ANALYZE), with
-    the rows that it has read.
+    "filter first". measured: how far a search through the index looks, and what that finds; None
+    where there is no index. analysis: the server's own account of the statement (EXPLAIN ANALYZE),
+    with the rows that it has read.
     """
 
     plan: str
+    measured: Plan | None
     steps: tuple[Step, ...]
     analysis: str
     matches: tuple[Match, ...]

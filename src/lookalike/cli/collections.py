@@ -7,7 +7,7 @@ import click
 
 from lookalike import Run, Status
 from lookalike.cli.options import collection_option, connect, database_option, output_options
-from lookalike.cli.output import Output
+from lookalike.cli.output import Output, describe_plan
 
 
 @click.command()
@@ -30,7 +30,10 @@ def status(collection: str | None, database: str | None, out: Output) -> None:
 def _lines(status: Status) -> list[str]:
     model = status.model or "none: embeddings that you brought"
     computes = f"; {status.arithmetic}" if status.arithmetic else ""
-    index = f"{status.indexed:,} rows in {status.n_cells:,} cells"
+    cells = "1 cell" if status.n_cells == 1 else f"{status.n_cells:,} cells"
+    index = f"{status.indexed:,} rows in {cells}"
+    if status.plan:
+        index += f"; {describe_plan(status.plan)}"
     lines = [
         f"rows      {status.rows:,}",
         f"model     {model}, {status.dim} dimensions{computes}",

@@ -1,10 +1,12 @@
 """`lookalike index`: what makes search quick, made and proved."""
 
+from dataclasses import asdict
+
 import click
 
-from lookalike import Collection, IndexReport
+from lookalike import Collection, IndexReport, Plan
 from lookalike.cli.options import collection_option, connect, database_option, output_options
-from lookalike.cli.output import Output
+from lookalike.cli.output import Output, describe_plan
 
 NOT_TRUE = 1
 _SHOWN = 10
@@ -13,6 +15,12 @@ _SHOWN = 10
 @click.command()
 @click.option("--check", is_flag=True, help="Compare every code with its embedding.")
 @click.option("--rebuild", is_flag=True, help="Make the index again, beside the old one.")
+@click.option(
+    "--recall",
+    type=float,
+    metavar="R",
+    help="Make it to find this share of the true 10 nearest, 0.5 to 0.999; .99 at first.",
+)
 @click.option(
     "--attribute",
     "attributes",
@@ -26,6 +34,7 @@ _SHOWN = 10
 def index(
     check: bool,
     rebuild: bool,
+    recall: float | None,
     attributes: tuple[str, ...],
     database: str | None,
     collection: str,
@@ -39,8 +48,10 @@ def index(
     """
     if check and rebuild:
         raise click.UsageError("give --check or --rebuild, not both")
-    if attributes and (check or rebuild):
-        raise click.UsageError("give --attribute without --check and --rebuild")
+    if attributes and (check or rebuild or recall):
+        raise click.UsageError("give --attribute without --check, --rebuild and --recall")
+    if check and recall is not None:
+        raise click.UsageError("give --check or --recall, not both")
     with connect(database, out) as db:
         images = db.collection(collection)
         if attributes:
@@ -50,6 +61,7 @@ def index(
             with out.progress("embeddings") as bar:
                 task = bar.add_task("Training", total=None)
                 built = images.build_index(
+                    target_recall=recall,
                     progress=lambda done, total: bar.update(task, completed=done, total=total)
                 )
             if not built:
@@ -58,7 +70,8 @@ def index(
                     "or another process is training."
                 )
         report = images.check_index()
-    _tell(out, collection, report)
+        plan = images.status().plan
+    _tell(out, collection, report, plan)
     if not report.is_true:
         raise click.exceptions.Exit(NOT_TRUE)
 
@@ -72,7 +85,7 @@ def _index_attributes(out: Output, images: Collection, names: tuple[str, ...]) -
         out.say(f"Indexed {name} of {images.name}." if is_new else f"{name} is indexed already.")
 
 
-def _tell(out: Output, collection: str, report: IndexReport) -> None:
+def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) -> None:
     if out.as_json:
         out.json(
             {
@@ -82,14 +95,19 @@ def _tell(out: Output, collection: str, report: IndexReport) -> None:
                 "missing": report.missing,
                 "stale": report.stale,
                 "is_true": report.is_true,
+                "plan": asdict(plan) if plan else None,
             }
         )
     elif report.is_true:
         kind = f"{report.codes:,} codes, all true" if report.codes else "no index yet"
         out.say(f"{collection}: {report.rows:,} embeddings, {kind}.")
+        if plan:
+            out.say(f"Index: {describe_plan(plan)}.")
     else:
         for name, ids in (("missing", report.missing), ("stale", report.stale)):
             if ids:
                 some = ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
                 out.warn(f"{name} codes: {len(ids):,}, of the ids {some}")
-        out.warn(f"Mend it with: lookalike index --rebuild --collection {collection}")
+        if report.missing and not report.stale:
+            out.warn("The next `lookalike add` gives them codes; so does:")
+        out.warn(f"lookalike index --rebuild --collection {collection}")

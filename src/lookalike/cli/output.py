@@ -21,7 +21,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from lookalike import Statement
+from lookalike import Plan, Statement
 
 _PIPE_WIDTH = 100_000
 
@@ -119,3 +119,14 @@ def _plain(value: Any) -> object:
     if isinstance(value, bytes):
         return "0x" + value.hex()
     return str(value)
+
+
+def describe_plan(plan: Plan) -> str:
+    """Say how far a search through an index looks, and what that finds."""
+    target = f"target {plan.target_recall:.3g}"
+    if plan.is_exact:
+        return f"not used: these embeddings are so alike that exact search costs less ({target})"
+    cells = "1 cell" if plan.n_probes == 1 else f"up to {plan.n_probes:,} cells"
+    looks = f"a search reads {cells} and compares {plan.rescored:,} rows"
+    found = "recall not measured" if plan.recall is None else f"recall {plan.recall:.3f} measured"
+    return f"{looks}: {found}, {target}"

@@ -1,6 +1,7 @@
 """`lookalike search`: the stored images most like a query."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from math import floor, log10
@@ -18,7 +19,7 @@ from lookalike.cli.options import (
     model_option,
     output_options,
 )
-from lookalike.cli.output import Output
+from lookalike.cli.output import Output, describe_plan
 
 
 @click.command()
@@ -223,7 +224,10 @@ def _explain(out: Output, found: Explanation) -> None:
     if out.as_json:
         out.json(asdict(found))
         return
-    click.echo(f"Plan: {found.plan}\n")
+    click.echo(f"Plan: {found.plan}")
+    if found.measured:
+        click.echo(f"Index: {describe_plan(found.measured)}")
+    click.echo()
     rows = [
         (s.name, f"{s.milliseconds:.2f}", "" if s.rows is None else s.rows) for s in found.steps
     ]
@@ -237,6 +241,7 @@ def _explain(out: Output, found: Explanation) -> None:
 
 def _abbreviated(sql: str) -> str:
     """The statement with one cell to probe, instead of all."""
-    probe = "ROW(%s, %s, %s, %s, %s, %s, %s)"
-    first, *others = sql.split(f", {probe}")
+    first, *others = re.split(r", (?=ROW\()", sql)
+    if others:
+        others[-1] = re.sub(r"^ROW\([^)]*\)", "", others[-1])
     return first + (f", ... {len(others)} more" if others else "") + (others[-1] if others else "")
