@@ -12,7 +12,13 @@ from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 
 from lookalike.dialects import Statement
-from lookalike.errors import ConnectionFailed, DatabaseError, InputError, UnsupportedServer
+from lookalike.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    InputError,
+    LookalikeError,
+    UnsupportedServer,
+)
 from lookalike.session import (
     ALTER_WAIT_SECONDS,
     COLLATION,
@@ -89,6 +95,8 @@ class Connection:
     def reopen(self) -> None:
         """Connect again after the connection is lost or closed."""
         arguments = self.url.driver_arguments()
+        # As other clients send it; the driver would take Latin-1.
+        arguments["password"] = self.url.password.encode()
         try:
             driver = pymysql.connect(
                 **arguments,
@@ -100,8 +108,12 @@ class Connection:
             )
             driver.connect(self._dial() if self._dial else None)
             self._driver = driver
+        except LookalikeError:  # of whoever dials
+            raise
         except Exception as error:
-            raise self._explain(error) from error
+            # Whatever the driver does not understand is no MySQL, or one that has just died.
+            speaks = bool(error.args) and isinstance(error.args[0], int)
+            raise self._explain(error, is_lost=not speaks) from error
         try:
             self._begin_session()
         except BaseException:

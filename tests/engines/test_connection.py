@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ def _wait_for(process, socket_path, log):
     for _ in range(600):
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(pymysql.err.OperationalError):
-            return pymysql.connect(unix_socket=str(socket_path), user="root", autocommit=True)
+            return pymysql.connect(
+                unix_socket=str(socket_path), user="root", autocommit=True, charset="utf8mb4"
+            )
         time.sleep(0.1)
     raise AssertionError(log.read_text())
 
@@ -76,6 +79,29 @@ def test_tcp_with_password_and_tls(tcp, mode):
     options = mode.format(ca=tcp.data / "ca.pem")
     with lookalike.connect(tcp.url(options=options)) as db:
         assert db.rows("SHOW STATUS LIKE 'Ssl_cipher'")[1][0][1] != ""
+
+
+def test_a_password_may_have_any_letters(tcp):
+    tcp.run("CREATE USER other@'%' IDENTIFIED BY 'pässwörd 密'", "GRANT ALL ON shop.* TO other@'%'")
+    with lookalike.connect(tcp.url("other", "pässwörd%20密")) as db:
+        assert db.rows("SELECT 1")[1] == [(1,)]
+
+
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"\x04\x00\x00\x00\x0a9.0"])
+def test_what_is_no_mysql_is_told(greeting):
+    def answer():
+        client, _ = listener.accept()
+        with client:
+            client.sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        port = listener.getsockname()[1]
+        with pytest.raises(ConnectionFailed, match="cannot reach .* running there") as caught:
+            lookalike.connect(f"mysql://me@127.0.0.1:{port}/d?connect_timeout=5")
+        thread.join()
+    assert "\n" not in str(caught.value)
 
 
 def test_tls_switched_off_still_hides_the_password(tcp):

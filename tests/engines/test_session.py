@@ -164,6 +164,14 @@ def test_a_server_that_is_read_only_can_be_searched(odd, url):
                     db.collection("still").delete(ids[:1])
     finally:
         odd.run("SET GLOBAL super_read_only = 0", "SET GLOBAL read_only = 0")
+    odd.run("SET GLOBAL transaction_read_only = 1")
+    try:
+        with lookalike.connect(url) as db:
+            assert db.collection("still").search(vectors[7], k=1)[0].id == ids[7]
+            with pytest.raises(DatabaseError, match="READ ONLY"):
+                db.collection("still").delete(ids[:1])
+    finally:
+        odd.run("SET GLOBAL transaction_read_only = 0")
 
 
 # Locks of others.

@@ -41,6 +41,8 @@ def test_the_password_is_never_shown():
         ("mysql://me:secret@h/d?charset=x", "unknown option 'charset'"),
         ("mysql://me:secret@h/d?ssl_mode=maybe", "ssl_mode=MAYBE"),
         ("mysql://me:secret@h/d?connect_timeout=0", "connect_timeout=0"),
+        ("mysql://me:secret@h/d?connect_timeout=" + "9" * 5000, "connect_timeout=9+ in"),
+        ("mysql://me:secret@h/d?connect_timeout=²", "connect_timeout=²"),
         ("mysql://me:secret@h/d?ssl_mode=PREFERRED&ssl_cert=/no/such.pem", "no use of ssl_cert"),
         ("mysql://me:secret@h/d?ssl_mode=DISABLED&ssl_ca=/no/such.pem", "no use of ssl_ca"),
         ("mysql://me:secret@h/d?ssl_ca=/no/such.pem", "TLS files cannot be used"),
