@@ -188,6 +188,8 @@ def _connect(
 ) -> socket.socket:
     """Connect like `socket.create_connection`; anywhere: also to addresses that are not public."""
     host, port = address
+    if "@" in host:  # a name server would be asked for all of it
+        raise _Refused("a URL with a user or password is not fetched: leave them out")
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     # Looked up once, so that a name cannot mean another address by the time it is connected to.
     for *_, name in found:
