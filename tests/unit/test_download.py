@@ -226,8 +226,9 @@ def test_what_a_server_says_is_told_in_one_line(server):
 def test_a_password_in_a_url_is_not_asked_of_a_name_server(server, monkeypatch):
     asked = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args))
-    with pytest.raises(ImageError, match="a URL with a user or password is not fetched"):
-        download("http://me:secret@images.example/a.jpg")
+    for place in ("me@images.example", "me:secret@images.example", "me:secret@images.example:80"):
+        with pytest.raises(ImageError, match="a URL with a user or password is not fetched"):
+            download(f"http://{place}/a.jpg")
     assert asked == []
 
 
