@@ -106,6 +106,9 @@ class Connection:
                 conv=_CONVERSIONS,
                 defer_connect=True,
             )
+            if self._dial:
+                # As PyMySQL takes every unix socket that it opens itself; its types do not know it.
+                vars(driver)["_secure"] = True
             driver.connect(self._dial() if self._dial else None)
             self._driver = driver
         except LookalikeError:  # of whoever dials

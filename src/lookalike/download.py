@@ -157,6 +157,8 @@ class _Connecting:
 
     def _to(self, kind: type[Any], request: urllib.request.Request) -> Any:
         """Return what makes a request's connections, of one kind."""
+        if "@" in request.host:  # a name server would be asked for all of it
+            raise _Refused("a URL with a user or password is not fetched: leave them out")
         # A proxy is where users have set it to be, and decides itself what may be reached.
         is_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None)
         anywhere = self._allow_private or bool(is_proxy)

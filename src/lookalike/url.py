@@ -34,10 +34,16 @@ class DatabaseURL:
         Raises InputError, which names the part at fault and never the password.
         """
         try:
+            url.encode()
             parts = urlsplit(url)
             port = parts.port or 3306
-        except ValueError as error:
-            raise InputError(f"the database URL's host or port cannot be read; {_FORM}") from error
+        except ValueError:  # what it says may be a piece of the password
+            raise InputError(f"the database URL's host or port cannot be read; {_FORM}") from None
+        if "@" in parts.path:
+            raise InputError(
+                "the database URL has an @ after its host: write %2F for a / in the password, and "
+                "%40 for an @ in the database"
+            )
         if parts.scheme not in ("mysql", "mysql+pymysql"):
             raise InputError(f"{parts.scheme or 'no scheme'!r} is no database URL; {_FORM}")
         database = unquote(parts.path.lstrip("/"))
@@ -73,7 +79,7 @@ class DatabaseURL:
         """
         arguments: dict[str, Any] = {
             "user": self.user,
-            "password": self.password,
+            "password": self.password.encode(),  # PyMySQL would take Latin-1, as no other client
             "host": self.host,
             "port": self.port,
             "database": self.database,

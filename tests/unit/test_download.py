@@ -223,6 +223,15 @@ def test_what_a_server_says_is_told_in_one_line(server):
     assert str(refused.value) == f"{server}/rude: \\x1b[2J{'x' * 496}"
 
 
+def test_a_password_in_a_url_is_not_asked_of_a_name_server(server, monkeypatch):
+    asked = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args))
+    for place in ("me@images.example", "me:secret@images.example", "me:secret@images.example:80"):
+        with pytest.raises(ImageError, match="a URL with a user or password is not fetched"):
+            download(f"http://{place}/a.jpg")
+    assert asked == []
+
+
 def test_a_redirect_to_an_odd_url(server):
     with pytest.raises(ImageError):
         download(f"{server}/to/http://[/", allow_private=True)
