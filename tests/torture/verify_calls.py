@@ -34,7 +34,7 @@ def _judge_refusal(
         *_, frame, _, last = [line for line in says.splitlines() if "^" not in line]
         yield Problem(f"traceback, {last[:60]}", f"{frame.strip()}; {action}; {configuration}")
         return
-    told = f"{says}; {action}; {configuration}"
+    told = f"{says}; in {action.result['in']}; {action}; {configuration}"
     if "\n" in says:
         yield Problem("message of several lines", told)
     if not _is_fair(action, server, configuration):
