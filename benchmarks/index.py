@@ -136,7 +136,7 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
                 data=f"{dataset.name}, {dataset.n:,} x {dataset.dim}",
                 pool_mb=size // 2**20,
                 n_cells=index.n_cells,
-                n_probes=index.n_probes,
+                n_probes=index.plan.n_probes,
                 recall=recall,
                 of_all_cells=(
                     float("nan")

@@ -1,0 +1,116 @@
+"""The index before and after a change, in one run on one server: ratios that noise cannot make.
+
+    python -m benchmarks.before_after COMMIT [--n 100000] [--large]
+
+Both versions add the synthetic vectors, train, and search the same queries in turn, block by block.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import CACHE, Dataset, load
+from benchmarks.ground_truth import ground_truth, recall_at_k
+from benchmarks.index import LARGE_POOL, STOCK_POOL, K, database, url
+
+REPO = Path(__file__).parents[1]
+WORKER = Path(__file__).with_name("before_after_worker.py")
+BLOCKS = 8
+BLOCK = 125
+
+
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """A copy of the sources of a commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = subprocess.run(
+            ["git", "archive", commit, "src"], cwd=REPO, check=True, capture_output=True
+        ).stdout
+        subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
+        yield Path(folder)
+
+
+class Version:
+    """One version's worker: a process that imports lookalike from a tree of its own."""
+
+    def __init__(self, tree: Path, name: str, dataset: Dataset) -> None:
+        self.name = name
+        self.found: list[list[int]] = []
+        self.times: list[float] = []
+        arguments = [f"{url().replace('/bench?', f'/{name}?')}", str(dataset.n)]
+        self._process = subprocess.Popen(
+            [sys.executable, str(WORKER), *arguments, str(CACHE / dataset.name)],
+            env={**os.environ, "PYTHONPATH": str(tree / "src")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, *command: Any) -> Any:
+        assert self._process.stdin and self._process.stdout
+        print(json.dumps(command), file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def compare(tree: Path, dataset: Dataset, pool: int) -> None:
+    with database(pool) as db:
+        for name in ("before", "after"):
+            db.rows(f"DROP DATABASE IF EXISTS {name}")
+            db.rows(f"CREATE DATABASE {name}")
+        versions = [Version(tree, "before", dataset), Version(REPO, "after", dataset)]
+        figures: dict[str, dict[str, float]] = {}
+        for version in versions:
+            figures[version.name] = version.ask("build")
+            version.ask("search", 0, BLOCKS * BLOCK)  # warm
+        for block in range(BLOCKS):
+            for version in versions if block % 2 else versions[::-1]:
+                found, times = version.ask("search", block * BLOCK, BLOCK)
+                version.found += found
+                version.times += times
+        truth = ground_truth(dataset)
+        for version in versions:
+            figures[version.name] |= {
+                "p50": float(np.median(version.times)),
+                "p99": float(np.percentile(version.times, 99)),
+                "recall": recall_at_k(np.array(version.found), truth, K),
+            }
+            version.close()
+            db.rows(f"DROP DATABASE {version.name}")
+    show(f"{dataset.name}, {dataset.n:,} x {dataset.dim}, pool {pool // 2**20} MB", figures)
+
+
+def show(title: str, figures: dict[str, dict[str, float]]) -> None:
+    print(f"\n{title}\n\n| | before | after | after / before |\n|---|---|---|---|")
+    for name, before in figures["before"].items():
+        after = figures["after"][name]
+        print(f"| {name} | {before:.5g} | {after:.5g} | {after / before:.3f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the index before and after a change.")
+    parser.add_argument("commit")
+    parser.add_argument("--n", type=int, default=100_000)
+    parser.add_argument("--large", action="store_true", help="a million vectors as well")
+    arguments = parser.parse_args()
+    with checked_out(arguments.commit) as tree:
+        compare(tree, load("synthetic", arguments.n), STOCK_POOL)
+        if arguments.large:
+            compare(tree, load("synthetic", 1_000_000), LARGE_POOL)
+
+
+if __name__ == "__main__":
+    main()
