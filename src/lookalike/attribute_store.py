@@ -56,6 +56,10 @@ def store_attributes(
     in_json = [name for name in kinds if name.casefold() not in columns]
     noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
     with connection.transaction():
+        # Again, under locks: a row may have gone since, and another have come with its id.
+        found, unmatched = _match(
+            index, given, [Path(folder) for folder in folders], with_paths, lock="FOR UPDATE"
+        )
         for batch in _batches(found, columns):
             _update(index, given, batch)
         connection.execute_parts(noted, lambda part: dialect.note_attributes(table, part))
@@ -125,7 +129,11 @@ _Found = tuple[int, AttributeRow]
 
 
 def _match(
-    index: IndexStore, given: AttributeTable, folders: Sequence[Path], with_paths: bool
+    index: IndexStore,
+    given: AttributeTable,
+    folders: Sequence[Path],
+    with_paths: bool,
+    lock: str = "",
 ) -> tuple[list[_Found], list[str]]:
     """Return (id, row) of the rows whose image is stored, and what the others are."""
     paths = _Paths([given.folder, *folders])
@@ -133,8 +141,8 @@ def _match(
     unmatched: list[str] = []
     for start in range(0, len(given.rows), _BATCH):
         rows = given.rows[start : start + _BATCH]
-        by_path = _ids_by_path(index, rows, paths) if with_paths else {}
-        by_name = _ids_by_name(index, [row for row in rows if row.path not in by_path])
+        by_path = _ids_by_path(index, rows, paths, lock) if with_paths else {}
+        by_name = _ids_by_name(index, [row for row in rows if row.path not in by_path], lock)
         for row in rows:
             ids = by_path.get(row.path) or by_name.get(stored_name(row.path), [])
             if len(ids) != 1:
@@ -150,7 +158,7 @@ def _match(
 
 
 def _ids_by_path(
-    index: IndexStore, rows: Sequence[AttributeRow], paths: _Paths
+    index: IndexStore, rows: Sequence[AttributeRow], paths: _Paths, lock: str
 ) -> dict[str, list[int]]:
     wanted = {row.path: paths.of(row.path) for row in rows}
     candidates = sorted({path for several in wanted.values() for path in several})
@@ -158,7 +166,7 @@ def _ids_by_path(
     for start in range(0, len(candidates), _BATCH):
         found = index.connection.query_parts(
             candidates[start : start + _BATCH],
-            lambda part: index.dialect.known_files(index.table, part),
+            lambda part: index.dialect.known_files(index.table, part, lock=lock),
         )
         known |= {row[0]: row[1] for row in found}
     first = {
@@ -168,11 +176,13 @@ def _ids_by_path(
     return {path: [row_id] for path, row_id in first.items() if row_id is not None}
 
 
-def _ids_by_name(index: IndexStore, rows: Sequence[AttributeRow]) -> dict[str, list[int]]:
+def _ids_by_name(
+    index: IndexStore, rows: Sequence[AttributeRow], lock: str
+) -> dict[str, list[int]]:
     names = sorted({stored_name(row.path) for row in rows})
     ids: dict[str, list[int]] = defaultdict(list)
     found = index.connection.query_parts(
-        names, lambda part: index.dialect.ids_by_names(index.table, part)
+        names, lambda part: index.dialect.ids_by_names(index.table, part, lock=lock)
     )
     for row_id, name in found:
         ids[name].append(row_id)

@@ -232,9 +232,7 @@ class Collection(DuplicateCalls):
         analysis = ""
         if trace.statement is not None:
             analysis = self._connection.value(self._dialect.analyze(trace.statement))
-        return Explanation(
-            plan, self._index.plan(), tuple(trace.steps), analysis, tuple(matches)
-        )
+        return Explanation(plan, self._index.plan(), tuple(trace.steps), analysis, tuple(matches))
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from lookalike.codes import QueryPlanes, Rotation, encode, estimate, query_planes
 from lookalike.dialects import CodeRow, Probe, Shortlist
 from lookalike.types import Metric, Plan
-from lookalike.vectors import FloatArray
+from lookalike.vectors import FloatArray, ids_array
 
 Cells = npt.NDArray[np.intp]
 
@@ -178,10 +178,8 @@ class Index:
         return cells
 
     def code_rows(self, ids: Sequence[int], embeddings: FloatArray) -> list[CodeRow]:
-        """Return the rows of the codes' table for embeddings (n, dim); all-zero ones have none."""
-        usable = np.flatnonzero(embeddings.any(axis=1))
-        prepared = self.preparation(embeddings[usable])
-        return self.encode(np.asarray(ids, np.int64)[usable], prepared).rows()
+        """Return the rows of the codes' table for embeddings (n, dim)."""
+        return self.encode(ids_array(ids), self.preparation(embeddings)).rows()
 
     def encode(self, ids: Ids, prepared: FloatArray, cells: Cells | None = None) -> "Codes":
         """Return the codes of prepared embeddings (n, bits), by default in their nearest cells.

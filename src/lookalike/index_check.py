@@ -35,7 +35,7 @@ def check_index(store: IndexStore) -> IndexReport:
     without = sorted(i for i in all_ids - seen if i <= tail)
     missing: list[int] = []
     for start in range(0, len(without), _BATCH):
-        missing += store.usable_embeddings(without[start : start + _BATCH])[0].tolist()
+        missing += store.indexable_embeddings(without[start : start + _BATCH])[0].tolist()
     return IndexReport(len(all_ids), codes, tuple(missing), tuple(sorted(set(stale))))
 
 
@@ -54,7 +54,7 @@ def differing(index: Index, rows: Sequence[Row]) -> list[int]:
     noise = 1e-5 * lengths / np.sqrt(prepared.shape[1])
     far = np.abs(np.array(scales, np.float32) - expected.scales) > 1e-3 * expected.scales + noise
     differ = (bits > _TOLERATED_BITS) & (expected.scales > noise)
-    reach = lengths * (lengths + np.linalg.norm(index.centroids[in_range], axis=1))
+    reach = (lengths + np.linalg.norm(index.centroids[in_range], axis=1)) ** 2
     off = np.abs(np.array(biases, np.float32) - expected.biases) > 1e-3 * reach
     wrong = far | differ | off | (np.array(cells) >= index.n_cells)
     return [ids[i] for i in np.flatnonzero(wrong)]

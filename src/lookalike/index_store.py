@@ -120,8 +120,29 @@ class IndexStore:
         return None if index is None else index.plan
 
     def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
+        """Return those of the ids whose embedding has a direction, and the embeddings (n, dim)."""
+        found, embeddings = self.indexable_embeddings(ids)
+        nonzero = embeddings.any(axis=1)
+        return found[nonzero], embeddings[nonzero]
+
+    def indexable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
         """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""
-        return usable(self.dim, self.connection.query(self.dialect.embeddings(self.table, ids)))
+        if not ids:
+            return np.empty(0, np.int64), np.empty((0, self.dim), np.float32)
+        return self.indexable(self.connection.query(self.dialect.embeddings(self.table, ids)))
+
+    def indexable(self, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
+        """Return ids and embeddings (n, dim) of (id, bytes) rows that can have a code.
+
+        NULL can have none, and what is all zero has no cosine.
+        """
+        known = [row for row in rows if row[1] is not None]
+        ids = ids_array(row[0] for row in known)
+        embeddings = unpack([row[1] for row in known], self.dim)
+        if self.metric != "cosine":
+            return ids, embeddings
+        nonzero = embeddings.any(axis=1)
+        return ids[nonzero], embeddings[nonzero]
 
     def forget_loaded(self) -> None:
         """Read the index anew when it is next needed."""
@@ -176,7 +197,7 @@ class IndexStore:
             self.connection.execute(self.dialect.note_changes(self.table, ids))
         if index is None:
             return
-        found, embeddings = self.usable_embeddings(ids)
+        found, embeddings = self.indexable_embeddings(ids)
         generation = index.generation
         cells = [(row.cell, row.id) for row in index.code_rows(found.tolist(), embeddings)]
         if not cells:
@@ -223,7 +244,7 @@ class IndexStore:
     def index_rows(self, index: Index, ids: Sequence[int]) -> None:
         """Add the codes of rows that the caller's transaction has locked."""
         for start in range(0, len(ids), _BATCH):
-            found, embeddings = self.usable_embeddings(ids[start : start + _BATCH])
+            found, embeddings = self.indexable_embeddings(ids[start : start + _BATCH])
             self.insert_codes(index, index.code_rows(found.tolist(), embeddings))
 
     def _has_no_codes(self, index: Index) -> bool:
@@ -233,11 +254,3 @@ class IndexStore:
             if error.code != NO_SUCH_TABLE:
                 raise
             return True
-
-
-def usable(dim: int, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
-    """Return ids and embeddings (n, dim) of (id, bytes) rows, but of NULL and all-zero ones."""
-    known = [row for row in rows if row[1] is not None]
-    embeddings = unpack([row[1] for row in known], dim)
-    nonzero = embeddings.any(axis=1)
-    return ids_array(row[0] for row in known)[nonzero], embeddings[nonzero]

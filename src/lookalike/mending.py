@@ -107,7 +107,7 @@ def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
         if not _holds(store, index):
             return 0
         there = connection.query(dialect.ids_among(store.table, ids, lock="FOR SHARE"))
-        found, embeddings = store.usable_embeddings([row[0] for row in there])
+        found, embeddings = store.indexable_embeddings([row[0] for row in there])
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     return sum(crc32(str(row[0]).encode()) for row in there if row[0] not in set(found.tolist()))
 

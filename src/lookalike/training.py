@@ -21,7 +21,7 @@ from lookalike.connection import Connection
 from lookalike.dialects import IndexState, generation_comment
 from lookalike.errors import DatabaseError, InputError
 from lookalike.index import Codes, Ids, Index, Preparation, concatenate, unit_for
-from lookalike.index_store import IndexStore, usable
+from lookalike.index_store import IndexStore
 from lookalike.probes import QUERIES, TARGET_RECALL, PlanFinder
 from lookalike.types import Plan
 from lookalike.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
@@ -209,7 +209,9 @@ def _unit(store: IndexStore, ids: Ids) -> float:
     """Return the unit for the lengths of some embeddings; cosine needs none."""
     if store.metric == "cosine":
         return 1.0
-    return unit_for(store.usable_embeddings(ids[:: max(1, ids.size // _SAMPLE_BATCH)].tolist())[1])
+    return unit_for(
+        store.indexable_embeddings(ids[:: max(1, ids.size // _SAMPLE_BATCH)].tolist())[1]
+    )
 
 
 def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
@@ -218,7 +220,7 @@ def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids,
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
     for start in range(0, ids.size, _SAMPLE_BATCH):
-        found, embeddings = store.usable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())
+        found, embeddings = store.indexable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())
         sample[n : n + len(found)] = prepare(embeddings)
         usable_ids[n : n + len(found)] = found
         n += len(found)
@@ -263,7 +265,7 @@ def _read_ahead(
 
         def read() -> tuple[Ids, FloatArray] | None:
             rows = next(stream, None)
-            return None if rows is None else usable(store.dim, rows)
+            return None if rows is None else store.indexable(rows)
 
         with ThreadPoolExecutor(1) as thread:
             coming = thread.submit(read)
@@ -353,7 +355,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     for ids in _parts(gone):
         connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
     for ids in _parts(come):
-        found, embeddings = store.usable_embeddings(ids)
+        found, embeddings = store.indexable_embeddings(ids)
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     connection.execute(dialect.forget_changes(table))
     return now

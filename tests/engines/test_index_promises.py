@@ -265,6 +265,20 @@ def test_where_only_exact_search_reaches_the_target_it_is_exact_and_says_so(db):
     assert own.check_index().codes == 6001
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "dot"])
+def test_an_all_zero_embedding_of_others_is_found_where_it_is_nearest(db, others, metric):
+    own = db.collection("own", dim=DIM, metric=metric)
+    own.add_embeddings(names(300), np.abs(clustered(300)))
+    zero = np.zeros(DIM, np.float32)
+    run(others, "INSERT INTO own (image_name, embedding) VALUES ('zero', %s)", zero)
+    query = np.full(DIM, -0.01, np.float32)  # all others are further away, all other dots negative
+    for _ in range(2):
+        assert own.search(query, k=1)[0].image_name == "zero"
+        own.add_embeddings(["more"], np.abs(clustered(1)))
+    assert own.check_index().is_true and own.check_index().codes == 303
+    assert own.build_index() and own.search(query, k=1)[0].image_name == "zero"
+
+
 # Fault 8: an index that was dropped and made again.
 
 

@@ -159,3 +159,41 @@ def test_an_interrupt_ends_a_training(database_url, vectors, monkeypatch):
         own = db.collection("own")
         assert own.build_index()  # nobody holds the lock
         assert own.check_index().is_true
+
+
+def test_a_row_that_goes_while_codes_are_mended_is_passed_over(db, database_url, others, vectors):
+    own = db.collection("own", dim=DIM)
+    ids = own.add_embeddings(names(N), vectors)
+    own.delete([ids[7]])
+    others.execute(Statement("INSERT INTO own VALUES (%s, 'theirs', %s)", (ids[7], vectors[7])))
+    delete = Statement("DELETE FROM own WHERE id = %s", (ids[7],))
+    gone = Interjection("WHERE id IN (%s) FOR SHARE", lambda: others.execute(delete))
+    with lookalike.connect(database_url, tracer=gone) as traced:
+        traced.collection("own").add_embeddings(["more"], vectors[7:8])
+    assert gone.happened
+    assert own.check_index().is_true and own.check_index().codes == N
+
+
+def test_attributes_are_never_given_to_another_row_that_took_the_id(
+    db, database_url, others, vectors
+):
+    own = db.collection("own", dim=DIM)
+    ids = own.add_embeddings(names(60), vectors[:60])
+
+    def replace():
+        others.execute(Statement("DELETE FROM own WHERE id = %s", (ids[3],)))
+        others.execute(
+            Statement(
+                "INSERT INTO own (id, image_name, embedding) VALUES (%s, 'another', %s)",
+                (ids[3], vectors[70]),
+            )
+        )
+
+    column = Interjection("ADD COLUMN attributes", replace)
+    with lookalike.connect(database_url, tracer=column) as traced:
+        report = traced.collection("own").set_attributes(
+            [{"path": "v3", "shelf": "a"}, {"path": "v4", "shelf": "b"}]
+        )
+    assert column.happened
+    assert report.stored == 1 and report.unmatched and "v3" in report.unmatched[0]
+    assert db.rows("SELECT id FROM own WHERE attributes IS NOT NULL")[1] == [(ids[4],)]

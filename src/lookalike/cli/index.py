@@ -62,7 +62,7 @@ def index(
                 task = bar.add_task("Training", total=None)
                 built = images.build_index(
                     target_recall=recall,
-                    progress=lambda done, total: bar.update(task, completed=done, total=total)
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
                 )
             if not built:
                 out.say(

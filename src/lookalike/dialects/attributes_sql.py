@@ -116,11 +116,11 @@ class AttributesSQL:
 
     # Stored.
 
-    def ids_by_names(self, table: str, names: Sequence[str]) -> Statement:
+    def ids_by_names(self, table: str, names: Sequence[str], *, lock: str = "") -> Statement:
         """Return (id, image_name) of rows whose name is, but for letter case, one of these."""
         return Statement(
             f"SELECT id, image_name FROM {quote_name(table)} "
-            f"WHERE image_name IN ({places(len(names))})",
+            f"WHERE image_name IN ({places(len(names))}) {lock}",
             tuple(names),
         )
 

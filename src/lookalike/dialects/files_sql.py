@@ -103,11 +103,11 @@ class FilesSQL:
             (file.size, file.mtime_ns, row_id, file.content_hash),
         )
 
-    def known_files(self, table: str, paths: Sequence[str]) -> Statement:
+    def known_files(self, table: str, paths: Sequence[str], *, lock: str = "") -> Statement:
         """Return (path, id, content_hash, size, mtime_ns) of those of the paths that are stored."""
         return Statement(
             "SELECT path, id, content_hash, size, mtime_ns "
-            f"FROM {quote_name(table, '_files')} WHERE path_hash IN ({_hashes(paths)})",
+            f"FROM {quote_name(table, '_files')} WHERE path_hash IN ({_hashes(paths)}) {lock}",
             tuple(paths),
         )
 
