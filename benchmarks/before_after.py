@@ -46,7 +46,7 @@ class Version:
         self.name = name
         self.found: list[list[int]] = []
         self.times: list[float] = []
-        arguments = [f"{url().replace('/bench?', f'/{name}?')}", str(dataset.n)]
+        arguments = [f"{url().replace('/bench?', f'/bench_{name}?')}", str(dataset.n)]
         self._process = subprocess.Popen(
             [sys.executable, str(WORKER), *arguments, str(CACHE / dataset.name)],
             env={**os.environ, "PYTHONPATH": str(tree / "src")},
@@ -69,8 +69,8 @@ class Version:
 def compare(tree: Path, dataset: Dataset, pool: int) -> None:
     with database(pool) as db:
         for name in ("before", "after"):
-            db.rows(f"DROP DATABASE IF EXISTS {name}")
-            db.rows(f"CREATE DATABASE {name}")
+            db.rows(f"DROP DATABASE IF EXISTS bench_{name}")
+            db.rows(f"CREATE DATABASE bench_{name}")
         versions = [Version(tree, "before", dataset), Version(REPO, "after", dataset)]
         figures: dict[str, dict[str, float]] = {}
         for version in versions:
@@ -89,7 +89,7 @@ def compare(tree: Path, dataset: Dataset, pool: int) -> None:
                 "recall": recall_at_k(np.array(version.found), truth, K),
             }
             version.close()
-            db.rows(f"DROP DATABASE {version.name}")
+            db.rows(f"DROP DATABASE bench_{version.name}")
     show(f"{dataset.name}, {dataset.n:,} x {dataset.dim}, pool {pool // 2**20} MB", figures)
 
 
