@@ -52,7 +52,7 @@ _PRIVILEGES = {1044, 1142, 1143, 1227, 1370, 1410}
 _REFUSED = {1045, 1698, 3118, 3159}
 _GONE = {0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031}
 _NO_SUCH_VARIABLE = 1193
-_PACKET_TOO_LARGE = 1153
+PACKET_TOO_LARGE = 1153
 _NUMBER_BYTES = 32  # of any number, NULL or date
 
 
@@ -305,7 +305,7 @@ class Connection:
     def _explain(self, error: Exception, *, is_lost: bool = False) -> DatabaseError:
         code = error.args[0] if error.args and isinstance(error.args[0], int) else None
         reason = str(error.args[-1] if error.args else error).strip()
-        if code == _PACKET_TOO_LARGE:
+        if code == PACKET_TOO_LARGE:
             return _too_large(reason)
         if code in _REFUSED:
             return ConnectionFailed(
@@ -342,7 +342,7 @@ def _too_large(reason: str) -> DatabaseError:
     return DatabaseError(
         f"a statement is too large for the server's max_allowed_packet: {reason}; have an "
         "administrator SET PERSIST max_allowed_packet = 67108864, and connect again",
-        code=_PACKET_TOO_LARGE,
+        code=PACKET_TOO_LARGE,
     )
 
 

@@ -5,7 +5,7 @@ them it compares exactly. Both are chosen together, as the plan that costs least
 reach the target on queries whose true neighbours are known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, inf, sqrt
 
@@ -41,7 +41,7 @@ SCANNED = 6.0
 FEWEST_TO_DOUBT = 5000
 """Of fewer rows every plan is quick."""
 
-LOST_SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9)
+LOST_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 """Of the neighbours that the plan may lose, the shares tried for those in cells not read."""
 
 GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
@@ -102,13 +102,11 @@ class PlanFinder:
         best, cheapest = Plan(0, 0.0, 0, 1.0, target), inf
         if len(codes.ids) >= FEWEST_TO_DOUBT:
             cheapest = SCANNED * len(codes.ids)
-        for reach in measured.reaches(goal):
-            if (reached := measured.rescored(reach, goal)) is not None:
-                rescored, recall = reached
-                cost = READ * reach.read + PROBED * reach.n_probes + RESCORED * rescored
-                if cost < cheapest:
-                    best = Plan(reach.n_probes, reach.gap, rescored, recall, target)
-                    cheapest = cost
+        for reach, rescored, recall in measured.rescored(measured.reaches(goal), goal):
+            cost = READ * reach.read + PROBED * reach.n_probes + RESCORED * rescored
+            if cost < cheapest:
+                best = Plan(reach.n_probes, reach.gap, rescored, recall, target)
+                cheapest = cost
         return best
 
     def _is_near(self) -> npt.NDArray[np.bool_]:
@@ -151,14 +149,12 @@ class _Measured:
         self._all_gaps = np.take_along_axis(gaps, self._order, axis=1)
         self._sizes = np.diff(self._starts)[self._order]
 
-    def reaches(self, goal: float) -> Iterator[_Reach]:
-        """Yield for each of LOST_SHARES the reach that reads the fewest codes."""
+    def reaches(self, goal: float) -> list[_Reach]:
+        """Return for each of LOST_SHARES the reach that reads the fewest codes."""
         if self._index.n_cells == 1:
-            yield _Reach(1, 0.0, float(len(self._codes.ids)))
-            return
+            return [_Reach(1, 0.0, float(len(self._codes.ids)))]
         needed = self._first_needed()
-        for share in LOST_SHARES:
-            yield self._narrowest(*needed, 1 - share * (1 - goal))
+        return [self._narrowest(*needed, 1 - share * (1 - goal)) for share in LOST_SHARES]
 
     def _first_needed(self) -> tuple[Ranks, FloatArray]:
         """Return ranks and gaps of the cells of each query's K neighbours that need least."""
@@ -185,42 +181,51 @@ class _Measured:
                 best = _Reach(n_probes, gap, read)
         return best
 
-    def rescored(self, reach: _Reach, goal: float) -> tuple[int, float] | None:
-        """Return how many of the best estimates to compare exactly, and the recall of that.
+    def rescored(
+        self, reaches: Sequence[_Reach], goal: float
+    ) -> Iterator[tuple[_Reach, int, float]]:
+        """Yield reaches that give the goal, how many rows they compare exactly, and the recall."""
+        ranks: dict[_Reach, list[Ranks]] = {reach: [] for reach in reaches}
+        for i in range(len(self._queries)):
+            wanted = [reach for reach in ranks if i < _n_queries(reach)]
+            for reach, found in zip(wanted, self._estimate_ranks(i, wanted), strict=True):
+                ranks[reach].append(found)
+        for reach, rows in ranks.items():
+            first = np.sort(np.array(rows), axis=1)[:, :K]
+            exists = np.arange(K) < self._near[: len(rows)].sum(axis=1, keepdims=True)
+            all_ranks = np.sort(first[exists])
+            needed = ceil(goal * len(all_ranks))
+            if needed and all_ranks[needed - 1] < _MISSED:
+                least = ceil(LEAST_RESCORED * max(1.0, sqrt(512 / self._index.dim)))
+                count = max(int(all_ranks[needed - 1]) + 1, least)
+                yield reach, count, float(np.searchsorted(all_ranks, count) / len(all_ranks))
 
-        None where the reach cannot give the goal.
+    def _estimate_ranks(self, i: int, reaches: Sequence[_Reach]) -> Iterator[Ranks]:
+        """Yield for each reach the ranks of a query's near neighbours among the estimates.
+
+        Each of shape (KEPT,); _MISSED where it does not read the neighbour's cell.
         """
-        most = int(_MAX_READ / max(reach.read, 1))
-        n = min(len(self._queries), max(_FEWEST_QUERIES, most))
-        ranks = np.array([self._estimate_ranks(i, reach) for i in range(n)])
-        first = np.sort(ranks, axis=1)[:, :K]
-        exists = np.arange(K) < self._near[:n].sum(axis=1, keepdims=True)
-        found = np.sort(first[exists])
-        needed = ceil(goal * len(found))
-        if not needed or found[needed - 1] == _MISSED:
-            return None
-        floor = ceil(LEAST_RESCORED * max(1.0, sqrt(512 / self._index.dim)))
-        rescored = max(int(found[needed - 1]) + 1, floor)
-        return rescored, float(np.searchsorted(found, rescored) / len(found))
-
-    def _estimate_ranks(self, i: int, reach: _Reach) -> Ranks:
-        """Return the ranks of a query's near neighbours among the estimates: shape (KEPT,)."""
-        n_cells = int((self._all_gaps[i, : reach.n_probes] <= reach.gap).sum())
-        cells, sizes = self._order[i, :n_cells], self._sizes[i, :n_cells]
+        all_n = [int((self._all_gaps[i, : r.n_probes] <= r.gap).sum()) for r in reaches]
+        widest = max(all_n, default=0)
+        cells, sizes = self._order[i, :widest], self._sizes[i, :widest]
+        if not widest:
+            return
         rows = np.concatenate([np.arange(*self._starts[c : c + 2]) for c in cells.tolist()])
-        estimates = self._index.estimates(
-            self._queries[i : i + 1],
-            cells,
-            self._codes.take(rows),
-            np.repeat(np.arange(n_cells), sizes),
-        )
-        ranks = np.empty(len(rows), np.intp)
-        ranks[np.argsort(-estimates)] = np.arange(len(rows))
-        is_read = self._near[i] & (self._ranks[i] < n_cells)
-        positions, cell_ranks = self._positions[i, is_read], self._ranks[i, is_read]
-        places = (
-            (np.cumsum(sizes) - sizes)[cell_ranks] + positions - self._starts[cells[cell_ranks]]
-        )
-        result = np.full(KEPT, _MISSED)
-        result[is_read] = ranks[places]
-        return result
+        which = np.repeat(np.arange(widest), sizes)
+        query = self._queries[i : i + 1]
+        order = np.argsort(-self._index.estimates(query, cells, self._codes.take(rows), which))
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        is_read = self._near[i] & (self._ranks[i] < widest)
+        ranks = self._ranks[i, is_read]
+        offsets = self._positions[i, is_read] - self._starts[cells[ranks]]
+        places = place[(np.cumsum(sizes) - sizes)[ranks] + offsets]
+        for n in all_n:
+            before = np.cumsum(which[order] < n)
+            result = np.full(KEPT, _MISSED)
+            result[is_read] = np.where(ranks < n, before[places] - 1, _MISSED)
+            yield result
+
+
+def _n_queries(reach: _Reach) -> int:
+    return max(_FEWEST_QUERIES, int(_MAX_READ / max(reach.read, 1)))

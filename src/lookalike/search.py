@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.blas import one_thread
-from lookalike.connection import Row
+from lookalike.connection import PACKET_TOO_LARGE, Row
 from lookalike.dialects import Filter, Statement
 from lookalike.errors import DatabaseError
 from lookalike.index import Index
@@ -167,7 +167,8 @@ class Searcher:
         rescored = wanted
         while True:
             rows = self._probe(index, query, n_probes, rescored, trace)
-            if rows is None:  # another generation holds, or its tables are gone
+            # Another generation holds, its tables are gone, or the statement is too large.
+            if rows is None:
                 self._store.forget_loaded()
                 new = self._store.load()
                 if new is None or options.is_exact(new) or new.fingerprint == index.fingerprint:
@@ -202,7 +203,7 @@ class Searcher:
             try:
                 found = self._connection.query(statement)
             except DatabaseError as error:
-                if error.code != NO_SUCH_TABLE:
+                if error.code not in (NO_SUCH_TABLE, PACKET_TOO_LARGE):
                     raise
                 return None
             touched.rows = len(found)
