@@ -126,3 +126,15 @@ def test_too_small_a_packet_is_refused(small, url):
             lookalike.connect(url)
     finally:
         small.run(f"SET GLOBAL max_allowed_packet = {PACKET}")
+
+
+def test_a_search_of_more_cells_than_a_packet_holds_is_exact(url):
+    vectors = embeddings(5200, 512)  # noise: nearly all 288 cells have to be read
+    with lookalike.connect(url) as db:
+        own = db.collection("own", dim=512)
+        ids = own.add_embeddings(["v"] * len(vectors), vectors)
+        query = vectors[7] + vectors[8]
+        found = own.search(query, k=3, n_probes=288, explain=False)
+        lengths = np.linalg.norm(vectors.astype(float), axis=1)
+        best = np.argsort(-(vectors.astype(float) @ query) / lengths)[:3]
+        assert [match.id for match in found] == [ids[i] for i in best]
