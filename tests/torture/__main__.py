@@ -47,8 +47,10 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted")
     print(summary)
-    if keep is not None:
+    if keep is not None and list(keep.iterdir()):
         print(f"The files of rounds with problems are in {keep}")
+    elif keep is not None:
+        keep.rmdir()
     sys.exit(1 if summary.problems else 0)
 
 

@@ -8,7 +8,9 @@ from tests.torture.actor import Lost
 from tests.torture.ours import QUERIES, Client
 from tests.torture.visible import ADDED, LEFT, TRAINED
 
-SEARCHES = 12
+PLAIN = 12
+"""Searches of a step for 10 rows through the index, of which the recall is told."""
+
 PAGES, PAGE = 12, 10
 ATTEMPTS = 5
 
@@ -30,7 +32,7 @@ class Inspector(Client):
     def _look(self, step: str) -> None:
         self._insist(lambda: self.check(step))
         rng = Random(f"{self.target.folder.name} {step}")
-        for k in (10, 10, 10, 10, 10, 1, 50, 100):
+        for k in (*[10] * PLAIN, 1, 50, 100):
             number = rng.randrange(QUERIES)
             self._insist(lambda n=number, k=k: self.search(n, k, step=step))
         for k in (10, 100):

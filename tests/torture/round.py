@@ -1,6 +1,7 @@
 """One round: a server, a collection, those who use it, kills, and the reckoning."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from tests.torture.server import DATABASE, RoundServer, Templates
 from tests.torture.settings import DISK_FULL, READ_ONLY, Configuration, draw
 from tests.torture.snapshot import read_rows
 from tests.torture.timeline import Timeline
-from tests.torture.verify_calls import judge_checks, judge_refusals
+from tests.torture.verify_calls import judge_checks, judge_refusals, refusals
 from tests.torture.verify_rows import judge_rows
 from tests.torture.verify_searches import Judged, Recall, judge_pages, judge_searches
 from tests.torture.visible import RowsOfTable, RowsOfTimeline
@@ -73,6 +74,7 @@ class RoundResult:
     actions: int = 0
     searches: int = 0
     slowest: float = 0.0
+    refusals: Counter[str] = field(default_factory=Counter)
     recall: Recall = field(default_factory=Recall)
     problems: list[Problem] = field(default_factory=list)
 
@@ -248,6 +250,7 @@ class Round:
             a.given["n"] for a in actions if a.kind == "add" and a.outcome == DONE
         )
         result.slowest = max((a.ended - a.began for a in self._undisturbed(actions)), default=0.0)
+        result.refusals = refusals(actions)
         result.problems += judge_refusals(actions, self._server, self._plan.configuration)
         result.problems += self._lost_tables()
         result.problems += self._told_on_standard_error()

@@ -125,10 +125,12 @@ def children_that_keep_the_row(place: Place) -> Iterator[str]:
     ids = _fill(place.url)
     with place.other_program() as other, lookalike.connect(place.url) as db:
         _refer(other, [ids[7]], "RESTRICT")
-        for what, delete in (
-            ("delete", lambda: db.collection(TABLE).delete(ids[:20])),
-            ("remove", lambda: db.collection(TABLE).remove(*ids[:20])),
-        ):
+        collection = db.collection(TABLE)
+        calls: dict[str, Callable[[], int]] = {
+            "delete": lambda: collection.delete(ids[:20]),
+            "remove": lambda: collection.remove(*ids[:20]),
+        }
+        for what, delete in calls.items():
             try:
                 delete()
                 yield f"{what} deleted a row that another one refers to"

@@ -61,6 +61,8 @@ class Summary:
             ("slowest call, seconds", f"{max((r.slowest for r in rounds), default=0):.1f}"),
             ("scenarios", f"{len(self.scenarios)}"),
         ]
+        refusals = sum((r.refusals for r in rounds), Counter[str]())
+        rows += [(f"errors about: {about}", f"{n:,}") for about, n in refusals.most_common()]
         for metric in self.metrics:
             recalls = self.recalls(metric)
             others = [x for r in rounds if r.plan.metric == metric for x in r.recall.others]

@@ -1,5 +1,6 @@
 """Judges what was refused, and what checks of the index have found."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tests.torture.journal import DONE, FAILED, Action
@@ -12,7 +13,7 @@ from tests.torture.visible import ADDED, LEFT
 
 _LOCKS = {1205, 1213, 3572}
 _READ_ONLY = {1290, 1836}
-_FULL = {3, 28, 1021, 1026, 1030, 1114}
+_FULL = {3, 28, 1021, 1026, 1030, 1114, 3675}
 
 
 def judge_refusals(
@@ -58,6 +59,21 @@ def _is_fair(action: Action, server: RoundServer, configuration: Configuration) 
             action.kind == "attributes" and "no row of" in says
         )
     return False
+
+
+def refusals(actions: Sequence[Action]) -> Counter[str]:
+    """Count the errors that users of lookalike have met, by what they were about."""
+    failed = [a for a in actions if a.outcome == FAILED and a.worker.startswith(OURS)]
+    return Counter(_about(action) for action in failed if action.kind != "connect")
+
+
+def _about(action: Action) -> str:
+    error, code = action.result["error"], action.result.get("code")
+    for codes, about in ((_LOCKS, "locks"), (_READ_ONLY, "read-only"), (_FULL, "disk full")):
+        if code in codes:
+            return about
+    words = {"ConnectionFailed": "lost connections", "InputError": "rows that are gone"}
+    return words.get(error, "others")
 
 
 def judge_checks(actions: Sequence[Action], timeline: Timeline) -> Iterator[Problem]:
