@@ -4,6 +4,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from lookalike.attribute_files import AttributeRow, AttributeTable, kind_of
@@ -43,7 +44,8 @@ def store_attributes(
     fit a column; it names the line.
     """
     connection, dialect, table = index.connection, index.dialect, index.table
-    found, unmatched = _match(index, given, [Path(folder) for folder in folders], with_paths)
+    match = partial(_match, index, given, [Path(folder) for folder in folders], with_paths)
+    found, unmatched = match()
     if not found:
         raise _nothing_matches(given, unmatched, table)
     known = known_attributes(index)
@@ -57,9 +59,7 @@ def store_attributes(
     noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
     with connection.transaction():
         # Again, under locks: a row may have gone since, and another have come with its id.
-        found, unmatched = _match(
-            index, given, [Path(folder) for folder in folders], with_paths, lock="FOR UPDATE"
-        )
+        found, unmatched = match(lock="FOR UPDATE")
         for batch in _batches(found, columns):
             _update(index, given, batch)
         connection.execute_parts(noted, lambda part: dialect.note_attributes(table, part))

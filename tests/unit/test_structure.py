@@ -30,7 +30,8 @@ ALLOWED = {
     "index_check": ({"connection", "index", "index_store", "types", "vectors"}, {"numpy"}),
     "probes": ({"index", "types", "vectors"}, {"numpy"}),
     "training": (
-        {"codes", "connection", "dialects", "errors", "index", "index_store", "probes", "vectors"},
+        {"codes", "connection", "dialects", "errors", "index", "index_store", "probes", "types"}
+        | {"vectors"},
         {"numpy", "faiss", "tenacity"},
     ),
     "mending": (
