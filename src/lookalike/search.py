@@ -24,7 +24,6 @@ MAX_RESCORED = 50_000
 
 _SCAN_BATCH = 4096
 _ENOUGH_ALIVE = 0.75
-_ROUNDING = 1e-6
 _WIDTH, _WIDTH_GROWTH = 256, 4
 
 
@@ -231,7 +230,7 @@ class Searcher:
                 self._metric,
                 pack(query),
                 options.k,
-                options.min_similarity,
+                options.floor,
                 self._where,
             )
         return self._dialect.all_embeddings(self._table, self._where)
@@ -301,12 +300,8 @@ def _matches(
 
 
 def _above(matches: list[Match], options: SearchOptions) -> list[Match]:
-    least = options.min_similarity
-    if least is None:
-        return matches
-    # Equal vectors may differ from a similarity of 1 by rounding.
-    least -= _ROUNDING * max(1.0, abs(least))
-    return [match for match in matches if match.similarity >= least]
+    least = options.floor
+    return matches if least is None else [m for m in matches if m.similarity >= least]
 
 
 def _clamp(score: float, metric: Metric) -> float:

@@ -12,6 +12,7 @@ from lookalike.types import Metric
 
 MAX_K = 10_000
 _OVERSAMPLING = 3.0
+_ROUNDING = 1e-6
 _WORDS_PROBES, _WORDS_OVERSAMPLING = 4, 20.0
 
 
@@ -74,6 +75,12 @@ class SearchOptions:
             raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
         if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
             raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
+
+    @property
+    def floor(self) -> float | None:
+        """min_similarity less what rounding takes: equal vectors may fall short of 1 by it."""
+        least = self.min_similarity
+        return None if least is None else least - _ROUNDING * max(1.0, abs(least))
 
     def for_words(self, index: Index | None) -> "SearchOptions":
         """Look further, where nothing else is asked for.
