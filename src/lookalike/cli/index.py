@@ -17,9 +17,9 @@ _SHOWN = 10
 @click.option("--rebuild", is_flag=True, help="Make the index again, beside the old one.")
 @click.option(
     "--recall",
-    type=float,
+    type=click.FloatRange(0.5, 0.999),
     metavar="R",
-    help="Make it to find this share of the true 10 nearest, 0.5 to 0.999; .99 at first.",
+    help="Make it to find this share of the true 10 nearest; .99 at first.",
 )
 @click.option(
     "--attribute",
@@ -108,6 +108,8 @@ def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) 
             if ids:
                 some = ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
                 out.warn(f"{name} codes: {len(ids):,}, of the ids {some}")
-        if report.missing and not report.stale:
-            out.warn("The next `lookalike add` gives them codes; so does:")
+        out.warn(
+            "The next `lookalike add` repairs what other programs inserted or deleted; embeddings "
+            "that they changed need:"
+        )
         out.warn(f"lookalike index --rebuild --collection {collection}")
