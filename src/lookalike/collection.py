@@ -21,7 +21,6 @@ from lookalike.index_check import check_index
 from lookalike.ingest.add import add_files
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
 from lookalike.levels import Levels, at_level, is_chance
-from lookalike.mending import look_after
 from lookalike.paths import expand_user
 from lookalike.query_embedding import (
     IMAGE,
@@ -30,6 +29,7 @@ from lookalike.query_embedding import (
     describe,
     picture_of,
 )
+from lookalike.repair import maintain
 from lookalike.retry import PATIENCE_SECONDS, Persistence
 from lookalike.rows import delete_rows, insert_rows, records, remove
 from lookalike.screening import (
@@ -123,7 +123,7 @@ class Collection(DuplicateCalls):
             progress=progress,
             notify=self._notify,
         )
-        persistence.run(lambda: self._look_after_index(compare=True))
+        persistence.run(lambda: self._maintain_index(compare=True))
         return report
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -142,12 +142,12 @@ class Collection(DuplicateCalls):
         with self._connection.transaction():
             ids = insert_rows(self._index, names, checked)
         self._index.advance_tail(ids)
-        self._look_after_index()
+        self._maintain_index()
         return ids
 
-    def _look_after_index(self, *, compare: bool = False) -> None:
+    def _maintain_index(self, *, compare: bool = False) -> None:
         self._levels.forget_if_grown()
-        if look_after(self._index, compare=compare):
+        if maintain(self._index, compare=compare):
             self.build_index()
 
     def build_index(

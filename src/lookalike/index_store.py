@@ -13,7 +13,7 @@ from lookalike.types import Metric, Plan
 from lookalike.vectors import FloatArray, ids_array, unpack, unpack_bfloat16
 
 NO_SUCH_TABLE = 1146
-_BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
+BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
 _BATCH = 4096
 _CODES = 10_000
 
@@ -35,8 +35,8 @@ class IndexStore:
         self._loaded: Index | None = None
         self.lost_codes = False
         """Whether somebody has emptied or dropped the codes' table, or replaced the rows."""
-        self.inserted_since_mending: int | None = None
-        """Rows inserted since `mending` compared rows and codes, None before the first time."""
+        self.inserted_since_repair: int | None = None
+        """Rows inserted since `repair` compared rows and codes, None before the first time."""
 
     def load(self, *, or_last: bool = False) -> Index | None:
         """Return the index that holds now, None where there is none yet.
@@ -164,8 +164,8 @@ class IndexStore:
         if index is not None:
             self.lost_codes = self.lost_codes or self._has_no_codes(index)
             self.insert_codes(index, index.code_rows(ids, embeddings))
-        if self.inserted_since_mending is not None:
-            self.inserted_since_mending += len(ids)
+        if self.inserted_since_repair is not None:
+            self.inserted_since_repair += len(ids)
 
     def insert_codes(self, index: Index, rows: Sequence[CodeRow]) -> None:
         """Insert codes in batches that the server takes."""
@@ -238,7 +238,7 @@ class IndexStore:
                 self.index_rows(index, [row[0] for row in ids if row[0] not in mine])
                 self.connection.execute(self.dialect.set_tail(self.table, ids[-1][0]))
         except DatabaseError as error:
-            if error.code not in _BUSY:
+            if error.code not in BUSY:
                 raise
 
     def index_rows(self, index: Index, ids: Sequence[int]) -> None:

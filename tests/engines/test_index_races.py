@@ -167,7 +167,7 @@ def test_a_row_that_goes_while_codes_are_mended_is_passed_over(db, database_url,
     own.delete([ids[7]])
     others.execute(Statement("INSERT INTO own VALUES (%s, 'theirs', %s)", (ids[7], vectors[7])))
     delete = Statement("DELETE FROM own WHERE id = %s", (ids[7],))
-    gone = Interjection("WHERE id IN (%s) FOR SHARE", lambda: others.execute(delete))
+    gone = Interjection("WHERE id IN (%s) FOR SHARE NOWAIT", lambda: others.execute(delete))
     with lookalike.connect(database_url, tracer=gone) as traced:
         traced.collection("own").add_embeddings(["more"], vectors[7:8])
     assert gone.happened
@@ -197,3 +197,19 @@ def test_attributes_are_never_given_to_another_row_that_took_the_id(
     assert column.happened
     assert report.stored == 1 and report.unmatched and "v3" in report.unmatched[0]
     assert db.rows("SELECT id FROM own WHERE attributes IS NOT NULL")[1] == [(ids[4],)]
+
+
+def test_an_add_does_not_wait_to_repair_what_others_hold(db, database_url, others, vectors):
+    own = db.collection("own", dim=DIM)
+    ids = own.add_embeddings(names(N), vectors)
+    own.delete([ids[7]])
+    insert = "INSERT INTO own (id, image_name, embedding) VALUES (%s, 'theirs', %s)"
+    others.execute(Statement(insert, (ids[7], vectors[7])))
+    with lookalike.connect(database_url) as later:
+        adding = later.collection("own")
+        with others.transaction():
+            others.query(Statement("SELECT id FROM own WHERE id = %s FOR UPDATE", (ids[7],)))
+            adding.add_embeddings(["more"], vectors[7:8])
+        assert own.check_index().missing == (ids[7],)
+        adding.add_embeddings(["again"], vectors[8:9])
+    assert own.check_index().is_true

@@ -34,7 +34,7 @@ ALLOWED = {
         | {"vectors"},
         {"numpy", "faiss", "tenacity"},
     ),
-    "mending": (
+    "repair": (
         {"errors", "index", "index_check", "index_store", "training", "vectors"},
         {"numpy"},
     ),
@@ -119,7 +119,7 @@ ALLOWED = {
 ABSTRACT = {
     "ingest",
     "search",
-    "mending",
+    "repair",
     "index_check",
     "query_embedding",
     "levels",

@@ -1,4 +1,4 @@
-"""Rows and codes that other programs have set apart are made equal again.
+"""Rows and codes that other programs have made unequal are made equal again.
 
 lookalike changes both in one transaction, and whoever inserts above the tail is found by every
 search. What others do below it, deleting rows, inserting ids that were free, emptying the table, is
@@ -14,7 +14,7 @@ import numpy as np
 from lookalike.errors import DatabaseError
 from lookalike.index import Ids, Index
 from lookalike.index_check import differing
-from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+from lookalike.index_store import BUSY, NO_SUCH_TABLE, IndexStore
 from lookalike.training import is_due as training_is_due
 from lookalike.vectors import ids_array
 
@@ -28,11 +28,11 @@ _BATCH = 1000
 _SAMPLE = 500
 
 
-def mend(store: IndexStore) -> None:
+def repair(store: IndexStore) -> None:
     """Add the codes that rows lack, and delete those without a row.
 
     A table that has been emptied and filled anew is trained anew: `store.lost_codes` says so.
-    Raises nothing but what the database does.
+    Where another transaction holds what is to be locked, a later call does the rest.
     """
     index = store.load()
     if index is None or store.lost_codes:
@@ -40,23 +40,25 @@ def mend(store: IndexStore) -> None:
     try:
         _compare(store, index)
     except DatabaseError as error:
+        if error.code in BUSY:
+            return
         if error.code != NO_SUCH_TABLE:
             raise
         store.lost_codes = True
-    store.inserted_since_mending = 0
+    store.inserted_since_repair = 0
 
 
-def look_after(store: IndexStore, *, compare: bool) -> bool:
-    """Mend what is due, and return whether the index is to be trained.
+def maintain(store: IndexStore, *, compare: bool) -> bool:
+    """Repair what is due, and return whether the index is to be trained.
 
     compare: rows and codes in any case; else only where they have not been compared yet, or many
     rows have come since.
     """
-    inserted, index = store.inserted_since_mending, store.load()
+    inserted, index = store.inserted_since_repair, store.load()
     if index is not None:
         is_due = inserted is None or inserted >= SHARE_BETWEEN * index.trained_rows
         if compare or is_due:
-            mend(store)
+            repair(store)
     return training_is_due(store)
 
 
@@ -93,7 +95,8 @@ def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> Non
             return
         wanted = [row_id for _, row_id in keys]
         there = {
-            row[0] for row in connection.query(dialect.ids_among(table, wanted, lock="FOR SHARE"))
+            row[0]
+            for row in connection.query(dialect.ids_among(table, wanted, lock="FOR SHARE NOWAIT"))
         }
         gone = [key for key in keys if key[1] not in there]
         if gone:
@@ -106,7 +109,7 @@ def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
     with connection.transaction():
         if not _holds(store, index):
             return 0
-        there = connection.query(dialect.ids_among(store.table, ids, lock="FOR SHARE"))
+        there = connection.query(dialect.ids_among(store.table, ids, lock="FOR SHARE NOWAIT"))
         found, embeddings = store.indexable_embeddings([row[0] for row in there])
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     return sum(crc32(str(row[0]).encode()) for row in there if row[0] not in set(found.tolist()))
