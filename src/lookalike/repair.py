@@ -18,7 +18,7 @@ from lookalike.index_store import BUSY, NO_SUCH_TABLE, IndexStore
 from lookalike.training import is_due as training_is_due
 from lookalike.vectors import ids_array
 
-SHARE_BETWEEN = 0.02
+SHARE_BETWEEN = 0.05
 """Rows and codes are compared again once this share of the rows has been inserted."""
 
 REPLACED = 0.1

@@ -123,6 +123,7 @@ def train(
         index = replace(index, plan=finder.plan(index, codes, target), trained_rows=len(codes.ids))
         _switch(index, store, open_connection, codes.ids, ids)
         store.lost_codes = False
+        store.inserted_since_repair = 0
         return index
     finally:
         with suppress(DatabaseError):  # a lost connection has let go of the lock
