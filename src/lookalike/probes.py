@@ -35,7 +35,7 @@ PROBED = 8.0
 """To choose a cell, send its planes and find its codes."""
 RESCORED = 12.0
 """To fetch an embedding and compare it exactly, one of few."""
-SCANNED = 6.0
+SCANNED = 10.0
 """The same in a search that compares all of them."""
 
 FEWEST_TO_DOUBT = 5000
