@@ -233,7 +233,7 @@ class Searcher:
                 options.floor,
                 self._where,
             )
-        return self._dialect.all_embeddings(self._table, self._where)
+        return self._dialect.all_rows(self._table, self._where)
 
     def _search_exactly(
         self, query: FloatArray, options: SearchOptions, trace: Trace
@@ -252,26 +252,22 @@ class Searcher:
             return sorted(found, key=lambda match: (-match.similarity, match.id))
         what = "every embedding" if self._where is None else "all that pass"
         with trace.step(f"rank {what}", statement) as touched:
-            ids, scores, touched.rows = self._scan(statement, query, options.k)
-        if not ids.size:
-            return []
-        names: dict[int, str | None] = dict(
-            self._connection.query(self._dialect.records(self._table, ids.tolist()))
-        )
-        return _matches(ids, scores, names)
+            matches, touched.rows = self._scan(statement, query, options.k)
+        return matches
 
-    def _scan(
-        self, statement: Statement, query: FloatArray, k: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], int]:
-        """Return the best ids and similarities, best first, and how many rows there were."""
+    def _scan(self, statement: Statement, query: FloatArray, k: int) -> tuple[list[Match], int]:
+        """Return the best rows, best first, and how many there were."""
         ids, scores, seen = np.empty(0, np.int64), np.empty(0, np.float64), 0
+        names: dict[int, str | None] = {}
         for rows in self._connection.stream(statement, batch=_SCAN_BATCH):
             embeddings = unpack([row[1] for row in rows], query.size)
             ids = np.concatenate([ids, ids_array(row[0] for row in rows)])
             scores = np.concatenate([scores, similarity(query, embeddings, self._metric)])
             ids, scores = _best(ids, scores, k)
+            names |= {row[0]: row[2] for row in rows}
+            names = {row_id: names[row_id] for row_id in ids.tolist()}
             seen += len(rows)
-        return ids, scores, seen
+        return _matches(ids, scores, names), seen
 
 
 def _widened(options: SearchOptions, more: int) -> SearchOptions:
@@ -295,7 +291,6 @@ def _matches(
     return [
         Match(row_id, names[row_id] or "", score)
         for row_id, score in zip(ids.tolist(), scores.tolist(), strict=True)
-        if row_id in names  # unless deleted since
     ]
 
 

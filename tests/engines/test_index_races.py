@@ -213,3 +213,20 @@ def test_an_add_does_not_wait_to_repair_what_others_hold(db, database_url, other
         assert own.check_index().missing == (ids[7],)
         adding.add_embeddings(["again"], vectors[8:9])
     assert own.check_index().is_true
+
+
+def test_an_exact_search_tells_the_name_of_the_row_that_it_compared(
+    db, database_url, others, vectors
+):
+    own = db.collection("own", dim=DIM)
+    ids = own.add_embeddings(names(60), vectors[:60])
+
+    def replace():
+        others.execute(Statement("DELETE FROM own WHERE id = %s", (ids[3],)))
+        insert = "INSERT INTO own (id, image_name, embedding) VALUES (%s, 'another', %s)"
+        others.execute(Statement(insert, (ids[3], vectors[70])))
+
+    looked_up = Interjection("SELECT id, image_name FROM `own` WHERE id IN", replace)
+    with lookalike.connect(database_url, tracer=looked_up) as traced:
+        found = traced.collection("own").search(vectors[3], k=60, exact=True)
+    assert len(found) == 60 and found[0].image_name == "v3"

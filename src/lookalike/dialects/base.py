@@ -192,13 +192,19 @@ class Dialect(
 
     # Search.
 
-    def all_embeddings(self, table: str, where: Filter | None = None) -> Statement:
+    def all_rows(self, table: str, where: Filter | None = None) -> Statement:
         """Every embedding, or those of the rows that pass, for the client to rank exactly."""
         passing = and_(where)
         return Statement(
-            "SELECT id, CAST(embedding AS BINARY) AS embedding "
+            "SELECT id, CAST(embedding AS BINARY) AS embedding, image_name "
             f"FROM {quote_name(table)} AS v WHERE embedding IS NOT NULL{passing.sql}",
             passing.params,
+        )
+
+    def all_embeddings(self, table: str) -> Statement:
+        return Statement(
+            "SELECT id, CAST(embedding AS BINARY) AS embedding "
+            f"FROM {quote_name(table)} WHERE embedding IS NOT NULL"
         )
 
     def nearest(
