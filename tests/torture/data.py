@@ -6,6 +6,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.types import Metric
+
 Vectors = npt.NDArray[np.float32]
 
 LATENT = 12
@@ -16,6 +18,9 @@ NORMS = 0.25  # sigma of the logarithm of the lengths
 SHELVES = 6
 ODD = 'it\'s "50%s" \\ é'
 """What every name ends with, to meet each sql_mode."""
+
+ZERO = ".zero"
+"""How the name of a batch ends whose embeddings are all zero: they have no cosine."""
 
 
 def row_name(batch: str, i: int) -> str:
@@ -43,6 +48,8 @@ def embeddings(key: str, n: int, dim: int) -> Vectors:
 
     They lie in clusters of a subspace, away from the origin, with a little noise everywhere.
     """
+    if key.endswith(ZERO):
+        return np.zeros((n, dim), np.float32)
     return _draw(key, n, dim)[0]
 
 
@@ -51,9 +58,13 @@ def clusters_of(key: str, n: int, dim: int) -> npt.NDArray[np.int64]:
     return _draw(key, n, dim)[1]
 
 
-def query(number: int, dim: int) -> Vectors:
-    """Return a query (dim,): of the same kind as the rows, and none of them."""
-    return np.asarray(embeddings(f"query {number}", 1, dim)[0])
+def query(number: int, dim: int, metric: Metric) -> Vectors:
+    """Return a query (dim,): of the same kind as the rows, and none of them.
+
+    Where its length cannot change which rows are near, it is of any length.
+    """
+    length = 1.0 if metric == "euclidean" else 10.0 ** (number % 7 - 3)
+    return np.asarray(embeddings(f"query {number}", 1, dim)[0] * np.float32(length))
 
 
 def _draw(key: str, n: int, dim: int) -> tuple[Vectors, npt.NDArray[np.int64]]:

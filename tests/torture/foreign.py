@@ -62,7 +62,7 @@ class Foreign(Actor):
     # Actions.
 
     def _insert(self) -> None:
-        self._add(self.rng.choice((1, 3, 40)))
+        self._add(self.rng.choice((1, 3, 40)), kind=data.ZERO if self.rng.random() < 0.1 else "")
 
     def _insert_slowly(self) -> None:
         """Insert in a long transaction, so that ids below others' are committed after them."""
@@ -141,8 +141,8 @@ class Foreign(Actor):
 
     # What they are made of.
 
-    def _add(self, n: int, *, first: int | None = None, pause: float = 0.0) -> None:
-        batch = self.new_batch()
+    def _add(self, n: int, *, first: int | None = None, pause: float = 0.0, kind: str = "") -> None:
+        batch = self.new_batch() + kind
 
         def change(cursor: Any) -> dict[str, Any]:
             self._insert_rows(cursor, batch, n, first)

@@ -1,6 +1,7 @@
 """What is asked of the collection after a round, when nobody else is at it any more."""
 
-from random import Random
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.torture import data
@@ -24,30 +25,28 @@ class Inspector(Client):
     def inspect(self, *, trains: bool) -> None:
         """Look at everything."""
         self._look(LEFT)
-        if self._insist(lambda: self.add(3)):
+        if self._insist(partial(self.add, 3)):
             self._look(ADDED)
         if trains and self._insist(self.train):
             self._look(TRAINED)
 
     def _look(self, step: str) -> None:
-        self._insist(lambda: self.check(step))
-        rng = Random(f"{self.target.folder.name} {step}")
-        for k in (*[10] * PLAIN, 1, 50, 100):
-            number = rng.randrange(QUERIES)
-            self._insist(lambda n=number, k=k: self.search(n, k, step=step))
-        for k in (10, 100):
-            number = rng.randrange(QUERIES)
-            self._insist(lambda n=number, k=k: self.search(n, k, step=step, exact=True))
+        self._insist(partial(self.check, step))
+        ks = [10] * PLAIN + [1, 50, 100]
+        searches: list[tuple[int, dict[str, Any]]] = [(k, {}) for k in ks]
+        searches += [(k, {"exact": True}) for k in (10, 100)]
+        shelves = range(data.SHELVES)
+        searches += [(10, {"exact": e, "shelf": self.rng.choice(shelves)}) for e in (False, True)]
+        for k, options in searches:
+            self._insist(partial(self.search, self._query(), k, step=step, **options))
         for is_exact in (False, True):
-            number, shelf = rng.randrange(QUERIES), rng.randrange(data.SHELVES)
-            options: dict[str, Any] = {"exact": is_exact, "shelf": shelf, "step": step}
-            self._insist(lambda n=number, o=options: self.search(n, 10, **o))
-        for is_exact in (False, True):
-            number = rng.randrange(QUERIES)
-            self._insist(lambda n=number, e=is_exact: self._pages(n, step, exact=e))
+            self._insist(partial(self._pages, self._query(), step, exact=is_exact))
+
+    def _query(self) -> int:
+        return self.rng.randrange(QUERIES)
 
     def _pages(self, number: int, step: str, *, exact: bool) -> None:
-        vector = data.query(number, self.target.dim)
+        vector = data.query(number, self.target.dim, self.target.metric)
 
         def read() -> dict[str, Any]:
             pages = [
@@ -58,7 +57,7 @@ class Inspector(Client):
 
         self.do("pages", read, query=number, step=step, exact=exact)
 
-    def _insist(self, what: Any) -> Any:
+    def _insist(self, what: Callable[[], Any]) -> Any:
         """Do something again where the connection is lost, which may be in some configurations."""
         for _ in range(ATTEMPTS):
             try:

@@ -90,7 +90,7 @@ class Client(Actor):
 
     def search(self, number: int, k: int, *, step: str = "", **options: Any) -> None:
         """Search with a query of `data`. step: of the inspection at the end of a round."""
-        vector = data.query(number, self.target.dim)
+        vector = data.query(number, self.target.dim, self.target.metric)
         if (shelf := options.get("shelf")) is not None:
             keywords = {**options, "where": {"shelf": shelf}}
             del keywords["shelf"]

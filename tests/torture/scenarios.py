@@ -75,7 +75,7 @@ Scenario = Callable[[Place], Iterator[str]]
 def tables_locked_by_another_program(place: Place) -> Iterator[str]:
     """While another program holds LOCK TABLES, every call ends soon, with one line about it."""
     _fill(place.url)
-    query = data.query(1, DIM)
+    query = data.query(1, DIM, "cosine")
     calls = [
         Call("search", lambda c: c.search(query, k=5)),
         Call("exact search", lambda c: c.search(query, k=5, exact=True)),
@@ -94,7 +94,7 @@ def tables_locked_by_another_program(place: Place) -> Iterator[str]:
 def a_reader_of_an_old_generation(place: Place) -> Iterator[str]:
     """An idle transaction that has read the index's tables is in nobody's way."""
     _fill(place.url)
-    query = data.query(2, DIM)
+    query = data.query(2, DIM, "cosine")
     with place.other_program() as other:
         for (table,) in _index_tables(other):
             other.execute(f"SELECT COUNT(*) FROM {table}")
@@ -150,12 +150,12 @@ def hundreds_of_columns(place: Place) -> Iterator[str]:
         other.execute(f"UPDATE {TABLE} SET c0 = id % 3, c1 = CONCAT('n', id % 5)")
         other.execute("COMMIT")
         collection = db.collection(TABLE)
-        found = collection.search(data.query(3, DIM), k=N, where={"c0": 1, "c1": "n2"})
+        found = collection.search(data.query(3, DIM, "cosine"), k=N, where={"c0": 1, "c1": "n2"})
         wanted = {i for i in ids if i % 3 == 1 and i % 5 == 2}
         if {match.id for match in found} != wanted:
             yield f"{len(found)} rows pass a filter, not {len(wanted)}"
         collection.set_attributes([{"path": data.row_name("rows", 0), "c4": 9, "shelf": 2}])
-        found = collection.search(data.query(3, DIM), k=5, where={"c4": 9, "shelf": 2})
+        found = collection.search(data.query(3, DIM, "cosine"), k=5, where={"c4": 9, "shelf": 2})
         if [match.id for match in found] != ids[:1]:
             yield f"the row with attributes is {ids[0]}, found {found}"
         collection.add_embeddings(["one more"], data.embeddings("one more", 1, DIM))
@@ -168,7 +168,7 @@ def a_process_that_outlives_its_table(place: Place) -> Iterator[str]:
     _fill(place.url, MANY)
     with lookalike.connect(place.url) as db, place.other_program() as other:
         collection = db.collection(TABLE)
-        collection.search(data.query(4, DIM), k=5)
+        collection.search(data.query(4, DIM, "cosine"), k=5)
         other.execute("SET foreign_key_checks = 0")
         tables = [f"{TABLE}_files", f"{TABLE}_failures", TABLE]
         other.execute(f"DROP TABLE {', '.join([*tables, *(t for (t,) in _index_tables(other))])}")

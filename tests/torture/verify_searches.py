@@ -73,14 +73,18 @@ class Judged:
 
 
 def similarities(queries: npt.ArrayLike, vectors: data.Vectors, metric: Metric) -> Numbers:
-    """Return how similar each vector is to each query, shape (n_queries, n), in float64."""
+    """Return how similar each vector is to each query, shape (n_queries, n), in float64.
+
+    A vector of zeros has no cosine: it is as far as can be.
+    """
     q, x = np.asarray(queries, np.float64), np.asarray(vectors, np.float64)
     dots: Numbers = q @ x.T
     if metric == "dot":
         return dots
     squares_q, squares_x = (q**2).sum(axis=1)[:, np.newaxis], (x**2).sum(axis=1)
     if metric == "cosine":
-        return np.asarray(dots / np.sqrt(squares_q * squares_x))
+        lengths = np.sqrt(squares_q * squares_x)
+        return np.where(lengths > 0, dots / np.where(lengths > 0, lengths, 1), -np.inf)
     return np.asarray(-np.sqrt(np.maximum(squares_q + squares_x - 2 * dots, 0)))
 
 
@@ -91,7 +95,7 @@ def judge_searches(rows: Rows, actions: Sequence[Action], metric: Metric) -> Jud
     dim = rows.vectors.shape[1]
     for start in range(0, len(searches), _CHUNK):
         part = searches[start : start + _CHUNK]
-        queries = [data.query(search.given["query"], dim) for search in part]
+        queries = [data.query(search.given["query"], dim, metric) for search in part]
         for search, query, scores in zip(
             part, queries, similarities(queries, rows.vectors, metric), strict=True
         ):
@@ -118,7 +122,6 @@ class _Judge:
         self._k: int = search.given["k"]
         self._offset: int = search.given.get("offset", 0)
         self._is_exact: bool = search.given.get("exact", False)
-        self._visible = rows.visible(search)
         self._found = [rows.index[m[1]] for m in self._matches if m[1] in rows.index]
         # Of rows that have changed, the most similar of their embeddings.
         self._others = {
@@ -129,6 +132,12 @@ class _Judge:
         self._most = scores.copy()
         for row, other in self._others.items():
             self._most[row] = max(scores[row], other.max())
+        visible = rows.visible(search)
+        self._visible = Visible(
+            visible.must & (scores > -np.inf),
+            visible.may & (self._most > -np.inf),
+            visible.promised,
+        )
         self._due = self._due_rows()
 
     def problems(self) -> Iterator[Problem]:
@@ -207,10 +216,10 @@ class _Judge:
 def judge_pages(rows: Rows, pages: Action, metric: Metric) -> tuple[float | None, list[Problem]]:
     """Compare the pages of a search: nothing twice, and together the best; return the recall."""
     found = [row for page in pages.result["pages"] for row in page]
-    query = data.query(pages.given["query"], rows.vectors.shape[1])
+    query = data.query(pages.given["query"], rows.vectors.shape[1], metric)
     visible = rows.visible(pages)
     scores = np.where(visible.must, similarities([query], rows.vectors, metric)[0], -np.inf)
-    due = np.argsort(-scores, kind="stable")[: min(len(found), int(visible.must.sum()))]
+    due = np.argsort(-scores, kind="stable")[: min(len(found), int((scores > -np.inf).sum()))]
     names = {rows.names[i] for i in due}
     problems = []
     if len({row[0] for row in found}) < len(found):

@@ -113,7 +113,7 @@ def answer(k=10, **given) -> tuple[RowsOfTable, Action]:
     """The rows, and a search with numpy's own answer."""
     actions = [added()]
     rows = RowsOfTable(stored(), Timeline(actions, DIM), quiet=5.0)
-    scores = similarities([data.query(7, DIM)], rows.vectors, "cosine")[0]
+    scores = similarities([data.query(7, DIM, "cosine")], rows.vectors, "cosine")[0]
     order = np.argsort(-scores)[:k]
     matches = [[int(i) + 1, rows.names[i], float(scores[i])] for i in order]
     search = action("search", 6.0, DONE, {"matches": matches}, query=7, k=10, step=ADDED, **given)
@@ -138,7 +138,9 @@ def test_an_answer_that_lacks_rows_is_told():
     other = next(
         i for i in range(N) if rows.names[i] not in {m[1] for m in search.result["matches"]}
     )
-    score = float(similarities([data.query(7, DIM)], rows.vectors[[other]], "cosine")[0, 0])
+    score = float(
+        similarities([data.query(7, DIM, "cosine")], rows.vectors[[other]], "cosine")[0, 0]
+    )
     search.result["matches"][9] = [other + 1, rows.names[other], score]
     assert told(rows, search) == {"exact search missed rows"}
     search.given["exact"] = False
@@ -160,6 +162,12 @@ def test_odd_answers_are_told():
     assert told(rows, search) == {"wrong similarity"}
     search.result["matches"] = [[77, data.row_name("nobody", 1), 1.0], *matches[1:]]
     assert "answer with a row that was not there" in told(rows, search)
+
+
+def test_a_row_of_zeros_has_no_cosine_and_is_the_nearest_to_little():
+    zeros = data.embeddings(f"foreign1.1{data.ZERO}", 1, DIM)
+    assert similarities([[1.0] * DIM], zeros, "cosine").tolist() == [[-np.inf]]
+    assert similarities([[1.0] * DIM], zeros, "dot").tolist() == [[0.0]]
 
 
 def test_beside_others_only_what_is_sure_is_asked_for():
