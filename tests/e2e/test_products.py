@@ -132,7 +132,7 @@ def test_an_attribute_is_indexed(shop):
     assert json.loads(done.stdout)["made"] == {"price": False, "tags": True}
     assert "'prize' is no attribute" in shop("index", "--attribute", "prize", status=2).stderr
     both = shop("index", "--attribute", "price", "--check", status=2)
-    assert "give --attribute without --check and --rebuild" in both.stderr
+    assert "give --attribute without --check, --rebuild and --recall" in both.stderr
 
 
 def test_a_collection_without_attributes(run, photos):
