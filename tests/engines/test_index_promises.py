@@ -253,7 +253,7 @@ def test_a_target_is_kept_and_costs_what_it_asks(db, small):
 
 
 def test_where_only_exact_search_reaches_the_target_it_is_exact_and_says_so(db):
-    lengths = np.exp(4 * np.random.default_rng(2).standard_normal((6000, 1)))
+    lengths = np.exp(8 * np.random.default_rng(2).standard_normal((6000, 1)))
     vectors = (RNG.standard_normal((6000, 32)) * lengths).astype(np.float32)
     own = db.collection("own", dim=32, metric="euclidean")
     own.add_embeddings(names(6000), vectors)
