@@ -9,7 +9,7 @@ from pathlib import Path
 
 MEGABYTE = 2**20
 SIZE = 400 * MEGABYTE
-ROOM = 10 * MEGABYTE
+ROOM = 5 * MEGABYTE
 """What is left to the server while the disk is being filled."""
 
 

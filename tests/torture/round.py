@@ -251,7 +251,7 @@ class Round:
         )
         result.slowest = max((a.ended - a.began for a in self._undisturbed(actions)), default=0.0)
         result.refusals = refusals(actions)
-        result.problems += judge_refusals(actions, self._server, self._plan.configuration)
+        result.problems += judge_refusals(actions, self._server)
         result.problems += self._lost_tables()
         result.problems += self._told_on_standard_error()
         try:

@@ -87,6 +87,10 @@ class RoundServer(MortalServer):
         """All in which it has run."""
         return list(dict.fromkeys(life.configuration for life in self.lives))
 
+    def has_been(self, setting: str) -> bool:
+        """Whether it has ever run with a setting."""
+        return any(setting in configuration for configuration in self.configurations)
+
     def was_down(self, began: float, ended: float, slack: float = 0.5) -> bool:
         """Whether it was being killed, or was not there, at some moment of an action."""
         ups = [(life.ready, life.killed) for life in self.lives]

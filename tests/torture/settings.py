@@ -21,6 +21,7 @@ class Setting:
 
 
 READ_ONLY = "read-only phases"
+SHORT_WAITS = "short lock waits"
 DISK_FULL = "disk that fills up"
 _ODD_MODES = (
     "PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH,NO_AUTO_VALUE_ON_ZERO,IGNORE_SPACE,REAL_AS_FLOAT,"
@@ -39,7 +40,7 @@ SETTINGS = (
     Setting("no backslash escapes", "sql_mode", ("--sql-mode=ANSI,NO_BACKSLASH_ESCAPES",)),
     Setting("max_allowed_packet 1M", "packet", ("--max-allowed-packet=1M",)),
     Setting(
-        "short lock waits",
+        SHORT_WAITS,
         "waits",
         (
             "--lock-wait-timeout=2",

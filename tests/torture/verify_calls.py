@@ -7,7 +7,7 @@ from tests.torture.journal import DONE, FAILED, Action
 from tests.torture.ours import OURS, TRACEBACK
 from tests.torture.problems import Problem
 from tests.torture.server import RoundServer
-from tests.torture.settings import DISK_FULL, Configuration
+from tests.torture.settings import DISK_FULL, SHORT_WAITS
 from tests.torture.timeline import Timeline
 from tests.torture.visible import ADDED, LEFT
 
@@ -16,49 +16,48 @@ _READ_ONLY = {1290, 1836}
 _FULL = {3, 28, 1021, 1026, 1030, 1114, 3675}
 
 
-def judge_refusals(
-    actions: Sequence[Action], server: RoundServer, configuration: Configuration
-) -> Iterator[Problem]:
+def judge_refusals(actions: Sequence[Action], server: RoundServer) -> Iterator[Problem]:
     """Yield every error that nobody should have seen."""
+    connected: dict[str, float] = {}
     for action in actions:
         if action.kind == "mistake":
             yield Problem("mistake of the torture run", f"{action.worker} {action.result}")
+        if action.kind == "connect":
+            connected[action.worker] = action.began
         if action.outcome == FAILED and action.worker.startswith(OURS):
-            yield from _judge_refusal(action, server, configuration)
+            since = connected.get(action.worker, action.began)
+            yield from _judge_refusal(action, server, since)
 
 
-def _judge_refusal(
-    action: Action, server: RoundServer, configuration: Configuration
-) -> Iterator[Problem]:
+def _judge_refusal(action: Action, server: RoundServer, connected: float) -> Iterator[Problem]:
     error, says = action.result["error"], action.result["says"]
+    where = f"{action}; {server.configurations[0]}"
     if error == TRACEBACK:
         *_, frame, _, last = [line for line in says.splitlines() if "^" not in line]
-        yield Problem(f"traceback, {last[:60]}", f"{frame.strip()}; {action}; {configuration}")
+        yield Problem(f"traceback, {last[:60]}", f"{frame.strip()}; {where}")
         return
-    told = f"{says}; in {action.result['in']}; {action}; {configuration}"
+    told = f"{says}; in {action.result['in']}; {where}"
     if "\n" in says:
         yield Problem("message of several lines", told)
-    if not _is_fair(action, server, configuration):
+    if not _is_fair(action, server, connected):
         yield Problem(f"refused: {error} {action.result['code']} {action.kind}", told)
 
 
-def _is_fair(action: Action, server: RoundServer, configuration: Configuration) -> bool:
-    error, code = action.result["error"], action.result["code"]
-    window = action.began, action.ended
+def _is_fair(action: Action, server: RoundServer, connected: float) -> bool:
+    """Whether there was a reason. connected: since when this client was."""
+    error, code, says = (action.result[key] for key in ("error", "code", "says"))
+    changes = action.kind != "search"
     if error == "ConnectionFailed":
-        return server.was_down(*window)
+        return server.was_down(connected, action.ended)
     if code in _LOCKS:
-        return action.kind != "search"
+        return changes or server.has_been(SHORT_WAITS)
     if code in _READ_ONLY:
-        return action.kind != "search" and server.was_read_only(*window)
+        return changes and server.was_read_only(action.began, action.ended)
     if code in _FULL:
-        return DISK_FULL in configuration
-    if error == "InputError":  # what others have deleted
-        says = action.result["says"]
-        return (action.kind == "delete" and "no image with id" in says) or (
-            action.kind == "attributes" and "no row of" in says
-        )
-    return False
+        return server.has_been(DISK_FULL)
+    # What others have deleted meanwhile.
+    gone = {"delete": "no image with id", "attributes": "no row of"}.get(action.kind)
+    return error == "InputError" and gone is not None and gone in says
 
 
 def refusals(actions: Sequence[Action]) -> Counter[str]:

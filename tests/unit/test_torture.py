@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 
+from lookalike.types import METRICS
 from tests.torture import data
 from tests.torture.journal import DONE, FAILED, UNDONE, Action
+from tests.torture.round import RoundResult, plan_round
+from tests.torture.settings import DISK_FULL, SETTINGS
 from tests.torture.snapshot import StoredRow
+from tests.torture.summary import Summary
 from tests.torture.timeline import Timeline
 from tests.torture.verify_rows import judge_rows
 from tests.torture.verify_searches import judge_pages, judge_searches, similarities
@@ -191,6 +195,27 @@ def test_pages_are_compared():
     pages["pages"][1] = [*ids[10:19], ids[0]]
     recall, problems = judge_pages(rows, read, "cosine")
     assert recall == 0.95 and [p.kind for p in problems] == ["row on two pages"]
+
+
+def a_round(recall) -> RoundResult:
+    result = RoundResult(plan_round(5, 0, can_mount=False))
+    result.recall.plain += [recall] * 200
+    return result
+
+
+def test_a_mean_recall_below_the_target_is_a_problem():
+    good, bad = Summary(5, rounds=[a_round(0.995)]), Summary(5, rounds=[a_round(0.985)])
+    assert good.problems == []
+    assert [problem.kind for problem in bad.problems] == ["mean recall below the target"]
+    assert "0.9850 of 200, worst 0.98" in str(bad)
+
+
+def test_every_setting_has_its_turn():
+    plans = [plan_round(9, number, can_mount=True) for number in range(len(SETTINGS))]
+    assert {plan.configuration.settings[0] for plan in plans} == set(SETTINGS)
+    assert {plan.metric for plan in plans} == set(METRICS)
+    without = [plan_round(9, number, can_mount=False) for number in range(50)]
+    assert not any(DISK_FULL in plan.configuration for plan in without)
 
 
 def test_rows_can_be_told_again_from_their_names():
