@@ -18,6 +18,7 @@ import lookalike
 from lookalike import DatabaseError, InputError, training
 from lookalike.rows import insert_rows
 from lookalike.vectors import pack
+from tests.oracle import similarities
 
 DIM = 64
 N = 3000
@@ -29,16 +30,6 @@ def clustered(n, dim=DIM, seed=0, spread=0.5):
     subjects = rng.standard_normal((40, dim))
     rows = subjects[rng.integers(0, 40, n)] + spread * rng.standard_normal((n, dim))
     return (rows + 2 * rng.standard_normal(dim)).astype(np.float32)
-
-
-def similarities(vectors, query, metric):
-    exact, q = vectors.astype(np.float64), query.astype(np.float64)
-    if metric == "euclidean":
-        return -np.sqrt(((exact - q) ** 2).sum(axis=1))
-    dots = exact @ q
-    if metric == "dot":
-        return dots
-    return dots / (np.linalg.norm(exact, axis=1) * np.linalg.norm(q))
 
 
 def recall(collection, vectors, queries, metric="cosine", k=10, **options):

@@ -9,6 +9,7 @@ import pytest
 import lookalike
 from lookalike import training
 from lookalike.dialects import Statement
+from tests.oracle import similarities
 
 DIM = 64
 N = 3000
@@ -28,16 +29,6 @@ def subspace(n, dim=128, rank=20, seed=0):
     basis = np.random.default_rng(rank).standard_normal((rank, dim))
     rows = rng.standard_normal((n, rank)) @ basis + 0.1 * rng.standard_normal((n, dim))
     return rows.astype(np.float32)
-
-
-def similarities(vectors, query, metric="cosine"):
-    exact, q = vectors.astype(np.float64), query.astype(np.float64)
-    if metric == "euclidean":
-        return -np.linalg.norm(exact - q, axis=1)
-    dots = exact @ q
-    if metric == "dot":
-        return dots
-    return dots / (np.linalg.norm(exact, axis=1) * np.linalg.norm(q))
 
 
 def recall(collection, vectors, queries, metric="cosine", k=10, **options):
