@@ -52,6 +52,7 @@ def test_an_interrupted_torture_leaves_nothing(number, short_folder):
         time.sleep(0.1)
     assert len(processes_of(short_folder)) > 5
     run.send_signal(number)
+    # It ends when the last process has closed its standard output, too.
     told = run.communicate(timeout=60)[0].decode()
     assert "Traceback" not in told
     _, alive = psutil.wait_procs(processes_of(short_folder), timeout=10)

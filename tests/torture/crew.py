@@ -10,6 +10,7 @@ from random import Random
 
 from tests.torture.actor import Actor, Lost, Target
 from tests.torture.foreign import Foreign, Idler
+from tests.torture.interrupts import uninterrupted
 from tests.torture.journal import Journal
 from tests.torture.ours import Searcher, Trainer, Writer
 
@@ -50,21 +51,21 @@ class Crew:
     def start(self) -> None:
         """Start one of each role, and of some two."""
         for role in CREW:
-            self._members.append(self._start(role))
+            self._start(role)
 
     def kill_one(self) -> None:
         """Kill a process and start another one with its role."""
-        i = self._rng.randrange(len(self._members))
-        self._kill(self._members[i])
-        self._members[i] = self._start(self._members[i].role)
+        member = self._members.pop(self._rng.randrange(len(self._members)))
+        self._kill(member)
+        self._start(member.role)
 
     def restart_ended(self) -> list[str]:
         """Start those again that have ended by themselves, and name them: none should."""
-        ended = [i for i, m in enumerate(self._members) if m.process.exitcode is not None]
-        told = [self._members[i].process.name for i in ended]
-        for i in ended:
-            self._members[i] = self._start(self._members[i].role)
-        return told
+        ended = [m for m in self._members if m.process.exitcode is not None]
+        for member in ended:
+            self._members.remove(member)
+            self._start(member.role)
+        return [member.process.name for member in ended]
 
     def kill(self) -> None:
         """Kill all that there are."""
@@ -88,13 +89,14 @@ class Crew:
         self.kill()
         return hanging
 
-    def _start(self, role: str) -> Member:
+    def _start(self, role: str) -> None:
         self._number += 1
         name = f"{role}{self._number}"
         arguments = (role, name, self._target, self._rng.randrange(2**32))
         process = _context.Process(target=run, args=arguments, name=name, daemon=True)
-        process.start()
-        return Member(role, process)
+        with uninterrupted():
+            process.start()
+            self._members.append(Member(role, process))
 
     def _kill(self, member: Member) -> None:
         if member.process.is_alive():
@@ -110,10 +112,11 @@ def run(role: str, name: str, target: Target, seed: int) -> None:
         os.dup2(told.fileno(), 2)
     journal = Journal(journals / f"{name}.jsonl")
     actor: Actor = ROLES[role](name, target, journal, Random(seed))
-    parent = os.getppid()
+    parent = multiprocessing.parent_process()
 
     def goes_on() -> bool:
-        return os.getppid() == parent and not target.stop_file.exists()
+        is_wanted = parent is None or parent.is_alive()
+        return is_wanted and not target.stop_file.exists()
 
     with closing(journal):
         while goes_on():

@@ -16,6 +16,7 @@ from tests.torture.crew import Crew
 from tests.torture.disk import SmallDisk, small_disk
 from tests.torture.foreign import IDS_FROM
 from tests.torture.inspection import Inspector
+from tests.torture.interrupts import uninterrupted
 from tests.torture.journal import DONE, Action, Journal, read_journals
 from tests.torture.ours import OURS, Writer
 from tests.torture.problems import Problem
@@ -102,9 +103,11 @@ def run_round(plan: Plan, templates: Templates, folder: Path, seconds: float) ->
         disk = None
         if DISK_FULL in plan.configuration:
             (folder / "disk").mkdir()
-            disk = stack.enter_context(small_disk(folder / "disk"))
-        server = RoundServer(templates, disk.folder if disk else folder, plan.configuration)
-        stack.callback(server.kill)
+            with uninterrupted():
+                disk = stack.enter_context(small_disk(folder / "disk"))
+        with uninterrupted():
+            server = RoundServer(templates, disk.folder if disk else folder, plan.configuration)
+            stack.callback(server.kill)
         Round(plan, server, disk, folder, result).play(seconds)
     result.seconds = time.monotonic() - started
     return result

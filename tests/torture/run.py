@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.mortal_server import mortal_server
 from tests.torture import problems
 from tests.torture.disk import can_mount
+from tests.torture.interrupts import uninterrupted
 from tests.torture.problems import Problem
 from tests.torture.round import Plan, RoundResult, plan_round, run_round
 from tests.torture.scenarios import LOCK_WAIT, SCENARIOS, Place
@@ -28,7 +29,9 @@ Tell = Callable[[str], None]
 
 def run_scenarios(mysqld: Path, summary: Summary, *, tell: Tell = print) -> None:
     """Play every scenario, each in a database of its own; what comes of it is in the summary."""
-    with mortal_server(mysqld) as server:
+    with ExitStack() as stack:
+        with uninterrupted():
+            server = stack.enter_context(mortal_server(mysqld))
         server.run(f"SET GLOBAL lock_wait_timeout = {LOCK_WAIT}")
         for scenario in SCENARIOS:
             name = scenario.__name__.replace("_", " ")
@@ -74,8 +77,9 @@ def run(
 def _play(plan: Plan, templates: Templates, seconds: float, keep: Path | None) -> RoundResult:
     """Play a round in a folder that is removed again, and kept as a copy where it was wrong."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="lk-"))
-        stack.callback(shutil.rmtree, folder)
+        with uninterrupted():
+            folder = Path(tempfile.mkdtemp(prefix="lk-"))
+            stack.callback(shutil.rmtree, folder)
         result = run_round(plan, templates, folder, seconds)
         if result.problems and keep is not None and len(list(keep.glob("round-*"))) < KEPT:
             copy = keep / f"round-{plan.number}"

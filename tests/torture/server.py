@@ -10,6 +10,7 @@ from typing import Any
 import pymysql
 
 from tests.mortal_server import MortalServer, make_data
+from tests.torture.interrupts import uninterrupted
 from tests.torture.settings import Configuration, Setting
 
 DATABASE = "torture"
@@ -61,7 +62,8 @@ class RoundServer(MortalServer):
             cursor.execute(f"CREATE DATABASE {DATABASE}")
 
     def start(self) -> None:
-        super().start()
+        with uninterrupted():
+            super().start()
         with self.session(None) as cursor:
             for variable in self.configuration.variables:
                 cursor.execute(f"SET GLOBAL {variable}")
