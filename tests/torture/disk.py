@@ -1,5 +1,6 @@
 """A disk that fills up: a tmpfs with a file on it that leaves little room."""
 
+import errno
 import os
 import subprocess
 import tempfile
@@ -21,11 +22,19 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """Leave no more than ROOM."""
-        free = os.statvfs(self.folder)
-        size = free.f_bavail * free.f_frsize - ROOM
-        with self._ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(MEGABYTE, size))
+        """Leave no more than ROOM; the server may write meanwhile."""
+        while (size := self._free() - ROOM) > 0:
+            try:
+                with self._ballast.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                return
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+
+    def _free(self) -> int:
+        found = os.statvfs(self.folder)
+        return found.f_bavail * found.f_frsize
 
     def empty(self) -> None:
         """Make room again."""
