@@ -6,12 +6,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.collection import Collection
 from lookalike.connection import Connection, Row, Tracer
+from lookalike.deletion import delete_collection
 from lookalike.dialects import Dialect, MySQL, MySQLNative, Statement, is_name
-from lookalike.errors import ConnectionFailed, DatabaseError, ServerError, UnsupportedServer
+from lookalike.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    InputError,
+    ServerError,
+    UnsupportedServer,
+)
 from lookalike.models import Model
+from lookalike.renaming import rename_collection
 from lookalike.schema import install_functions
 from lookalike.server import PrivateServer
-from lookalike.types import Metric
+from lookalike.types import CollectionRemoval, Metric, Status
 from lookalike.url import DatabaseURL
 
 if TYPE_CHECKING:
@@ -135,6 +143,42 @@ class Database:
         """Return the names of the tables that are collections, sorted."""
         names = [row[0] for row in self.connection.query(self.dialect.collection_names())]
         return [name for name in names if is_name(name)]
+
+    def status(self) -> list[Status]:
+        """Return what each collection holds, by name; tables that cannot be one are left out."""
+        found = []
+        for name in self.collections():
+            try:
+                collection = self.collection(name)
+            except InputError:
+                continue
+            found.append(collection.status())
+        return found
+
+    def delete_collection(
+        self, name: str, *, keep_table: bool = False, dry_run: bool = False
+    ) -> CollectionRemoval:
+        """Delete a collection: its tables, its index and what is noted of it; files stay.
+
+        keep_table: keep the collection's table, and delete what lookalike has beside it. A table
+        that lookalike did not make, or that has columns of your own, is deleted in no other way.
+        dry_run: tell what would go, and delete nothing.
+
+        Raises InputError, and deletes nothing, where there is no such collection or a foreign key
+        of another table refers to it; DatabaseError while another client trains its index.
+        """
+        return delete_collection(
+            self.connection, self.dialect, name, keep_table=keep_table, dry_run=dry_run
+        )
+
+    def rename_collection(self, name: str, new_name: str) -> Collection:
+        """Give a collection, its tables and its index another name, and open it.
+
+        A call that was cut short is finished by the same call. Raises InputError where there is no
+        such collection or the new name is taken; DatabaseError while a client trains its index.
+        """
+        rename_collection(self.connection, self.dialect, name, new_name)
+        return self.collection(new_name)
 
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> "pd.DataFrame":
         """Run any SQL and return its result as a pandas DataFrame, empty where it has none.

@@ -28,6 +28,8 @@ SETTINGS: dict[str, int | str] = {
     "sql_auto_is_null": 0,
     "max_execution_time": 0,
     "group_concat_max_len": 2**20,
+    # How large tables are is asked of the engine, not of what was noted up to a day ago.
+    "information_schema_stats_expiry": 0,
     # Side tables lose the rows that the collection loses, and a path is stored once.
     "foreign_key_checks": 1,
     "unique_checks": 1,

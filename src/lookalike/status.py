@@ -6,6 +6,7 @@ from pathlib import Path
 from lookalike.connection import Row
 from lookalike.index_store import IndexStore
 from lookalike.models import chosen_arithmetic
+from lookalike.own_tables import find_own_tables
 from lookalike.types import Run, Status, StoredFailure
 
 
@@ -13,6 +14,7 @@ def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> St
     """Return what a collection holds; has_tables: whether `add` has made its side tables."""
     connection, dialect, table = index.connection, index.dialect, index.table
     indexed, n_cells = index.size()
+    own = find_own_tables(connection, dialect, table)
     runs = connection.query(dialect.last_run(table)) if has_tables else []
     return Status(
         name=table,
@@ -21,6 +23,7 @@ def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> St
         metric=index.metric,
         model=model,
         arithmetic=_arithmetic(model) if model else None,
+        size=int(connection.value(dialect.disk_size([table, *own.names]))),
         indexed=indexed,
         n_cells=n_cells,
         plan=index.plan(),

@@ -18,7 +18,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt
 
 from lookalike.codes import Rotation
 from lookalike.connection import Connection
-from lookalike.dialects import IndexState, generation_comment
+from lookalike.dialects import IndexState, generation_comment, generation_of
 from lookalike.errors import DatabaseError, InputError
 from lookalike.index import Codes, Ids, Index, Preparation, concatenate, unit_for
 from lookalike.index_store import IndexStore
@@ -162,10 +162,8 @@ def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
     taken = set()
     for name, comment in connection.query(dialect.generation_tables(table)):
         taken.add(name.lower())
-        kind, _, text = name[len(table) + 1 :].partition("_")
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
-        is_ours = name.lower() == f"{table}_{kind}_{number}".lower()
-        if is_ours and comment == generation_comment(table, number) and number != but:
+        kind, number = generation_of(table, name) or ("", 0)
+        if kind and comment == generation_comment(table, number) and number != but:
             try:
                 with connection.lock_wait(DROP_PATIENCE_SECONDS):
                     connection.execute(dialect.drop_generation(table, number, [kind]))

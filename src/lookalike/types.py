@@ -153,7 +153,8 @@ class Status:
     """What a collection holds.
 
     model: None for embeddings that users bring. arithmetic: what that model computes in on this
-    machine. indexed: rows that the index knows; 0 while there is none and search is exact. plan:
+    machine. size: bytes on disk of all its tables, as the server counts them, which lags behind by
+    seconds. indexed: rows that the index knows; 0 while there is none and search is exact. plan:
     how a search goes through the index, and what that finds; None while there is none.
     """
 
@@ -163,11 +164,27 @@ class Status:
     metric: Metric
     model: str | None
     arithmetic: str | None
+    size: int
     indexed: int
     n_cells: int
     plan: Plan | None
     failures: int
     last_run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRemoval:
+    """What went when a collection was deleted, or in a dry run would go; never a file of an image.
+
+    rows: of the collection's table, 0 where that was gone already. tables: the names of what is
+    dropped. keeps_table: whether the collection's table itself stays.
+    """
+
+    name: str
+    rows: int
+    tables: tuple[str, ...]
+    keeps_table: bool
+    is_dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,10 @@ ALLOWED = {
     "walk": ({"errors", "paths", "types"}, {"pathspec"}),
     "retry": ({"connection", "errors"}, {"tenacity"}),
     "rows": ({"dialects", "errors", "index_store", "paths", "types", "vectors"}, {}),
-    "status": ({"connection", "index_store", "models", "types"}, {}),
+    "own_tables": ({"connection", "dialects", "errors", "layouts"}, {}),
+    "deletion": ({"connection", "dialects", "errors", "own_tables", "schema", "types"}, {}),
+    "renaming": ({"connection", "dialects", "errors", "own_tables", "schema"}, {}),
+    "status": ({"connection", "index_store", "models", "own_tables", "types"}, {}),
     "ingest": (
         {
             "ingest",

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 import click
+from rich.filesize import decimal
 
 from lookalike import Run, Status
 from lookalike.cli.options import collection_option, connect, database_option, output_options
@@ -17,8 +18,7 @@ from lookalike.cli.output import Output, describe_plan
 def status(collection: str | None, database: str | None, out: Output) -> None:
     """Show what the collections hold: rows, model, index, failures and the last run."""
     with connect(database, out) as db:
-        names = [collection] if collection else db.collections()
-        found = [db.collection(name).status() for name in names]
+        found = [db.collection(collection).status()] if collection else db.status()
     if out.as_json:
         out.json([asdict(each) for each in found])
     elif not found:
@@ -37,6 +37,7 @@ def _lines(status: Status) -> list[str]:
     lines = [
         f"rows      {status.rows:,}",
         f"model     {model}, {status.dim} dimensions{computes}",
+        f"size      {decimal(status.size)}",
         f"index     {index if status.n_cells else 'none; search compares every row'}",
         f"failures  {status.failures:,}",
     ]

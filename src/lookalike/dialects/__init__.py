@@ -12,11 +12,13 @@ from lookalike.dialects.attributes_sql import (
     attribute_index,
 )
 from lookalike.dialects.base import Dialect
+from lookalike.dialects.collections_sql import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
 from lookalike.dialects.duplicates_sql import StoredLook
 from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.index_sql import CodeRow, IndexState
 from lookalike.dialects.layouts_sql import (
     INDEXES,
+    KEYS,
     LAYOUT,
     REGISTRY,
     SCHEMA_TABLE,
@@ -26,11 +28,19 @@ from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
 from lookalike.dialects.search_sql import Probe, Shortlist
-from lookalike.dialects.statements import Statement, generation_comment, is_name, quote_name
+from lookalike.dialects.statements import (
+    Statement,
+    generation_comment,
+    generation_of,
+    is_name,
+    quote_name,
+)
 
 __all__ = [
     "ATTRIBUTE_NAME",
+    "COLLECTION_COLUMNS",
     "INDEXES",
+    "KEYS",
     "LAYOUT",
     "MAX_PATH",
     "MAX_TEXT",
@@ -38,6 +48,8 @@ __all__ = [
     "REGISTRY",
     "SCHEMA_TABLE",
     "SHARED_TABLES",
+    "SIDE_TABLES",
+    "WITH_FOREIGN_KEY",
     "Attribute",
     "Clause",
     "CodeRow",
@@ -56,6 +68,7 @@ __all__ = [
     "StoredLook",
     "attribute_index",
     "generation_comment",
+    "generation_of",
     "is_name",
     "is_utf8",
     "literal",

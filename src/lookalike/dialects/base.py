@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lookalike.dialects.attributes_sql import AttributesSQL, Filter, and_
+from lookalike.dialects.collections_sql import CollectionsSQL
 from lookalike.dialects.duplicates_sql import DuplicatesSQL
 from lookalike.dialects.files_sql import FilesSQL
 from lookalike.dialects.index_sql import IndexSQL
@@ -15,6 +16,7 @@ from lookalike.dialects.thresholds_sql import ThresholdsSQL
 
 class Dialect(
     AttributesSQL,
+    CollectionsSQL,
     DuplicatesSQL,
     FilesSQL,
     IndexSQL,

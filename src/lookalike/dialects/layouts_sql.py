@@ -29,6 +29,7 @@ KEYS = (
     (REGISTRY, "name"),
     (INDEXES, "collection"),
     ("lookalike_index_tails", "collection"),
+    ("lookalike_index_changes", "collection"),
     ("lookalike_runs", "collection"),
     ("lookalike_attributes", "collection"),
     ("lookalike_levels", "collection"),

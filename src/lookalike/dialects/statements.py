@@ -46,6 +46,17 @@ def generation_comment(collection: str, generation: int) -> str:
     return f"lookalike: index of {collection}, generation {generation:d}"
 
 
+def generation_of(collection: str, table: str) -> tuple[str, int] | None:
+    """Return (kind, generation) of a table that has the name of an index table of a collection.
+
+    Its comment has to say so as well: others may have tables of such names.
+    """
+    kind, _, text = table[len(collection) + 1 :].partition("_")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    is_so_called = table.lower() == f"{collection}_{kind}_{number}".lower()
+    return (kind, number) if is_so_called else None
+
+
 def places(n: int) -> str:
     """Return n placeholders."""
     return ", ".join(["%s"] * n)

@@ -1,0 +1,116 @@
+"""`lookalike collections`: which collections there are, and how one goes or gets another name."""
+
+import sys
+from dataclasses import asdict
+
+import click
+from rich.filesize import decimal
+
+from lookalike import CollectionRemoval, InputError, Status
+from lookalike.cli.options import connect, database_option, output_options
+from lookalike.cli.output import Output
+
+NOT_DONE = 2
+
+
+@click.group(invoke_without_command=True)
+@database_option
+@output_options
+@click.pass_context
+def collections(ctx: click.Context, database: str | None, out: Output) -> None:
+    """List the collections: images, model, size on disk and index.
+
+    \b
+    lookalike collections delete NAME    delete one; the files of its images stay
+    lookalike collections rename OLD NEW
+
+    The size is the server's own count, which may be some seconds old.
+    """
+    if ctx.invoked_subcommand:
+        if database or out.as_json or out.quiet or out.verbose:
+            raise click.UsageError(f"give the options after {ctx.invoked_subcommand}")
+        return
+    with connect(database, out) as db:
+        found = db.status()
+    if out.as_json:
+        out.json([asdict(each) for each in found])
+    elif found:
+        rows = [_row(each) for each in found]
+        out.table(["name", "images", "model", "size", "index"], rows)
+    else:
+        out.say("No collections yet; make one with: lookalike add FOLDER")
+
+
+def _row(status: Status) -> list[object]:
+    model = status.model or f"none: embeddings of {status.dim} dimensions"
+    index = f"{status.indexed:,} images" if status.n_cells else "none"
+    return [status.name, status.rows, model, decimal(status.size), index]
+
+
+@collections.command()
+@click.argument("name", metavar="NAME")
+@click.option("-y", "--yes", is_flag=True, help="Delete without a question.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be deleted, and delete nothing.")
+@click.option("--keep-table", is_flag=True, help="Keep the table, and delete what is beside it.")
+@database_option
+@output_options
+def delete(
+    name: str, yes: bool, dry_run: bool, keep_table: bool, database: str | None, out: Output
+) -> None:
+    """Delete a collection: its tables, its index and its records. No image file is touched.
+
+    On a terminal it tells what would go and asks; elsewhere it needs --yes. Killed half-way, the
+    same command finishes.
+
+    A table that lookalike did not make, or that has columns of your own, is never dropped: with
+    --keep-table lookalike's tables and records beside it are deleted, and what remains is an
+    ordinary table. A collection that a foreign key of another table refers to is not deleted.
+    """
+    with connect(database, out) as db:
+        found = db.delete_collection(name, keep_table=keep_table, dry_run=True)
+        if not dry_run:
+            if not yes:
+                _ask(out, found)
+            found = db.delete_collection(name, keep_table=keep_table)
+    if out.as_json:
+        out.json(asdict(found))
+    else:
+        out.say(f"{'Would delete' if dry_run else 'Deleted'} {_what(found)}. Image files stay.")
+
+
+def _ask(out: Output, found: CollectionRemoval) -> None:
+    """Ask whether to go on; ends the command where the answer is no, or nobody can answer."""
+    if not sys.stdin.isatty():
+        raise InputError(f"nothing was deleted: give --yes to delete {_what(found)}")
+    if not click.confirm(f"Delete {_what(found)}? Image files stay.", err=True):
+        out.say("Nothing was deleted.")
+        raise click.exceptions.Exit(NOT_DONE)
+
+
+def _what(found: CollectionRemoval) -> str:
+    tables = ", ".join(found.tables)
+    if found.name not in found.tables:
+        kept = " (the table stays)" if found.keeps_table else ""
+        what = f"the tables {tables} and the records" if tables else "the records"
+        return f"{what} of {found.name}{kept}"
+    images = "1 image" if found.rows == 1 else f"{found.rows:,} images"
+    return f"collection {found.name} of {images} (tables {tables})"
+
+
+@collections.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@database_option
+@output_options
+def rename(old: str, new: str, database: str | None, out: Output) -> None:
+    """Give a collection, with its tables and its index, another name.
+
+    Killed half-way, the same command finishes. Views and programs of yours that name the table are
+    yours to change.
+    """
+    with connect(database, out) as db:
+        renamed = db.rename_collection(old, new).name
+    if out.as_json:
+        out.json({"old": old, "new": renamed})
+    else:
+        out.say(f"Renamed {old} to {renamed}.")

@@ -1,0 +1,124 @@
+"""What of a database is a collection's: tables that lookalike made, and what is noted of it.
+
+Users may have tables of such names. An index's tables say in a comment what they are, and a side
+table has lookalike's columns and its foreign key.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from lookalike.connection import Connection
+from lookalike.dialects import (
+    INDEXES,
+    KEYS,
+    SIDE_TABLES,
+    WITH_FOREIGN_KEY,
+    Dialect,
+    generation_comment,
+    generation_of,
+    is_name,
+)
+from lookalike.errors import DatabaseError, InputError
+from lookalike.layouts import existing_tables
+
+_TOLD = 20
+
+
+@dataclass(frozen=True)
+class OwnTables:
+    """The tables that lookalike has made beside a collection's.
+
+    sides: their names. generations: those of the index's tables, each with its generation.
+    """
+
+    sides: list[str]
+    generations: list[tuple[str, int]]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all of them."""
+        return [*self.sides, *(name for name, _ in self.generations)]
+
+
+def find_own_tables(connection: Connection, dialect: Dialect, name: str) -> OwnTables:
+    """Return what tables there are beside the table `name`, whether or not that is there."""
+    return OwnTables(
+        _side_tables(connection, dialect, name), _generations(connection, dialect, name)
+    )
+
+
+def noted_in(connection: Connection, dialect: Dialect, name: str) -> list[tuple[str, str]]:
+    """Return those of `KEYS` that know a collection."""
+    return [
+        (shared, key)
+        for shared, key in shared_tables(connection, dialect)
+        if connection.value(dialect.is_noted(name, shared, key))
+    ]
+
+
+def shared_tables(connection: Connection, dialect: Dialect) -> list[tuple[str, str]]:
+    """Return those of `KEYS` that the database has."""
+    found = existing_tables(connection, dialect, [])
+    return [(shared, key) for shared, key in KEYS if shared in found]
+
+
+def _side_tables(connection: Connection, dialect: Dialect, name: str) -> list[str]:
+    candidates = {f"{name}{suffix}": suffix for suffix in SIDE_TABLES}
+    columns: dict[str, set[str]] = {}
+    for table, column in connection.query(dialect.columns_of(list(candidates))):
+        columns.setdefault(table, set()).add(column)
+    referring = {row[1] for row in connection.query(dialect.references([name]))}
+    return [
+        table
+        for table, suffix in candidates.items()
+        if columns.get(table) == SIDE_TABLES[suffix]
+        and (suffix not in WITH_FOREIGN_KEY or table in referring)
+    ]
+
+
+def _generations(connection: Connection, dialect: Dialect, name: str) -> list[tuple[str, int]]:
+    """Return an index's tables; of a renaming that was cut short, with the old name in comments."""
+    marks, found = {name, *_without_table(connection, dialect)}, []
+    for table, comment in connection.query(dialect.generation_tables(name)):
+        _, number = generation_of(name, table) or ("", 0)
+        if number and comment in {generation_comment(mark, number) for mark in marks}:
+            found.append((table, number))
+    return found
+
+
+def _without_table(connection: Connection, dialect: Dialect) -> set[str]:
+    """Return the names of collections that have an index on record and no table any more."""
+    if INDEXES not in existing_tables(connection, dialect, []):
+        return set()
+    names = [row[0] for row in connection.query(dialect.indexed_names())]
+    there = connection.query(dialect.existing_tables(names)) if names else []
+    return set(names) - {row[0] for row in there}
+
+
+def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
+    """Return the error that says that there is no such collection, and which there are."""
+    names = [row[0] for row in connection.query(dialect.collection_names()) if is_name(row[0])]
+    told = ", ".join(names[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
+    database = connection.url.database
+    return InputError(
+        f"there is no collection {name!r} in {database}: "
+        + (f"there are {told}" if names else "there are none")
+    )
+
+
+@contextmanager
+def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator[None]:
+    """Keep other clients from training a collection's index.
+
+    Raises DatabaseError while one does.
+    """
+    if not connection.value(dialect.trainer_lock(name)):
+        raise DatabaseError(
+            f"another client is training the index of {name!r}: try again when it has ended"
+        )
+    try:
+        yield
+    finally:
+        with suppress(DatabaseError):  # a lost connection has let go of the lock
+            connection.query(dialect.trainer_unlock(name))
