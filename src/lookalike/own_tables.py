@@ -22,6 +22,9 @@ from lookalike.dialects import (
 from lookalike.errors import DatabaseError, InputError
 from lookalike.layouts import existing_tables
 
+TRAINER_SECONDS = 5
+"""How long a client that trains is waited for; the server takes a moment to miss a dead one."""
+
 _TOLD = 20
 
 
@@ -111,9 +114,9 @@ def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
 def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator[None]:
     """Keep other clients from training a collection's index.
 
-    Raises DatabaseError while one does.
+    Raises DatabaseError where one goes on doing so.
     """
-    if not connection.value(dialect.trainer_lock(name)):
+    if not connection.value(dialect.trainer_lock(name, TRAINER_SECONDS)):
         raise DatabaseError(
             f"another client is training the index of {name!r}: try again when it has ended"
         )

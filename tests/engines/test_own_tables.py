@@ -257,6 +257,21 @@ def test_one_table_is_one_collection_where_names_are_kept_in_lower_case(lower_ca
         assert db.rows("SELECT name FROM lookalike_collections")[1] == [("mine",)]
 
 
+def test_collections_go_and_change_names_in_any_letters_there(lower_case_server):
+    with lookalike.connect(lower_case_server.new_database()) as db:
+        stored = embeddings()
+        db.collection("mine", dim=DIM).add_embeddings(["a"] * N, stored)
+        with pytest.raises(InputError, match="'mine' has that name already"):
+            db.rename_collection("Mine", "MINE")
+        renamed = db.rename_collection("MINE", "Yours")
+        assert (renamed.name, db.collections()) == ("yours", ["yours"])
+        assert renamed.check_index().is_true
+        assert_searches(renamed, stored)
+        assert "yours_codes_1" in db.delete_collection("Yours").tables
+        noted = db.rows("SELECT COUNT(*) FROM lookalike_collections")[1]
+        assert (db.collections(), noted) == ([], [(0,)])
+
+
 def test_capital_letters_noted_by_the_first_layout_are_found_again(lower_case_server):
     with lookalike.connect(lower_case_server.new_database()) as db:
         mine = db.collection("mine", dim=DIM, metric="euclidean")

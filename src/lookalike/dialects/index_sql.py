@@ -161,10 +161,11 @@ class IndexSQL:
             f"UPDATE lookalike_indexes SET {changed} WHERE collection = %s", (*state, table)
         )
 
-    def trainer_lock(self, table: str) -> Statement:
-        """1 where this connection may train, until it is closed; 0 while another one does."""
+    def trainer_lock(self, table: str, seconds: int = 0) -> Statement:
+        """1 where this connection may train, until it is closed; 0 if another one does so long."""
         return Statement(
-            "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64), 0)", (table,)
+            "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64), %s)",
+            (table, seconds),
         )
 
     def trainer_unlock(self, table: str) -> Statement:
