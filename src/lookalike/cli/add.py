@@ -127,7 +127,8 @@ def export(
     """Write the embeddings of images to FILE.sql, without a database.
 
     Load it into any MySQL 9 with: mysql DATABASE < FILE.sql
-    - as FILE.sql is standard output.
+
+    With - as FILE.sql it goes to standard output.
     """
     is_output = str(file) == "-"
     if is_output and out.as_json:
