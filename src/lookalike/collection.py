@@ -31,7 +31,8 @@ from lookalike.query_embedding import (
 )
 from lookalike.repair import maintain
 from lookalike.retry import PATIENCE_SECONDS, Persistence
-from lookalike.rows import delete_rows, insert_rows, records, remove
+from lookalike.row_calls import RowCalls
+from lookalike.rows import insert_rows
 from lookalike.screening import (
     Screener,
     default_min_similarity,
@@ -41,22 +42,19 @@ from lookalike.screening import (
 )
 from lookalike.search import Searcher, Trace
 from lookalike.search_options import SearchKeywords, SearchOptions
-from lookalike.status import failures, read_status
 from lookalike.training import train
 from lookalike.types import (
     AddReport,
     AttributesReport,
     Calibration,
     Explanation,
-    ImageRecord,
     IndexReport,
     Match,
     Screening,
-    Status,
-    StoredFailure,
 )
 from lookalike.vectors import FloatArray, check_embeddings
 from lookalike.walk import ImageWalk
+from lookalike.written import CONTACT_SHEET, check_target
 
 
 class _Asked(NamedTuple):
@@ -69,7 +67,7 @@ class _Asked(NamedTuple):
     levels: Levels | None
 
 
-class Collection(DuplicateCalls):
+class Collection(RowCalls, DuplicateCalls):
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
     Made by `Database.collection`. The table is created by the first `add`. A collection
@@ -348,12 +346,6 @@ class Collection(DuplicateCalls):
             notify=self._notify,
         )
 
-    def records(self, ids: Iterable[int]) -> list[ImageRecord]:
-        """Return the stored images of these ids, in their order; unknown ids are left out."""
-        if self._record is None:
-            return []
-        return records(self._index, ids, with_paths=self._record.has_files)
-
     def contact_sheet(
         self,
         file: str | os.PathLike[str],
@@ -361,39 +353,18 @@ class Collection(DuplicateCalls):
         matches: Sequence[Match],
         *,
         allow_private_urls: bool = False,
+        force: bool = False,
     ) -> Path:
-        """Write a page of the query and its matches with previews; return its absolute path."""
+        """Write a page of the query and its matches with previews; return its absolute path.
+
+        file: its name ends in .html or .htm. force: replace it also where lookalike did not write
+        it. Raises InputError.
+        """
+        target = expand_user(file).absolute()
+        check_target(target, CONTACT_SHEET, force=force)
         name = describe(query)
         image = picture_of(query, allow_private=allow_private_urls)
         tiles = match_tiles(matches, self.records(match.id for match in matches))
-        target = expand_user(file).absolute()
         title = f"{name} in {self.name}"
-        write_contact_sheet(target, title, [query_tile(name, image), *tiles])
+        write_contact_sheet(target, title, [query_tile(name, image), *tiles], force=force)
         return target
-
-    def delete(self, ids: Iterable[int]) -> int:
-        """Delete the rows of these ids, not their files; return how many there were."""
-        wanted = list(ids)
-        if not wanted:
-            return 0
-        self._require_table()
-        return delete_rows(self._index, wanted)
-
-    def remove(self, *targets: int | str | os.PathLike[str]) -> int:
-        """Delete the rows of stored images, not their files; return how many there were.
-
-        targets: ids, paths of files or of folders with all below them, or stored names. Raises
-        InputError for one that is not stored, and then nothing is deleted.
-        """
-        self._require_table()
-        with_paths = self._record is not None and self._record.has_files
-        return remove(self._index, targets, with_paths=with_paths)
-
-    def failures(self) -> list[StoredFailure]:
-        """Return the files that could not be added and have not been since, by path."""
-        return failures(self._index) if self._has_tables else []
-
-    def status(self) -> Status:
-        """Return what the collection holds, and what its last `add` did."""
-        self._require_table()
-        return read_status(self._index, self.model_id, has_tables=self._has_tables)

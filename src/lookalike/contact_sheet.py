@@ -9,9 +9,10 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
-from lookalike.errors import ImageError, InputError
+from lookalike.errors import ImageError
 from lookalike.images import open_image
 from lookalike.types import ImageRecord, Match
+from lookalike.written import CONTACT_SHEET, Kind, written_file
 
 _PREVIEW_PIXELS = 400
 _QUALITY = 80
@@ -60,19 +61,21 @@ def preview_of(image: Image.Image, pixels: int = _PREVIEW_PIXELS) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def write_contact_sheet(file: Path, title: str, tiles: Iterable[Tile]) -> None:
+def write_contact_sheet(
+    file: Path, title: str, tiles: Iterable[Tile], *, force: bool = False
+) -> None:
     """Write the page. Raises InputError where the file cannot be written."""
-    write_page(file, "contact_sheet.html", what="the contact sheet", title=title, tiles=list(tiles))
+    template = "contact_sheet.html"
+    write_page(file, template, CONTACT_SHEET, force=force, title=title, tiles=list(tiles))
 
 
-def write_page(file: Path, template: str, *, what: str, **context: object) -> None:
-    """Write an HTML page from a template. Raises InputError, naming `what`, where it cannot be."""
+def write_page(
+    file: Path, template: str, kind: Kind, *, force: bool = False, **context: object
+) -> None:
+    """Write an HTML page from a template. Raises InputError where the file cannot be written."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lookalike"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     page = environment.get_template(template).render(context)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise InputError(f"cannot write {what} {file}: {error.strerror}") from error
+    with written_file(file, kind, force=force, make_folders=True, errors="replace") as out:
+        out.write(page)

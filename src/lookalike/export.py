@@ -3,8 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TextIO
 
 import numpy as np
@@ -16,10 +15,12 @@ from lookalike.ingest.embedder import Embedder, Job
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, Progress
 from lookalike.ingest.work import Meter
 from lookalike.models import Model, load_model
+from lookalike.paths import expand_user
 from lookalike.rows import stored_name
 from lookalike.types import AddReport, Failure
 from lookalike.vectors import FloatArray, pack
 from lookalike.walk import FoundImage, ImageWalk
+from lookalike.written import SQL_FILE, written_file
 
 _LOOK_AHEAD = 64
 
@@ -44,9 +45,10 @@ SET sql_mode = @old_sql_mode;
 
 def export_sql(
     *paths: str | os.PathLike[str],
-    file: str | os.PathLike[str],
+    file: str | os.PathLike[str] | TextIO,
     table: str = "image_embeddings",
     model: str | Model = "auto",
+    force: bool = False,
     progress: Progress = lambda done, total: None,
     notify: Callable[[str], None] = lambda line: None,
 ) -> AddReport:
@@ -54,18 +56,19 @@ def export_sql(
 
     The file holds the article's CREATE TABLE and INSERTs, with every float32 written so that it
     is read back bit for bit; it appears when it is complete. Files that cannot be read are
-    reported and skipped. notify: told which model "auto" has chosen. Raises InputError where
-    there is no image or the file cannot be written.
+    reported and skipped.
+
+    file: a name that ends in .sql, or an open text file. force: replace it also where lookalike
+    did not write it. notify: told which model "auto" has chosen. Raises InputError where there is
+    no image or the file cannot be written.
     """
     started = time.perf_counter()
-    walk = ImageWalk(paths)
-    total, failed = _look_through(walk)
-    if not total:
-        raise InputError(f"no images in {', '.join(map(str, paths))}")
     exported = 0
     meter = Meter()
-    progress(done := 0, total)
-    with _written_whole(Path(file)) as out:
+    with _opened(file, force) as out:
+        walk = ImageWalk(paths)
+        total, failed = _look_through(walk, paths)
+        progress(done := 0, total)
         loaded = load_model(model, notify=notify) if isinstance(model, str) else model
         out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
         for jobs in _embedded(walk, loaded, meter):
@@ -87,7 +90,9 @@ def export_sql(
     )
 
 
-def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
+def _look_through(
+    walk: ImageWalk, paths: Sequence[str | os.PathLike[str]]
+) -> tuple[int, list[Failure]]:
     """Return how many images there are, and the folders that cannot be read."""
     total, failed = 0, []
     for found in walk.walk():
@@ -95,22 +100,19 @@ def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
             failed.append(found)
         else:
             total += 1
+    if not total:
+        raise InputError(f"no images in {', '.join(map(str, paths))}")
     return total, failed
 
 
 @contextmanager
-def _written_whole(target: Path) -> Iterator[TextIO]:
-    """Open a file that takes its name when it is complete. Raises InputError."""
-    partial = target.with_name(target.name + ".partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="\n") as out:
+def _opened(file: str | os.PathLike[str] | TextIO, force: bool) -> Iterator[TextIO]:
+    if isinstance(file, str | os.PathLike):
+        with written_file(expand_user(file), SQL_FILE, force=force) as out:
             yield out
-        partial.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # where it could not even be opened
-            partial.unlink(missing_ok=True)
+    else:
+        yield file
+        file.flush()
 
 
 def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[FoundImage]]]:

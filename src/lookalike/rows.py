@@ -117,18 +117,16 @@ def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[
     ]
 
 
-def remove(
-    index: IndexStore, targets: Sequence[int | str | os.PathLike[str]], *, with_paths: bool
-) -> int:
-    """Delete the rows of ids, paths of files, folders and names; return how many there were.
+def find(
+    index: IndexStore, targets: Iterable[int | str | os.PathLike[str]], *, with_paths: bool
+) -> list[int]:
+    """Return the ids of rows by ids, paths of files, folders and names, each once.
 
     with_paths: whether the collection has a side table of files. Raises InputError for a target
-    that is not stored, and then nothing is deleted.
+    that is not stored.
     """
-    ids = dict.fromkeys(
-        row_id for target in targets for row_id in _ids_of(index, target, with_paths)
-    )
-    return delete_rows(index, list(ids))
+    ids = (row_id for target in targets for row_id in _ids_of(index, target, with_paths))
+    return list(dict.fromkeys(ids))
 
 
 def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths: bool) -> list[int]:

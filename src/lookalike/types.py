@@ -66,7 +66,8 @@ class AddReport:
 
     added: embedded and stored for the first time. updated: changed, and embedded again. reused:
     new files of the same bytes as a stored one, whose embedding was copied. unchanged: stored
-    already. removed: rows whose files are gone, if pruning was asked for.
+    already. removed: rows whose files are gone, if pruning was asked for; gone: how many there are
+    if it was not.
     failed: files that could not be read; nothing of them is stored. failed_before: files that
     failed in an earlier run and are as they were, and so were left alone.
     seconds: wall-clock time of the whole call. stages: images per second that each stage of the
@@ -82,6 +83,7 @@ class AddReport:
     failed_before: tuple[Failure, ...]
     seconds: float
     stages: Mapping[str, float]
+    gone: int = 0
 
     @property
     def images_per_second(self) -> float:

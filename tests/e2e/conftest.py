@@ -1,9 +1,11 @@
 """The command line as a subprocess."""
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,5 +36,31 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == status, done.stdout + done.stderr
         return done
+
+    return run_command
+
+
+@pytest.fixture
+def on_terminal(environment: dict[str, str], tmp_path: Path) -> Callable[..., str]:
+    """Run `lookalike ARGS...` on a terminal, type an answer, and return all that it showed."""
+
+    def run_command(*args: object, types: str, status: int = 0) -> str:
+        terminal, its_end = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lookalike", *map(str, args)],
+            **dict.fromkeys(("stdin", "stdout", "stderr"), its_end),
+            cwd=tmp_path,
+            env=environment | {"TERM": "dumb"},
+            start_new_session=True,
+        )
+        os.close(its_end)
+        os.write(terminal, types.encode())
+        said = b""
+        with suppress(OSError):  # how the end of a terminal is told
+            while part := os.read(terminal, 4096):
+                said += part
+        os.close(terminal)
+        assert process.wait(timeout=60) == status, said.decode()
+        return said.decode()
 
     return run_command

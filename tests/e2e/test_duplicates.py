@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 MODEL = ("--model", "efficientnet-lite2")
+LOOSER = ("--tier", "near-duplicate")
+DELETE = ("--delete", *LOOSER, "--yes")
 FAMILY = {
     "cat-copy.jpg": "identical",
     "cat-mirrored.jpg": "near-duplicate",
@@ -91,11 +93,11 @@ def test_the_threshold_and_the_tier_decide(duplicates, pictures):
 
 
 def test_deleted_files_are_in_the_trash(run, duplicates, pictures, trash):
-    would = duplicates("--delete", "--dry-run")
+    would = duplicates("--delete", *LOOSER, "--dry-run")
     assert [row[1] for row in table(would.stdout)[1:]] == ["keep", "trash", "trash", "trash"]
     assert "Would trash 3 files, " in would.stderr and "nothing was done" in would.stderr
     assert n_rows(run) == 7 and not trash.exists()
-    done = duplicates("--delete")
+    done = duplicates(*DELETE)
     assert [row[1] for row in table(done.stdout)[1:]] == ["keep", *["trashed"] * 3]
     size = would.stderr.split("3 files, ")[1].split(";")[0]
     assert f"Trashed 3 files, {size}, and removed their rows." in done.stderr
@@ -104,13 +106,44 @@ def test_deleted_files_are_in_the_trash(run, duplicates, pictures, trash):
     assert n_rows(run) == 4
     assert "No duplicates." in duplicates("--tier", "near-duplicate").stderr
     # The similar one goes only when it is asked for.
-    found = json.loads(duplicates("--delete", "--tier", "similar", "--json").stdout)
+    found = json.loads(duplicates("--delete", "--tier", "similar", "--yes", "--json").stdout)
     assert [Path(file["path"]).name for file in found["removal"]["removed"]] == ["cat-crop.jpg"]
     assert names_in(trash) == {*FAMILY, "cat-crop.jpg"} and n_rows(run) == 3
 
 
+def test_only_the_same_bytes_go_by_default(duplicates, pictures, trash):
+    done = duplicates("--delete", "--yes")
+    assert "Trashed 1 file, 27.3 kB (1 identical), and removed its row." in done.stderr
+    assert names_in(trash) == {"cat-copy.jpg"}
+
+
+@pytest.mark.parametrize("how", [["--delete"], ["--delete", "--permanently"], ["--move-to", "x"]])
+def test_without_a_terminal_nothing_goes_unasked(run, duplicates, pictures, trash, how):
+    before = names_in(pictures)
+    done = duplicates(*how, status=2)
+    assert done.stderr.count("\n") == 1 and "--yes" in done.stderr and "--dry-run" in done.stderr
+    assert names_in(pictures) == before and n_rows(run) == 7 and not trash.exists()
+
+
+def test_on_a_terminal_it_shows_what_would_go_and_asks(on_terminal, run, pictures, tmp_path):
+    before = names_in(pictures)
+    said = on_terminal("duplicates", "--move-to", "aside", types="n\n", status=2)
+    assert "Move 1 file, 27.3 kB (1 identical)? [y/N]" in said and "Moved no file." in said
+    assert names_in(pictures) == before and n_rows(run) == 7
+    assert not (tmp_path / "aside").exists()
+    said = on_terminal("duplicates", "--move-to", "aside", *LOOSER, types="y\n")
+    assert "(1 identical, 2 near-duplicate)? [y/N]" in said and "Moved 3 files, " in said
+    assert said.count("| pixels") == 1
+    assert names_in(tmp_path / "aside") == set(FAMILY) and n_rows(run) == 4
+
+
+def test_what_does_not_go_is_not_asked_about(on_terminal, run, photos):
+    run("add", photos / "cat.jpg", *MODEL)
+    assert "Would trash 0 files" in on_terminal("duplicates", "--delete", types="")
+
+
 def test_deleted_permanently_they_are_not_in_the_trash(duplicates, pictures, trash):
-    assert "Deleted 3 files" in duplicates("--delete", "--permanently").stderr
+    assert "Deleted 3 files" in duplicates(*DELETE, "--permanently").stderr
     assert len(names_in(pictures)) == 4 and not trash.exists()
 
 
@@ -118,7 +151,7 @@ def test_moved_files_replace_nothing(run, duplicates, pictures, trash, tmp_path)
     aside = tmp_path / "aside"
     aside.mkdir()
     (aside / "cat-copy.jpg").write_text("mine")
-    found = json.loads(duplicates("--move-to", "aside", "--json").stdout)
+    found = json.loads(duplicates("--move-to", "aside", *LOOSER, "--yes", "--json").stdout)
     moved = {Path(file["path"]).name: file["moved_to"] for file in found["removal"]["removed"]}
     assert moved == {name: str(aside / name) for name in FAMILY} | {
         "cat-copy.jpg": str(aside / "cat-copy-2.jpg")
@@ -142,20 +175,20 @@ def test_which_one_is_kept(run, duplicates, pictures):
 
 def test_nothing_is_deleted_when_the_file_to_keep_is_missing(run, duplicates, pictures, trash):
     (pictures / "cat.jpg").unlink()
-    done = duplicates("--delete", status=1)
+    done = duplicates(*DELETE, status=1)
     # What is kept was chosen by what is stored of it: the file of most pixels, gone now.
     assert done.stderr.count(f"the file to keep, {pictures / 'cat.jpg'}, is not safe") == 3
     assert "Trashed 0 files" in done.stderr and "3 could not be trashed" in done.stderr
     assert set(FAMILY) <= names_in(pictures) and n_rows(run) == 7 and not trash.exists()
     run("add", pictures, "--prune")
-    duplicates("--delete")
+    duplicates(*DELETE)
     assert len(names_in(trash)) == 2
 
 
 def test_a_file_that_has_changed_stays(run, duplicates, pictures, trash):
     duplicates()
     (pictures / "cat-dark.jpg").write_bytes(b"edited since")
-    report = json.loads(duplicates("--delete", "--json", status=1).stdout)["removal"]
+    report = json.loads(duplicates(*DELETE, "--json", status=1).stdout)["removal"]
     assert [Path(failure["path"]).name for failure in report["failed"]] == ["cat-dark.jpg"]
     assert "it has changed since it was added" in report["failed"][0]["reason"]
     assert names_in(trash) == {"cat-copy.jpg", "cat-mirrored.jpg"} and n_rows(run) == 5
@@ -189,6 +222,8 @@ def test_the_report_is_a_page(duplicates, pictures):
         (["--delete", "--move-to", "x"], "--delete or --move-to, not both"),
         (["--permanently"], "--permanently goes with --delete"),
         (["--dry-run"], "--dry-run goes with --delete or --move-to"),
+        (["--yes"], "--yes goes with --delete or --move-to"),
+        (["--force"], "--force goes with --html"),
         (["--not", "1", "1"], "name at least two different ids"),
         (["--not", "1", "99"], "no image with id 99"),
         (["--not", "1", "2", "--delete"], "go without --delete"),

@@ -260,9 +260,9 @@ def test_duplicates_are_moved_and_nothing_is_replaced(collection, folder, tmp_pa
     target.mkdir()
     (target / "cat.jpg").write_text("mine")
     groups = collection.duplicates()
-    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True)
+    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True, tier="near-duplicate")
     assert len(collection) == 6 and names_in(target) == ["cat.jpg"]
-    done = collection.remove_duplicates(groups, move_to=target)
+    done = collection.remove_duplicates(groups, move_to=target, tier="near-duplicate")
     assert {**asdict_(dry), "is_dry_run": False} == asdict_(done)
     assert (target / "cat.jpg").read_text() == "mine"
     assert names_in(target) == [
@@ -283,12 +283,22 @@ def asdict_(report):
 
 
 def test_files_are_deleted_permanently_when_asked(collection, folder):
-    report = collection.remove_duplicates(collection.duplicates(), permanently=True)
+    report = collection.remove_duplicates(
+        collection.duplicates(), permanently=True, tier="near-duplicate"
+    )
     assert {file.path for file in report.removed} == {
         *(folder / name for name in ("deep/cat.jpg", "cat-small.jpg", "cat-turned.png")),
         folder / "rocket-copy.jpg",
     }
     assert sorted(p.name for p in folder.rglob("*.*")) == ["cat.jpg", "rocket.jpg"]
+
+
+def test_only_the_same_bytes_are_deleted_by_default(collection, folder):
+    report = collection.remove_duplicates(collection.duplicates(), permanently=True)
+    assert {file.path for file in report.removed} == {
+        folder / "deep/cat.jpg",
+        folder / "rocket-copy.jpg",
+    }
 
 
 def test_looser_tiers_stay(collection, folder, photos):
@@ -321,7 +331,7 @@ def test_nothing_goes_where_the_file_to_keep_is_not_safe(collection, folder, har
     else:
         keep.unlink()
         keep.mkdir()
-    report = collection.remove_duplicates(groups, permanently=True)
+    report = collection.remove_duplicates(groups, permanently=True, tier="near-duplicate")
     assert {file.path.name for file in report.removed} == {"rocket-copy.jpg"}
     assert {failure.path for failure in report.failed} == {folder / name for name in CATS}
     assert all(f"the file to keep, {keep}, is not safe" in f.reason for f in report.failed)
@@ -334,7 +344,7 @@ def test_files_that_are_not_as_compared_stay(collection, folder, monkeypatch):
     (folder / "cat-turned.png").write_text("edited")
     (folder / "rocket-copy.jpg").unlink()
     (folder / "rocket-copy.jpg").symlink_to(folder / "rocket.jpg")
-    report = collection.remove_duplicates(groups, permanently=True)
+    report = collection.remove_duplicates(groups, permanently=True, tier="near-duplicate")
     assert {failure.path.name: failure.reason for failure in report.failed} == {
         "cat-small.jpg": "No such file or directory",
         "cat-turned.png": "it has changed since it was added; add it again",
@@ -353,7 +363,9 @@ def test_a_file_that_a_link_leads_to_stays(collection, folder):
         "cat-small.jpg": f"a link leads to it, {folder / 'link.jpg'}",
     }
     for dry_run in (True, False):
-        report = collection.remove_duplicates(groups, permanently=True, dry_run=dry_run)
+        report = collection.remove_duplicates(
+            groups, permanently=True, dry_run=dry_run, tier="near-duplicate"
+        )
         assert {failure.path.name: failure.reason for failure in report.failed} == reasons
         assert len(report.removed) == 3
     assert (folder / "link.jpg").exists()
@@ -370,7 +382,7 @@ def test_a_file_that_goes_while_it_is_moved_leaves_nothing(
         rename(path, target)
 
     monkeypatch.setattr(remove, "_rename", vanish)
-    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved")
+    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved", tier="near-duplicate")
     assert len(report.failed) == 4 and report.removed == ()
     assert list((tmp_path / "moved").iterdir()) == []
 
@@ -387,7 +399,7 @@ def test_a_file_that_cannot_leave_its_folder_is_not_copied(
         unlink(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "unlink", locked)
-    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved")
+    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved", tier="near-duplicate")
     assert len(report.failed) == 4 and len(collection) == 6
     assert list((tmp_path / "moved").iterdir()) == []
 
@@ -408,7 +420,7 @@ def test_duplicates_are_moved_to_another_disk(collection, folder, other_disk):
     (other_disk / "mine").write_text("mine")
     for name in ("cat-turned.png", "cat-turned-2.png"):
         (other_disk / name).symlink_to("mine" if name[-5] == "2" else "nowhere")
-    report = collection.remove_duplicates(groups, move_to=other_disk)
+    report = collection.remove_duplicates(groups, move_to=other_disk, tier="near-duplicate")
     assert report.failed == () and len(report.removed) == 4
     moved = other_disk / "cat-small.jpg"
     assert moved.read_bytes() == content
@@ -430,8 +442,8 @@ def test_a_link_in_the_folder_is_a_name_that_is_taken(collection, folder, tmp_pa
     for name, leads_to in links.items():
         (target / name).symlink_to(leads_to)
     groups = collection.duplicates()
-    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True)
-    done = collection.remove_duplicates(groups, move_to=target)
+    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True, tier="near-duplicate")
+    done = collection.remove_duplicates(groups, move_to=target, tier="near-duplicate")
     assert asdict_(dry) | {"is_dry_run": False} == asdict_(done)
     assert len(done.removed) == 4
     assert names_in(outside) == ["precious.jpg"]
@@ -452,7 +464,9 @@ def test_a_folder_that_is_replaced_by_a_link_meanwhile_gets_nothing(collection, 
             target.symlink_to(outside)
 
     groups = collection.duplicates()
-    report = collection.remove_duplicates(groups, move_to=target, progress=swap)
+    report = collection.remove_duplicates(
+        groups, move_to=target, progress=swap, tier="near-duplicate"
+    )
     assert names_in(outside) == ["rocket-copy.jpg"]
     assert (outside / "rocket-copy.jpg").read_text() == "mine"
     assert {failure.reason for failure in report.failed} == {
@@ -466,7 +480,9 @@ def test_a_folder_that_is_replaced_by_a_link_meanwhile_gets_nothing(collection, 
 def test_the_folder_may_be_a_link_of_the_users_own(collection, folder, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    report = collection.remove_duplicates(collection.duplicates(), move_to=tmp_path / "link")
+    report = collection.remove_duplicates(
+        collection.duplicates(), move_to=tmp_path / "link", tier="near-duplicate"
+    )
     assert len(report.removed) == 4 and len(names_in(tmp_path / "real")) == 4
     (tmp_path / "nowhere").symlink_to("gone")
     for dry_run in (True, False):
@@ -478,7 +494,9 @@ def test_the_folder_may_be_a_link_of_the_users_own(collection, folder, tmp_path)
 def test_a_home_in_a_path_is_the_users(collection, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     groups = collection.duplicates()
-    report = collection.remove_duplicates(groups, move_to="~/moved", dry_run=True)
+    report = collection.remove_duplicates(
+        groups, move_to="~/moved", dry_run=True, tier="near-duplicate"
+    )
     assert {file.moved_to.parent for file in report.removed} == {tmp_path / "moved"}
     assert collection.duplicates_report("~/page.html", groups) == tmp_path / "page.html"
     with pytest.raises(InputError, match="a path is empty"):
@@ -498,7 +516,7 @@ def test_the_file_to_keep_is_not_deleted_by_another_name(collection, folder):
     for name in ("deep/cat.jpg", "rocket-copy.jpg"):
         (folder / name).unlink()
         (folder / name).hardlink_to(folder / ("cat.jpg" if "cat" in name else "rocket.jpg"))
-    report = collection.remove_duplicates(groups, permanently=True)
+    report = collection.remove_duplicates(groups, permanently=True, tier="near-duplicate")
     assert all("by another name" in failure.reason for failure in report.failed)
     assert len(report.failed) == 2 and (folder / "deep/cat.jpg").exists()
 
@@ -512,7 +530,7 @@ def test_a_file_that_cannot_be_deleted_keeps_its_row(collection, folder, monkeyp
         path.unlink()
 
     monkeypatch.setattr(remove, "_trash", fail)
-    report = collection.remove_duplicates(groups)
+    report = collection.remove_duplicates(groups, tier="near-duplicate")
     assert [(f.path.name, f.reason) for f in report.failed] == [
         ("cat-small.jpg", "Permission denied")
     ]

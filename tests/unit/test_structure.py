@@ -109,14 +109,15 @@ ALLOWED = {
         {"errors", "index_store", "models", "search_options", "types", "vectors"},
         {"numpy"},
     ),
-    "contact_sheet": ({"errors", "images", "types"}, {"PIL", "jinja2"}),
+    "written": ({"errors", "paths"}, {}),
+    "contact_sheet": ({"errors", "images", "types", "written"}, {"PIL", "jinja2"}),
     "duplicates": (
         {"connection", "contact_sheet", "cores", "dialects", "duplicates", "errors", "images"}
         | {"index_store", "opened", "paths", "rows", "search", "search_options", "training"}
-        | {"types", "vectors"},
+        | {"types", "vectors", "written"},
         {"numpy", "PIL", "imagehash", "send2trash"},
     ),
-    "cli": ({"", "cli"}, {"click", "rich", "numpy"}),
+    "cli": ({"", "cli", "written"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
 ABSTRACT = {

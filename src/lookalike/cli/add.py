@@ -1,22 +1,31 @@
 """`lookalike add` and `export`: images to embeddings, into a database or a file."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from lookalike import AddReport, AttributesReport, export_sql, read_attributes
+from lookalike import (
+    AddReport,
+    AttributesReport,
+    Collection,
+    InputError,
+    export_sql,
+    read_attributes,
+)
 from lookalike.cli.options import (
     collection_option,
     connect,
     database_option,
+    force_option,
     model_option,
     output_options,
 )
-from lookalike.cli.output import Output
+from lookalike.cli.output import Output, printable
 
 DONE_WITH_FAILURES = 1
 _SHOWN = 5
@@ -38,6 +47,9 @@ _SHOWN = 5
 )
 @click.option("--hidden", is_flag=True, help="Take files and folders that begin with a dot too.")
 @click.option("--prune", is_flag=True, help="Remove the rows below PATH whose files are gone.")
+@click.option(
+    "--dry-run", is_flag=True, help="With --prune: show what it would remove, and do nothing else."
+)
 @click.option("--retry", is_flag=True, help="Try files again that have failed before.")
 @click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images embedded at once.")
 @click.option(
@@ -55,6 +67,7 @@ _SHOWN = 5
 def add(
     paths: tuple[str, ...],
     attributes: str | None,
+    dry_run: bool,
     database: str | None,
     collection: str,
     model: str | None,
@@ -71,11 +84,16 @@ def add(
     """
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
+    if dry_run:
+        _check_dry_run(paths, attributes, options["prune"])
     # A file that cannot be read is told before images are embedded.
     given = read_attributes(attributes) if attributes else None
     report, stored = None, None
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
+        if dry_run:
+            _print_gone(out, images, paths)
+            return
         if paths:
             with _bar(out, "Adding") as progress:
                 report = images.add(*paths, progress=progress, **options)
@@ -93,31 +111,68 @@ def add(
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.sql")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE.sql")
+@force_option
 @collection_option
 @model_option
 @output_options
 def export(
-    paths: tuple[str, ...], file: Path, collection: str, model: str | None, out: Output
+    paths: tuple[str, ...],
+    file: Path,
+    force: bool,
+    collection: str,
+    model: str | None,
+    out: Output,
 ) -> None:
     """Write the embeddings of images to FILE.sql, without a database.
 
     Load it into any MySQL 9 with: mysql DATABASE < FILE.sql
+
+    With - as FILE.sql it goes to standard output.
     """
+    is_output = str(file) == "-"
+    if is_output and out.as_json:
+        raise InputError("--json prints to standard output, too: give a file instead of -")
     with _bar(out, "Embedding") as progress:
         report = export_sql(
             *paths,
-            file=file,
+            file=_standard_output() if is_output else file,
+            force=force,
             table=collection,
             model=model or "auto",
             progress=progress,
             notify=out.say,
         )
-    _print(out, report, f"to {file}")
+    _print(out, report, "to standard output" if is_output else f"to {file}")
     if out.as_json:
         out.json({"file": file, **_document(report)})
     if _has_failed(report):
         raise click.exceptions.Exit(DONE_WITH_FAILURES)
+
+
+def _standard_output() -> TextIO:
+    """Standard output in UTF-8, whatever the locale."""
+    return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
+
+
+def _check_dry_run(paths: tuple[str, ...], attributes: str | None, prune: bool) -> None:
+    if not prune or not paths:
+        raise click.UsageError("--dry-run goes with --prune and a PATH")
+    if attributes:
+        raise click.UsageError("--dry-run goes without --attributes")
+
+
+def _print_gone(out: Output, images: Collection, paths: tuple[str, ...]) -> None:
+    """Tell what --prune would remove."""
+    found = images.gone(*paths)
+    if out.as_json:
+        rows = [{"id": row.id, "path": row.path} for row in found]
+        out.json({"collection": images.name, "is_dry_run": True, "gone": rows})
+        return
+    for row in found:
+        click.echo(printable(str(row.path)))
+    whose = "image whose file is" if len(found) == 1 else "images whose files are"
+    out.say(f"Would remove {len(found):,} {whose} gone from {images.name}; nothing was done.")
 
 
 @contextmanager
@@ -174,6 +229,7 @@ def _summary(report: AddReport, where: str) -> str:
         "updated": report.updated,
         "unchanged": report.unchanged,
         "removed": report.removed,
+        "gone (--prune removes their rows)": report.gone,
         "skipped": len(report.failed),
         "still unreadable (see lookalike failures)": len(report.failed_before),
     }

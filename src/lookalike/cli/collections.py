@@ -1,14 +1,24 @@
 """`lookalike status`, `failures` and `remove`: what the collections hold, and what goes."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 import click
 from rich.filesize import decimal
 
-from lookalike import Run, Status
-from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike import ImageRecord, Run, Status
+from lookalike.cli.options import (
+    collection_option,
+    connect,
+    database_option,
+    output_options,
+    yes_option,
+)
 from lookalike.cli.output import Output, describe_plan
+
+_SHOWN = 5
 
 
 @click.command()
@@ -87,18 +97,56 @@ def failures(database: str | None, collection: str, out: Output) -> None:
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="PATH|ID...")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@yes_option
 @database_option
 @collection_option
 @output_options
-def remove(targets: tuple[str, ...], database: str | None, collection: str, out: Output) -> None:
+def remove(
+    targets: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
     """Remove images from a collection; their files stay.
 
     PATH is a file, or a folder with all below it, there or gone; ID is a row's id or its
-    image_name. Where one of them is not stored, nothing is removed.
+    image_name. Where one of them is not stored, nothing is removed. For a folder, or for more
+    than one image, it shows what would go and asks; where there is no terminal, give --yes.
     """
     with connect(database, out) as db:
-        removed = db.collection(collection).remove(*targets)
+        images = db.collection(collection)
+        found = images.find(*targets)
+        what = f"{_images(len(found))} from {collection}"
+        if not (dry_run or yes) and _is_much(found, targets):
+            undone = f"removed none of {_images(len(found))}"
+            out.confirm(f"{_names(found)}\nRemove {what}? The files stay.", undone)
+        removed = 0 if dry_run else images.delete(row.id for row in found)
     if out.as_json:
-        out.json({"collection": collection, "removed": removed})
+        rows = [asdict(row) for row in found]
+        counts = {"collection": collection, "removed": removed, "is_dry_run": dry_run}
+        out.json({**counts, "images": rows})
+    elif dry_run:
+        out.say(f"{_names(found)}\nWould remove {what}; nothing was done.")
     else:
-        out.say(f"Removed {removed:,} {'image' if removed == 1 else 'images'} from {collection}.")
+        out.say(f"Removed {_images(removed)} from {collection}.")
+
+
+def _is_much(found: Sequence[ImageRecord], targets: Sequence[str]) -> bool:
+    """Whether more than one image is meant, or a folder, which may hold more than one thinks."""
+    if len(found) != 1:
+        return True
+    folders = {os.path.realpath(os.path.expanduser(target)) for target in targets}  # noqa: PTH111
+    return any(str(folder) in folders for row in found if row.path for folder in row.path.parents)
+
+
+def _names(found: Sequence[ImageRecord]) -> str:
+    names = [f"  {row.path or row.image_name}" for row in found[:_SHOWN]]
+    more = len(found) - len(names)
+    return "\n".join(names + ([f"  ... and {more:,} more"] if more else []))
+
+
+def _images(count: int) -> str:
+    return f"{count:,} {'image' if count == 1 else 'images'}"

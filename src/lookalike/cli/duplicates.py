@@ -1,9 +1,10 @@
 """`lookalike duplicates`: groups of images that resemble one another, and what becomes of them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -18,8 +19,16 @@ from lookalike import (
     RemovalReport,
     Tier,
 )
-from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike.cli.options import (
+    collection_option,
+    connect,
+    database_option,
+    force_option,
+    output_options,
+    yes_option,
+)
 from lookalike.cli.output import Output
+from lookalike.written import DUPLICATES_REPORT, check_target
 
 NOT_ALL_REMOVED = 1
 
@@ -34,7 +43,7 @@ NOT_ALL_REMOVED = 1
 @click.option(
     "--tier",
     type=click.Choice(get_args(Tier)),
-    help="The loosest tier that counts; by default similar, and near-duplicate for --delete and "
+    help="The loosest tier that counts; by default similar, and identical for --delete and "
     "--move-to.",
 )
 @click.option(
@@ -47,10 +56,11 @@ NOT_ALL_REMOVED = 1
 )
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE.html",
     help="Write the groups as a page of pictures.",
 )
+@force_option
 @click.option("--delete", is_flag=True, help="Move the duplicates' files to the system's trash.")
 @click.option("--permanently", is_flag=True, help="With --delete: without the trash.")
 @click.option(
@@ -60,6 +70,7 @@ NOT_ALL_REMOVED = 1
     help="Move the duplicates' files to a folder; nothing there is replaced.",
 )
 @click.option("--dry-run", is_flag=True, help="Tell what --delete or --move-to would do.")
+@yes_option
 @click.option(
     "--not",
     "distinct",
@@ -84,10 +95,12 @@ def duplicates(
     tier: Tier | None,
     keep: KeepRule,
     html: Path | None,
+    force: bool,
     delete: bool,
     permanently: bool,
     move_to: Path | None,
     dry_run: bool,
+    yes: bool,
     distinct: Sequence[tuple[int, int]],
     forgotten: Sequence[tuple[int, int]],
     database: str | None,
@@ -102,50 +115,73 @@ def duplicates(
     similar          their embeddings are as near as --min-similarity
 
     Every image of a group resembles the one to keep. Files are deleted or moved with --delete or
-    --move-to only; their rows go too. Where the file to keep is gone, changed or unreadable, its
-    group stays, and the exit status is 1.
+    --move-to only, their rows too, and no others than identical ones unless --tier says so. It
+    shows what would go and asks; scripts give --yes. Where the file to keep is gone, changed or
+    unreadable, its group stays, and the exit status is 1.
     """
-    _check(delete, permanently, move_to, dry_run)
-    if distinct or forgotten:
-        _check_alone()
+    _check(delete, permanently, move_to, dry_run, yes)
+    _check_alone()
     removes = delete or move_to is not None
-    loosest = tier or ("near-duplicate" if removes else "similar")
+    asks = removes and not (dry_run or yes)
+    verb = _verb(delete, permanently)
+    if asks:
+        out.require_terminal(_undone(verb))
+    _check_page(html, force)
+    loosest = tier or ("identical" if removes else "similar")
     with connect(database, out) as db:
         images = db.collection(collection)
         if distinct or forgotten:
             _decide(out, images, distinct, forgotten)
             return
-        with _bar(out) as progress:
-            groups = images.duplicates(
-                min_similarity=min_similarity, tier=loosest, keep=keep, progress=progress
-            )
-        page = images.duplicates_report(html, groups) if html else None
-        report = None
-        if removes:
-            report = images.remove_duplicates(
-                groups, tier=loosest, move_to=move_to, permanently=permanently, dry_run=dry_run
-            )
-    _tell(out, collection, groups, report, page, _verb(delete, permanently))
+        groups = _find(out, images, min_similarity, loosest, keep)
+        page = images.duplicates_report(html, groups, force=force) if html else None
+        remove = partial(
+            images.remove_duplicates, groups, tier=loosest, move_to=move_to, permanently=permanently
+        )
+        report = remove(dry_run=dry_run or asks) if removes else None
+        if report and asks and _agrees(out, groups, report, verb):
+            report = remove()
+    _tell(out, collection, groups, report, page, verb, is_listed=asks)
     if report and report.failed:
         raise click.exceptions.Exit(NOT_ALL_REMOVED)
 
 
-def _check(delete: bool, permanently: bool, move_to: Path | None, dry_run: bool) -> None:
+def _check(delete: bool, permanently: bool, move_to: Path | None, dry_run: bool, yes: bool) -> None:
     if delete and move_to is not None:
         raise click.UsageError("give --delete or --move-to, not both")
     if permanently and not delete:
         raise click.UsageError("--permanently goes with --delete")
     if dry_run and not delete and move_to is None:
         raise click.UsageError("--dry-run goes with --delete or --move-to")
+    if yes and not delete and move_to is None:
+        raise click.UsageError("--yes goes with --delete or --move-to")
+
+
+def _check_page(html: Path | None, force: bool) -> None:
+    if html:
+        check_target(html, DUPLICATES_REPORT, force=force)
+    elif force:
+        raise click.UsageError("--force goes with --html")
 
 
 def _check_alone() -> None:
     """Raise UsageError for options of a search, which --not and --forget-not do not make."""
     context = click.get_current_context()
+    if not (context.params["distinct"] or context.params["forgotten"]):
+        return
     for name in ("delete", "move_to", "html", "tier", "min_similarity", "keep"):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"--not and --forget-not go without {option}")
+
+
+def _find(
+    out: Output, images: Collection, min_similarity: float | None, tier: Tier, keep: KeepRule
+) -> list[DuplicateGroup]:
+    with _bar(out) as progress:
+        return images.duplicates(
+            min_similarity=min_similarity, tier=tier, keep=keep, progress=progress
+        )
 
 
 @contextmanager
@@ -182,18 +218,22 @@ def _verb(delete: bool, permanently: bool) -> tuple[str, str]:
     return ("deleted", "delete") if permanently else ("trashed", "trash")
 
 
-def _tell(
-    out: Output,
-    collection: str,
-    groups: Sequence[DuplicateGroup],
-    report: RemovalReport | None,
-    page: Path | None,
-    verb: tuple[str, str],
-) -> None:
-    fates = _fates(report, verb) if report else {}
-    if out.as_json:
-        out.json(_document(collection, groups, report, fates, page))
-        return
+def _undone(verb: tuple[str, str]) -> str:
+    return f"{verb[0]} no file"
+
+
+def _agrees(
+    out: Output, groups: Sequence[DuplicateGroup], would: RemovalReport, verb: tuple[str, str]
+) -> bool:
+    """Show what would go, if anything does; end the command unless the answer is yes."""
+    if not out.as_json:
+        _list(out, groups, _fates(would, verb))
+    if would.removed:
+        out.confirm(f"{verb[1].capitalize()} {_files(would, groups)}?", _undone(verb))
+    return bool(would.removed)
+
+
+def _list(out: Output, groups: Sequence[DuplicateGroup], fates: dict[int, str]) -> None:
     rows = [
         _row(number, group, image, fates)
         for number, group in enumerate(groups, start=1)
@@ -201,10 +241,28 @@ def _tell(
     ]
     if rows:
         out.table(["group", "", "id", "tier", "similarity", "pixels", "size", "file"], rows)
+
+
+def _tell(
+    out: Output,
+    collection: str,
+    groups: Sequence[DuplicateGroup],
+    report: RemovalReport | None,
+    page: Path | None,
+    verb: tuple[str, str],
+    *,
+    is_listed: bool,
+) -> None:
+    fates = _fates(report, verb) if report else {}
+    if out.as_json:
+        out.json(_document(collection, groups, report, fates, page))
+        return
+    if not is_listed:
+        _list(out, groups, fates)
     if report:
         for failure in report.failed:
             out.warn(f"not {verb[0]}: {failure}")
-    out.say(_summary(groups) if report is None else _done(report, verb))
+    out.say(_summary(groups) if report is None else _done(report, groups, verb))
     if page:
         out.say(f"Report: {page}")
 
@@ -233,16 +291,28 @@ def _row(
 def _summary(groups: Sequence[DuplicateGroup]) -> str:
     if not groups:
         return "No duplicates."
-    counts = Counter(image.tier for group in groups for image in group.duplicates)
-    tiers = ", ".join(f"{counts[tier]:,} {tier}" for tier in get_args(Tier) if counts[tier])
+    tiers = _counted(image.tier for group in groups for image in group.duplicates)
     n = len(groups)
     return f"{n:,} {_plural('group', n)}; besides the images to keep: {tiers}."
 
 
-def _done(report: RemovalReport, verb: tuple[str, str]) -> str:
+def _counted(tiers: Iterable[Tier | None]) -> str:
+    counts = Counter(tiers)
+    return ", ".join(f"{counts[tier]:,} {tier}" for tier in get_args(Tier) if counts[tier])
+
+
+def _files(report: RemovalReport, groups: Sequence[DuplicateGroup]) -> str:
+    """How many files, bytes, and of which tiers."""
+    n = len(report.removed)
+    tiers = {image.id: image.tier for group in groups for image in group.duplicates}
+    counted = _counted(tiers[file.id] for file in report.removed)
+    return f"{n:,} {_plural('file', n)}, {decimal(report.size)}" + (f" ({counted})" if n else "")
+
+
+def _done(report: RemovalReport, groups: Sequence[DuplicateGroup], verb: tuple[str, str]) -> str:
     done, to_do = verb
     n = len(report.removed)
-    files = f"{n:,} {_plural('file', n)}, {decimal(report.size)}"
+    files = _files(report, groups)
     if report.is_dry_run:
         text = f"Would {to_do} {files}; nothing was done"
     else:

@@ -10,12 +10,13 @@ from lookalike.cli.catalog import collections
 from lookalike.cli.collections import failures, remove, status
 from lookalike.cli.duplicates import duplicates
 from lookalike.cli.index import index
+from lookalike.cli.output import NOT_DONE
 from lookalike.cli.screen import calibrate, screen
 from lookalike.cli.search import search
 from lookalike.cli.server import server
 from lookalike.cli.sql import install_functions, sql
 
-NOT_DONE, INTERRUPTED = 2, 130
+INTERRUPTED = 130
 
 
 class NotDone(click.ClickException):

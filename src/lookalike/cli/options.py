@@ -45,6 +45,10 @@ model_option = click.option(
     "or a folder with one. By default the collection's own, and auto for a new one: CLIP where "
     "it can be had, else efficientnet-lite2.",
 )
+force_option = click.option(
+    "--force", is_flag=True, help="Replace FILE also where lookalike did not write it."
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 
 
 def connect(database: str | None, out: Output) -> lookalike.Database:

@@ -1,6 +1,7 @@
 """What every command prints, and how: results on standard output, all else on standard error."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from lookalike import Plan, Statement
+from lookalike import InputError, Plan, Statement
+
+NOT_DONE = 2
+"""The exit status of a command that did nothing."""
 
 _PIPE_WIDTH = 100_000
 
@@ -42,6 +46,20 @@ class Output:
     def warn(self, line: str) -> None:
         """Tell what went wrong without ending the command, on standard error."""
         click.echo(printable(line), err=True)
+
+    def require_terminal(self, undone: str) -> None:
+        """Raise InputError where there is nobody to ask; undone: what was not done."""
+        if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+            raise InputError(
+                f"{undone}: there is no terminal to ask on; add --yes, or look first with --dry-run"
+            )
+
+    def confirm(self, question: str, undone: str) -> None:
+        """Ask on the terminal; any answer but yes ends the command."""
+        self.require_terminal(undone)
+        if not click.confirm(printable(question), err=True):
+            self.warn(f"{undone.capitalize()}.")
+            raise click.exceptions.Exit(NOT_DONE)
 
     def trace(self, statement: Statement) -> None:
         """Show a statement that is about to run, with --verbose."""

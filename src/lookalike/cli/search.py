@@ -16,10 +16,12 @@ from lookalike.cli.options import (
     collection_option,
     connect,
     database_option,
+    force_option,
     model_option,
     output_options,
 )
 from lookalike.cli.output import Output, describe_plan
+from lookalike.written import CONTACT_SHEET, check_target
 
 
 @click.command()
@@ -78,10 +80,11 @@ from lookalike.cli.output import Output, describe_plan
 @click.option("--open", "open_sheet", is_flag=True, help="Show the matches as a page of pictures.")
 @click.option(
     "--contact-sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE.html",
     help="Write that page to a file.",
 )
+@force_option
 @database_option
 @collection_option
 @model_option
@@ -97,6 +100,7 @@ def search(
     show_sql: bool,
     open_sheet: bool,
     contact_sheet: Path | None,
+    force: bool,
     database: str | None,
     collection: str,
     model: str | None,
@@ -120,8 +124,7 @@ def search(
     )
     if not asked.terms:
         raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
-    if explain + show_sql + bool(contact_sheet or open_sheet) > 1:
-        raise InputError("give one of --explain, --show-sql, and --open or --contact-sheet")
+    _check(explain + show_sql + bool(contact_sheet or open_sheet), contact_sheet, force)
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
         if show_sql:
@@ -135,11 +138,34 @@ def search(
         sheet = None
         if contact_sheet or open_sheet:
             allow = options["allow_private_urls"]
-            file = contact_sheet or _new_page()
-            sheet = images.contact_sheet(file, asked, matches, allow_private_urls=allow)
+            sheet = _write_page(images, asked, matches, contact_sheet, allow, force)
         _show(out, images, matches, sheet, options)
     if open_sheet:
         click.launch(str(sheet))
+
+
+def _check(n_answers: int, file: Path | None, force: bool) -> None:
+    """Raise InputError for options that do not go together, and a file that stays as it is."""
+    if n_answers > 1:
+        raise InputError("give one of --explain, --show-sql, and --open or --contact-sheet")
+    if file:
+        check_target(file, CONTACT_SHEET, force=force)
+    elif force:
+        raise InputError("--force goes with --contact-sheet")
+
+
+def _write_page(
+    images: Collection,
+    query: Mix,
+    matches: Sequence[Match],
+    file: Path | None,
+    allow: bool,
+    force: bool,
+) -> Path:
+    """Write the page to a file, or to a new one where none is given."""
+    if file is None:
+        file, force = _new_page(), True
+    return images.contact_sheet(file, query, matches, allow_private_urls=allow, force=force)
 
 
 def _new_page() -> Path:

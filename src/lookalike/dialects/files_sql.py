@@ -141,6 +141,13 @@ class FilesSQL:
             (after, folder, folder, limit),
         )
 
+    def count_files_below(self, table: str, folder: str) -> Statement:
+        return Statement(
+            f"SELECT COUNT(*) FROM {quote_name(table, '_files')} "
+            "WHERE LEFT(path, CHAR_LENGTH(%s)) = %s",
+            (folder, folder),
+        )
+
     # Failures.
 
     def insert_failures(self, table: str, rows: Sequence[FailedFile]) -> Statement:

@@ -13,6 +13,7 @@ from lookalike.opened import OpenedCollection
 from lookalike.paths import expand_user
 from lookalike.training import FEWEST_ROWS, train
 from lookalike.types import DuplicateGroup, KeepRule, RemovalReport, Tier
+from lookalike.written import DUPLICATES_REPORT, check_target
 
 
 class DuplicateCalls(OpenedCollection):
@@ -69,7 +70,7 @@ class DuplicateCalls(OpenedCollection):
         self,
         groups: Sequence[DuplicateGroup],
         *,
-        tier: Tier = "near-duplicate",
+        tier: Tier = "identical",
         move_to: str | os.PathLike[str] | None = None,
         permanently: bool = False,
         dry_run: bool = False,
@@ -77,9 +78,10 @@ class DuplicateCalls(OpenedCollection):
     ) -> RemovalReport:
         """Delete the files of the groups' duplicates, through the system's trash, and their rows.
 
-        tier: the loosest that is deleted. move_to: a folder to move them to instead; no file there
-        is replaced. permanently: delete them without the trash. dry_run: only tell what would be
-        done. progress: called with (groups done, groups in all).
+        tier: the loosest that is deleted, by default the same bytes alone. move_to: a folder to
+        move them to instead; no file there is replaced. permanently: delete them without the
+        trash. dry_run: only tell what would be done. progress: called with (groups done, groups in
+        all).
 
         A file stays, with its row, where it or the file to keep is not as it was compared: gone,
         changed or unreadable. Then the report names it and why. Raises InputError.
@@ -90,11 +92,20 @@ class DuplicateCalls(OpenedCollection):
         return remove_duplicates(self._index, groups, options, progress)
 
     def duplicates_report(
-        self, file: str | os.PathLike[str], groups: Sequence[DuplicateGroup]
+        self,
+        file: str | os.PathLike[str],
+        groups: Sequence[DuplicateGroup],
+        *,
+        force: bool = False,
     ) -> Path:
-        """Write a page of groups of duplicates with previews; return its absolute path."""
+        """Write a page of groups of duplicates with previews; return its absolute path.
+
+        file: its name ends in .html or .htm. force: replace it also where lookalike did not write
+        it. Raises InputError.
+        """
         target = expand_user(file).absolute()
-        write_report(target, self.name, groups)
+        check_target(target, DUPLICATES_REPORT, force=force)
+        write_report(target, self.name, groups, force=force)
         return target
 
     def mark_distinct(self, *ids: int) -> None:

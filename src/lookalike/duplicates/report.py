@@ -11,6 +11,7 @@ from lookalike.cores import available_cores
 from lookalike.errors import ImageError
 from lookalike.images import open_image
 from lookalike.types import TIERS, DuplicateGroup, DuplicateImage
+from lookalike.written import DUPLICATES_REPORT
 
 MOST_IMAGES = 2000
 """A page with more previews is too much for browsers; the groups after it are only counted."""
@@ -25,7 +26,9 @@ class _Tile:
     missing: str
 
 
-def write_report(file: Path, collection: str, groups: Sequence[DuplicateGroup]) -> None:
+def write_report(
+    file: Path, collection: str, groups: Sequence[DuplicateGroup], *, force: bool = False
+) -> None:
     """Write the page. Raises InputError where the file cannot be written."""
     shown = _shown(groups)
     tiles = _tiles([image for group in shown for image in (group.keep, *group.duplicates)])
@@ -33,7 +36,8 @@ def write_report(file: Path, collection: str, groups: Sequence[DuplicateGroup]) 
     write_page(
         file,
         "duplicates.html",
-        what="the report",
+        DUPLICATES_REPORT,
+        force=force,
         collection=collection,
         groups=[[next(tiles) for _ in range(1 + len(group.duplicates))] for group in shown],
         n_groups=len(groups),

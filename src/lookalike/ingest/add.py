@@ -25,6 +25,7 @@ class _Run:
 
     tally: Tally
     removed: int = 0
+    gone: int = 0
 
 
 def add_files(
@@ -50,6 +51,8 @@ def add_files(
         ingest.run(walk, progress)
         if pruning:
             run.removed = _prune(index, persistence, pruning, notify)
+        else:
+            run.gone = _count_gone(index, persistence, walk, run.tally)
     files = run.tally.files
     return AddReport(
         added=files["added"],
@@ -61,7 +64,34 @@ def add_files(
         failed_before=tuple(run.tally.failed_before),
         seconds=time.perf_counter() - started,
         stages=ingest.rates(),
+        gone=run.gone,
     )
+
+
+def find_gone(index: IndexStore, walk: ImageWalk, notify: Notify) -> list[int]:
+    """Return the ids of the rows that pruning would delete. Raises what `Prune.find` raises."""
+    pruning = Prune(walk)
+    ids, _ = pruning.find(index)
+    _tell_empty(pruning, index.table, notify)
+    return ids
+
+
+def _count_gone(index: IndexStore, persistence: Persistence, walk: ImageWalk, tally: Tally) -> int:
+    """Return how many stored files below the walk's folders are gone, 0 where it is not known."""
+    seen = sum(tally.files[kind] for kind in ("added", "updated", "reused", "unchanged"))
+
+    def find() -> int:
+        below = (index.dialect.count_files_below(index.table, f"{f}/") for f in walk.folders)
+        stored = sum(int(index.connection.value(statement)) for statement in below)
+        # Where as many are stored as were seen, none is gone: no file need be asked for again.
+        if stored <= seen and not walk.files:
+            return 0
+        return len(Prune(walk).find(index)[0])
+
+    try:
+        return persistence.run(find)
+    except InputError:  # a folder that cannot be read has been told of as a failure
+        return 0
 
 
 def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: Notify) -> int:
@@ -72,11 +102,7 @@ def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: 
     except InputError as error:
         notify(f"Pruning nothing: {error}.")
         return 0
-    for folder in pruning.empty_folders:
-        notify(
-            f"Keeping what is stored of {folder}, which is empty: is it mounted? "
-            f"If its images are gone for good: lookalike remove {folder} --collection {table}"
-        )
+    _tell_empty(pruning, table, notify)
     if ids:
         images = "image whose file is" if len(ids) == 1 else "images whose files are"
         notify(f"Removing {len(ids):,} {images} gone.")
@@ -87,6 +113,14 @@ def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: 
             )
         )
     return persistence.run(lambda: delete_rows(index, ids)) if ids else 0
+
+
+def _tell_empty(pruning: Prune, table: str, notify: Notify) -> None:
+    for folder in pruning.empty_folders:
+        notify(
+            f"Keeping what is stored of {folder}, which is empty: is it mounted? "
+            f"If its images are gone for good: lookalike remove {folder} --collection {table}"
+        )
 
 
 @contextmanager
