@@ -248,7 +248,10 @@ class Foreign(Actor):
         if code not in _LOCKS:
             raise Lost from error
         assert self._driver is not None
-        self._driver.rollback()
+        try:
+            self._driver.rollback()
+        except pymysql.err.MySQLError as lost:  # the server was killed meanwhile
+            raise Lost from lost
 
 
 class Idler(Foreign):
