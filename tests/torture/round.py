@@ -37,8 +37,7 @@ WARM_UP = 1.0  # seconds
 HANG = 75.0
 """Nobody may need as many seconds for one call, once all others are gone.
 
-A lock is waited for 50 seconds. MySQL does not see deadlocks between row locks and the global lock
-that SET GLOBAL super_read_only waits for: those end by this limit alone.
+A lock is waited for 50 seconds at the most.
 """
 
 
