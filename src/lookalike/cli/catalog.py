@@ -8,9 +8,7 @@ from rich.filesize import decimal
 
 from lookalike import CollectionRemoval, InputError, Status
 from lookalike.cli.options import connect, database_option, output_options
-from lookalike.cli.output import Output
-
-NOT_DONE = 2
+from lookalike.cli.output import NOT_DONE, Output
 
 
 @click.group(invoke_without_command=True)
