@@ -31,7 +31,7 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "==> Now try it on your own: $(BIN)/lookalike add ~/Pictures"
 
 test: .venv-test/installed ## Everything that the tests need, then the tests
-	@$(TEST_BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(TEST_BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 fuzz: .venv-test/installed ## Add 5,000 mutated images, and account for each (FUZZ_ARGS="--seed 1")
 	@$(TEST_BIN)/python -m tests.fuzz $(FUZZ_ARGS)

@@ -12,12 +12,14 @@ from lookalike import Database, PrivateServer
 
 REPO = Path(__file__).parents[1]
 PHOTOS = REPO / "examples" / "photos"
-TEST_HOME = Path(os.environ.get("LOOKALIKE_TEST_HOME", REPO / ".test-home"))
+SHARED_HOME = Path(os.environ.get("LOOKALIKE_TEST_HOME", REPO / ".test-home"))
+# With pytest-xdist each worker has a server of its own; what is downloaded is shared.
+TEST_HOME = SHARED_HOME / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 # No test may reach the databases or models of whoever runs it.
 os.environ.pop("LOOKALIKE_DATABASE", None)
 os.environ["LOOKALIKE_HOME"] = str(TEST_HOME)
-os.environ["LOOKALIKE_CACHE"] = str(TEST_HOME / "cache")
+os.environ["LOOKALIKE_CACHE"] = str(SHARED_HOME / "cache")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
@@ -30,7 +32,12 @@ def photos() -> Path:
 @pytest.fixture(scope="session")
 def installed_mysqld() -> Path:
     """The mysqld of the tests' own home, installed if it is missing."""
-    return PrivateServer(TEST_HOME).install()
+    mysqld = PrivateServer(SHARED_HOME).install()
+    tree, shared = TEST_HOME / "mysql", SHARED_HOME / "mysql"
+    if shared.exists() and not tree.exists():
+        TEST_HOME.mkdir(mode=0o700, exist_ok=True)
+        tree.symlink_to(shared)
+    return mysqld
 
 
 @pytest.fixture(scope="session")

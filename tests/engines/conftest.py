@@ -8,7 +8,7 @@ import lookalike
 from benchmarks import mariadb_server
 from lookalike import Database
 from lookalike.dialects import MySQL, MySQLNative
-from tests.conftest import TEST_HOME
+from tests.conftest import SHARED_HOME
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.
@@ -18,7 +18,7 @@ ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative}
 @pytest.fixture
 def old_server() -> Iterator[str]:
     """The URL of a real server that lacks MySQL's VECTOR functions."""
-    with mariadb_server.running(TEST_HOME / "mariadb") as socket:
+    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
         yield f"mysql://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
 
 
