@@ -82,7 +82,7 @@ def read_attributes(source: AttributeSource) -> AttributeTable:
     file = expand_user(source)
     read = _READERS.get(file.suffix.lower())
     if read is None:
-        raise InputError(f"{source} is no file of attributes: give {_SUFFIXES}")
+        raise InputError(f"{source} is not an attributes file: give {_SUFFIXES}")
     try:
         return _checked(str(source), file.parent.absolute(), read(file))
     except OSError as error:
@@ -113,10 +113,10 @@ def _path(values: dict[str, Any]) -> str:
     """Take the path out of a row's values."""
     path = str(values.pop(KEY, None) or "").strip()
     if not path:
-        has = ", ".join(map(str, values)) or "nothing else"
-        raise InputError(f"there is no {KEY}, which names the row's image (there is {has})")
+        has = ", ".join(map(str, values)) or "nothing"
+        raise InputError(f"the image's {KEY} is missing (the row has {has})")
     if "\0" in path:
-        raise InputError(f"{path!r} is no {KEY}")
+        raise InputError(f"{path!r} is not a {KEY}")
     return _utf8(KEY, path)
 
 
@@ -134,10 +134,10 @@ def _value(name: str, value: Any) -> Value:
     if isinstance(value, list | tuple):
         items = [_plain(item) for item in value]
         if not all(isinstance(item, str | int | float) for item in items):
-            raise InputError(f"{name}: a list may hold texts, not {value!r}")
+            raise InputError(f"{name}: a list can hold only texts and numbers, not {value!r}")
         texts = [_utf8(name, item) if isinstance(item, str) else json.dumps(item) for item in items]
         if long := [text for text in texts if len(text) > MAX_TEXT]:
-            raise InputError(f"{name}: an item of {len(long[0])} characters; {MAX_TEXT} at most")
+            raise InputError(f"{name}: an item has {len(long[0])} characters; the limit is {MAX_TEXT}")
         return list(dict.fromkeys(texts))
     if isinstance(value, str):
         return _utf8(name, value)
@@ -146,7 +146,7 @@ def _value(name: str, value: Any) -> Value:
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
         shown = str(value)[:40]
         raise InputError(
-            f"{name}: {shown} has more digits than a number keeps; write it as a text, in quotes"
+            f"{name}: {shown} is too large to store as a number; write it as text, in quotes"
         )
     return value if value is None or isinstance(value, int | float) else _refused(name, value)
 
@@ -159,7 +159,7 @@ def _utf8(name: str, text: str) -> str:
 
 def _refused(name: str, value: object) -> Value:
     shown = str(value)[:60]
-    raise InputError(f"{name}: {shown} is no text, number, true, false or list")
+    raise InputError(f"{name}: {shown} is not text, a number, true, false or a list")
 
 
 def _plain(value: Any) -> Any:
@@ -189,8 +189,8 @@ def _read_csv(file: Path) -> _Read:
     for place, record in records[1:]:
         if len(record) != len(header):
             raise InputError(
-                f"{file}, {place}: {len(record)} cells, where the header names "
-                f"{len(header)} columns; is a comma not in quotes?"
+                f"{file}, {place}: found {len(record)} values, expected {len(header)} as in the "
+                "header; put a value that contains a comma in quotes"
             )
         cells.append((place, record))
     has_comma = delimiter == ";"
@@ -234,7 +234,7 @@ def _header(file: Path, names: list[str]) -> list[str]:
             raise InputError(f"{file}: {error}") from error
     if KEY not in names:
         raise InputError(
-            f"{file} has no column {KEY!r}, which names each row's image; it has {', '.join(names)}"
+            f"{file} needs a column {KEY!r} with each image's path; it has {', '.join(names)}"
         )
     return names
 
@@ -276,15 +276,15 @@ def _read_json_lines(file: Path) -> _Read:
             try:
                 row = json.loads(line, parse_constant=_no_constant)
             except ValueError as error:
-                what = "one JSON object a line is needed"
+                what = "write one JSON object per line"
                 raise InputError(f"{file}, line {number}: {error}; {what}") from error
             if not isinstance(row, dict):
-                raise InputError(f"{file}, line {number}: no JSON object; write one a line")
+                raise InputError(f"{file}, line {number}: not a JSON object; write one per line")
             yield f"line {number}", row, {}
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _read_parquet(file: Path) -> _Read:
@@ -296,7 +296,7 @@ def _read_parquet(file: Path) -> _Read:
         try:
             frame = pd.read_parquet(content, engine="pyarrow")
         except (ValueError, TypeError) as error:  # of which pyarrow's errors are
-            raise InputError(f"{file} is no Parquet file: {error}") from error
+            raise InputError(f"{file} is not a Parquet file: {error}") from error
     names = list(frame.columns)
     for number, row in enumerate(frame.astype(object).itertuples(index=False, name=None), 1):
         values = [None if _is_missing(pd.isna(value)) else value for value in row]

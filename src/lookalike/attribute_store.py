@@ -78,8 +78,8 @@ def store_attributes(
 def _nothing_matches(given: AttributeTable, unmatched: Sequence[str], table: str) -> InputError:
     some = ", ".join(unmatched[:_SHOWN]) + (", ..." if len(unmatched) > _SHOWN else "")
     return InputError(
-        f"no row of {given.name} is of an image stored in {table!r} ({some}): a path is "
-        f"relative to {given.folder}, or to a folder that is named with the file"
+        f"no path in {given.name} is an image stored in {table!r} ({some}): paths are "
+        f"relative to {given.folder}, or to the folders given with the file"
     )
 
 
@@ -103,8 +103,8 @@ def _require_json(index: IndexStore) -> None:
         unless_there(index, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)
     elif there != "json":
         raise InputError(
-            f"column attributes of {table!r} is of type {there}: lookalike keeps attributes there "
-            "as JSON; rename yours, or make a column of your own for each attribute"
+            f"the column attributes of {table!r} has type {there}, and lookalike needs it for its "
+            "own JSON: rename your column, or give each attribute a column of its own"
         )
 
 
@@ -146,13 +146,13 @@ def _match(
         for row in rows:
             ids = by_path.get(row.path) or by_name.get(stored_name(row.path), [])
             if len(ids) != 1:
-                several = " (several images have that name)" if ids else ""
+                several = " (several images have this name)" if ids else ""
                 unmatched.append(f"{row.place}: {row.path}{several}")
                 continue
             other = found.setdefault(ids[0], row)
             if other is not row:
                 raise InputError(
-                    f"{given.name}, {row.place}: {row.path} is the image of {other.place} already"
+                    f"{given.name}, {row.place}: {row.path} is the same image as in {other.place}"
                 )
     return list(found.items()), unmatched
 

@@ -27,9 +27,9 @@ def calibrate(
     Raises InputError without examples of both kinds, and where no threshold keeps that rate.
     """
     if not len(matches) or not len(others):
-        raise InputError("calibrate needs images that should match and images that should not")
+        raise InputError("calibrate needs images that should match and images that should not match")
     if max_false_positive_rate is not None and not 0 <= max_false_positive_rate <= 1:
-        raise InputError(f"a rate is from 0 to 1, not {max_false_positive_rate}")
+        raise InputError(f"max_false_positive_rate is {max_false_positive_rate}; give 0 to 1")
     positive, negative = np.sort(matches), np.sort(others)
     edges = _edges(np.unique(np.concatenate([positive, negative])), highest)
     false_negative = np.searchsorted(positive, edges) / len(positive)
@@ -39,8 +39,8 @@ def calibrate(
         cost = np.where(false_positive <= max_false_positive_rate, false_negative, np.inf)
         if np.isinf(cost).all():
             raise InputError(
-                f"no threshold lets at most {max_false_positive_rate:g} of the others match: some "
-                "of them are as good as stored images; take them out of the others"
+                f"no threshold keeps the false positive rate at {max_false_positive_rate:g}: some of "
+                "the others look like stored images; remove those from the others"
             )
     (best,) = np.nonzero(np.isclose(cost, cost.min()))
     chosen = best[len(best) // 2]

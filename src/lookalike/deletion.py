@@ -32,8 +32,8 @@ def delete_collection(
             raise unknown(connection, dialect, name)
         if record is not None and keep_table and not (own.names or noted):
             raise InputError(
-                f"nothing to delete: lookalike has no tables or records of {name!r} beside its "
-                "table, which --keep-table keeps"
+                f"nothing to delete: {name!r} has no other tables or records, and --keep-table keeps "
+                "its table"
             )
         goes = record is not None and not keep_table
         if record is not None and goes:
@@ -78,8 +78,8 @@ def _check_is_ours(connection: Connection, dialect: Dialect, record: CollectionR
         f"it has columns of yours ({', '.join(others)})" if others else "lookalike did not make it"
     )
     raise InputError(
-        f"table {record.name!r} is not dropped: {why}; --keep-table deletes what lookalike has "
-        "beside it, and then you can DROP it yourself"
+        f"table {record.name!r} is not dropped: {why}; use --keep-table to delete everything else, "
+        "then DROP the table yourself"
     )
 
 

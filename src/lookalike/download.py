@@ -158,7 +158,7 @@ class _Connecting:
     def _to(self, kind: type[Any], request: urllib.request.Request) -> Any:
         """Return what makes a request's connections, of one kind."""
         if "@" in request.host:  # a name server would be asked for all of it
-            raise _Refused("a URL with a user or password is not fetched: leave them out")
+            raise _Refused("a URL with a user or password is not downloaded; leave them out")
         # A proxy is where users have set it to be, and decides itself what may be reached.
         is_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None)
         anywhere = self._allow_private or bool(is_proxy)
@@ -208,4 +208,4 @@ def _connect(
         else:
             deadline.watch(connected)
             return connected
-    raise error or OSError(f"{host} has no address")
+    raise error or OSError(f"{host} cannot be resolved")

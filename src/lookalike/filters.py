@@ -41,7 +41,7 @@ _CONDITION = re.compile(
 )
 _HINT = (
     'write it as brand=acme, price<50, category in (shoes, boots), tags:summer or name~"a b"; '
-    "a value with quotes or any of , ( ) = < > ~ goes into double quotes"
+    "put a value that contains quotes or any of , ( ) = < > ~ in double quotes"
 )
 _WORDS: dict[Kind, str] = {
     "text": "text",
@@ -69,7 +69,7 @@ class Condition:
             raise InputError(f"{self.name!r} cannot be an attribute's name: {NAME_RULE}")
         if self.operator not in OPERATORS:
             known = " ".join(OPERATORS)
-            raise InputError(f"{self.name}: there is no operator {self.operator!r}, only {known}")
+            raise InputError(f"{self.name}: unknown operator {self.operator!r}; the operators are {known}")
         if (self.operator in _LISTS) != isinstance(self.value, tuple):
             wanted = "several values" if self.operator in _LISTS else "one value"
             raise InputError(f"{self.name} {self.operator}: give {wanted}, not {self.value!r}")
@@ -95,7 +95,7 @@ class Condition:
             return cls(name, operator, _read_list(text, rest))
         value = _VALUE.fullmatch(rest)
         if not value:
-            problem = f"{name}{operator} lacks a value" if not rest else f"cannot read {text!r}"
+            problem = f"{name}{operator} has no value" if not rest else f"cannot read {text!r}"
             raise InputError(f"{problem}: {_HINT}")
         return cls(name, operator, _read(value[1]))
 
@@ -136,7 +136,7 @@ def _asked(name: str, asked: Any) -> Condition:
                 name, operator, tuple(map(_scalar, value)) if is_several else _scalar(value)
             )
         case tuple():
-            raise InputError(f'{name}: give (operator, value), as ("<", 50), not {asked!r}')
+            raise InputError(f'{name}: give (operator, value), such as ("<", 50), not {asked!r}')
         case list() | set() | frozenset():
             return Condition(name, "in", tuple(map(_scalar, asked)))
         case _:
@@ -146,9 +146,9 @@ def _asked(name: str, asked: Any) -> Condition:
 def _check_value(name: str, value: object) -> None:
     if not isinstance(value, str | int | float):
         kind = type(value).__name__
-        raise InputError(f"{name}: a {kind} is no value; give a text, a number, true or false")
+        raise InputError(f"{name}: {kind} is not a value; give text, a number, true or false")
     if isinstance(value, int | float) and not -_MAX_NUMBER <= value <= _MAX_NUMBER:
-        raise InputError(f"{name}: {str(value)[:40]} is no number to compare with")
+        raise InputError(f"{name}: cannot compare with {str(value)[:40]}; give a finite number")
     if isinstance(value, str) and not is_utf8(value):
         raise InputError(f"{name}: {value!r} is not UTF-8")
 
@@ -225,17 +225,17 @@ def find(name: str, known: Iterable[Attribute]) -> Attribute | None:
 
 
 def unknown_attribute(name: str, known: Sequence[Attribute], table: str) -> InputError:
-    """Return the error for a name that is none, with those that there are."""
+    """Return the error for an unknown attribute; it lists the known ones."""
     if not known:
         return InputError(
-            f"{table!r} has no attributes to filter by: give it some with "
+            f"{table!r} has no attributes to filter by: add some with "
             f"lookalike add --attributes FILE --collection {table}"
         )
     names = {attribute.name.casefold(): attribute.name for attribute in known}
     near = difflib.get_close_matches(name.casefold(), names, n=1)
-    meant = f"; did you mean {names[near[0]]!r}? It" if near else "; it"
+    meant = f" (did you mean {names[near[0]]!r}?)" if near else ""
     all_ = ", ".join(f"{a.name} ({'/'.join(sorted(a.kinds))})" for a in sorted(known))
-    return InputError(f"{name!r} is no attribute of {table!r}{meant} has {all_}")
+    return InputError(f"{table!r} has no attribute {name!r}{meant}; it has {all_}")
 
 
 def clause(condition: Condition, attribute: Attribute) -> Clause:
@@ -250,7 +250,7 @@ def clause(condition: Condition, attribute: Attribute) -> Clause:
         found = [Comparison(attribute, "list", ":", _texts(condition))]
     elif condition.operator == "~":
         if "text" not in kinds:
-            raise _unfit(condition, attribute, "~ looks into texts")
+            raise _unfit(condition, attribute, "~ searches text only")
         found = [Comparison(attribute, "text", "~", _texts(condition))]
     elif condition.operator in _ORDERS:
         found = [_order(condition, attribute)]
@@ -274,14 +274,14 @@ def _order(condition: Condition, attribute: Attribute) -> Comparison:
         quoted = f'{condition.name}{condition.operator}"{text_of(value)}"'
         raise _unfit(condition, attribute, f"to compare letter by letter, write {quoted}")
     if "number" in attribute.kinds:
-        raise _unfit(condition, attribute, f"and {text_of(value)!r} is none")
+        raise _unfit(condition, attribute, f"{text_of(value)!r} is not a number")
     raise _unfit(condition, attribute, f"{condition.operator} compares numbers and texts")
 
 
 def _equal(condition: Condition, attribute: Attribute) -> list[Comparison]:
     name, kinds = condition.name, attribute.kinds
     if kinds == {"list"}:
-        raise _unfit(condition, attribute, f"to find what it holds, write {name}:...")
+        raise _unfit(condition, attribute, f"to find a value in the list, write {name}:...")
     found = []
     as_truth = attribute.is_column and "boolean" in kinds
     numbers = [
@@ -301,7 +301,7 @@ def _equal(condition: Condition, attribute: Attribute) -> list[Comparison]:
         and not ("boolean" in kinds and isinstance(value, bool))
     ]
     if strange:
-        raise _unfit(condition, attribute, f"and {text_of(strange[0])!r} is not")
+        raise _unfit(condition, attribute, f"{text_of(strange[0])!r} is not")
     return found
 
 

@@ -110,7 +110,7 @@ def _explaining(label: str) -> Iterator[None]:
 
 
 def without_warnings() -> AbstractContextManager[None]:
-    """Have nothing warn: Pillow does, of odd metadata and large images."""
+    """Suppress Pillow's warnings about odd metadata and large images."""
     return _WITHOUT_WARNINGS.held()
 
 
@@ -229,5 +229,5 @@ def _refuse_too_large(image: Image.Image, name: str) -> None:
 
 
 def _too_large(size: tuple[int, int] | None) -> str:
-    what = f"{size[0]} x {size[1]} pixels" if size else "it"
-    return f"{what} is more than the {MAX_PIXELS:,} pixels that are decoded; scale it down first"
+    what = f"{size[0]} x {size[1]} pixels" if size else "the image"
+    return f"{what} is too large; the limit is {MAX_PIXELS:,} pixels: scale it down first"

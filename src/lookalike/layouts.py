@@ -49,8 +49,8 @@ def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
     version = 1 if noted is None else int(noted)
     if version > LAYOUT:
         raise DatabaseError(
-            f"lookalike's tables in database {connection.url.database!r} are of layout {version}, "
-            f"and this program knows layouts up to {LAYOUT}: use a newer version of lookalike"
+            f"lookalike's tables in database {connection.url.database!r} have layout {version}, "
+            f"and this version of lookalike supports layouts up to {LAYOUT}: upgrade lookalike"
         )
     return version
 
@@ -78,15 +78,15 @@ def _explain(error: DatabaseError, connection: Connection) -> DatabaseError:
     tables = f"lookalike's tables in database {connection.url.database!r}"
     if error.code in _MAY_NOT:
         return DatabaseError(
-            f"{tables} are of an older layout, and user {connection.url.user!r} may not change "
-            "them: open a collection there once as a user who may CREATE, ALTER and DROP tables "
+            f"{tables} have an older layout, and user {connection.url.user!r} may not change them: "
+            "run `lookalike status` once as a user who may CREATE, ALTER and DROP tables "
             f"({error})",
             code=error.code,
         )
     if error.code in _LOCKED:
         return DatabaseError(
-            f"{tables} are of an older layout, and another connection's open transaction holds "
-            "them: end it, then try again",
+            f"{tables} have an older layout, and an open transaction of another connection locks "
+            "them: end that transaction, then try again",
             code=error.code,
         )
     return error

@@ -117,8 +117,8 @@ class OpenedCollection:
             self._record = find_collection(self._connection, self._dialect, self.name)
         if self._record is None:
             raise InputError(
-                f"there is no collection {self.name!r} in {self._connection.url.database}: "
-                "add images to it first (lookalike add FOLDER)"
+                f"there is no collection {self.name!r} in {self._connection.url.database}; "
+                "add images first: lookalike add FOLDER"
             )
         return self._record
 

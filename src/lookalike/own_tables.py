@@ -105,8 +105,8 @@ def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
     told = ", ".join(names[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
     database = connection.url.database
     return InputError(
-        f"there is no collection {name!r} in {database}: "
-        + (f"there are {told}" if names else "there are none")
+        f"there is no collection {name!r} in {database}; "
+        + (f"the collections are: {told}" if names else "it has no collections")
     )
 
 
@@ -118,7 +118,7 @@ def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator
     """
     if not connection.value(dialect.trainer_lock(name, TRAINER_SECONDS)):
         raise DatabaseError(
-            f"another client is training the index of {name!r}: try again when it has ended"
+            f"another client is training the index of {name!r}; try again when it has finished"
         )
     try:
         yield

@@ -27,7 +27,7 @@ class Term:
 
     def __mul__(self, weight: float) -> "Mix":
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not isfinite(weight):
-            raise InputError(f"{weight!r} is no weight: multiply a query by a number")
+            raise InputError(f"{weight!r} is not a weight; multiply a query by a number")
         return Mix(tuple((weight * each, term) for each, term in self.weighted))
 
     __rmul__ = __mul__

@@ -37,7 +37,7 @@ def rename_collection(connection: Connection, dialect: Dialect, old: str, new: s
     elif record is not None:
         old = record.name
     if old == new:
-        raise InputError(f"collection {old!r} has that name already: give another")
+        raise InputError(f"collection {old!r} already has this name; give another")
     if record is None and not _is_cut_short(connection, dialect, old, new):
         raise unknown(connection, dialect, old)
     with no_training(connection, dialect, old), no_training(connection, dialect, new):
@@ -66,7 +66,7 @@ def _check_free(connection: Connection, dialect: Dialect, new: str, names: list[
     taken = {row[0] for row in connection.query(dialect.existing_tables(sorted(wanted)))}
     if taken := taken | (wanted & set(SHARED_TABLES)):
         raise InputError(
-            f"{new!r} is taken: there is a table {min(taken, key=len)!r}; give another name"
+            f"a table {min(taken, key=len)!r} exists already; give another name than {new!r}"
         )
 
 

@@ -27,11 +27,11 @@ class Request:
         Raises InputError, and ModelError where the embeddings are another model's.
         """
         if self.model is not None and self.dim is not None:
-            raise InputError("give model= or dim=, not both: a model has its own dim")
+            raise InputError("give model= or dim=, not both: a model determines the dim")
         if self.dim is not None and not 1 <= self.dim <= MAX_DIM:
-            raise InputError(f"a dim of {self.dim} is not possible: MySQL stores 1 to {MAX_DIM}")
+            raise InputError(f"dim is {self.dim}; MySQL stores 1 to {MAX_DIM} dimensions")
         if self.metric is not None and self.metric not in METRICS:
-            raise InputError(f"there is no metric {self.metric!r}: choose {', '.join(METRICS)}")
+            raise InputError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")
         if record is None:
             return
         if self.metric is not None:
@@ -49,8 +49,8 @@ class Request:
         stored = record.model if record is not None else None
         if self.dim is not None or (record is not None and record.is_registered and stored is None):
             raise ModelError(
-                f"collection {self.name!r} has no model, only embeddings that were brought: "
-                "query it with a vector or a stored image"
+                f"collection {self.name!r} has no model, because its embeddings were added without "
+                "one: query it with a vector or a stored image"
             )
         wanted = self.model
         if wanted is None or wanted == AUTO:

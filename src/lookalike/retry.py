@@ -69,7 +69,7 @@ class Persistence:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ConnectionFailed):
             if state.attempt_number == 2:  # it is not back at once
-                self._notify(f"{error} Trying again for {self._patience:g} seconds.")
+                self._notify(f"{error} Retrying for {self._patience:g} seconds.")
             self._connection.close()
 
 

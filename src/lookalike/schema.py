@@ -53,12 +53,12 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
     kind, _, length = columns.get("embedding", "").rstrip(")").partition("(")
     if not {"id", "image_name"} <= columns.keys() or kind != "vector":
         raise InputError(
-            f"table {name!r} is no collection: it lacks the columns id, image_name and "
+            f"table {name!r} is not a collection: it needs the columns id, image_name and "
             "embedding VECTOR(n); choose another name with --collection"
         )
     if not _INTEGER.fullmatch(columns["id"]):
         raise InputError(
-            f"table {name!r} is no collection: its id is of type {columns['id']}; an integer is "
+            f"table {name!r} is not a collection: its id is of type {columns['id']}; an integer is "
             "needed, such as INT PRIMARY KEY AUTO_INCREMENT"
         )
     if columns["id"].lower().startswith("bigint") and "unsigned" in columns["id"]:
@@ -81,7 +81,7 @@ def _check_ids(connection: Connection, dialect: Dialect, name: str) -> None:
     try:
         ids_array([] if largest is None else [largest])
     except InputError as error:
-        raise InputError(f"table {name!r} is no collection: {error}") from error
+        raise InputError(f"table {name!r} is not a collection: {error}") from error
 
 
 def create_collection(
@@ -117,12 +117,12 @@ def create_collection(
         connection.execute(statement)
     made = find_collection(connection, dialect, name)
     if made is None:
-        raise DatabaseError(f"collection {name!r} was dropped while it was being made")
+        raise DatabaseError(f"collection {name!r} was dropped while it was being created")
     connection.execute(dialect.create_files(name, made.id_type))
     connection.execute(dialect.register(name, model, made.dim, metric))
     record = find_collection(connection, dialect, name)
     if record is None or record.dim != dim:
-        raise DatabaseError(f"collection {name!r} was changed while it was being made")
+        raise DatabaseError(f"collection {name!r} was changed while it was being created")
     check_model(record, model)
     check_metric(record, metric)
     return record
@@ -152,11 +152,11 @@ def check_side_tables(connection: Connection, dialect: Dialect, name: str, refus
         if kind != "BASE TABLE":
             why = "it is a view; use its table"
         elif "partitioned" in str(options):
-            why = "it is partitioned, and MySQL has no foreign keys to such tables"
+            why = "it is partitioned, and MySQL has no foreign keys to partitioned tables"
         elif engine != "InnoDB":
             why = f"its engine is {engine}; run ALTER TABLE {name} ENGINE = InnoDB"
         elif primary != "id":
-            why = "its id is not its PRIMARY KEY; make it that with ALTER TABLE"
+            why = "id is not its PRIMARY KEY; change that with ALTER TABLE"
         if why:
             raise InputError(f"{refusal} table {name!r}: {why}")
 
@@ -176,7 +176,7 @@ def check_indexable(connection: Connection, dialect: Dialect, name: str) -> None
 def check_model(record: CollectionRecord, model: str | None) -> None:
     """Raise ModelError unless the collection's embeddings are this model's (None: any)."""
     if record.is_registered and model is not None and record.model != model:
-        made_by = f"model {record.model}" if record.model else "no model (they were brought)"
+        made_by = f"model {record.model}" if record.model else "no model"
         raise ModelError(
             f"collection {record.name!r} holds embeddings of {made_by}; those of {model} cannot "
             "be compared with them: use the collection's own model or another --collection"

@@ -148,7 +148,7 @@ class Screener:
             if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
                 return _Upload(number, image, _path(image))
             if not isinstance(image, Pillow.Image | bytes | str):
-                raise InputError(f"a {type(image).__name__} is no image to screen")
+                raise InputError(f"a {type(image).__name__} is not an image; give a path, a URL, bytes or a PIL image")
             return _Upload(number, image, self._spooled(image))
         except ImageError as error:
             return _Upload(number, image, None, error)
@@ -167,7 +167,7 @@ class Screener:
         except BaseException as error:
             file.close()
             if isinstance(error, OSError):
-                raise ImageError(f"it cannot be prepared: {error.strerror or error}") from error
+                raise ImageError(f"it cannot be read: {error.strerror or error}") from error
             raise
         return file
 

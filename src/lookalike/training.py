@@ -185,7 +185,7 @@ def _train_on_sample(
     unit = _unit(store, sample_ids)
     sampled, sample = _prepared(store, sample_ids, seed, unit)
     if not len(sample):
-        raise DatabaseError(f"collection {store.table!r} has no embedding that can be indexed")
+        raise DatabaseError(f"collection {store.table!r} has no embeddings to index")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
     # As they are stored: what a code means depends on every bit of them.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])

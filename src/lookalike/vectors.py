@@ -28,7 +28,7 @@ def check_embeddings(embeddings: npt.ArrayLike, dim: int) -> FloatArray:
         raise EmbeddingError(f"embeddings must be numbers, one row each: {error}") from error
     if array.ndim != 2 or array.shape[1] != dim:
         raise EmbeddingError(
-            f"an embedding of length {array.shape[-1]} does not fit: this collection's are {dim}"
+            f"an embedding has {array.shape[-1]} dimensions, and this collection has {dim}"
         )
     _refuse_rows(~np.isfinite(array).all(axis=1), "has NaN or infinity")
     _refuse_rows(~array.any(axis=1), "is all zero, so it has no direction to compare")
@@ -60,8 +60,8 @@ def ids_array(values: Iterable[int]) -> npt.NDArray[np.int64]:
         return np.array(ids, np.int64)
     except OverflowError as error:
         raise InputError(
-            f"id {max(ids, key=abs)} is too large: lookalike takes ids below 2^63 "
-            f"({2**63}); give that row a smaller one"
+            f"id {max(ids, key=abs)} is too large: lookalike supports ids below 2^63 "
+            f"({2**63}); give that row a smaller id"
         ) from error
 
 
@@ -78,8 +78,8 @@ def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
     wrong = next((p for p in packed if len(p) != 4 * dim), None)
     if wrong is not None:
         raise EmbeddingError(
-            f"a stored embedding has length {len(wrong) // 4}, where the column says {dim}: "
-            "find it with SELECT id, VECTOR_DIM(embedding) and delete it"
+            f"a stored embedding has {len(wrong) // 4} dimensions, not {dim}: "
+            "find it with SELECT id, VECTOR_DIM(embedding), and delete it"
         )
     return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
 

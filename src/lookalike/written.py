@@ -89,7 +89,7 @@ def _problem(file: Path, kind: Kind, force: bool) -> str | None:
     try:
         mode = file.lstat().st_mode
         if stat.S_ISLNK(mode):
-            return "it is a link; give the file that it leads to"
+            return "it is a link; give the file that it points to"
         if stat.S_ISDIR(mode):
             return "it is a folder; give a file"
         if not stat.S_ISREG(mode):
@@ -98,7 +98,7 @@ def _problem(file: Path, kind: Kind, force: bool) -> str | None:
             return "Permission denied"
         if not force and not _begins_with(file, kind.mark):
             return (
-                "it is there, and lookalike did not write it; "
+                "it exists, and lookalike did not write it; "
                 "give another name, or replace it with --force (in Python force=True)"
             )
     except (FileNotFoundError, NotADirectoryError):

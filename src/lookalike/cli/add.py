@@ -36,29 +36,29 @@ _SHOWN = 5
 @click.option(
     "--attributes",
     metavar="FILE",
-    help="Attributes to search by, of new and of stored images: a CSV, JSON lines or Parquet file "
-    "whose column `path` names the image. Without PATH no images are added.",
+    help="Attributes for filters, for new and stored images: a CSV, JSON lines or Parquet file with "
+    "a column `path`. Without PATH, only attributes are set.",
 )
 @click.option(
     "--exclude",
     multiple=True,
     metavar="PATTERN",
-    help="Leave out what matches, as in a .gitignore file; may be given several times.",
+    help="Skip files that match, as in .gitignore. Can be repeated.",
 )
-@click.option("--hidden", is_flag=True, help="Take files and folders that begin with a dot too.")
-@click.option("--prune", is_flag=True, help="Remove the rows below PATH whose files are gone.")
+@click.option("--hidden", is_flag=True, help="Include files and folders whose names begin with a dot.")
+@click.option("--prune", is_flag=True, help="Remove the rows of files below PATH that no longer exist.")
 @click.option(
-    "--dry-run", is_flag=True, help="With --prune: show what it would remove, and do nothing else."
+    "--dry-run", is_flag=True, help="With --prune: only show what would be removed."
 )
-@click.option("--retry", is_flag=True, help="Try files again that have failed before.")
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Images embedded at once.")
+@click.option("--retry", is_flag=True, help="Retry files that failed before.")
+@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once.")
 @click.option(
     "--time-limit",
     type=click.FloatRange(0, min_open=True),
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="For decoding one file.",
+    help="Time limit for decoding one file.",
 )
 @database_option
 @collection_option
@@ -76,11 +76,10 @@ def add(
 ) -> None:
     """Embed images and store them.
 
-    PATH is an image, a folder (with all below it) or a glob. What is stored already is left
-    alone, a file that has changed is embedded again, and one that was renamed or copied gets the
-    embedding of the same bytes. Files that cannot be read are listed and skipped, and the exit
-    status is then 1; they are tried again when they change. Interrupted or killed, it loses
-    nothing: the same command again does the rest.
+    PATH is an image, a folder (with its subfolders) or a glob. Stored files that have not changed
+    are skipped, changed files are embedded again, and copies reuse the embedding of the same
+    bytes. Unreadable files are listed and skipped, and the exit status is 1; they are retried
+    when they change. If it is interrupted or killed, run the same command again: nothing is lost.
     """
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
@@ -157,13 +156,13 @@ def _standard_output() -> TextIO:
 
 def _check_dry_run(paths: tuple[str, ...], attributes: str | None, prune: bool) -> None:
     if not prune or not paths:
-        raise click.UsageError("--dry-run goes with --prune and a PATH")
+        raise click.UsageError("--dry-run needs --prune and a PATH")
     if attributes:
-        raise click.UsageError("--dry-run goes without --attributes")
+        raise click.UsageError("--dry-run cannot be combined with --attributes")
 
 
 def _print_gone(out: Output, images: Collection, paths: tuple[str, ...]) -> None:
-    """Tell what --prune would remove."""
+    """Show what --prune would remove."""
     found = images.gone(*paths)
     if out.as_json:
         rows = [{"id": row.id, "path": row.path} for row in found]
@@ -172,7 +171,7 @@ def _print_gone(out: Output, images: Collection, paths: tuple[str, ...]) -> None
     for row in found:
         click.echo(printable(str(row.path)))
     whose = "image whose file is" if len(found) == 1 else "images whose files are"
-    out.say(f"Would remove {len(found):,} {whose} gone from {images.name}; nothing was done.")
+    out.say(f"Would remove from {images.name}: {len(found):,} {whose} gone. Nothing was changed.")
 
 
 @contextmanager
@@ -190,21 +189,21 @@ def _print(out: Output, report: AddReport, where: str) -> None:
         out.say(_summary(report, where))
         if out.verbose:
             rates = (f"{stage} {rate:,.0f}" for stage, rate in report.stages.items())
-            out.say(f"Each stage by itself, in images/s: {', '.join(rates)}.")
+            out.say(f"Speed of each stage, in images/s: {', '.join(rates)}.")
 
 
 def _print_attributes(out: Output, report: AttributesReport, collection: str) -> None:
     missing = len(report.unmatched)
     if missing:
         some = ", ".join(report.unmatched[:_SHOWN]) + (", ..." if missing > _SHOWN else "")
-        out.warn(f"{missing:,} {_plural('row', missing)} of no stored image: {some}")
+        out.warn(f"{missing:,} {_plural('row', missing)} without a stored image: {some}")
     for name, kind in report.kinds.items():
         if "/" in kind:
-            out.warn(f"{name} has values of several kinds ({kind}), and each is compared as it is")
+            out.warn(f"{name} has values of several kinds ({kind}); each is compared as its own kind")
     if not out.as_json:
         kinds = ", ".join(f"{name} ({kind})" for name, kind in report.kinds.items())
         images = f"{report.stored:,} {_plural('image', report.stored)}"
-        rest = f"; {report.without:,} of {collection} without a row" if report.without else ""
+        rest = f"; {report.without:,} in {collection} have no row in the file" if report.without else ""
         out.say(f"Set attributes of {images}{rest}: {kinds}.")
 
 
@@ -223,15 +222,15 @@ def _document(report: AddReport) -> dict[str, object]:
 
 def _summary(report: AddReport, where: str) -> str:
     stored = report.added + report.reused
-    copies = f" ({report.reused:,} by their bytes, without the model)" if report.reused else ""
+    copies = f" ({report.reused:,} from copies already embedded)" if report.reused else ""
     parts = [f"Added {stored:,} {_plural('image', stored)} {where}{copies}"]
     others = {
         "updated": report.updated,
         "unchanged": report.unchanged,
         "removed": report.removed,
-        "gone (--prune removes their rows)": report.gone,
+        "no longer exist (--prune removes their rows)": report.gone,
         "skipped": len(report.failed),
-        "still unreadable (see lookalike failures)": len(report.failed_before),
+        "still unreadable (lookalike failures lists them)": len(report.failed_before),
     }
     parts += [f"{count:,} {what}" for what, count in others.items() if count]
     speed = f" ({report.images_per_second:.1f} images/s)" if stored + report.updated else ""

@@ -19,10 +19,10 @@ def collections(ctx: click.Context, database: str | None, out: Output) -> None:
     """List the collections: images, model, size on disk and index.
 
     \b
-    lookalike collections delete NAME    delete one; the files of its images stay
+    lookalike collections delete NAME      delete a collection; image files stay
     lookalike collections rename OLD NEW
 
-    The size is the server's own count, which may be some seconds old.
+    The size is the server's own count and may be a few seconds old.
     """
     if ctx.invoked_subcommand:
         if database or out.as_json or out.quiet or out.verbose:
@@ -36,11 +36,11 @@ def collections(ctx: click.Context, database: str | None, out: Output) -> None:
         rows = [_row(each) for each in found]
         out.table(["name", "images", "model", "size", "index"], rows)
     else:
-        out.say("No collections yet; make one with: lookalike add FOLDER")
+        out.say("No collections yet. Create one with: lookalike add FOLDER")
 
 
 def _row(status: Status) -> list[object]:
-    model = status.model or f"none: embeddings of {status.dim} dimensions"
+    model = status.model or f"none ({status.dim} dimensions)"
     index = f"{status.indexed:,} images" if status.n_cells else "none"
     return [status.name, status.rows, model, decimal(status.size), index]
 

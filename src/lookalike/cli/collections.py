@@ -22,23 +22,23 @@ _SHOWN = 5
 
 
 @click.command()
-@click.option("--collection", metavar="NAME", help="The table of the images; all without it.")
+@click.option("--collection", metavar="NAME", help="The collection to show. Default: all.")
 @database_option
 @output_options
 def status(collection: str | None, database: str | None, out: Output) -> None:
-    """Show what the collections hold: rows, model, index, failures and the last run."""
+    """Show the state of collections: rows, model, index, failures and the last run."""
     with connect(database, out) as db:
         found = [db.collection(collection).status()] if collection else db.status()
     if out.as_json:
         out.json([asdict(each) for each in found])
     elif not found:
-        out.say("No collections yet; make one with: lookalike add FOLDER")
+        out.say("No collections yet. Create one with: lookalike add FOLDER")
     for each in found if not out.as_json else ():
         click.echo("\n".join([each.name, *(f"  {line}" for line in _lines(each))]))
 
 
 def _lines(status: Status) -> list[str]:
-    model = status.model or "none: embeddings that you brought"
+    model = status.model or "none (embeddings were added without a model)"
     computes = f"; {status.arithmetic}" if status.arithmetic else ""
     cells = "1 cell" if status.n_cells == 1 else f"{status.n_cells:,} cells"
     index = f"{status.indexed:,} rows in {cells}"
@@ -48,7 +48,7 @@ def _lines(status: Status) -> list[str]:
         f"rows      {status.rows:,}",
         f"model     {model}, {status.dim} dimensions{computes}",
         f"size      {decimal(status.size)}",
-        f"index     {index if status.n_cells else 'none; search compares every row'}",
+        f"index     {index if status.n_cells else 'none; every search is exact'}",
         f"failures  {status.failures:,}",
     ]
     return lines + ([f"last run  {_run(status.last_run)}"] if status.last_run else [])
@@ -56,7 +56,7 @@ def _lines(status: Status) -> list[str]:
 
 def _run(run: Run) -> str:
     if run.ended_at is None:
-        return f"{_local(run.started_at)}, not ended: at work, or killed"
+        return f"{_local(run.started_at)}, not finished: still running, or killed"
     counts = {
         "added": run.added,
         "updated": run.updated,
@@ -67,8 +67,8 @@ def _run(run: Run) -> str:
     }
     done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
     seconds = round((run.ended_at - run.started_at).total_seconds())
-    told = f"{_local(run.started_at)}, {seconds:,} s: {done or 'nothing to do'}"
-    return f"{told}; cut short: {run.error}" if run.error else told
+    told = f"{_local(run.started_at)}, {seconds:,} s: {done or 'no changes'}"
+    return f"{told}; stopped: {run.error}" if run.error else told
 
 
 def _local(time: datetime) -> str:
@@ -82,7 +82,7 @@ def _local(time: datetime) -> str:
 def failures(database: str | None, collection: str, out: Output) -> None:
     """List the files that could not be added, and why.
 
-    They are tried again when they change, or with: lookalike add --retry PATH
+    They are retried when they change, or with: lookalike add --retry PATH
     """
     with connect(database, out) as db:
         found = db.collection(collection).failures()
@@ -97,7 +97,7 @@ def failures(database: str | None, collection: str, out: Output) -> None:
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="PATH|ID...")
-@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
 @yes_option
 @database_option
 @collection_option
@@ -112,16 +112,16 @@ def remove(
 ) -> None:
     """Remove images from a collection; their files stay.
 
-    PATH is a file, or a folder with all below it, there or gone; ID is a row's id or its
-    image_name. Where one of them is not stored, nothing is removed. For a folder, or for more
-    than one image, it shows what would go and asks; where there is no terminal, give --yes.
+    PATH is a file or a folder (with its subfolders), which need not exist any more. ID is the id
+    or the image_name of a row. If one of them is not stored, nothing is removed. Before it
+    removes a folder or several images, it lists them and asks; scripts give --yes.
     """
     with connect(database, out) as db:
         images = db.collection(collection)
         found = images.find(*targets)
         what = f"{_images(len(found))} from {collection}"
         if not (dry_run or yes) and _is_much(found, targets):
-            undone = f"removed none of {_images(len(found))}"
+            undone = f"nothing was removed of {_images(len(found))}"
             out.confirm(f"{_names(found)}\nRemove {what}? The files stay.", undone)
         removed = 0 if dry_run else images.delete(row.id for row in found)
     if out.as_json:
@@ -129,7 +129,7 @@ def remove(
         counts = {"collection": collection, "removed": removed, "is_dry_run": dry_run}
         out.json({**counts, "images": rows})
     elif dry_run:
-        out.say(f"{_names(found)}\nWould remove {what}; nothing was done.")
+        out.say(f"{_names(found)}\nWould remove {what}. Nothing was changed.")
     else:
         out.say(f"Removed {_images(removed)} from {collection}.")
 

@@ -1,4 +1,4 @@
-"""`lookalike index`: what makes search quick, made and proved."""
+"""`lookalike index`: build and check the index."""
 
 from dataclasses import asdict
 
@@ -13,20 +13,20 @@ _SHOWN = 10
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Compare every code with its embedding.")
-@click.option("--rebuild", is_flag=True, help="Make the index again, beside the old one.")
+@click.option("--check", is_flag=True, help="Check every code against its embedding.")
+@click.option("--rebuild", is_flag=True, help="Build the index again; the old one is used until it is ready.")
 @click.option(
     "--recall",
     type=click.FloatRange(0.5, 0.999),
     metavar="R",
-    help="Make it to find this share of the true 10 nearest; .99 at first.",
+    help="Target recall: the share of the true 10 nearest to find. Default for a new index: 0.99.",
 )
 @click.option(
     "--attribute",
     "attributes",
     multiple=True,
     metavar="NAME",
-    help="Make a database index on an attribute instead, for quicker --where.",
+    help="Instead, create a database index on an attribute, for faster --where.",
 )
 @database_option
 @collection_option
@@ -40,16 +40,16 @@ def index(
     collection: str,
     out: Output,
 ) -> None:
-    """Make the index of a collection, or prove it.
+    """Build or check the index of a collection.
 
-    `lookalike add` makes the index by itself and keeps it equal to the table, and so nobody needs
-    this command; --check proves that it is equal (exit status 1 where it is not), and --rebuild
-    makes it again after somebody has changed embeddings or the index by other programs.
+    `lookalike add` builds the index and keeps it up to date, so you rarely need this command.
+    --check compares it with the table (exit status 1 if they differ). Use --rebuild after another
+    program has changed embeddings.
     """
     if check and rebuild:
         raise click.UsageError("give --check or --rebuild, not both")
     if attributes and (check or rebuild or recall):
-        raise click.UsageError("give --attribute without --check, --rebuild and --recall")
+        raise click.UsageError("--attribute cannot be combined with --check, --rebuild or --recall")
     if check and recall is not None:
         raise click.UsageError("give --check or --recall, not both")
     with connect(database, out) as db:
@@ -66,8 +66,8 @@ def index(
                 )
             if not built:
                 out.say(
-                    f"No index made: {collection} has few images, and its search is exact; "
-                    "or another process is training."
+                    f"No index was built: {collection} is small enough for exact search, or another "
+                    "process is building it."
                 )
         report = images.check_index()
         plan = images.status().plan
@@ -82,7 +82,7 @@ def _index_attributes(out: Output, images: Collection, names: tuple[str, ...]) -
         out.json({"collection": images.name, "made": made})
         return
     for name, is_new in made.items():
-        out.say(f"Indexed {name} of {images.name}." if is_new else f"{name} is indexed already.")
+        out.say(f"Indexed {name} of {images.name}." if is_new else f"{name} already has an index.")
 
 
 def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) -> None:
@@ -99,7 +99,7 @@ def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) 
             }
         )
     elif report.is_true:
-        kind = f"{report.codes:,} codes, all true" if report.codes else "no index yet"
+        kind = f"{report.codes:,} codes, all correct" if report.codes else "no index yet"
         out.say(f"{collection}: {report.rows:,} embeddings, {kind}.")
         if plan:
             out.say(f"Index: {describe_plan(plan)}.")
@@ -107,9 +107,9 @@ def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) 
         for name, ids in (("missing", report.missing), ("stale", report.stale)):
             if ids:
                 some = ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
-                out.warn(f"{name} codes: {len(ids):,}, of the ids {some}")
+                out.warn(f"{name} codes: {len(ids):,} (ids {some})")
         out.warn(
-            "The next `lookalike add` repairs what other programs inserted or deleted; embeddings "
-            "that they changed need:"
+            "The next `lookalike add` repairs rows that other programs inserted or deleted. If they "
+            "changed embeddings, run:"
         )
         out.warn(f"lookalike index --rebuild --collection {collection}")

@@ -28,29 +28,29 @@ def output_options(command: Command) -> Command:
 database_option = click.option(
     "--database",
     metavar="URL",
-    help="mysql://user:password@host:port/database; by default the LOOKALIKE_DATABASE variable, "
-    "and without it the private MySQL, started when needed.",
+    help="mysql://user:password@host:port/database. Default: the variable LOOKALIKE_DATABASE; if it "
+    "is not set, the private MySQL, which is started automatically.",
 )
 collection_option = click.option(
     "--collection",
     metavar="NAME",
     default="image_embeddings",
     show_default=True,
-    help="The table of the images.",
+    help="The collection: the name of its table.",
 )
 model_option = click.option(
     "--model",
     metavar="NAME",
     help="auto, efficientnet-lite2, clip-ViT-B-32, another CLIP model of sentence-transformers, "
-    "or a folder with one. By default the collection's own, and auto for a new one: CLIP where "
-    "it can be had, else efficientnet-lite2.",
+    "or a folder with one. Default: the collection's model; for a new collection auto, which is "
+    "CLIP if it is installed, else efficientnet-lite2.",
 )
 force_option = click.option(
-    "--force", is_flag=True, help="Replace FILE also where lookalike did not write it."
+    "--force", is_flag=True, help="Replace FILE even if lookalike did not write it."
 )
 yes_option = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 
 
 def connect(database: str | None, out: Output) -> lookalike.Database:
-    """Connect as --database says, telling what takes long."""
+    """Connect to --database, and say what takes long."""
     return lookalike.connect(database, tracer=out.trace, notify=out.say)

@@ -21,10 +21,10 @@ MATCH, NOT_JUDGED = 1, 2
     "--min-similarity",
     type=float,
     metavar="S",
-    help="What is at least as similar is a match; by default what calibrate has stored.",
+    help="The threshold: an image at least this similar is a match. Default: the stored one.",
 )
-@click.option("-k", type=int, default=5, show_default=True, help="How many matches to tell.")
-@click.option("--allow-private-urls", is_flag=True, help="Take URLs of this machine and network.")
+@click.option("-k", type=int, default=5, show_default=True, help="How many matches to show.")
+@click.option("--allow-private-urls", is_flag=True, help="Allow URLs of this machine and of private networks.")
 @database_option
 @output_options
 def screen(
@@ -36,15 +36,15 @@ def screen(
     database: str | None,
     out: Output,
 ) -> None:
-    """Tell whether images resemble anything in a collection.
+    """Check whether images resemble any image of a collection.
 
-    IMAGE is a path or an http(s) URL; - reads them from standard input, one a line, and answers
-    each in a line of its own, as soon as it is known. With --json an answer is a line of JSON.
+    IMAGE is a path or an http(s) URL. With - they are read from standard input, one per line, and
+    each answer is printed as soon as it is known. With --json each answer is one line of JSON.
 
-    Exit status: 0 all clean, 1 some match, 2 some could not be judged.
+    Exit status: 0 all clean, 1 some match, 2 some could not be checked.
     """
     if "-" in images and len(images) > 1:
-        raise InputError("give images, or - for those of standard input, not both")
+        raise InputError("give images, or - for standard input, not both")
     given = _lines() if images == ("-",) else iter(images)
     status = 0
     with connect(database, out) as db:
@@ -98,18 +98,18 @@ def _sentence(answer: Screening) -> str:
     required=True,
     multiple=True,
     metavar="PATH",
-    help="Images that should match: a file, folder or glob; may be given several times.",
+    help="Images that should match: a file, folder or glob. Can be repeated.",
 )
 @click.option(
-    "--others", required=True, multiple=True, metavar="PATH", help="Images that should not."
+    "--others", required=True, multiple=True, metavar="PATH", help="Images that should not match."
 )
 @click.option(
     "--max-false-positive-rate",
     type=float,
     metavar="RATE",
-    help="Let at most this share of the others match, from 0 to 1.",
+    help="Let at most this share of the others match (0 to 1).",
 )
-@click.option("--store", is_flag=True, help="Keep the threshold with the collection.")
+@click.option("--store", is_flag=True, help="Store the threshold with the collection.")
 @database_option
 @collection_option
 @output_options
@@ -124,8 +124,8 @@ def calibrate(
 ) -> None:
     """Suggest a threshold for `screen` from examples, with its error rates on them.
 
-    Give some dozen images of each kind: variants of what is in the collection, as uploaders make
-    them, and ordinary uploads.
+    Give a few dozen images of each kind: altered copies of stored images, as uploaders make them,
+    and ordinary uploads.
     """
     with connect(database, out) as db:
         found = db.collection(collection).calibrate(
@@ -140,9 +140,9 @@ def calibrate(
     click.echo(
         f"min_similarity {found.min_similarity:.6g}: {found.false_positive_rate:.1%} of "
         f"{found.others:,} others match, {found.false_negative_rate:.1%} of {found.matches:,} "
-        "that should are missed"
+        "matches are missed"
     )
     if store:
-        out.say(f"Stored with {collection}: `lookalike screen --against {collection}` goes by it.")
+        out.say(f"Stored: `lookalike screen --against {collection}` uses it from now on.")
     else:
-        out.say("Nothing is stored; keep it with --store.")
+        out.say("Not stored; add --store to use it in `lookalike screen`.")

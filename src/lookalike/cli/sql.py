@@ -20,17 +20,17 @@ def sql(query: str, database: str | None, out: Output) -> None:
     elif columns:
         out.table(columns, rows)
     else:
-        out.say("Done; the statement has no result to show.")
+        out.say("Done. The statement returned no rows.")
 
 
 @click.command("install-functions")
-@click.option("--show-sql", is_flag=True, help="Print their SQL instead, for any mysql client.")
+@click.option("--show-sql", is_flag=True, help="Print the SQL instead, for any mysql client.")
 @database_option
 @output_options
 def install_functions(show_sql: bool, database: str | None, out: Output) -> None:
-    """Make my_dot_product, my_vec_norm and DISTANCE in the database.
+    """Create my_dot_product, my_vec_norm and DISTANCE in the database.
 
-    DISTANCE is what MySQL AI and HeatWave have; these are plain SQL for any MySQL 9.
+    They are plain SQL for any MySQL 9. DISTANCE works as in MySQL AI and HeatWave.
     """
     if show_sql:
         click.echo(functions_sql(), nl=False)

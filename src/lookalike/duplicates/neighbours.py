@@ -72,7 +72,7 @@ def neighbours(
         return _among_few(index, images, min(enough, least))
     if index.load() is None:
         raise InputError(
-            f"the index of {index.table!r} is being made by another process: try again soon"
+            f"the index of {index.table!r} is being built by another process; try again later"
         )
     copies = np.bincount(images.picture)
 

@@ -118,7 +118,7 @@ def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: 
 def _tell_empty(pruning: Prune, table: str, notify: Notify) -> None:
     for folder in pruning.empty_folders:
         notify(
-            f"Keeping what is stored of {folder}, which is empty: is it mounted? "
+            f"Keeping the rows of {folder}, which is empty: is it mounted? "
             f"If its images are gone for good: lookalike remove {folder} --collection {table}"
         )
 

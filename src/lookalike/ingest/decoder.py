@@ -158,7 +158,7 @@ class Decoder:
         outcome, size, mtime_ns, height, width, length = header
         expected = 3 * height * width if outcome == child.DECODED else length
         if outcome not in outcomes or not length == expected <= child.MAX_CONTENT:
-            raise EOFError("what it answers makes no sense")
+            raise EOFError("it sent an invalid answer")
         content = self._read(process, length, deadline)
         return child.Answer(outcome, size, mtime_ns, height, width, content)
 
@@ -205,17 +205,17 @@ def _spawn(time_limit: float) -> subprocess.Popen[bytes]:
 
 
 def _ending(status: int | None) -> str:
-    """Say how a process has ended."""
+    """Return how a process ended, in words."""
     if status is None or status >= 0:
         return f"status {status}"
     if -status == signal.SIGKILL:
-        return "SIGKILL: killed, perhaps since memory ran out"
+        return "SIGKILL: killed, perhaps because memory ran out"
     name = signal.Signals(-status).name if -status in list(signal.Signals) else f"signal {-status}"
     return f"{name}: {signal.strsignal(-status)}"
 
 
 def _no_start(reason: str) -> LookalikeError:
-    return LookalikeError(f"no process to decode images in can be started: {reason}")
+    return LookalikeError(f"cannot start a process for decoding images: {reason}")
 
 
 def _import_path() -> list[str]:

@@ -123,7 +123,7 @@ def main() -> None:
         preprocessing: Preprocessing | None = pickle.loads(_read(requests))
     # It may be of a class that is not to be found from here.
     except Exception as error:  # noqa: BLE001
-        reason = f"the model's preprocessing cannot be loaded there: {error}"
+        reason = f"the model's preprocessing cannot be loaded: {error}"
         _write(answers, Answer(DAMAGED, content=_encode(reason)))
         return
     _write(answers, Answer(READY))

@@ -171,7 +171,7 @@ class Embedder(Generic[T]):
                 job.embedding = check_embeddings(embedding, self._model()[0].dim)[0]
                 self._has_embedded = True
             except EmbeddingError as error:
-                job.error = ImageError(f"the model makes no embedding of it: {error}")
+                job.error = ImageError(f"the model cannot embed it: {error}")
                 # Where it has made none at all, the fault is the model's and not the image's.
                 if not self._has_embedded and job is sound[-1]:
                     raise

@@ -94,7 +94,7 @@ class Ingest:
         except ConnectionFailed as error:
             safe = self.tally.stored
             raise ConnectionFailed(
-                f"{error} {safe:,} images of this run are safe; the same command does the rest",
+                f"{error} {safe:,} images of this run are stored; run the same command again for the rest",
                 code=error.code,
             ) from error
 
@@ -206,7 +206,7 @@ def _problem(job: Job[Content]) -> tuple[str, bool]:
     """Return why a file has no embedding, "" where it has, and whether that is final."""
     first, decoded = job.item.files[0].file, job.decoded
     if decoded and (decoded.size, decoded.mtime_ns) != (first.size, first.mtime_ns):
-        return "it changed while it was read; add it again", False
+        return "it changed while it was being read; add it again", False
     return str(job.error) if job.error else "", not isinstance(job.error, OutOfReach)
 
 

@@ -67,8 +67,8 @@ def load_model(
         return _load_folder(folder, device)
     if not _HUB_NAME.fullmatch(name):
         raise ModelError(
-            f"there is no model {name!r}: choose {AUTO}, {', '.join(KNOWN_MODELS)}, owner/name on "
-            "the Hugging Face Hub, or a folder that SentenceTransformer.save() wrote"
+            f"unknown model {name!r}: choose {AUTO}, {', '.join(KNOWN_MODELS)}, owner/name on "
+            "the Hugging Face Hub, or a folder written by SentenceTransformer.save()"
         )
     return _load_clip(short, device, notify)
 
@@ -86,7 +86,7 @@ def _find_folder(name: str) -> Path | None:
 def _load_embedded(device: str | None) -> Model:
     if device not in (None, "cpu"):
         raise ModelError(
-            f"the model {EMBEDDED} computes on the CPU, not on {device!r}: leave the device out, "
+            f"the model {EMBEDDED} runs on the CPU only, not on {device!r}: leave the device out, "
             f"or use a CLIP model such as {CLIP}"
         )
     from lookalike.models.efficientnet import EfficientNetLite2
@@ -97,7 +97,7 @@ def _load_embedded(device: str | None) -> Model:
 def _load_folder(folder: Path, device: str | None) -> Model:
     if not folder.joinpath("modules.json").is_file():
         raise ModelError(
-            f"{folder} is not a model: give a folder that SentenceTransformer.save() wrote"
+            f"{folder} is not a model; give a folder written by SentenceTransformer.save()"
         )
     _require_clip(str(folder))
     from lookalike.models.sentence_transformers import load_folder

@@ -71,13 +71,13 @@ class _RestrictedUnpickler(pickle.Unpickler):
             return _ALLOWED[module_name, global_name]
         except KeyError:
             raise pickle.UnpicklingError(
-                f"it names {module_name}.{global_name}, which weights have no need of"
+                f"it names {module_name}.{global_name}, which is not part of weights"
             ) from None
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _location, size, _view = pid
         if kind != "storage" or not isinstance(dtype, np.dtype):
-            raise pickle.UnpicklingError(f"it refers to {kind!r}, which is no storage")
+            raise pickle.UnpicklingError(f"it refers to {kind!r}, which is not a storage")
         return _Storage(str(key), dtype, int(size))
 
 
@@ -85,7 +85,7 @@ def _read_storage(file: BinaryIO, storage: _Storage) -> Array:
     size = int.from_bytes(file.read(8), "little", signed=True)
     raw = file.read(storage.size * storage.dtype.itemsize)
     if size != storage.size or len(raw) != storage.size * storage.dtype.itemsize:
-        raise pickle.UnpicklingError(f"storage {storage.key} is cut short")
+        raise pickle.UnpicklingError(f"storage {storage.key} is incomplete")
     return np.frombuffer(raw, dtype=storage.dtype)
 
 
@@ -120,4 +120,4 @@ def read_legacy_checkpoint(path: Path) -> dict[str, Array]:
         TypeError,
         ValueError,
     ) as error:
-        raise ModelError(f"{path} holds no weights that can be read: {error}") from error
+        raise ModelError(f"{path} does not contain readable weights: {error}") from error

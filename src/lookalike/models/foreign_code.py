@@ -30,8 +30,8 @@ def refuse_foreign_code(folder: Path) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         for fault in _faults(path.name, content):
             raise ModelError(
-                f"{folder} brings code of its own, {fault} in {path.name}, and lookalike runs no "
-                "code of a model: use another model, or one that SentenceTransformer.save() wrote"
+                f"{folder} contains its own code ({fault} in {path.name}), and lookalike never runs "
+                "a model's code: use another model, or one saved by SentenceTransformer.save()"
             )
 
 

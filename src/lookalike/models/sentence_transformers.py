@@ -33,7 +33,7 @@ def load_folder(folder: Path, *, device: str | None) -> EncoderModel:
         refuse_foreign_code(folder)
         encoder = _load(str(folder), device, local_files_only=True)
     except _load_errors() as error:
-        raise ModelError(f"{folder} holds no model that can be loaded: {_line(error)}") from error
+        raise ModelError(f"cannot load a model from {folder}: {_line(error)}") from error
     return make_model(id=str(folder), images=encoder, texts=encoder)
 
 
@@ -61,10 +61,10 @@ def _load_encoder(name: str, device: str | None, notify: Notify) -> Encoder:
             lacking = f"on this machine but incomplete or damaged ({_line(error)})"
     if not _hub_answers():
         raise ModelError(
-            f"the weights of {name} are {lacking} and the Hugging Face Hub is out of reach: "
-            "connect once to fetch them, or use the model efficientnet-lite2"
+            f"the weights of {name} are {lacking}, and the Hugging Face Hub cannot be reached: "
+            "connect once to download them, or use the model efficientnet-lite2"
         )
-    notify(f"fetching the weights of {name} from the Hugging Face Hub, once")
+    notify(f"downloading the weights of {name} from the Hugging Face Hub (once)")
     try:
         return _load_repository(repository, device, local_files_only=False)
     except _load_errors() as error:
