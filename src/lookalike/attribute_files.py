@@ -137,7 +137,9 @@ def _value(name: str, value: Any) -> Value:
             raise InputError(f"{name}: a list can hold only texts and numbers, not {value!r}")
         texts = [_utf8(name, item) if isinstance(item, str) else json.dumps(item) for item in items]
         if long := [text for text in texts if len(text) > MAX_TEXT]:
-            raise InputError(f"{name}: an item has {len(long[0])} characters; the limit is {MAX_TEXT}")
+            raise InputError(
+                f"{name}: an item has {len(long[0])} characters; the limit is {MAX_TEXT}"
+            )
         return list(dict.fromkeys(texts))
     if isinstance(value, str):
         return _utf8(name, value)
@@ -189,8 +191,8 @@ def _read_csv(file: Path) -> _Read:
     for place, record in records[1:]:
         if len(record) != len(header):
             raise InputError(
-                f"{file}, {place}: found {len(record)} values, expected {len(header)} as in the "
-                "header; put a value that contains a comma in quotes"
+                f"{file}, {place}: expected {len(header)} values as in the header, found "
+                f"{len(record)}; put a value that contains a comma in quotes"
             )
         cells.append((place, record))
     has_comma = delimiter == ";"

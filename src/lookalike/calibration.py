@@ -27,7 +27,9 @@ def calibrate(
     Raises InputError without examples of both kinds, and where no threshold keeps that rate.
     """
     if not len(matches) or not len(others):
-        raise InputError("calibrate needs images that should match and images that should not match")
+        raise InputError(
+            "calibrate needs images that should match and images that should not match"
+        )
     if max_false_positive_rate is not None and not 0 <= max_false_positive_rate <= 1:
         raise InputError(f"max_false_positive_rate is {max_false_positive_rate}; give 0 to 1")
     positive, negative = np.sort(matches), np.sort(others)

@@ -69,7 +69,9 @@ class Condition:
             raise InputError(f"{self.name!r} cannot be an attribute's name: {NAME_RULE}")
         if self.operator not in OPERATORS:
             known = " ".join(OPERATORS)
-            raise InputError(f"{self.name}: unknown operator {self.operator!r}; the operators are {known}")
+            raise InputError(
+                f"{self.name}: unknown operator {self.operator!r}; the operators are {known}"
+            )
         if (self.operator in _LISTS) != isinstance(self.value, tuple):
             wanted = "several values" if self.operator in _LISTS else "one value"
             raise InputError(f"{self.name} {self.operator}: give {wanted}, not {self.value!r}")

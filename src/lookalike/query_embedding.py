@@ -93,7 +93,9 @@ class QueryEmbedder:
         if self._index.metric == "euclidean":
             weights = sum(weight for weight, _ in embeddings)
             if weights <= 0:
-                raise InputError(f"the weights add up to {weights:g}; with euclidean the sum must be above 0")
+                raise InputError(
+                    f"the weights add up to {weights:g}; with euclidean the sum must be above 0"
+                )
             total /= weights
         # What is left of a - a is rounding.
         if np.linalg.norm(total) < 1e-6:
@@ -114,7 +116,9 @@ class QueryEmbedder:
             row_id = id_of(self._index, value) if isinstance(value, str) else int(value)
             self._stored.add(row_id)
             return embedding_of(self._index, row_id)
-        raise InputError(f"a {type(value).__name__} is not a query; give an image, text or a vector")
+        raise InputError(
+            f"a {type(value).__name__} is not a query; give an image, text or a vector"
+        )
 
     def _embed_image(self, source: Any) -> FloatArray:
         if isinstance(source, str | Path) and not (is_url(str(source)) or _is_file(source)):
@@ -149,7 +153,9 @@ def read_image(
     if isinstance(source, str | Path):
         path = expand_user(source)
         return open_image(path, short_side=short_side), content_hash(path)
-    raise InputError(f"a {type(source).__name__} is not an image; give a path, a URL, bytes or a PIL image")
+    raise InputError(
+        f"a {type(source).__name__} is not an image; give a path, a URL, bytes or a PIL image"
+    )
 
 
 def picture_of(query: AnyQuery, *, allow_private: bool = False) -> Pillow.Image | None:

@@ -148,7 +148,9 @@ class Screener:
             if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
                 return _Upload(number, image, _path(image))
             if not isinstance(image, Pillow.Image | bytes | str):
-                raise InputError(f"a {type(image).__name__} is not an image; give a path, a URL, bytes or a PIL image")
+                raise InputError(
+                    f"a {type(image).__name__} is not an image; give a path, a URL, bytes or a PIL image"
+                )
             return _Upload(number, image, self._spooled(image))
         except ImageError as error:
             return _Upload(number, image, None, error)
@@ -221,7 +223,7 @@ def default_min_similarity(model_id: str | None, metric: Metric) -> float:
     """
     if metric != "cosine":
         raise InputError(
-            f"for the metric {metric} there is no usual min_similarity: give one, or store one "
+            f"the metric {metric} has no default min_similarity: give one, or store one "
             "with lookalike calibrate --store"
         )
     return DEFAULT_MIN_SIMILARITY.get(model_id or "", OTHER_MIN_SIMILARITY)

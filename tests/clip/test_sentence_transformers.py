@@ -128,7 +128,7 @@ def test_a_damaged_folder_is_refused(saved: Path, tmp_path: Path, damage: str) -
     folder = shutil.copytree(saved, tmp_path / "damaged")
     raw = (folder / damage).read_bytes()
     (folder / damage).write_bytes(raw[: len(raw) // 2])
-    with pytest.raises(ModelError, match="damaged holds no model that can be loaded: ") as caught:
+    with pytest.raises(ModelError, match="cannot load a model from .*damaged: ") as caught:
         load_model(str(folder))
     assert len(str(caught.value).splitlines()) == 1
 
@@ -136,14 +136,14 @@ def test_a_damaged_folder_is_refused(saved: Path, tmp_path: Path, damage: str) -
 def test_a_folder_without_weights_is_refused(saved: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(saved, tmp_path / "empty")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="empty holds no model that can be loaded: "):
+    with pytest.raises(ModelError, match="cannot load a model from .*empty: "):
         load_model(str(folder))
 
 
 def test_a_model_of_text_alone_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "bag"
     SentenceTransformer(modules=[modules.BoW(vocab=["cat", "dog"])]).save(str(folder))
-    with pytest.raises(ModelError, match="embeds no images: use one that does, such as CLIP"):
+    with pytest.raises(ModelError, match="cannot embed images; use one that can"):
         load_model(str(folder))
 
 
@@ -193,7 +193,7 @@ def test_a_folder_that_brings_code_is_refused_before_it_runs(
     plant(folder, where, tmp_path / "ran")
     (tmp_path / "evil_package.py").write_text(EVIL.format(ran=str(tmp_path / "ran")))
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModelError, match=r"evil brings code of its own, .* runs no code of a mod"):
+    with pytest.raises(ModelError, match=r"evil contains its own code .* never runs a mod"):
         load_model(str(folder))
     assert not (tmp_path / "ran").exists()
 
@@ -204,7 +204,7 @@ def test_a_repository_that_brings_code_is_refused_before_it_runs(
 ) -> None:
     folder = put_in_hub_cache(raw, hub, "somebody/their-clip")
     plant(folder, where, tmp_path / "ran")
-    with pytest.raises(ModelError, match="brings code of its own"):
+    with pytest.raises(ModelError, match="contains its own code"):
         load_model("somebody/their-clip")
     assert not (tmp_path / "ran").exists()
 
@@ -315,7 +315,7 @@ def test_a_hub_that_answers_is_asked_and_the_download_announced(
     said: list[str] = []
     with pytest.raises(ModelError, match=r"cannot load clip-ViT-B-32 .* is not there$"):
         load_model("clip-ViT-B-32", notify=said.append)
-    assert said == ["fetching the weights of clip-ViT-B-32 from the Hugging Face Hub, once"]
+    assert said == ["downloading the weights of clip-ViT-B-32 from the Hugging Face Hub (once)"]
 
 
 def test_loading_prints_nothing_and_warns_of_nothing(raw: Path, tmp_path: Path) -> None:

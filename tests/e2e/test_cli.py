@@ -152,7 +152,7 @@ def thousand(database_url):
 
 def test_the_index_is_explained_and_proved(run, thousand):
     done = run("index", "--check", "--collection", "own")
-    assert "own: 1,200 embeddings, 1,200 codes, all true" in done.stderr
+    assert "own: 1,200 embeddings, 1,200 codes, all correct" in done.stderr
     through = ["search", "v5", "--collection", "own", "-k", 3, "--include-self"]
     explained = run(*through, "--explain").stdout
     assert "Plan: codes" in explained and "BIT_COUNT" in explained and "actual time" in explained

@@ -34,7 +34,7 @@ def test_the_list_names_images_model_size_and_index(made):
     assert head == ["name", "images", "model", "size", "index"]
     assert [[*row[:3], row[4]] for row in rows] == [
         ["image_embeddings", "2", "efficientnet-lite2", "none"],
-        ["own", "3", "none: embeddings of 2 dimensions", "none"],
+        ["own", "3", "none (2 dimensions)", "none"],
     ]
     found = json.loads(made("collections", "--json").stdout)
     assert [(each["name"], each["rows"], each["indexed"]) for each in found] == [

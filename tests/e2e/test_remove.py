@@ -28,9 +28,9 @@ def n_rows(run):
 def test_without_a_terminal_one_image_goes_and_many_do_not(run, folder):
     for targets in ([folder], ["/"], ["bee.jpg", "cat.jpg"], [folder / "deep"]):
         done = run("remove", *targets, status=2)
-        assert done.stderr.count("\n") == 1 and "removed none of" in done.stderr
+        assert done.stderr.count("\n") == 1 and "nothing was removed of" in done.stderr
         assert "--yes" in done.stderr and n_rows(run) == 3
-    assert "removed none of 3 images" in run("remove", "/", status=2).stderr
+    assert "nothing was removed of 3 images" in run("remove", "/", status=2).stderr
     assert "Removed 1 image" in run("remove", folder / "bee.jpg").stderr
     assert json.loads(run("remove", folder, "--yes", "--json").stdout)["removed"] == 2
     assert n_rows(run) == 0
@@ -38,7 +38,7 @@ def test_without_a_terminal_one_image_goes_and_many_do_not(run, folder):
 
 def test_a_dry_run_shows_and_removes_nothing(run, folder):
     done = run("remove", folder, "--dry-run")
-    assert "Would remove 3 images from image_embeddings; nothing was done." in done.stderr
+    assert "Would remove 3 images from image_embeddings. Nothing was changed." in done.stderr
     assert str(folder / "deep" / "rocket.jpg") in done.stderr
     found = json.loads(run("remove", folder, "--dry-run", "--json").stdout)
     assert (found["removed"], found["is_dry_run"]) == (0, True)
@@ -62,7 +62,7 @@ def test_files_that_are_gone_are_counted_and_pruned_after_a_dry_run(run, folder)
     (folder / "bee.jpg").unlink()
     (folder / "cat.jpg").rename(folder / "tom.jpg")
     done = run("add", folder)
-    assert "2 gone (--prune removes their rows)" in done.stderr
+    assert "2 no longer exist (--prune removes their rows)" in done.stderr
     assert json.loads(run("add", folder, "--json").stdout)["gone"] == 2
     done = run("add", folder, "--prune", "--dry-run")
     assert sorted(done.stdout.split()) == [str(folder / "bee.jpg"), str(folder / "cat.jpg")]
@@ -71,6 +71,6 @@ def test_files_that_are_gone_are_counted_and_pruned_after_a_dry_run(run, folder)
     assert len(found["gone"]) == 2 and n_rows(run) == 4
     assert json.loads(run("add", folder, "--prune", "--json").stdout)["removed"] == 2
     assert "gone" not in run("add", folder).stderr and n_rows(run) == 2
-    assert "--dry-run goes with --prune" in run("add", folder, "--dry-run", status=2).stderr
+    assert "--dry-run needs --prune" in run("add", folder, "--dry-run", status=2).stderr
     both = run("add", folder, "--prune", "--dry-run", "--attributes", "x.csv", status=2)
-    assert "--dry-run goes without --attributes" in both.stderr
+    assert "--dry-run cannot be combined with --attributes" in both.stderr

@@ -93,7 +93,7 @@ def test_a_threshold_is_suggested_and_kept(blocked, photos):
     command = ["calibrate", "--collection", "prohibited", *examples]
     found = json.loads(blocked(*command, "--json").stdout)
     assert (found["false_positive_rate"], found["false_negative_rate"]) == (0, 0)
-    assert "keep it with --store" in blocked(*command).stderr
+    assert "add --store to use it" in blocked(*command).stderr
     assert "Stored with prohibited" in blocked(*command, "--store").stderr
     stored = blocked("sql", "SELECT min_similarity FROM lookalike_thresholds", "--json").stdout
     assert str(found["min_similarity"]) in stored

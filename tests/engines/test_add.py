@@ -205,7 +205,7 @@ def test_the_articles_table_is_a_collection(db, embedded_model, folder):
 
 def test_a_table_of_something_else_is_refused(db):
     db.rows("CREATE TABLE image_embeddings (id INT PRIMARY KEY, note TEXT)")
-    with pytest.raises(InputError, match="lacks the columns id, image_name and embedding"):
+    with pytest.raises(InputError, match="needs the columns id, image_name and embedding"):
         db.collection()
 
 
@@ -216,7 +216,7 @@ def test_a_model_of_another_dim_is_refused(db, embedded_model):
 
 
 def test_searching_before_adding_says_so(db):
-    with pytest.raises(InputError, match="no collection 'photos' .*: add images to it first"):
+    with pytest.raises(InputError, match="no collection 'photos' .*: add images first"):
         db.collection("photos", dim=3).search(1)
 
 

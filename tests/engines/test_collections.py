@@ -348,9 +348,9 @@ def test_a_writer_that_a_renaming_overtakes_loses_and_spoils_nothing(db, photos,
 
 
 TAKEN = (
-    ("photos2", "'photos2' is taken: there is a table 'photos2'"),
-    ("taken", "'taken' is taken: there is a table 'taken_phashes'"),
-    ("codes", "'codes' is taken: there is a table 'codes_codes_1'"),
+    ("photos2", "a table 'photos2' exists already"),
+    ("taken", "a table 'taken_phashes' exists already; give another name than 'taken'"),
+    ("codes", "a table 'codes_codes_1' exists already"),
     ("lookalike_levels", "is taken"),
     ("photos", "'photos' has that name already"),
     ("2pics", "cannot be a collection's name"),

@@ -116,7 +116,7 @@ def test_decisions_are_remembered(db):
 
 def test_what_cannot_be_honoured_is_refused(db):
     own = db.collection("own", dim=2)
-    with pytest.raises(InputError, match="add images to it first"):
+    with pytest.raises(InputError, match="add images first"):
         own.duplicates()
     own.add_embeddings(["a"], [[1, 0]])
     assert own.duplicates() == []

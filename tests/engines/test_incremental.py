@@ -226,7 +226,7 @@ def test_what_is_stored_of_an_emptied_folder_is_kept(colours, folder, notices):
     (folder / "far/white.png").unlink()
     (folder / "far/.keep").touch()
     assert colours.add(folder, prune=True).removed == 1
-    assert any(f"Keeping what is stored of {folder / 'deep'}, which is" in line for line in notices)
+    assert any(f"Keeping the rows of {folder / 'deep'}, which is" in line for line in notices)
     shutil.rmtree(folder)
     folder.mkdir()
     with pytest.raises(InputError, match="no images in"):
@@ -409,7 +409,7 @@ def test_an_image_without_an_embedding_is_a_failure(db, colours, folder, model, 
     report = colours.add(folder)
     assert report.added == 2
     assert {each.path.name for each in report.failed} == {"red.png", "green.png", "blue.png"}
-    assert "the model makes no embedding of it: " in report.failed[0].reason
+    assert "the model cannot embed it: " in report.failed[0].reason
     assert len(failed(colours)) == 3 and None not in failed(colours)["red.png"]
     assert len(colours.add(folder).failed_before) == 3
 

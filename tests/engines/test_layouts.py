@@ -255,7 +255,7 @@ def test_an_idle_transaction_elsewhere_is_named_and_not_waited_for(old, database
         idle.rows("SELECT * FROM lookalike_indexes")
         started = time.monotonic()
         with pytest.raises(
-            DatabaseError, match=r"^lookalike's tables in .* end it, then try again$"
+            DatabaseError, match=r"^lookalike's tables in .* end that transaction, then try again$"
         ):
             old.collection("photos")
         assert time.monotonic() - started < 10
@@ -279,7 +279,7 @@ def user(db: Database, url: str, privileges: str) -> Iterator[str]:
 @pytest.mark.parametrize("privileges", ["SELECT", "SELECT, INSERT, UPDATE, DELETE, CREATE"])
 def test_a_user_who_may_not_alter_gets_one_sentence(old, database_url, privileges):
     with user(old, database_url, privileges) as url, lookalike.connect(url) as weak:
-        message = "may not change them: open a collection there once as a user who may CREATE"
+        message = "may not change them: run `lookalike status` once as a user who may CREATE"
         with pytest.raises(DatabaseError, match=message) as caught:
             weak.collection("photos")
         assert "\n" not in str(caught.value)
@@ -292,7 +292,7 @@ def test_a_newer_layout_is_refused_in_one_line(old):
     old.collection("photos")
     old.rows("UPDATE lookalike_schema SET version = %s", (LAYOUT + 1,))
     for name in ("photos", "not_there"):
-        with pytest.raises(DatabaseError, match=rf"are of layout {LAYOUT + 1}, .*newer version"):
+        with pytest.raises(DatabaseError, match=rf"have layout {LAYOUT + 1}, .*upgrade lookalike"):
             old.collection(name, dim=16)
 
 

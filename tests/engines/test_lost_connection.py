@@ -303,7 +303,7 @@ def test_a_run_outlives_a_server_that_comes_back(mortal, url, folder):
         restart.join()
         assert (report.added, report.reused, len(report.failed)) == (N - 10, 10, 2)
         assert_stored(db, folder)
-    assert [line for line in notices if "is the server running there? Trying again for 60" in line]
+    assert [line for line in notices if "is the server running there? Retrying for 60" in line]
 
 
 def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, folder):
@@ -317,7 +317,7 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
     with lookalike.connect(url) as db:
         colours = db.collection(TABLE, model=Colours(die))
         try:
-            with pytest.raises(ConnectionFailed, match="the same command does the rest") as caught:
+            with pytest.raises(ConnectionFailed, match="run the same command again") as caught:
                 colours.add(folder, batch_size=8, patience=1)
         finally:
             mortal.start_if_killed()

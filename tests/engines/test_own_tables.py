@@ -160,7 +160,9 @@ def test_unsigned_ids_work_below_2_to_the_63(db):
 def test_a_table_with_an_id_of_2_to_the_63_is_refused_at_the_door(db):
     stored = make(db, UNSIGNED)
     db.rows("INSERT INTO own VALUES (%s, 'last', %s)", (TOO_LARGE, stored[5]))
-    with pytest.raises(InputError, match=f"^table 'own' is no collection: id {TOO_LARGE} .*2.63"):
+    with pytest.raises(
+        InputError, match=f"^table 'own' is not a collection: id {TOO_LARGE} .*2.63"
+    ):
         db.collection("own")
 
 

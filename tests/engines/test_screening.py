@@ -190,7 +190,7 @@ def test_an_upload_that_does_not_fit_on_the_disk_is_not_judged(blocklist, photos
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no file can be made
     large = b"BM" + bytes(screening.MAX_IN_MEMORY)
     bad, good = blocklist.screen([large, photos / "cat.jpg"])
-    assert bad.error.startswith("it cannot be prepared: ") and good.matches
+    assert bad.error.startswith("it cannot be read: ") and good.matches
 
 
 def test_another_collection_can_be_named(db, blocklist, photos, embedded_model):

@@ -42,7 +42,7 @@ def test_the_rates_are_those_of_the_threshold(matches, others):
 
 
 def test_a_threshold_that_no_similarity_can_reach_is_none():
-    with pytest.raises(InputError, match="no threshold lets at most 0 of the others match"):
+    with pytest.raises(InputError, match="no threshold keeps the false positive rate at 0"):
         calibrate([1.0, 0.99], [1.0, 0.5], max_false_positive_rate=0, highest=1.0)
 
 
@@ -53,5 +53,5 @@ def test_examples_of_both_kinds_are_needed(matches, others):
 
 
 def test_a_rate_is_a_share():
-    with pytest.raises(InputError, match="a rate is from 0 to 1, not 5"):
+    with pytest.raises(InputError, match="max_false_positive_rate is 5"):
         calibrate([0.5], [0.1], max_false_positive_rate=5)

@@ -227,7 +227,7 @@ def test_a_password_in_a_url_is_not_asked_of_a_name_server(server, monkeypatch):
     asked = []
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: asked.append(args))
     for place in ("me@images.example", "me:secret@images.example", "me:secret@images.example:80"):
-        with pytest.raises(ImageError, match="a URL with a user or password is not fetched"):
+        with pytest.raises(ImageError, match="a URL with a user or password is not downloaded"):
             download(f"http://{place}/a.jpg")
     assert asked == []
 

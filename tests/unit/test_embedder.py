@@ -209,7 +209,7 @@ def test_an_embedding_that_is_none_is_the_images_failure(files):
     jobs = by_number(embed(files, model))
     bad = {number for number, job in jobs.items() if job.error}
     assert bad == {2, 7}
-    assert str(jobs[2].error).startswith("the model makes no embedding of it: ")
+    assert str(jobs[2].error).startswith("the model cannot embed it: ")
     assert "NaN" in str(jobs[2].error) and jobs[2].embedding is None
 
 
@@ -231,7 +231,7 @@ def test_an_error_of_the_model_is_raised(files):
 
 def test_a_decoder_that_cannot_be_started_ends_the_run(files, monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(Exception, match="no process to decode images in can be started"):
+    with pytest.raises(Exception, match="cannot start a process for decoding images"):
         embed(files, Batch())
 
 

@@ -38,7 +38,7 @@ def test_an_unknown_name_is_refused_with_what_is_known(name: str) -> None:
     with pytest.raises(ModelError) as caught:
         load_model(name)
     message = str(caught.value)
-    assert message.startswith(f"there is no model {name!r}: choose auto, ")
+    assert message.startswith(f"unknown model {name!r}: choose auto, ")
     assert all(known in message for known in KNOWN_MODELS)
     assert len(message.splitlines()) == 1
 
@@ -50,7 +50,7 @@ def test_a_path_that_is_no_model_is_refused(
     file.write_bytes(b"")
     monkeypatch.chdir(tmp_path)
     for name in (tmp_path, file, tmp_path / "none", "photo.jpg", "./none", ".."):
-        with pytest.raises(ModelError, match="is not a model: give a folder that Sentence"):
+        with pytest.raises(ModelError, match="is not a model; give a folder written by Sentence"):
             load_model(str(name))
 
 
@@ -95,5 +95,5 @@ def test_the_embedded_model_says_nothing() -> None:
 
 def test_the_embedded_model_knows_the_cpu_only() -> None:
     assert load_model("efficientnet-lite2", device="cpu").id == "efficientnet-lite2"
-    with pytest.raises(ModelError, match=r"efficientnet-lite2 computes on the CPU, not on 'cuda'"):
+    with pytest.raises(ModelError, match=r"efficientnet-lite2 runs on the CPU only, not on 'cuda'"):
         load_model("efficientnet-lite2", device="cuda")

@@ -21,7 +21,7 @@ def test_a_mix_can_be_made_of_weights_and_terms():
 
 @pytest.mark.parametrize("weight", ["2", None, True, float("nan"), float("inf"), 1j])
 def test_a_weight_is_a_number(weight):
-    with pytest.raises(InputError, match="is no weight"):
+    with pytest.raises(InputError, match="is not a weight"):
         weight * Text("red") if not isinstance(weight, str) else Text("red") * weight
 
 

@@ -29,19 +29,19 @@ def test_packing_is_little_endian_float32():
 
 
 def test_a_stored_vector_of_another_length_is_refused():
-    with pytest.raises(EmbeddingError, match="has length 2, where the column says 3"):
+    with pytest.raises(EmbeddingError, match="has 2 dimensions, not 3"):
         unpack([bytes(12), bytes(8)], 3)
 
 
 @pytest.mark.parametrize(
     ("embeddings", "message"),
     [
-        ([[1.0, 2.0]], "of length 2 does not fit: this collection's are 3"),
+        ([[1.0, 2.0]], "has 2 dimensions, and this collection has 3"),
         ([[1, 2, 3], [1, float("nan"), 3]], "embedding 1 of 2 .* has NaN or infinity"),
         ([[1, float("inf"), 3]], "has NaN or infinity"),
         ([[1, 1e300, 3]], "has NaN or infinity"),
         ([[0, 0, 0]], "all zero"),
-        ([[[1, 2, 3]]], "does not fit"),
+        ([[[1, 2, 3]]], "and this collection has"),
         (["abc"], "must be numbers"),
         ([[1, 2, 3], [1, 2]], "must be numbers"),
     ],

@@ -55,7 +55,7 @@ def test_a_file_of_another_program_stays(tmp_path, writer, content):
     write, ending = writer
     file = tmp_path / f"mine{ending}"
     file.write_bytes(content)
-    with pytest.raises(InputError, match=f"mine{ending}: it is there, .*--force"):
+    with pytest.raises(InputError, match=f"mine{ending}: it exists, .*--force"):
         write(file)
     assert file.read_bytes() == content and list(tmp_path.iterdir()) == [file]
     write(file, force=True)
@@ -112,7 +112,7 @@ def test_a_file_that_comes_meanwhile_stays(tmp_path):
             return super().embed_images(images)
 
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="it is there"):
+    with pytest.raises(InputError, match="it exists"):
         lookalike.export_sql(tmp_path, file=tmp_path / "out.sql", model=Slow())
     assert (tmp_path / "out.sql").read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {"a.png", "out.sql"}

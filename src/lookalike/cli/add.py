@@ -45,13 +45,17 @@ _SHOWN = 5
     metavar="PATTERN",
     help="Skip files that match, as in .gitignore. Can be repeated.",
 )
-@click.option("--hidden", is_flag=True, help="Include files and folders whose names begin with a dot.")
-@click.option("--prune", is_flag=True, help="Remove the rows of files below PATH that no longer exist.")
 @click.option(
-    "--dry-run", is_flag=True, help="With --prune: only show what would be removed."
+    "--hidden", is_flag=True, help="Include files and folders whose names begin with a dot."
 )
+@click.option(
+    "--prune", is_flag=True, help="Remove the rows of files below PATH that no longer exist."
+)
+@click.option("--dry-run", is_flag=True, help="With --prune: only show what would be removed.")
 @click.option("--retry", is_flag=True, help="Retry files that failed before.")
-@click.option("--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once.")
+@click.option(
+    "--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once."
+)
 @click.option(
     "--time-limit",
     type=click.FloatRange(0, min_open=True),
@@ -199,11 +203,17 @@ def _print_attributes(out: Output, report: AttributesReport, collection: str) ->
         out.warn(f"{missing:,} {_plural('row', missing)} without a stored image: {some}")
     for name, kind in report.kinds.items():
         if "/" in kind:
-            out.warn(f"{name} has values of several kinds ({kind}); each is compared as its own kind")
+            out.warn(
+                f"{name} has values of several kinds ({kind}); each is compared as its own kind"
+            )
     if not out.as_json:
         kinds = ", ".join(f"{name} ({kind})" for name, kind in report.kinds.items())
         images = f"{report.stored:,} {_plural('image', report.stored)}"
-        rest = f"; {report.without:,} in {collection} have no row in the file" if report.without else ""
+        rest = (
+            f"; {report.without:,} in {collection} have no row in the file"
+            if report.without
+            else ""
+        )
         out.say(f"Set attributes of {images}{rest}: {kinds}.")
 
 

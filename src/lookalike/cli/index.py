@@ -14,7 +14,9 @@ _SHOWN = 10
 
 @click.command()
 @click.option("--check", is_flag=True, help="Check every code against its embedding.")
-@click.option("--rebuild", is_flag=True, help="Build the index again; the old one is used until it is ready.")
+@click.option(
+    "--rebuild", is_flag=True, help="Build the index again; the old one is used until it is ready."
+)
 @click.option(
     "--recall",
     type=click.FloatRange(0.5, 0.999),

@@ -24,7 +24,9 @@ MATCH, NOT_JUDGED = 1, 2
     help="The threshold: an image at least this similar is a match. Default: the stored one.",
 )
 @click.option("-k", type=int, default=5, show_default=True, help="How many matches to show.")
-@click.option("--allow-private-urls", is_flag=True, help="Allow URLs of this machine and of private networks.")
+@click.option(
+    "--allow-private-urls", is_flag=True, help="Allow URLs of this machine and of private networks."
+)
 @database_option
 @output_options
 def screen(

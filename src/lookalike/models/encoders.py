@@ -35,7 +35,9 @@ class EncoderModel:
 
     def __init__(self, *, id: str, images: Encoder, texts: Encoder) -> None:
         if not images.supports("image"):
-            raise ModelError(f"the model {id} cannot embed images; use one that can, such as clip-ViT-B-32")
+            raise ModelError(
+                f"the model {id} cannot embed images; use one that can, such as clip-ViT-B-32"
+            )
         self._id = id
         self._images = images
         self._texts = texts
@@ -60,7 +62,9 @@ class EncoderModel:
         """
         for image in images:
             if image.mode != "RGB":
-                raise InputError(f"an image of mode {image.mode!r} cannot be embedded; convert it to RGB")
+                raise InputError(
+                    f"an image of mode {image.mode!r} cannot be embedded; convert it to RGB"
+                )
         if not images:
             return np.empty((0, self._dim), np.float32)
         return _encode(self._images, [shorten(image) for image in images])
@@ -72,7 +76,9 @@ class EncoderModel:
         model has no text.
         """
         if not self.has_text:
-            raise ModelError(f"the model {self._id} cannot embed text; use a CLIP model that can, such as clip-ViT-B-32")
+            raise ModelError(
+                f"the model {self._id} cannot embed text; use a CLIP model that can, such as clip-ViT-B-32"
+            )
         if not texts:
             return np.empty((0, self._dim), np.float32)
         return _encode(self._texts, list(texts))

@@ -34,7 +34,9 @@ class Preprocessing:
         Raises InputError when the image is not RGB.
         """
         if image.mode != "RGB":
-            raise InputError(f"an image of mode {image.mode!r} cannot be embedded; convert it to RGB")
+            raise InputError(
+                f"an image of mode {image.mode!r} cannot be embedded; convert it to RGB"
+            )
         return np.asarray(self._from_whole(image) if self.whole else self._square(image))
 
     def _square(self, image: Image.Image) -> Image.Image:
