@@ -41,8 +41,8 @@ def calibrate(
         cost = np.where(false_positive <= max_false_positive_rate, false_negative, np.inf)
         if np.isinf(cost).all():
             raise InputError(
-                f"no threshold keeps the false positive rate at {max_false_positive_rate:g}: some of "
-                "the others look like stored images; remove those from the others"
+                f"no threshold keeps the false positive rate at {max_false_positive_rate:g}: some "
+                "of the others look like stored images; remove those from the others"
             )
     (best,) = np.nonzero(np.isclose(cost, cost.min()))
     chosen = best[len(best) // 2]

@@ -32,8 +32,8 @@ def delete_collection(
             raise unknown(connection, dialect, name)
         if record is not None and keep_table and not (own.names or noted):
             raise InputError(
-                f"nothing to delete: {name!r} has no other tables or records, and --keep-table keeps "
-                "its table"
+                f"nothing to delete: {name!r} has no other tables or records, and --keep-table "
+                "keeps its table"
             )
         goes = record is not None and not keep_table
         if record is not None and goes:

@@ -149,7 +149,8 @@ class Screener:
                 return _Upload(number, image, _path(image))
             if not isinstance(image, Pillow.Image | bytes | str):
                 raise InputError(
-                    f"a {type(image).__name__} is not an image; give a path, a URL, bytes or a PIL image"
+                    f"a {type(image).__name__} is not an image; give a path, a URL, bytes or a "
+                    "PIL image"
                 )
             return _Upload(number, image, self._spooled(image))
         except ImageError as error:

@@ -36,8 +36,8 @@ _SHOWN = 5
 @click.option(
     "--attributes",
     metavar="FILE",
-    help="Attributes for filters, for new and stored images: a CSV, JSON lines or Parquet file with "
-    "a column `path`. Without PATH, only attributes are set.",
+    help="Attributes for filters, for new and stored images: a CSV, JSON lines or Parquet file "
+    "with a column `path`. Without PATH, only attributes are set.",
 )
 @click.option(
     "--exclude",

@@ -68,8 +68,8 @@ def index(
                 )
             if not built:
                 out.say(
-                    f"No index was built: {collection} is small enough for exact search, or another "
-                    "process is building it."
+                    f"No index was built: {collection} is small enough for exact search, or "
+                    "another process is building it."
                 )
         report = images.check_index()
         plan = images.status().plan
@@ -111,7 +111,7 @@ def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) 
                 some = ", ".join(map(str, ids[:_SHOWN])) + (", ..." if len(ids) > _SHOWN else "")
                 out.warn(f"{name} codes: {len(ids):,} (ids {some})")
         out.warn(
-            "The next `lookalike add` repairs rows that other programs inserted or deleted. If they "
-            "changed embeddings, run:"
+            "The next `lookalike add` repairs rows that other programs inserted or deleted. If "
+            "they changed embeddings, run:"
         )
         out.warn(f"lookalike index --rebuild --collection {collection}")

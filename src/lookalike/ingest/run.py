@@ -94,7 +94,8 @@ class Ingest:
         except ConnectionFailed as error:
             safe = self.tally.stored
             raise ConnectionFailed(
-                f"{error} {safe:,} images of this run are stored; run the same command again for the rest",
+                f"{error} {safe:,} images of this run are stored; run the same command again for "
+                "the rest",
                 code=error.code,
             ) from error
 

@@ -77,7 +77,8 @@ class EncoderModel:
         """
         if not self.has_text:
             raise ModelError(
-                f"the model {self._id} cannot embed text; use a CLIP model that can, such as clip-ViT-B-32"
+                f"the model {self._id} cannot embed text; use a CLIP model that can, such as "
+                "clip-ViT-B-32"
             )
         if not texts:
             return np.empty((0, self._dim), np.float32)

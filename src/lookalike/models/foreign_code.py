@@ -30,8 +30,9 @@ def refuse_foreign_code(folder: Path) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         for fault in _faults(path.name, content):
             raise ModelError(
-                f"{folder} contains its own code ({fault} in {path.name}), and lookalike never runs "
-                "a model's code: use another model, or one saved by SentenceTransformer.save()"
+                f"{folder} contains its own code ({fault} in {path.name}), and lookalike never "
+                "runs a model's code: use another model, or one saved by "
+                "SentenceTransformer.save()"
             )
 
 
