@@ -1,6 +1,6 @@
-"""Files of attributes: CSV, JSON lines and Parquet, read and checked before anything is stored.
+"""Attributes files: CSV, JSON lines and Parquet, read and checked before anything is stored.
 
-One row an image. The column `path` says which; every other column is an attribute.
+One row per image: the column `path` names it, every other column is an attribute.
 """
 
 import csv
@@ -22,14 +22,14 @@ from lookalike.paths import expand_user
 
 Value = str | int | float | bool | list[str] | None
 AttributeSource = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
-"""A file of attributes, or rows as they are: mappings with a "path"."""
+"""An attributes file, or rows: mappings with a "path"."""
 
 KEY = "path"
 LIST = "tags"
 """The column of a CSV file that is a list, its items separated by |."""
 
 MAX_INTEGER = 2**53
-"""JSON's numbers are compared as float64, which tells no larger integers apart."""
+"""JSON numbers are compared as float64, which cannot distinguish larger integers."""
 
 _OWN = ("id", "image_name", "embedding", "attributes")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?")
@@ -52,7 +52,7 @@ class AttributeRow:
 
 @dataclass(frozen=True)
 class AttributeTable:
-    """The rows of a file of attributes; relative paths are taken from its folder."""
+    """The rows of an attributes file; relative paths start at its folder."""
 
     name: str
     folder: Path
@@ -60,7 +60,7 @@ class AttributeTable:
 
 
 def kind_of(value: Value) -> Kind | None:
-    """Return what a value is, None for none."""
+    """Return the kind of a value, None for a missing one."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -71,10 +71,10 @@ def kind_of(value: Value) -> Kind | None:
 
 
 def read_attributes(source: AttributeSource) -> AttributeTable:
-    """Read a file of attributes, and check all of it.
+    """Read and check an attributes file.
 
-    Raises InputError that names the line of what is wrong, and MissingExtra for a Parquet file
-    where pyarrow is not installed.
+    Raises InputError that names the wrong line, and MissingExtra for a Parquet file if pyarrow is
+    not installed.
     """
     if not isinstance(source, str | os.PathLike):
         numbered: _Read = ((f"row {number}", dict(row), {}) for number, row in enumerate(source, 1))
@@ -129,7 +129,7 @@ def _name(name: object) -> str:
 
 
 def _value(name: str, value: Any) -> Value:
-    """A value as it is stored. Raises InputError for what cannot be."""
+    """Return a value as it is stored. Raises InputError for unsupported values."""
     value = _plain(value)
     if isinstance(value, list | tuple):
         items = [_plain(item) for item in value]
@@ -165,7 +165,7 @@ def _refused(name: str, value: object) -> Value:
 
 
 def _plain(value: Any) -> Any:
-    """A value of numpy's, pandas' or the standard library's as one that JSON has."""
+    """Convert a value of numpy, pandas or the standard library to one that JSON has."""
     if hasattr(value, "tolist"):  # numpy's arrays and numbers
         value = value.tolist()
     if isinstance(value, datetime.date | datetime.time):
@@ -180,7 +180,7 @@ def _read_csv(file: Path) -> _Read:
     with file.open(encoding="utf-8-sig", newline="") as lines:
         first = lines.readline()
         lines.seek(0)
-        # Spreadsheets of countries with a decimal comma write semicolons.
+        # Spreadsheets in countries with a decimal comma write semicolons.
         delimiter = max(",;\t", key=first.count)
         reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
         records = list(_records(file, reader))
@@ -210,7 +210,7 @@ def _read_csv(file: Path) -> _Read:
 
 
 def _records(file: Path, reader: Any) -> Iterator[tuple[str, list[str]]]:
-    """The records that are not empty, each with the line that it begins on."""
+    """Yield the non-empty records, each with the line on which it begins."""
     line = 1
     try:
         for record in reader:
@@ -242,7 +242,7 @@ def _header(file: Path, names: list[str]) -> list[str]:
 
 
 def _typed(name: str, cells: Sequence[str], *, has_comma: bool) -> Sequence[Value]:
-    """The cells of a column as what all of them are; an empty cell is None.
+    """Convert a column's cells to the one type that fits them all; an empty cell is None.
 
     has_comma: whether numbers may have a decimal comma.
     """
@@ -306,7 +306,7 @@ def _read_parquet(file: Path) -> _Read:
 
 
 def _is_missing(answer: object) -> bool:
-    """Whether pandas holds one value for missing; of a list it answers for every item."""
+    """Whether pandas says that a value is missing; for a list it answers per item."""
     return isinstance(answer, bool) and answer
 
 

@@ -1,4 +1,4 @@
-"""Attributes of files stored: which image a row is of, and all rows or none."""
+"""Store attributes from files: match rows with images, and store all rows or none."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def store_attributes(
     in_json = [name for name in kinds if name.casefold() not in columns]
     noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
     with connection.transaction():
-        # Again, under locks: a row may have gone since, and another have come with its id.
+        # Again, under locks: a row may be gone, and another may have its id.
         found, unmatched = match(lock="FOR UPDATE")
         for batch in _batches(found, columns):
             _update(index, given, batch)
@@ -94,7 +94,7 @@ def _kinds(found: Sequence["_Found"]) -> dict[str, set[Kind]]:
 
 
 def _require_json(index: IndexStore) -> None:
-    """Make what the attributes are kept in: a column, at once on a table of any size."""
+    """Create the column for the attributes; this is instant on a table of any size."""
     connection, dialect, table = index.connection, index.dialect, index.table
     for statement in (*dialect.create_schema(), dialect.create_attributes()):
         connection.execute(statement)
@@ -109,7 +109,7 @@ def _require_json(index: IndexStore) -> None:
 
 
 class _Paths:
-    """The paths that a row's may mean, as `add` stores them: with the links of folders followed."""
+    """The paths that a row's path may mean, as `add` stores them: with folder links resolved."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
@@ -135,7 +135,7 @@ def _match(
     with_paths: bool,
     lock: str = "",
 ) -> tuple[list[_Found], list[str]]:
-    """Return (id, row) of the rows whose image is stored, and what the others are."""
+    """Return (id, row) for rows whose image is stored, and descriptions of the others."""
     paths = _Paths([given.folder, *folders])
     found: dict[int, AttributeRow] = {}
     unmatched: list[str] = []
@@ -192,7 +192,7 @@ def _ids_by_name(
 def _check_columns(
     given: AttributeTable, row: AttributeRow, columns: Mapping[str, Attribute], table: str
 ) -> None:
-    """Raise InputError where a value is not what a column of the user's takes."""
+    """Raise InputError if a value does not fit the user's own column."""
     for name, value in row.values.items():
         column = columns.get(name.casefold())
         kind = kind_of(value)
@@ -212,7 +212,7 @@ _Batch = tuple[list[Attribute], tuple[str, ...], Sequence[_Found]]
 
 
 def _batches(found: Sequence[_Found], columns: Mapping[str, Attribute]) -> Iterator[_Batch]:
-    """Rows that set the same columns, some at a time."""
+    """Yield batches of rows that set the same columns."""
     alike: dict[tuple[str, ...], list[_Found]] = defaultdict(list)
     for row_id, row in found:
         if row.values:
@@ -228,7 +228,7 @@ def _update(index: IndexStore, given: AttributeTable, batch: _Batch) -> None:
     try:
         index.connection.execute_parts(rows, lambda part: _statement(index, (columns, own, part)))
     except DatabaseError as error:
-        # After a lost connection or lock there is no transaction to try again in.
+        # After a lost connection or lock there is no transaction to retry in.
         if isinstance(error, ConnectionFailed) or error.code in _LOCKED:
             raise
         for row in rows:  # which of them is it?

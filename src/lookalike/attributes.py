@@ -1,4 +1,4 @@
-"""Attributes of stored images: which there are, filters by them, indexes on them."""
+"""Attributes of stored images: list them, filter by them, index them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _JSON_TYPES: dict[str, Kind] = {
 
 
 def known_attributes(index: IndexStore) -> list[Attribute]:
-    """Return the columns of the user's own, and the names that lookalike has stored."""
+    """Return the user's own columns, and the names that lookalike has stored."""
     types = column_types(index)
     noted: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
@@ -39,7 +39,7 @@ def known_attributes(index: IndexStore) -> list[Attribute]:
 
 
 def all_attributes(index: IndexStore) -> list[Attribute]:
-    """Return those, and the names that other programs have stored: it reads the whole table."""
+    """Return those, and the names that other programs stored. Reads the whole table."""
     types = column_types(index)
     stored: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
@@ -51,7 +51,7 @@ def all_attributes(index: IndexStore) -> list[Attribute]:
 
 
 def column_types(index: IndexStore) -> dict[str, str]:
-    """The types of the table's columns; of lookalike's own the name is in small letters."""
+    """The types of the table's columns; the names of lookalike's own are in lower case."""
     columns = index.connection.query(index.dialect.table_columns(index.table))
     return {name.lower() if name.lower() in _OWN else name: type_ for name, type_ in columns}
 
@@ -77,7 +77,7 @@ def _kinds_of_column(type_: str) -> frozenset[Kind]:
 
 
 def _keys(rows: Iterable[tuple[str, Kind]], types: Iterable[str]) -> list[Attribute]:
-    """The keys of the JSON objects, but for those that a column hides."""
+    """The keys of the JSON objects, except those that a column hides."""
     hidden = {name.casefold() for name in types}
     kinds: dict[str, set[Kind]] = defaultdict(set)
     for name, kind in rows:
@@ -87,10 +87,10 @@ def _keys(rows: Iterable[tuple[str, Kind]], types: Iterable[str]) -> list[Attrib
 
 
 def filter_of(index: IndexStore, where: Where | None) -> Filter | None:
-    """Return the filter of these conditions, None for none.
+    """Return the filter for these conditions, None for none.
 
-    Raises InputError for conditions that cannot be read, names that there are not, and values
-    that make no sense for them.
+    Raises InputError for conditions that cannot be read, unknown names, and values that do not fit
+    them.
     """
     asked = conditions(where)
     if not asked:
@@ -108,7 +108,7 @@ def filter_of(index: IndexStore, where: Where | None) -> Filter | None:
 
 
 def make_index(index: IndexStore, name: str) -> bool:
-    """Index an attribute in the database; return False where it is indexed already."""
+    """Index an attribute in the database; return False if it already has an index."""
     connection, dialect, table = index.connection, index.dialect, index.table
     known = all_attributes(index)
     attribute = find(name, known)
@@ -130,7 +130,7 @@ def make_index(index: IndexStore, name: str) -> bool:
 
 
 def _index_kinds(attribute: Attribute) -> list[Kind]:
-    """The kinds that need an index each: a column is of one type, and a JSON true a text."""
+    """The kinds that each need an index: a column has one type, and a JSON true is text."""
     kinds: set[Kind] = {"text" if kind == "boolean" else kind for kind in attribute.kinds}
     if attribute.is_column and "number" in kinds:
         kinds = {"number"}
@@ -138,7 +138,7 @@ def _index_kinds(attribute: Attribute) -> list[Kind]:
 
 
 def unless_there(index: IndexStore, statement: Statement, code: int) -> bool:
-    """Make something, unless another process has done so meanwhile."""
+    """Run a statement that creates something; ignore that another process created it first."""
     try:
         index.connection.alter(statement)
     except DatabaseError as error:

@@ -87,7 +87,7 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read a condition as people write it. Raises InputError."""
+        """Read a condition from text. Raises InputError."""
         found = _CONDITION.fullmatch(text) if isinstance(text, str) else None
         if not found:
             raise InputError(f"cannot read the condition {text!r}: {_HINT}")
@@ -116,7 +116,7 @@ Where = Mapping[str, Any] | Sequence[str | Condition] | str | Condition
 
 
 def conditions(where: Where | None) -> tuple[Condition, ...]:
-    """Return the conditions that are meant. Raises InputError."""
+    """Return the conditions as a tuple. Raises InputError."""
     if where is None:
         return ()
     if isinstance(where, Mapping):
@@ -126,7 +126,7 @@ def conditions(where: Where | None) -> tuple[Condition, ...]:
 
 
 def _scalar(value: Any) -> Any:
-    """A number of numpy's as Python's own."""
+    """Convert numpy's numbers to Python's."""
     return value.item() if hasattr(value, "item") else value
 
 
@@ -170,7 +170,7 @@ def _read_list(text: str, rest: str) -> tuple[Value, ...]:
 
 
 def _read(text: str) -> Value:
-    """A quoted value is a text; a bare one is a number, true or false where it reads as one."""
+    """A quoted value is text; an unquoted one is a number, true or false if it reads as one."""
     if text[0] in "\"'":
         return text[1:-1].replace(text[0] * 2, text[0])
     if text in ("true", "false"):
@@ -203,7 +203,7 @@ def _converted(kind: type[int] | type[float], text: str) -> int | float | None:
 
 
 def text_of(value: Value) -> str:
-    """A value as a text attribute holds it."""
+    """Return a value as a text attribute stores it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -216,11 +216,11 @@ def _number_of(value: Value) -> int | float | None:
     return value
 
 
-# Against what a collection has.
+# Conditions against a collection's attributes.
 
 
 def find(name: str, known: Iterable[Attribute]) -> Attribute | None:
-    """Return the attribute of a name; columns know no letter case."""
+    """Return the attribute with a name; column names ignore letter case."""
     exact = {attribute.name: attribute for attribute in known}
     folded = {a.name.casefold(): a for a in exact.values() if a.is_column}
     return exact.get(name) or folded.get(name.casefold())
@@ -241,9 +241,9 @@ def unknown_attribute(name: str, known: Sequence[Attribute], table: str) -> Inpu
 
 
 def clause(condition: Condition, attribute: Attribute) -> Clause:
-    """Say what a condition asks of an attribute's values, kind by kind.
+    """Translate a condition into comparisons, one per kind of value.
 
-    Raises InputError for what makes no sense for them, such as price<cheap.
+    Raises InputError for conditions that do not fit the attribute, such as price<cheap.
     """
     kinds = attribute.kinds
     if condition.operator == ":":

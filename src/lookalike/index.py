@@ -1,6 +1,6 @@
 """A trained index: which cell and code an embedding has, and where to look for a query's.
 
-Pure arithmetic; `index_store` keeps it in the database and `training` makes it.
+Pure arithmetic: `index_store` stores it in the database, `training` builds it.
 """
 
 import hashlib
@@ -80,8 +80,9 @@ class Preparation:
     """How embeddings enter the index, as float32 of no extreme size, rotated.
 
     For cosine they are scaled to length 1; for dot and euclidean divided by `unit`, a power of two
-    near the largest length that was trained on. One longer than MAX_LENGTH units is taken for so
-    long: it is found by its direction, and ranked by its stored numbers as every one.
+    near the largest length that was trained on. A longer one than MAX_LENGTH units is cut to that
+    length in the index: it is found by its direction, and ranked by its stored values like all
+    others.
     """
 
     metric: Metric
@@ -197,11 +198,12 @@ class Index:
         return Codes(cells, ids, codes, scales, np.asarray(biases, np.float32))
 
     def nearest_cells(self, queries: FloatArray) -> npt.NDArray[np.float32]:
-        """Return how well each cell suits each prepared query, larger is better: (n, n_cells).
+        """Return a score of each cell for each prepared query, larger is better: (n, n_cells).
 
-        By the centroid's distance. For dot by its product with the query, and what the cell's own
-        may have more of it: the products of embeddings that lie `spread` from the centroid vary by
-        spread / sqrt(d) where they spread over d dimensions alike, and embeddings lie in fewer.
+        The score is the negative distance to the centroid. For dot it is the product with the
+        centroid plus a bonus for the cell's spread: the products of embeddings at distance `spread`
+        from the centroid vary by spread / sqrt(d) if they spread evenly over d dimensions, and
+        embeddings use fewer.
         """
         scores = queries @ self.centroids.T
         if self.metric != "dot":
@@ -209,9 +211,9 @@ class Index:
         return scores + np.float32(_SPREADS / sqrt(self.dim)) * self.spreads
 
     def shortlist(self, query: FloatArray, *, n_probes: int | None, rows: int) -> Shortlist:
-        """Say where to look for the nearest of a query, shape (dim,), and for how many rows.
+        """Return the cells to read for a query, shape (dim,), and how many rows to compare.
 
-        n_probes: exactly so many cells; None: those that training has found to be needed.
+        n_probes: this many cells; None: as many as training found necessary.
         """
         prepared = self.preparation.query(query)
         suits = self.nearest_cells(prepared)[0]

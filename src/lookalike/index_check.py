@@ -1,4 +1,4 @@
-"""Whether an index is equal to its table: every code compared with its embedding."""
+"""Check an index: compare every code with its embedding."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from lookalike.types import IndexReport
 from lookalike.vectors import unpack
 
 _BATCH = 4096
-# Rounding in another order may turn a sign of a number that is almost zero.
+# Rounding in another order can flip the sign of a number close to zero.
 _TOLERATED_BITS = 2
 
 
@@ -49,7 +49,7 @@ def differing(index: Index, rows: Sequence[Row]) -> list[int]:
     expected = index.encode(np.array(ids), prepared, in_range)
     stored = np.frombuffer(b"".join(codes), np.uint8).reshape(expected.codes.shape)
     bits = np.bitwise_count(stored ^ expected.codes).sum(axis=1)
-    # An embedding that is its cell's centroid has a residual of nothing but rounding.
+    # The residual of an embedding equal to its centroid is only rounding.
     lengths = np.linalg.norm(prepared, axis=1)
     noise = 1e-5 * lengths / np.sqrt(prepared.shape[1])
     far = np.abs(np.array(scales, np.float32) - expected.scales) > 1e-3 * expected.scales + noise

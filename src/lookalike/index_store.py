@@ -1,4 +1,4 @@
-"""The index in the database: loaded, and kept equal to the embeddings."""
+"""The index in the database: load it, and keep it consistent with the embeddings."""
 
 from collections.abc import Sequence
 
@@ -34,25 +34,26 @@ class IndexStore:
         self.dim = dim
         self._loaded: Index | None = None
         self.lost_codes = False
-        """Whether somebody has emptied or dropped the codes' table, or replaced the rows."""
+        """Whether another program emptied or dropped the codes' table, or replaced the rows."""
         self.inserted_since_repair: int | None = None
         """Rows inserted since `repair` compared rows and codes, None before the first time."""
 
     def load(self, *, or_last: bool = False) -> Index | None:
-        """Return the index that holds now, None where there is none yet.
+        """Return the current index, None if there is none yet.
 
-        or_last: the one that was loaded last will do, for statements that test it themselves.
+        or_last: accept the cached index, for statements that check the generation themselves.
 
-        Raises DatabaseError where its parameters are not those that made its codes.
+        Raises DatabaseError if its parameters are not those that made its codes.
         """
         if or_last and self._loaded is not None:
             return self._loaded
         return self._at(self.state())
 
     def state(self, lock: str = "") -> IndexState | None:
-        """Return what is stored of the index, None where there is nothing.
+        """Return the stored state of the index, None if there is none.
 
-        lock: FOR SHARE keeps the generation until the transaction ends, FOR UPDATE changes it.
+        lock: FOR SHARE locks the generation until the transaction ends, FOR UPDATE is for changing
+        it.
         """
         try:
             rows = self.connection.query(self.dialect.index_state(self.table, lock=lock))
@@ -107,7 +108,7 @@ class IndexStore:
         )
 
     def size(self) -> tuple[int, int]:
-        """Return (rows that the index knows, its cells): (0, 0) while there is none."""
+        """Return (rows in the index, number of cells): (0, 0) while there is none."""
         index = self.load()
         if index is None or self._has_no_codes(index):
             return 0, 0
@@ -115,7 +116,7 @@ class IndexStore:
         return int(codes), index.n_cells
 
     def plan(self) -> Plan | None:
-        """Return how a search goes through the index, None while there is none."""
+        """Return how searches use the index, None while there is none."""
         index = self.load(or_last=True)
         return None if index is None else index.plan
 
@@ -134,7 +135,7 @@ class IndexStore:
     def indexable(self, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
         """Return ids and embeddings (n, dim) of (id, bytes) rows that can have a code.
 
-        NULL can have none, and what is all zero has no cosine.
+        NULL has no code, and an all-zero embedding has no cosine.
         """
         known = [row for row in rows if row[1] is not None]
         ids = ids_array(row[0] for row in known)
@@ -145,16 +146,16 @@ class IndexStore:
         return ids[nonzero], embeddings[nonzero]
 
     def forget_loaded(self) -> None:
-        """Read the index anew when it is next needed."""
+        """Drop the cached index, so that the next use reads it again."""
         self._loaded = None
 
     # In the transactions of whoever changes rows.
 
     def hold(self) -> None:
-        """Keep the generation till the transaction ends.
+        """Lock the generation until the transaction ends.
 
-        For transactions that read before they insert: what the first read sees is what all see,
-        and must not be older than the generation.
+        For transactions that read before they insert: the first read fixes what all later reads
+        see, and that must not be older than the generation.
         """
         self.state("FOR SHARE")
 
@@ -168,7 +169,7 @@ class IndexStore:
             self.inserted_since_repair += len(ids)
 
     def insert_codes(self, index: Index, rows: Sequence[CodeRow]) -> None:
-        """Insert codes in batches that the server takes."""
+        """Insert codes in batches that fit into one packet."""
         step = self.code_batch(index)
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
@@ -180,7 +181,7 @@ class IndexStore:
         return int(max(1, min(_CODES, (self.connection.max_packet - 1000) // size)))
 
     def _change(self, statement: Statement) -> int:
-        """Change the codes; where somebody has dropped their table, training will mend it."""
+        """Change the codes. If their table was dropped, the next training repairs it."""
         try:
             return self.connection.execute(statement)
         except DatabaseError as error:
@@ -190,7 +191,7 @@ class IndexStore:
             return 0
 
     def remove(self, ids: Sequence[int]) -> None:
-        """Delete the codes of rows that are about to go or to change."""
+        """Delete the codes of rows that will be deleted or changed."""
         state = self.state("FOR SHARE")
         index = self._at(state)
         if state is not None and state.building is not None:
@@ -204,16 +205,16 @@ class IndexStore:
             return
         deleted = self._change(self.dialect.delete_codes(self.table, generation, cells))
         if deleted < len(cells):
-            # Rounding has put one into another cell, or somebody has changed the embedding.
+            # Rounding put one into another cell, or another program changed the embedding.
             self._change(self.dialect.delete_codes_by_id(self.table, generation, ids))
 
     # After a change.
 
     def advance_tail(self, own_ids: Sequence[int]) -> None:
-        """Look after all rows above the tail, of which those of own_ids have their codes.
+        """Process all rows above the tail; those in own_ids already have their codes.
 
-        Where another transaction is still inserting there, the tail stays and is searched exactly
-        until a later call.
+        If another transaction is still inserting there, the tail stays, and searches read it
+        exactly until a later call.
         """
         mine = set(own_ids)
         try:

@@ -19,30 +19,30 @@ from lookalike.vectors import FloatArray
 QUERIES = 500
 K = 10
 KEPT = 64
-"""Neighbours of a query that are kept: its K nearest, and others that are as near."""
+"""Neighbours kept per query: its K nearest, and others that are as near."""
 
 TOLERANCE = 1e-3
-"""A neighbour whose similarity is less than the K-th by at most this share of it is as good."""
+"""A neighbour within this share of the K-th similarity counts as equally near."""
 
 TARGET_RECALL = 0.99
 MARGIN = 0.3
-"""So much of what the target lets go is not let go: other queries than these will come."""
+"""Safety margin: this share of the allowed loss is not used, since other queries will come."""
 
 # Microseconds, measured; only their ratios matter.
 READ = 1.0
-"""To read a code, estimate and sort it."""
+"""Reading a code, estimating and sorting."""
 PROBED = 8.0
-"""To choose a cell, send its planes and find its codes."""
+"""Choosing a cell, sending its planes and finding its codes."""
 RESCORED = 12.0
-"""To fetch an embedding and compare it exactly, one of few."""
+"""Fetching one embedding and comparing it exactly."""
 SCANNED = 10.0
-"""The same in a search that compares all of them."""
+"""The same, in a search that compares all of them."""
 
 FEWEST_TO_DOUBT = 5000
-"""Of fewer rows every plan is quick."""
+"""With fewer rows every plan is fast."""
 
 LOST_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Of the neighbours that the plan may lose, the shares tried for those in cells not read."""
+"""Shares of the allowed loss that are tried for neighbours in cells that are not read."""
 
 GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
 LEAST_RESCORED = 50
@@ -150,7 +150,7 @@ class _Measured:
         self._sizes = np.diff(self._starts)[self._order]
 
     def reaches(self, goal: float) -> list[_Reach]:
-        """Return for each of LOST_SHARES the reach that reads the fewest codes."""
+        """Return, for each of LOST_SHARES, the reach that reads the fewest codes."""
         if self._index.n_cells == 1:
             return [_Reach(1, 0.0, float(len(self._codes.ids)))]
         needed = self._first_needed()

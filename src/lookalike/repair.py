@@ -1,4 +1,4 @@
-"""Rows and codes that other programs have made unequal are made equal again.
+"""Repair codes after other programs have inserted or deleted rows.
 
 lookalike changes both in one transaction, and whoever inserts above the tail is found by every
 search. What others do below it, deleting rows, inserting ids that were free, emptying the table, is
@@ -19,23 +19,23 @@ from lookalike.training import is_due as training_is_due
 from lookalike.vectors import ids_array
 
 SHARE_BETWEEN = 0.05
-"""Rows and codes are compared again once this share of the rows has been inserted."""
+"""Rows and codes are compared again after this share of the rows has been inserted."""
 
 FEW_ROWS = 5000
-"""Of fewer they are compared at every addition: it takes a millisecond or two."""
+"""Smaller collections are compared at every insert: it takes a millisecond or two."""
 
 REPLACED = 0.1
-"""Where this share of a sample's codes is of other embeddings, the table has been filled anew."""
+"""If this share of a sample's codes does not match, the table was filled again."""
 
 _BATCH = 1000
 _SAMPLE = 500
 
 
 def repair(store: IndexStore) -> None:
-    """Add the codes that rows lack, and delete those without a row.
+    """Add missing codes, and delete codes without a row.
 
-    A table that has been emptied and filled anew is trained anew: `store.lost_codes` says so.
-    Where another transaction holds what is to be locked, a later call does the rest.
+    A table that was emptied and filled again is trained again: `store.lost_codes` says so. If
+    another transaction holds a needed lock, a later call does the rest.
     """
     index = store.load()
     if index is None or store.lost_codes:
@@ -52,10 +52,10 @@ def repair(store: IndexStore) -> None:
 
 
 def maintain(store: IndexStore, *, compare: bool) -> bool:
-    """Repair what is due, and return whether the index is to be trained.
+    """Repair what is due, and return whether the index should be trained.
 
-    compare: rows and codes in any case; else only where they have not been compared yet, or many
-    rows have come since.
+    compare: always compare rows and codes; otherwise only if they were not compared yet, or many
+    rows were inserted since.
     """
     inserted, index = store.inserted_since_repair, store.load()
     if index is not None:
@@ -107,7 +107,7 @@ def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> Non
 
 
 def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
-    """Add codes for rows that are there; return the sum of CRC32 of those that can have none."""
+    """Add codes for existing rows; return the sum of CRC32 of the ids that can have none."""
     connection, dialect = store.connection, store.dialect
     with connection.transaction():
         if not _holds(store, index):
@@ -119,7 +119,7 @@ def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
 
 
 def _holds(store: IndexStore, index: Index) -> bool:
-    """Lock the generation, and say whether it still holds."""
+    """Lock the generation, and return whether it is still current."""
     state = store.state("FOR SHARE")
     return state is not None and state.fingerprint == index.fingerprint
 
@@ -131,7 +131,7 @@ def _note_strays(store: IndexStore, index: Index, strays: int) -> None:
 
 
 def _is_replaced(store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, int]) -> bool:
-    """Whether many of the codes in a sample are not of the embeddings that are there now."""
+    """Whether many codes of a sample do not match the current embeddings."""
     sample = np.random.default_rng(0).permutation(ids)[:_SAMPLE].tolist()
     if not sample:
         return bool(cell_of)

@@ -1,9 +1,8 @@
-"""How a filtered search is planned: by how many rows pass, everywhere and near the query.
+"""Plan a filtered search by how many rows match the filter, overall and near the query.
 
-Two ways lead to the nearest rows that pass. "Filter first" reads all rows that pass and ranks them
-exactly. Or the index's codes are read as ever, each joined to its row to see whether it passes; of
-cells, so many more are probed that enough rows pass in them. The figures are of
-`benchmarks/filters.py`.
+There are two ways. "Filter first" reads all matching rows and ranks them exactly. The other way
+reads the index's codes as usual and joins each to its row to check the filter; more cells are
+probed, so that enough rows match in them. The figures are of `benchmarks/filters.py`.
 """
 
 from collections.abc import Sequence
@@ -21,26 +20,27 @@ from lookalike.vectors import FloatArray
 
 # Microseconds a row, measured; only their ratios matter.
 SCANNED = 1.0
-"""To see of a row of the table whether it passes, where no database index tells."""
+"""Checking the filter on a row without a database index."""
 RANKED = 14.0
-"""To fetch an embedding and rank it."""
+"""Fetching an embedding and ranking it."""
 JOINED = 5.0
-"""To join a code to its row, see whether that passes, and estimate."""
+"""Joining a code to its row, checking the filter, and estimating."""
 
 FEW_ROWS = 1000
-"""As many rows at the most, by the server's own estimate, are filtered first without a sample."""
+"""Up to this many rows, by the server's own estimate, are filtered first without a sample."""
 
 LEAST_PASSING = 500
-"""So many rows that pass are to be expected in the probed cells, however near they are."""
+"""Probe enough cells for this many matching rows."""
 
 MARGIN = 1.25
 FAR = 0.5
-"""Where rows near the query pass less than so many times as often as elsewhere, what passes is far
-from the query, as in a search for boots that are like a hat."""
+"""If rows near the query match less than this many times as often as elsewhere, the matching rows
+are far from the query, as in a search for boots that look like a hat.
+"""
 FAR_SHARE = 0.2
-"""Then cells are probed until this share of all that passes may have been found."""
+"""Then cells are probed until about this share of all matching rows is found."""
 FAR_ROWS = 10
-"""And so many times as many rows are ranked: estimates of what is far are less exact."""
+"""And this many times as many rows are ranked, because estimates of distant rows are less exact."""
 
 _SAMPLE = 500
 _NEAR_SAMPLE = 200
@@ -56,9 +56,9 @@ class Probing(NamedTuple):
 
 @dataclass(frozen=True)
 class Selectivity:
-    """Which share of the rows passes a filter: of all, and of those near a query.
+    """The share of rows that match a filter: of all rows, and of those near a query.
 
-    is_scanned: whether the server has to look at every row to find those that pass.
+    is_scanned: whether the server must check every row.
     """
 
     everywhere: float
@@ -66,15 +66,15 @@ class Selectivity:
     is_scanned: bool
 
     def plan(self, index: Index, usual: Probing) -> Probing | None:
-        """Return how to search through the index; None where filtering first is quicker.
+        """Return how to search through the index; None if filtering first is faster.
 
-        usual: how a search without a filter does.
+        usual: the plan of a search without a filter.
         """
         wanted = max(LEAST_PASSING, 2 * usual.rows) / max(index.trained_rows, 1)
         cells = max(MARGIN * usual.n_probes / self.near**0.5, index.n_cells * wanted / self.near)
         rows = usual.rows
         if self.near < FAR * self.everywhere:
-            # The cells nearest to the query may be those in which no row passes.
+            # The cells nearest to the query may hold no matching row.
             share = 1 - self.everywhere + FAR_SHARE * self.everywhere
             cells = max(MARGIN * usual.n_probes, index.n_cells * share)
             rows *= FAR_ROWS
@@ -87,9 +87,9 @@ class Selectivity:
 def plan_probing(
     store: IndexStore, index: Index, where: Filter, query: FloatArray, usual: Probing
 ) -> Probing | None:
-    """Return how a filtered search goes through the index; None where filtering first is quicker.
+    """Return how a filtered search uses the index; None if filtering first is faster.
 
-    query: shape (dim,). usual: how a search without a filter does. The same data give the same
+    query: shape (dim,). usual: the plan of a search without a filter. The same data give the same
     plan.
     """
     connection, dialect = store.connection, store.dialect
@@ -105,7 +105,7 @@ def plan_probing(
     if not sampled or sampled[0][0] < _LEAST_SAMPLE:
         return None
     (n, passing), (n_near, passing_near) = sampled
-    # None of a sample is not none at all.
+    # None in a sample does not mean none at all.
     selectivity = Selectivity(
         max(passing, 0.5) / n, max(passing_near, 0.5) / max(n_near, 1), is_scanned
     )
@@ -113,7 +113,7 @@ def plan_probing(
 
 
 def _near_cells(index: Index, query: FloatArray, n_probes: int) -> list[int]:
-    """The cells nearest to a query, with the rows that any filtered search of it would read."""
+    """The cells nearest to a query, with the rows that every filtered search for it reads."""
     wanted = ceil(LEAST_PASSING * index.n_cells / max(index.trained_rows, 1))
     limit = min(index.n_cells, max(n_probes, wanted))
     suits = index.nearest_cells(index.preparation.query(query))[0]
@@ -123,7 +123,7 @@ def _near_cells(index: Index, query: FloatArray, n_probes: int) -> list[int]:
 def _sample(
     store: IndexStore, index: Index, where: Filter, near: Sequence[int], size: int
 ) -> list[tuple[int, int]]:
-    """Return (rows looked at, rows that pass) everywhere and near; nothing of a lost index."""
+    """Return (rows checked, rows that match), overall and near; nothing for a lost index."""
     connection, dialect, table = store.connection, store.dialect, store.table
     low, high = connection.query(dialect.id_range(table))[0]
     if low is None:

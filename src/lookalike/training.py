@@ -1,9 +1,9 @@
 """Training an index: centroids, the codes of every embedding, and the switch to it.
 
-The next generation is made beside the one that holds, from a snapshot, while searches and `add`
-go on. Then, under the lock that whoever changes rows shares, what has come or changed since is
-added, and one UPDATE switches. Whatever is cut short leaves the old generation as it was, and
-tables that the next training drops.
+The next generation is built next to the current one, from a snapshot, while searches and `add`
+continue. Then, under an exclusive lock (writers hold it shared), later changes are applied and one
+UPDATE switches. An interrupted training leaves the old generation untouched, and tables that the
+next training drops.
 """
 
 import math
@@ -29,19 +29,19 @@ from lookalike.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloa
 T = TypeVar("T")
 
 FEWEST_ROWS = 200
-"""Below this search is exact: to fetch all embeddings is quick."""
+"""Smaller collections are searched exactly: fetching all embeddings is fast."""
 
 GROWTH = 4
-"""An index is trained again when the collection has grown so many times."""
+"""An index is trained again when the collection has grown by this factor."""
 
 ROWS_FOR_CELLS = 5000
-"""Smaller collections have one cell: reading all codes costs little."""
+"""Smaller collections have one cell: reading all codes is cheap."""
 
 MAX_CELLS = 65_535
 SAMPLE_PER_CELL = 32
 ITERATIONS = 6
 DROP_PATIENCE_SECONDS = 1
-"""Tables that somebody's transaction has read cannot be dropped until it ends."""
+"""Tables that an open transaction has read cannot be dropped until it ends."""
 
 KINDS = ("cells", "codes")
 
@@ -75,11 +75,11 @@ def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
 
 
 def is_due(store: IndexStore) -> bool:
-    """Whether the collection has grown so much, or lost so much of its index, as to train."""
+    """Whether the collection has grown, or its index has lost rows, enough to train."""
     connection, dialect, table = store.connection, store.dialect, store.table
     index = store.load()
     if index is None:
-        # Where the server ranks by itself an index of ours is made on request only.
+        # If the server ranks by itself, our index is built on request only.
         wanted = None if dialect.has_distance else FEWEST_ROWS
     else:
         wanted = 1 if store.lost_codes else GROWTH * index.trained_rows
@@ -135,7 +135,7 @@ def _ids(store: IndexStore, connection: Connection) -> Ids:
 
 
 def _start(store: IndexStore, state: IndexState | None) -> int:
-    """Announce the next generation, drop what cut-short ones have left, and return its number."""
+    """Announce the next generation, drop what interrupted ones left, and return its number."""
     connection, dialect, table = store.connection, store.dialect, store.table
     current = state.generation if state else 0
     names = _drop_generations(store, but=current)
@@ -143,7 +143,7 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     while any(f"{table}_{kind}_{generation}".lower() in names for kind in KINDS):
         generation += 1
     connection.execute(dialect.forget_changes(table))
-    # From now on changes are noted; this waits for the transactions that have not seen it.
+    # From now on changes are logged; this waits for the transactions that have not seen it.
     _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
     bits = Rotation(store.dim, 0).bits
     types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
@@ -153,10 +153,10 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
 
 
 def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
-    """Drop this index's tables of other generations, and return the names that are taken still.
+    """Drop this index's tables of other generations, and return the names that are still taken.
 
-    Others may have tables of such names: only those that say that they are lookalike's own are
-    dropped. One that somebody's transaction has read stays, for the next training to drop.
+    Other programs may have tables with such names: only tables whose comment says that lookalike
+    made them are dropped. A table that an open transaction has read stays for the next training.
     """
     connection, dialect, table = store.connection, store.dialect, store.table
     taken = set()
@@ -177,7 +177,7 @@ def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
 def _train_on_sample(
     store: IndexStore, ids: Ids, generation: int, seed: int
 ) -> tuple[Index, PlanFinder]:
-    """Return the index, its plan and spreads still to be measured, and what will do so."""
+    """Return the index without its measured plan and spreads, and the object that measures them."""
     rng = np.random.default_rng(seed)
     n_cells = n_cells_for(ids.size)
     size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
@@ -187,7 +187,7 @@ def _train_on_sample(
     if not len(sample):
         raise DatabaseError(f"collection {store.table!r} has no embeddings to index")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
-    # As they are stored: what a code means depends on every bit of them.
+    # Rounded as they are stored: the meaning of a code depends on every bit of them.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
     index = Index(
         metric=store.metric,
@@ -214,7 +214,7 @@ def _unit(store: IndexStore, ids: Ids) -> float:
 
 
 def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
-    """Read embeddings and prepare them, batch by batch: all of them are in memory once."""
+    """Read and prepare embeddings batch by batch, so that memory holds them only once."""
     prepare = Preparation(store.metric, Rotation(store.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
@@ -256,7 +256,7 @@ def _encode_all(
 def _read_ahead(
     store: IndexStore, open_connection: Callable[[], Connection]
 ) -> Iterator[tuple[Ids, FloatArray]]:
-    """Yield ids and embeddings of all rows, read by a thread while the last ones are worked on."""
+    """Yield ids and embeddings of all rows; a thread reads ahead."""
     reader = open_connection()
     try:
         statement = store.dialect.all_embeddings(store.table)
@@ -297,10 +297,10 @@ def _switch(
     coded: Ids,
     known: Ids,
 ) -> None:
-    """Let the new generation hold, once it is equal to the table; known: ids when it was begun.
+    """Switch to the new generation once it equals the table.
 
-    Of rows that others have inserted and not committed, nothing is known: the tail begins before
-    them.
+    known: the ids when it was begun. Uncommitted rows of other programs are unknown, so the tail
+    begins before them.
     """
     connection, dialect, table = store.connection, store.dialect, store.table
     last = int(known.max())
@@ -310,10 +310,10 @@ def _switch(
             reader.execute(dialect.read_uncommitted())
             all_ids = _ids(store, reader)
         with connection.transaction():
-            # Waits for whoever is changing rows, and makes those who come wait.
+            # Waits for current writers, and makes new ones wait.
             store.state("FOR UPDATE")
             committed = _bring_up_to_date(index, store, coded)
-            # What was there before and is not any more has been deleted meanwhile.
+            # Ids that are missing now were deleted meanwhile.
             pending = np.setdiff1d(all_ids[all_ids <= last], np.union1d(committed, known))
             through = int(pending.min()) - 1 if pending.size else last
             connection.execute(dialect.set_tail(table, through))
@@ -342,9 +342,9 @@ def _state_of(index: Index) -> IndexState:
 
 
 def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
-    """Add and remove codes for what has come, gone or changed since the ids `coded` were read.
+    """Add and remove codes for rows inserted, deleted or changed since `coded` was read.
 
-    Returns the ids that there are now.
+    Return the current ids.
     """
     connection, dialect, table = store.connection, store.dialect, store.table
     changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
@@ -371,5 +371,5 @@ def _parts(ids: Ids) -> Iterator[list[int]]:
     reraise=True,
 )
 def _patiently(action: Callable[[], T]) -> T:
-    """Run an action again where somebody's long transaction keeps a lock from it."""
+    """Retry an action while another program's transaction holds a lock that it needs."""
     return action()
