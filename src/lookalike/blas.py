@@ -1,4 +1,4 @@
-"""How many threads numpy multiplies in: one, for what is too little to share."""
+"""Limit BLAS to one thread for small products."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,10 +11,10 @@ from lookalike.shared_state import SharedState
 
 
 def one_thread() -> AbstractContextManager[None]:
-    """Have numpy multiply in one thread, in a `with` block that has little to multiply.
+    """Limit BLAS to one thread in a `with` block with small products.
 
-    Other threads would win nothing, and they wait for more to do by spinning. It holds for the
-    whole process, and blocks of several threads may overlap.
+    More threads gain nothing there, and they wait by spinning. The limit holds for the whole
+    process; blocks of several threads may overlap.
     """
     return _ONE_THREAD.held()
 
@@ -27,7 +27,7 @@ def _limit() -> Callable[[], object]:
 
 @cache
 def _libraries() -> Any:
-    """Found once: to look for the libraries takes longer than to tell them."""
+    """Found once: finding the libraries takes longer than setting the limit."""
     return ThreadpoolController().select(user_api="blas")
 
 

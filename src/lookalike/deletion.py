@@ -1,7 +1,6 @@
-"""Deleting a collection: its tables in one statement, then what is noted of it.
+"""Delete a collection: first its tables in one statement, then its records.
 
-Cut short between the two, it is finished by the next deletion, or by whoever makes the collection
-again.
+If it is interrupted in between, the next deletion, or creating the collection again, finishes it.
 """
 
 from collections.abc import Sequence
@@ -18,10 +17,10 @@ from lookalike.types import CollectionRemoval
 def delete_collection(
     connection: Connection, dialect: Dialect, name: str, *, keep_table: bool, dry_run: bool
 ) -> CollectionRemoval:
-    """Delete a collection, or with keep_table what lookalike has beside its table.
+    """Delete a collection, or with keep_table everything except its table.
 
-    Raises InputError where there is no such collection, where its table is the user's own, and
-    where tables of the user's refer to it; then nothing is deleted.
+    Raises InputError, and deletes nothing, if there is no such collection, if its table is the
+    user's own, or if other tables refer to it.
     """
     record = find_collection(connection, dialect, name)
     name = record.name if record else _as_stored(connection, dialect, name)
@@ -69,7 +68,7 @@ def _delete(
 
 
 def _check_is_ours(connection: Connection, dialect: Dialect, record: CollectionRecord) -> None:
-    """Raise InputError for a table that lookalike did not make, or that has more than it gave."""
+    """Raise InputError for a table that lookalike did not make, or that has other columns."""
     columns = {row[0] for row in connection.query(dialect.table_columns(record.name))}
     others = sorted(columns - COLLECTION_COLUMNS)
     if record.is_registered and not others:
@@ -84,7 +83,7 @@ def _check_is_ours(connection: Connection, dialect: Dialect, record: CollectionR
 
 
 def _check_references(connection: Connection, dialect: Dialect, tables: Sequence[str]) -> None:
-    """Raise InputError where a foreign key of another table keeps these from being dropped."""
+    """Raise InputError if a foreign key of another table prevents dropping these."""
     if not tables:
         return
     for schema, table, column, referenced, current in connection.query(dialect.references(tables)):

@@ -1,4 +1,4 @@
-"""Images from the web, fetched with care: http and https, limited in size, time and redirects."""
+"""Download images safely: http and https, with limits on size, time and redirects."""
 
 import http.client
 import socket
@@ -15,7 +15,7 @@ from lookalike.addresses import is_public
 from lookalike.errors import ImageError
 
 MAX_BYTES = 50_000_000
-"""How many bytes of a URL are taken at the most."""
+"""The most bytes that a URL may have."""
 
 TIME_LIMIT_SECONDS = 20.0
 """For connecting, each redirect and all of the bytes together."""
@@ -66,9 +66,9 @@ def _failure(url: str, reason: str) -> ImageError:
 
 
 class _Deadline:
-    """Ends what a download waits for when its time is over, be it for a byte at a time.
+    """Ends a download when its time is over, even if bytes still arrive one by one.
 
-    A socket's own timeout begins anew with every byte.
+    A socket's own timeout restarts with every byte.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -81,18 +81,18 @@ class _Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds that are left. Raises TimeoutError where there are none."""
+        """Seconds left. Raises TimeoutError if there are none."""
         self.check()
         return max(0.001, self._end - time.monotonic())
 
     @property
     def late(self) -> str | None:
-        """What to tell where the time is over."""
+        """The message when the time is over."""
         is_over = time.monotonic() >= self._end
         return f"not read within {self._seconds:g} seconds" if is_over else None
 
     def check(self) -> None:
-        """Raise TimeoutError where the time is over."""
+        """Raise TimeoutError if the time is over."""
         if self.late:
             raise TimeoutError(self.late)
 
@@ -148,7 +148,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class _Connecting:
-    """Connects within a deadline, and where it is not allowed to no address that is private."""
+    """Connects within a deadline, and to private addresses only if they are allowed."""
 
     def __init__(self, deadline: _Deadline, allow_private: bool) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class _Connecting:
         """Return what makes a request's connections, of one kind."""
         if "@" in request.host:  # a name server would be asked for all of it
             raise _Refused("a URL with a user or password is not downloaded; leave them out")
-        # A proxy is where users have set it to be, and decides itself what may be reached.
+        # A proxy is where the user configured it, and decides itself what may be reached.
         is_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None)
         anywhere = self._allow_private or bool(is_proxy)
 
@@ -188,10 +188,10 @@ def _connect(
     _timeout: float | None,
     source_address: tuple[str, int] | None = None,
 ) -> socket.socket:
-    """Connect like `socket.create_connection`; anywhere: also to addresses that are not public."""
+    """Connect like `socket.create_connection`; anywhere: also to private addresses."""
     host, port = address
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # Looked up once, so that a name cannot mean another address by the time it is connected to.
+    # Resolved once, so that the name cannot change its address before the connection.
     for *_, name in found:
         if not (anywhere or is_public(str(name[0]))):
             raise _Refused(

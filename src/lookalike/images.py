@@ -1,4 +1,4 @@
-"""Image files: opened as upright RGB, hashed."""
+"""Image files: open them as upright RGB, hash them."""
 
 import errno
 import hashlib
@@ -25,8 +25,11 @@ FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF"),
     *("ICO", "JPEG2000", "PPM", "PSD", "QOI"),
 )
-"""What is decoded, whatever the file is named. EPS, which Pillow has Ghostscript run, is not, nor
-is any format whose files are not known by their first bytes."""
+"""The formats that are decoded, whatever the file is named.
+
+EPS is left out, because Pillow runs Ghostscript for it, and so is every format that its first bytes
+do not identify.
+"""
 
 pillow_heif.register_heif_opener()
 # Pillow refuses images of twice its own limit, which is a little less than ours.
@@ -49,7 +52,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation."""
+"""The transposition that makes an image upright, by its EXIF orientation."""
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -126,7 +129,7 @@ _WITHOUT_WARNINGS = SharedState(_ignore_warnings)
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says in one line, and its kind where that alone says something."""
+    """Return an error's message in one line, or its type if that says more."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     line = " ".join(str(reason).split())
     if line and isinstance(error, OSError | ValueError | RuntimeError | SyntaxError | EOFError):
@@ -139,7 +142,7 @@ def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
         raise ImageError(f"{label}: the file is empty")
     with without_warnings(), Image.open(file, formats=FORMATS) as image:
         _refuse_too_large(image, label)
-        # Other formats' drafts are other images: thumbnails, which may show something else.
+        # Drafts of other formats are thumbnails, which may show something else.
         if short_side is not None and image.format in ("JPEG", "MPO"):
             side = _DRAFT_FACTOR * short_side
             image.draft(None, (side, side))
@@ -159,7 +162,7 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
 
 
 def _bare(image: Image.Image) -> Image.Image:
-    """Drop what a file says besides the pixels: saved again, it would carry its comments along."""
+    """Drop everything except the pixels: a saved copy would keep the file's comments."""
     image.info = {}
     return image
 
@@ -168,7 +171,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    # The image is sound; only what is said about it is not.
+    # The image is valid; only its metadata is not.
     except Exception:  # noqa: BLE001
         return image
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
@@ -176,7 +179,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as RGB: itself where it is that already."""
+    """Return an image of any mode as RGB; an RGB image is returned itself."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):

@@ -1,7 +1,7 @@
-"""Layouts: tables that an older version of lookalike has made are brought to this one's.
+"""Layouts: upgrade tables that an older version of lookalike created.
 
-Every step may be repeated, and the version is noted after the last one: what is cut short is
-finished by whoever opens a collection next.
+Every step can be repeated, and the version is recorded after the last one: an interrupted upgrade
+is finished by the next client that opens a collection.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ from lookalike.dialects import (
 from lookalike.errors import DatabaseError
 
 LOCK_SECONDS = 5
-"""How long an upgrade waits for a table that somebody's transaction holds."""
+"""How long an upgrade waits for a table that another transaction holds."""
 
 TURN_SECONDS = 30
 """How long it waits for another client that is upgrading."""
@@ -31,10 +31,10 @@ _MAY_NOT = {1044, 1142, 1143, 1227, 1290, 1792, 1836}  # privileges, a read-only
 
 
 def existing_tables(connection: Connection, dialect: Dialect, others: Sequence[str]) -> set[str]:
-    """Return which of lookalike's shared tables and of these others there are in the database.
+    """Return which of lookalike's shared tables and of these others exist in the database.
 
-    The shared ones are of this version's layout then. Raises DatabaseError where they cannot be
-    brought to it, and where a newer version has made them.
+    The shared ones then have this version's layout. Raises DatabaseError if they cannot be
+    upgraded, and if a newer version made them.
     """
     names = [*SHARED_TABLES, *others]
     found = {row[0] for row in connection.query(dialect.existing_tables(names))}
@@ -56,7 +56,7 @@ def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
 
 
 def _upgrade(connection: Connection, dialect: Dialect) -> None:
-    """Bring the shared tables forward on a connection of its own, which alone holds the lock."""
+    """Upgrade the shared tables, on a separate connection that holds the lock."""
     try:
         with closing(connection.open_another()) as alone:
             for statement in dialect.wait_for_locks(LOCK_SECONDS):
@@ -93,7 +93,7 @@ def _explain(error: DatabaseError, connection: Connection) -> DatabaseError:
 
 
 def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
-    """Note what a search compares and reaches, and mark the tables of indexes as lookalike's."""
+    """Record the plan and recall of searches, and mark index tables as lookalike's own."""
     tables = {row[0] for row in connection.query(dialect.existing_tables(SHARED_TABLES))}
     for table, column, statement in dialect.columns_since_1():
         if table in tables and column not in dict(connection.query(dialect.table_columns(table))):
@@ -140,7 +140,7 @@ def _forget_index(
     building: int | None,
     rescored: int,
 ) -> None:
-    """Drop an index whose codes mean something else by now, unless this version has made it."""
+    """Drop an index whose codes have another meaning now, unless this version made it."""
     if rescored:
         return
     for number in filter(None, (generation, building)):
@@ -154,7 +154,7 @@ def _tables_of(
 ) -> Iterator[tuple[str, set[str]]]:
     """Yield the tables of a recorded generation, with their columns.
 
-    One that lacks a generation's columns is somebody else's.
+    A table without a generation's columns belongs to someone else.
     """
     for name, expected in dialect.generation_of_1(table, generation):
         columns = {row[0] for row in connection.query(dialect.table_columns(name))}
@@ -163,4 +163,4 @@ def _tables_of(
 
 
 _UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {1: _from_1_to_2}
-"""What brings each version to the next."""
+"""The upgrade from each version to the next."""

@@ -1,7 +1,6 @@
-"""What of a database is a collection's: tables that lookalike made, and what is noted of it.
-
-Users may have tables of such names. An index's tables say in a comment what they are, and a side
-table has lookalike's columns and its foreign key.
+"""What belongs to a collection in a database: tables that lookalike made, and records in shared
+tables. Users may have tables with similar names. Index tables are recognised by their comment, side
+tables by their columns and foreign key.
 """
 
 from collections.abc import Iterator
@@ -23,16 +22,17 @@ from lookalike.errors import DatabaseError, InputError
 from lookalike.layouts import existing_tables
 
 TRAINER_SECONDS = 5
-"""How long a client that trains is waited for; the server takes a moment to miss a dead one."""
+"""How long to wait for a client that trains; the server needs a moment to notice a dead one."""
 
 _TOLD = 20
 
 
 @dataclass(frozen=True)
 class OwnTables:
-    """The tables that lookalike has made beside a collection's.
+    """The tables that lookalike made for a collection.
 
-    sides: their names. generations: those of the index's tables, each with its generation.
+    sides: names of the side tables. generations: names of the index tables, each with its
+    generation.
     """
 
     sides: list[str]
@@ -45,14 +45,14 @@ class OwnTables:
 
 
 def find_own_tables(connection: Connection, dialect: Dialect, name: str) -> OwnTables:
-    """Return what tables there are beside the table `name`, whether or not that is there."""
+    """Return the tables that belong to the table `name`, whether or not it exists itself."""
     return OwnTables(
         _side_tables(connection, dialect, name), _generations(connection, dialect, name)
     )
 
 
 def noted_in(connection: Connection, dialect: Dialect, name: str) -> list[tuple[str, str]]:
-    """Return those of `KEYS` that know a collection."""
+    """Return those of `KEYS` that have records of a collection."""
     return [
         (shared, key)
         for shared, key in shared_tables(connection, dialect)
@@ -61,7 +61,7 @@ def noted_in(connection: Connection, dialect: Dialect, name: str) -> list[tuple[
 
 
 def shared_tables(connection: Connection, dialect: Dialect) -> list[tuple[str, str]]:
-    """Return those of `KEYS` that the database has."""
+    """Return those of `KEYS` that exist in the database."""
     found = existing_tables(connection, dialect, [])
     return [(shared, key) for shared, key in KEYS if shared in found]
 
@@ -81,7 +81,7 @@ def _side_tables(connection: Connection, dialect: Dialect, name: str) -> list[st
 
 
 def _generations(connection: Connection, dialect: Dialect, name: str) -> list[tuple[str, int]]:
-    """Return an index's tables; of a renaming that was cut short, with the old name in comments."""
+    """Return an index's tables; after an interrupted renaming their comments have the old name."""
     marks, found = {name, *_without_table(connection, dialect)}, []
     for table, comment in connection.query(dialect.generation_tables(name)):
         _, number = generation_of(name, table) or ("", 0)
@@ -91,7 +91,7 @@ def _generations(connection: Connection, dialect: Dialect, name: str) -> list[tu
 
 
 def _without_table(connection: Connection, dialect: Dialect) -> set[str]:
-    """Return the names of collections that have an index on record and no table any more."""
+    """Return the names of collections that have a recorded index but no table any more."""
     if INDEXES not in existing_tables(connection, dialect, []):
         return set()
     names = [row[0] for row in connection.query(dialect.indexed_names())]
@@ -100,7 +100,7 @@ def _without_table(connection: Connection, dialect: Dialect) -> set[str]:
 
 
 def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
-    """Return the error that says that there is no such collection, and which there are."""
+    """Return the error for an unknown collection; it lists the existing ones."""
     names = [row[0] for row in connection.query(dialect.collection_names()) if is_name(row[0])]
     told = ", ".join(names[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
     database = connection.url.database
@@ -114,7 +114,7 @@ def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
 def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator[None]:
     """Keep other clients from training a collection's index.
 
-    Raises DatabaseError where one goes on doing so.
+    Raises DatabaseError while one trains it.
     """
     if not connection.value(dialect.trainer_lock(name, TRAINER_SECONDS)):
         raise DatabaseError(

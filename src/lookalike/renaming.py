@@ -1,8 +1,8 @@
-"""Renaming a collection, so that at any moment a whole one has the old name or the new one.
+"""Rename a collection, so that at any moment a complete one has the old name or the new one.
 
-What is noted of the old name is first noted of the new one too, then all tables are renamed in one
-statement, and last the index's tables get their comment and the old name is forgotten. Whatever is
-cut short is finished by the same call.
+First the old name's records are copied to the new name, then all tables are renamed in one
+statement, and last the index tables get their comment and the old records are deleted. An
+interrupted renaming is finished by the same call.
 """
 
 from lookalike.connection import Connection
@@ -25,10 +25,9 @@ from lookalike.schema import find_collection
 
 
 def rename_collection(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
-    """Give a collection, with all that belongs to it, another name.
+    """Rename a collection and everything that belongs to it.
 
-    Raises InputError where there is no such collection, and where the name is taken or cannot be
-    a collection's.
+    Raises InputError if there is no such collection, or the new name is taken or not valid.
     """
     quote_name(new)
     record = find_collection(connection, dialect, old)
@@ -51,7 +50,7 @@ def rename_collection(connection: Connection, dialect: Dialect, old: str, new: s
 
 
 def _is_cut_short(connection: Connection, dialect: Dialect, old: str, new: str) -> bool:
-    """Whether the tables have the new name, and the old one's records, a copy of its, are left."""
+    """Whether the tables have the new name already, and the old name's records are left."""
     if not noted_in(connection, dialect, old) or find_collection(connection, dialect, new) is None:
         return False
     if REGISTRY not in dict(shared_tables(connection, dialect)):
@@ -61,7 +60,7 @@ def _is_cut_short(connection: Connection, dialect: Dialect, old: str, new: str) 
 
 
 def _check_free(connection: Connection, dialect: Dialect, new: str, names: list[str]) -> None:
-    """Raise InputError where a table has one of the names, or one that will be needed."""
+    """Raise InputError if a table has one of the names, or one that will be needed."""
     wanted = {*names, *(f"{new}{suffix}" for suffix in SIDE_TABLES)}
     taken = {row[0] for row in connection.query(dialect.existing_tables(sorted(wanted)))}
     if taken := taken | (wanted & set(SHARED_TABLES)):
@@ -71,7 +70,7 @@ def _check_free(connection: Connection, dialect: Dialect, new: str, names: list[
 
 
 def _note(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
-    """Note of the new name what is noted of the old one, and nothing else."""
+    """Copy the old name's records to the new name, and delete any others there."""
     with connection.transaction():
         for shared, key in shared_tables(connection, dialect):
             connection.execute(dialect.forget_noted_without_table(new, shared, key))
@@ -90,6 +89,6 @@ def _finish(connection: Connection, dialect: Dialect, old: str, new: str) -> Non
         connection.alter(dialect.mark_generation(new, generation, table))
     with connection.transaction():
         for shared, key in shared_tables(connection, dialect):
-            # What has been noted since the copy was made.
+            # Records that were added since the copy was made.
             _copy(connection, dialect, old, new, shared, key)
             connection.execute(dialect.forget_noted_without_table(old, shared, key))

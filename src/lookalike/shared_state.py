@@ -1,4 +1,4 @@
-"""A state of the whole process that holds as long as any of its threads needs it."""
+"""A state of the whole process that lasts as long as any thread needs it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class SharedState:
-    """begin: brings the state about, and returns what ends it."""
+    """begin: starts the state, and returns the function that ends it."""
 
     def __init__(self, begin: Callable[[], Callable[[], object]]) -> None:
         self._begin = begin
@@ -16,7 +16,7 @@ class SharedState:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the state in a `with` block; blocks of several threads may overlap."""
+        """Keep the state in a `with` block; blocks of several threads may overlap."""
         with self._lock:
             if self._end is None:
                 self._end = self._begin()

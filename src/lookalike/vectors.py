@@ -1,4 +1,4 @@
-"""Float32 vectors: checked, packed into the bytes of a VECTOR column, compared."""
+"""Float32 vectors: check them, pack them into the bytes of a VECTOR column, compare them."""
 
 from collections.abc import Iterable, Sequence
 
@@ -73,7 +73,7 @@ def pack(embedding: FloatArray) -> bytes:
 def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
     """Return the vectors of VECTOR columns' bytes as an array of shape (n, dim), float32.
 
-    Raises EmbeddingError where one is not of length dim: VECTOR(n) stores shorter ones too.
+    Raises EmbeddingError if one does not have length dim: VECTOR(n) stores shorter ones too.
     """
     wrong = next((p for p in packed if len(p) != 4 * dim), None)
     if wrong is not None:

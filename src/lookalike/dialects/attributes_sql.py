@@ -1,4 +1,4 @@
-"""The SQL of images' attributes: kept, filtered by, indexed.
+"""The SQL of attributes: storing them, filtering by them, indexing them.
 
 An attribute is a column of the user's own in the collection's table, or a key of the JSON object in
 its column `attributes`. `lookalike_attributes` lists the keys that lookalike has stored. Statements
@@ -21,7 +21,7 @@ ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
 """Nothing that could end a quoted name or JSON path, nor an operator of a condition."""
 
 MAX_TEXT = 255
-"""As much of a text attribute is compared and indexed, in characters; `~` sees all of it."""
+"""This many characters of a text attribute are compared and indexed; `~` searches all of it."""
 
 _MAX_INDEX_NAME = 64
 _TYPES = {
@@ -56,7 +56,7 @@ class Comparison(NamedTuple):
 
 
 class Clause(NamedTuple):
-    """What one condition asks: that any of the comparisons holds, or if negated that none does."""
+    """One condition: any of the comparisons holds, or, if negated, none does."""
 
     alternatives: tuple[Comparison, ...]
     is_negated: bool
@@ -70,7 +70,7 @@ class Filter(NamedTuple):
 
 
 def and_(where: Filter | None) -> Filter:
-    """A filter to follow another condition; nothing for none."""
+    """The filter as SQL after another condition; empty for None."""
     return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
 
 
@@ -102,7 +102,7 @@ class AttributesSQL:
         )
 
     def stored_attributes(self, table: str) -> Statement:
-        """Return (name, JSON type) of every key that there is: it reads the whole table."""
+        """Return (name, JSON type) of every key. Reads the whole table."""
         return Statement(
             "SELECT DISTINCT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
             "CONCAT('$.', JSON_QUOTE(k.name)))) "
@@ -117,7 +117,7 @@ class AttributesSQL:
     # Stored.
 
     def ids_by_names(self, table: str, names: Sequence[str], *, lock: str = "") -> Statement:
-        """Return (id, image_name) of rows whose name is, but for letter case, one of these."""
+        """Return (id, image_name) of rows whose name is one of these, ignoring letter case."""
         return Statement(
             f"SELECT id, image_name FROM {quote_name(table)} "
             f"WHERE image_name IN ({places(len(names))}) {lock}",
@@ -157,9 +157,9 @@ class AttributesSQL:
     def create_attribute_index(
         self, table: str, attribute: Attribute, kind: Kind, *, is_long: bool
     ) -> Statement:
-        """An index on the very expression that the filters of this kind compare.
+        """An index on the expression that filters of this kind compare.
 
-        is_long: whether it is a column whose values are too long for a key, as those of a TEXT.
+        is_long: whether the column's values are too long for a key, such as TEXT.
         """
         key = _key(attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
         return Statement(
@@ -169,14 +169,14 @@ class AttributesSQL:
     # Filters.
 
     def filter(self, clauses: Sequence[Clause]) -> Filter:
-        """All of these clauses; a row without a value of an attribute passes none about it."""
+        """All of these clauses; a row without a value matches no condition on the attribute."""
         parts = [_clause(clause) for clause in clauses]
         return Filter(
             " AND ".join(f"({sql})" for sql, _ in parts), tuple(v for _, p in parts for v in p)
         )
 
     def explain_filter(self, table: str, where: Filter) -> Statement:
-        """How the server would find the rows that pass: its table of EXPLAIN."""
+        """How the server would find the matching rows: its EXPLAIN table."""
         return Statement(
             "EXPLAIN FORMAT=TRADITIONAL SELECT v.id, v.embedding "
             f"FROM {quote_name(table)} AS v WHERE {where.sql}",
@@ -193,7 +193,7 @@ class AttributesSQL:
         cells: Sequence[int],
         every: int,
     ) -> Statement:
-        """Return (rows, of which pass) among some ids, and among one in `every` of some cells."""
+        """Return (rows, matching rows) among some ids, and among one in `every` of some cells."""
         counts = f"SELECT COUNT(*), COALESCE(SUM({where.sql}), 0)"
         return Statement(
             f"{counts} FROM {quote_name(table)} AS v WHERE v.id IN ({places(len(ids))})\n"
@@ -224,7 +224,7 @@ def attribute_index(attribute: Attribute, kind: Kind) -> str:
 
 
 def _path(attribute: Attribute) -> str:
-    """The attribute's JSON path, written out: an index serves only what is written as it is."""
+    """The attribute's JSON path as a literal: an index only serves the identical expression."""
     return f"'$.\"{quote_column(attribute.name)[1:-1]}\"'"
 
 
@@ -250,14 +250,14 @@ def _clause(clause: Clause) -> tuple[str, list[Any]]:
     parts = [_comparison(each) for each in clause.alternatives]
     sql = " OR ".join(sql for sql, _ in parts)
     params = [value for _, bound in parts for value in bound]
-    # NULL for a row without a value, which so passes neither a condition nor its opposite.
+    # NULL for a row without a value, so it matches neither a condition nor its opposite.
     return (f"NOT ({sql})" if clause.is_negated else sql), params
 
 
 def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
     attribute, kind, operator, compared = comparison
     expression = _expression(attribute, kind, "v.")
-    # An index on a DOUBLE serves no integers.
+    # An index on a DOUBLE is not used for integers.
     is_double = kind == "number" and not attribute.is_column
     bound = [float(value) for value in compared] if is_double else list(compared)
     if attribute.is_single:
@@ -280,13 +280,13 @@ def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
 
 
 def _single(value: float) -> float:
-    """Round to float32: MySQL compares as float64, in which 19.99 is not what a FLOAT keeps."""
+    """Round to float32: MySQL compares as float64, and a stored FLOAT 19.99 is not 19.99."""
     rounded = ctypes.c_float(value).value
     return value if math.isinf(rounded) else rounded
 
 
 def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:
-    """The comparison, for values of its own kind alone where an attribute has several."""
+    """The comparison, restricted to its own kind if an attribute has values of several kinds."""
     if attribute.is_column or len(attribute.kinds) == 1:
         return sql
     types = _TYPES[kind]

@@ -1,4 +1,4 @@
-"""What every engine's SQL has in common; the engines differ in small subclasses."""
+"""The SQL that all engines share; each engine is a small subclass."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ class Dialect(
 
     name = ""
     has_distance = False
-    """Whether the server ranks embeddings itself: then `nearest` has an answer."""
+    """Whether the server ranks embeddings itself; then `nearest` is available."""
 
     # What the server is, and whether it will do.
 
@@ -50,7 +50,7 @@ class Dialect(
         )
 
     def analyze(self, statement: Statement) -> Statement:
-        """The server's own account of a statement, with the rows and time of each of its steps."""
+        """The server's EXPLAIN ANALYZE of a statement, with rows and time of each step."""
         return Statement(f"EXPLAIN ANALYZE {statement.sql}", statement.params)
 
     # Tables.
@@ -74,7 +74,7 @@ class Dialect(
         )
 
     def forget_dropped(self, name: str) -> list[Statement]:
-        """Remove what is noted of a collection whose table somebody has dropped."""
+        """Remove the records of a collection whose table was dropped."""
         return [
             Statement(
                 f"DELETE FROM {noted} WHERE {key} = %s AND NOT EXISTS ("
@@ -135,7 +135,7 @@ class Dialect(
     # Rows.
 
     def id_step(self) -> Statement:
-        """By how much the ids of one multi-row insert differ."""
+        """The step between the ids of one multi-row insert."""
         return Statement("SELECT @@auto_increment_increment")
 
     def insert_embeddings(self, table: str, rows: Sequence[tuple[str, bytes]]) -> Statement:
@@ -152,7 +152,7 @@ class Dialect(
         )
 
     def lock_rows(self, table: str, ids: Sequence[int]) -> Statement:
-        """Return those of the ids that exist, and keep them until the transaction ends."""
+        """Return the ids that exist, and lock their rows until the transaction ends."""
         return Statement(
             f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) FOR UPDATE",
             tuple(ids),
@@ -176,9 +176,9 @@ class Dialect(
         )
 
     def ids_by_name(self, table: str, image_name: str) -> Statement:
-        """Ids of the rows of exactly this name, at most two: one is found, two are ambiguous."""
+        """Ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
         return Statement(
-            # The first condition can use an index, the second tells letter cases apart.
+            # The first condition can use an index, the second compares letter case.
             f"SELECT id FROM {quote_name(table)} WHERE image_name = %s AND "
             "CONVERT(image_name USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY id LIMIT 2",
             (image_name, image_name),
@@ -195,7 +195,7 @@ class Dialect(
     # Search.
 
     def all_rows(self, table: str, where: Filter | None = None) -> Statement:
-        """Every embedding, or those of the rows that pass, for the client to rank exactly."""
+        """All embeddings, or those of matching rows, for exact ranking by the client."""
         passing = and_(where)
         return Statement(
             "SELECT id, CAST(embedding AS BINARY) AS embedding, image_name "

@@ -1,4 +1,4 @@
-"""The SQL of whole collections: which tables are theirs, and how they go or get another name."""
+"""The SQL of whole collections: list their tables, drop them, rename them."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ SIDE_TABLES = {
     "_phashes": {"content_hash", "width", "height", "phashes", "thumbnail"},
     "_distinct": {"id", "other_id"},
 }
-"""The suffix of each side table, with the columns that lookalike gives it."""
+"""The suffix of each side table, with its columns."""
 
 WITH_FOREIGN_KEY = {"_files", "_distinct"}
 """The side tables that lookalike makes with a foreign key to the collection's table."""
 
 COLLECTION_COLUMNS = {"id", "image_name", "embedding", "attributes"}
-"""The columns that lookalike gives a collection's table, the last when there are attributes."""
+"""The columns of a collection's table; the last one exists if there are attributes."""
 
 
 class CollectionsSQL:
     """Statements on all the tables of a collection together."""
 
     def columns_of(self, tables: Sequence[str]) -> Statement:
-        """Return (table, column) of those of the tables that there are."""
+        """Return (table, column) of the tables that exist."""
         return Statement(
             "SELECT table_name, column_name FROM information_schema.columns "
             f"WHERE table_schema = DATABASE() AND table_name IN ({places(len(tables))})",
@@ -40,7 +40,7 @@ class CollectionsSQL:
         )
 
     def disk_size(self, tables: Sequence[str]) -> Statement:
-        """The bytes that tables and their keys take, by the server's own statistics."""
+        """The size of tables and their keys in bytes, from the server's statistics."""
         return Statement(
             "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables "
             f"WHERE table_schema = DATABASE() AND table_name IN ({places(len(tables))})",
@@ -57,21 +57,21 @@ class CollectionsSQL:
         )
 
     def is_noted(self, name: str, noted: str, key: str) -> Statement:
-        """Whether a shared table knows a collection. noted, key: of `KEYS`."""
+        """Whether a shared table has records of a collection. noted, key: from `KEYS`."""
         return Statement(f"SELECT EXISTS (SELECT 1 FROM {noted} WHERE {key} = %s)", (name,))
 
     def drop_tables(self, tables: Sequence[str]) -> Statement:
-        """Drop all or none."""
+        """Drop all of them or none."""
         return Statement(f"DROP TABLE IF EXISTS {', '.join(f'`{table}`' for table in tables)}")
 
     def rename_tables(self, names: Sequence[tuple[str, str]]) -> Statement:
-        """Rename all or none."""
+        """Rename all of them or none."""
         return Statement("RENAME TABLE " + ", ".join(f"`{old}` TO `{new}`" for old, new in names))
 
     def copy_noted(
         self, old: str, new: str, noted: str, key: str, columns: Sequence[str]
     ) -> Statement:
-        """Note of `new` what is noted of `old`, unless something is. columns: the others."""
+        """Copy the records of `old` to `new`, unless it has some. columns: the other columns."""
         others = ", ".join(f"`{column}`" for column in columns)
         return Statement(
             f"INSERT IGNORE INTO {noted} ({key}, {others}) "
@@ -83,7 +83,7 @@ class CollectionsSQL:
         return Statement(f"DELETE FROM {noted} WHERE {key} = %s", (name,))
 
     def forget_noted_without_table(self, name: str, noted: str, key: str) -> Statement:
-        """The same, unless somebody has made the collection's table again meanwhile."""
+        """The same, unless the collection's table was created again meanwhile."""
         return Statement(
             f"DELETE FROM {noted} WHERE {key} = %s AND NOT EXISTS ("
             "SELECT 1 FROM information_schema.tables "

@@ -62,7 +62,7 @@ class DuplicatesSQL:
         )
 
     def phashes(self, table: str) -> Statement:
-        """Return (content_hash, phashes) of every look."""
+        """Return (content_hash, phashes) of all files."""
         return Statement(f"SELECT content_hash, phashes FROM {quote_name(table, '_phashes')}")
 
     def thumbnails(self, table: str, content_hashes: Sequence[bytes]) -> Statement:

@@ -1,4 +1,4 @@
-"""The SQL of the index: its tables and their upkeep.
+"""The SQL of the index: its tables, and how they are updated.
 
 Generation 3 of the index of a collection `photos` is two tables,
 
@@ -95,7 +95,7 @@ class IndexSQL:
     def create_generation(
         self, table: str, generation: int, bits: int, id_type: str
     ) -> list[Statement]:
-        """id_type: of the collection's ids. Fails where a name is taken (error 1050)."""
+        """id_type: of the collection's ids. Fails if a name is taken (error 1050)."""
         # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
         code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
         mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table, generation))}"
@@ -140,7 +140,7 @@ class IndexSQL:
     # Which generation holds.
 
     def index_state(self, table: str, *, lock: str = "") -> Statement:
-        """lock: FOR SHARE keeps the generation till the transaction ends, FOR UPDATE changes it."""
+        """lock: FOR SHARE locks the generation for the transaction, FOR UPDATE is to change it."""
         return Statement(
             f"SELECT {', '.join(IndexState._fields)} "
             f"FROM lookalike_indexes WHERE collection = %s {lock}",
@@ -162,7 +162,7 @@ class IndexSQL:
         )
 
     def trainer_lock(self, table: str, seconds: int = 0) -> Statement:
-        """1 where this connection may train, until it is closed; 0 if another one does so long."""
+        """1 if this connection may train, until it is closed; 0 if another one trains."""
         return Statement(
             "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64), %s)",
             (table, seconds),
@@ -212,7 +212,7 @@ class IndexSQL:
         return Statement(f"SELECT cell, id FROM {codes_table(table, generation)}")
 
     def ids_among(self, table: str, ids: Sequence[int], *, lock: str = "") -> Statement:
-        """Those of the ids that have a row."""
+        """The ids that have a row."""
         return Statement(
             f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) {lock}",
             tuple(ids),
@@ -226,7 +226,7 @@ class IndexSQL:
         )
 
     def read_uncommitted(self) -> Statement:
-        """Have this connection see rows before they are committed."""
+        """Let this connection read uncommitted rows."""
         return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 
     def id_range(self, table: str) -> Statement:
@@ -250,9 +250,10 @@ class IndexSQL:
         )
 
     def insert_codes(self, table: str, generation: int, rows: Sequence[CodeRow]) -> Statement:
-        """Insert codes; those that are there already stay.
+        """Insert codes; existing ones stay.
 
-        Written out, since a million rows are many bound values: numbers and hex digits only.
+        The values are literals (numbers and hex digits only), because a million rows would be many
+        bound values.
         """
         text = ",".join(
             f"({cell:d},{id_:d},x'{code.hex()}',{scale:.9g},{bias:.9g})"
@@ -274,7 +275,7 @@ class IndexSQL:
         )
 
     def delete_codes_by_id(self, table: str, generation: int, ids: Sequence[int]) -> Statement:
-        """The same where the cells are not known: it reads the whole table."""
+        """The same without the cells. Reads the whole table."""
         return Statement(
             f"DELETE FROM {codes_table(table, generation)} WHERE id IN ({places(len(ids))})",
             tuple(ids),
@@ -289,7 +290,7 @@ class IndexSQL:
     def codes_with_embeddings(
         self, table: str, generation: int, keys: Sequence[tuple[int, int]] = ()
     ) -> Statement:
-        """Every code, or those of (cell, id), with the embedding of its row where that is there."""
+        """Every code, or those of (cell, id), with the embedding of its row if it exists."""
         chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
             "SELECT c.cell, c.id, c.code, c.scale, c.bias, CAST(v.embedding AS BINARY) "

@@ -1,4 +1,4 @@
-"""The SQL of layouts: which version of lookalike's tables a database has, and the way forward.
+"""The SQL of layouts: the version of lookalike's tables, and their upgrades.
 
 `lookalike_schema` has one row with the version. Of tables that are there without it, it is 1.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lookalike.dialects.statements import Statement, generation_comment, places, quote_name
 
 LAYOUT = 2
-"""The version of the tables that the statements of this package make and use."""
+"""The version of the tables that this package creates and uses."""
 
 SCHEMA_TABLE = "lookalike_schema"
 REGISTRY = "lookalike_collections"
@@ -35,7 +35,7 @@ KEYS = (
     ("lookalike_levels", "collection"),
     ("lookalike_thresholds", "collection"),
 )
-"""The shared tables that know collections, each with the column of their names."""
+"""The shared tables with records of collections, each with the column of their names."""
 
 _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
@@ -45,7 +45,7 @@ class LayoutsSQL:
     """Statements on `lookalike_schema`, and those that bring tables to its newest version."""
 
     def create_schema(self) -> list[Statement]:
-        """Run before the first shared table is made; a version that is noted stays."""
+        """Run before the first shared table is created; a recorded version stays."""
         return [
             self.create_schema_table(),
             Statement("INSERT IGNORE INTO lookalike_schema (version) VALUES (%s)", (LAYOUT,)),
@@ -77,13 +77,13 @@ class LayoutsSQL:
         )
 
     def lower_case_names(self) -> Statement:
-        """1 where the server keeps the names of tables in lower case."""
+        """1 if the server stores table names in lower case."""
         return Statement("SELECT @@lower_case_table_names")
 
-    # The way forward. MySQL commits before and after each ALTER TABLE.
+    # Upgrades. MySQL commits before and after each ALTER TABLE.
 
     def layout_lock(self, seconds: int) -> Statement:
-        """1 where this connection alone may upgrade, until it is closed; 0 if others do so."""
+        """1 if only this connection may upgrade, until it is closed; 0 if another one does."""
         return Statement(
             "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), ' layout'), 256), 64), %s)", (seconds,)
         )
@@ -96,7 +96,7 @@ class LayoutsSQL:
         ]
 
     def columns_since_1(self) -> list[tuple[str, str, Statement]]:
-        """The (table, column) that version 2 has and 1 has not, each with what adds it."""
+        """The (table, column) that version 2 added, each with its ALTER TABLE."""
         columns = (
             (INDEXES, "rescored", "INT UNSIGNED NOT NULL DEFAULT 0"),
             (INDEXES, "recall", "DOUBLE NULL"),
@@ -110,7 +110,7 @@ class LayoutsSQL:
         ]
 
     def lower_names(self) -> list[tuple[str, Statement]]:
-        """What calls collections as the server calls their tables, for each of these tables."""
+        """Statements that give collections the names of their tables, for each of these tables."""
         return [
             (
                 table,
@@ -144,7 +144,7 @@ class LayoutsSQL:
         return Statement(f"ALTER TABLE {name} ADD COLUMN spread FLOAT NOT NULL DEFAULT 0")
 
     def mark_generation(self, table: str, generation: int, name: str) -> Statement:
-        """Say in the comment of one of a generation's tables what it is."""
+        """Mark a generation's table by its comment."""
         quoted = quote_name(table, name.removeprefix(table))
         comment = generation_comment(table, generation)
         return Statement(f"ALTER TABLE {quoted} COMMENT = %s", (comment,))
@@ -159,7 +159,7 @@ class LayoutsSQL:
         )
 
     def forget_generation(self, table: str) -> Statement:
-        """Have no index hold, so that the next training makes one."""
+        """Disable the index, so that the next training builds one."""
         return Statement(
             "UPDATE lookalike_indexes SET generation = 0, building = NULL WHERE collection = %s",
             (table,),

@@ -1,4 +1,4 @@
-"""SQL values written out, for statements that people paste and files that clients load."""
+"""SQL literals, for statements that people paste and files that clients load."""
 
 # As the server reads strings unless its sql_mode has NO_BACKSLASH_ESCAPES.
 _ESCAPES = str.maketrans(
@@ -7,7 +7,7 @@ _ESCAPES = str.maketrans(
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text can be sent: names of files may hold bytes that are no UTF-8."""
+    """Whether a text can be sent: file names may contain bytes that are not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

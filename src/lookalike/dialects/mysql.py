@@ -1,4 +1,4 @@
-"""MySQL Community 9: a VECTOR type, and nothing that compares two of them."""
+"""MySQL Community 9: a VECTOR type, but no function that compares two vectors."""
 
 from lookalike.dialects.base import Dialect
 

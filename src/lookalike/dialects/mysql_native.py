@@ -4,7 +4,7 @@ from lookalike.dialects.attributes_sql import Filter, and_
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.statements import Statement, quote_name
 
-# The similarity of a distance, and the distance of a similarity. DOT is larger for the nearer.
+# From distance to similarity. DOT is larger for nearer vectors.
 _SIMILARITY = {"cosine": "1 - ", "euclidean": "-", "dot": ""}
 
 

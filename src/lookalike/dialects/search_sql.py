@@ -24,7 +24,7 @@ class Probe(NamedTuple):
 
 
 class Shortlist(NamedTuple):
-    """What a search asks of the index: the `rows` best estimates in the probed cells."""
+    """What a search wants from the index: the `rows` best estimates in the probed cells."""
 
     generation: int
     fingerprint: bytes
@@ -39,12 +39,10 @@ class SearchSQL:
     def search_codes(
         self, table: str, shortlist: Shortlist, where: Filter | None = None
     ) -> Statement:
-        """The embeddings of the shortlist and of the tail, for the client to rank exactly.
+        """The embeddings of the shortlist and of the tail, for exact ranking by the client.
 
-        is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone comes back with a
-        NULL embedding. where: take rows that pass alone.
-
-        No row comes back of a generation that does not hold any more.
+        is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone has a NULL
+        embedding. where: only matching rows. An outdated generation returns no rows.
         """
         passing = and_(where)
         best = _best_codes(table, shortlist, where)
@@ -65,7 +63,7 @@ class SearchSQL:
 
 def _best_codes(table: str, shortlist: Shortlist, where: Filter | None) -> Statement:
     """The ids of the best estimates in the probed cells."""
-    # One multiplication less a row, where all slopes are 1: for cosine and euclidean.
+    # One multiplication less per row if all slopes are 1: for cosine and euclidean.
     slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
     columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
     row = f"ROW({places(8 if slope else 7)})"

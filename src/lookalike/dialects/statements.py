@@ -1,4 +1,4 @@
-"""One SQL statement with its values, and the pieces that statements are made of."""
+"""One SQL statement with its values, and the parts that statements are built from."""
 
 import re
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ class Statement(NamedTuple):
     params: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        """The statement with its values written out, to paste into any client."""
+        """The statement with its values as literals, to paste into any client."""
         if not self.params:
             return self.sql
         return self.sql % tuple(literal(value) for value in self.params)
