@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli import main
+from lookalike.cli.main import main
 
 PAGE = Path(__file__).with_name("cli.md")
 WIDTH = 90

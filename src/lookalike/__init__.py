@@ -1,6 +1,22 @@
 """Image similarity search that lives inside MySQL."""
 
-import lazy_loader
+_SET = ("__getattr__", "__dir__", "__all__")
 
-# The names are those of __init__.pyi. Processes that only decode images import a few modules.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+def __getattr__(name: str) -> object:
+    # The names are those of __init__.pyi. Processes that only decode images import a few modules,
+    # and the program does not wait for this to take Ctrl-C over.
+    if name.startswith("__") and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _attach(name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_attach("__all__"))
+
+
+def _attach(name: str) -> object:
+    import lazy_loader
+
+    globals().update(zip(_SET, lazy_loader.attach_stub(__name__, __file__), strict=True))
+    return globals()["__all__"] if name == "__all__" else globals()["__getattr__"](name)

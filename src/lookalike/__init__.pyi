@@ -18,10 +18,11 @@ from .errors import (
 )
 from .export import export_sql
 from .filters import Condition
+from .functions import functions_sql
 from .models import Model, load_model
 from .query import Image, Mix, Query, Text
-from .schema import functions_sql
 from .server import PrivateServer
+from .shell import open_shell
 from .types import (
     AddReport,
     AttributesReport,
@@ -94,5 +95,6 @@ __all__ = [
     "export_sql",
     "functions_sql",
     "load_model",
+    "open_shell",
     "read_attributes",
 ]

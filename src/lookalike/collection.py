@@ -106,8 +106,7 @@ class Collection(RowCalls, DuplicateCalls):
             raise InputError("name at least one file or folder to add")
         options = IngestOptions(batch_size, retry, time_limit, patience)
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
-        if next(iter(walk), None) is None:
-            raise InputError(f"no images in {', '.join(map(str, paths))}")
+        walk.check()
         persistence = Persistence(self._connection, patience=patience, notify=self._notify)
         # A model that is on record need not be loaded for a folder in which nothing is new.
         known = self._record if self._record and self._record.model else self.model

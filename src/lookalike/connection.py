@@ -29,6 +29,8 @@ from lookalike.session import (
     set_lock_wait,
     set_session,
 )
+from lookalike.statement_size import most_bytes
+from lookalike.turns import Turns
 from lookalike.url import DatabaseURL
 from lookalike.vectors import pack
 
@@ -53,7 +55,6 @@ _REFUSED = {1045, 1698, 3118, 3159}
 _GONE = {0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031}
 _NO_SUCH_VARIABLE = 1193
 PACKET_TOO_LARGE = 1153
-_NUMBER_BYTES = 32  # of any number, NULL or date
 
 
 class _Stream(SSCursor):
@@ -80,7 +81,10 @@ class Connection:
 
     A VECTOR comes back as an array of shape (dim,), float32, and an array may be bound as one.
     tracer: called with every statement before it runs. dial: opens the socket, where who listens
-    there has to be made sure of. Not for several threads at once.
+    there has to be made sure of.
+
+    Threads take turns: one has the connection for a statement, for a transaction or for a stream,
+    while the others wait. For work that is to go on side by side there is `open_another`.
     """
 
     def __init__(
@@ -90,10 +94,16 @@ class Connection:
         self.max_packet = SMALLEST_PACKET
         self._tracer = tracer
         self._dial = dial
+        self._turns = Turns()
+        self._named_locks: set[Statement] = set()
         self.reopen()
 
     def reopen(self) -> None:
         """Connect again after the connection is lost or closed."""
+        with self._turns.taken():
+            self._connect()
+
+    def _connect(self) -> None:
         arguments = self.url.driver_arguments()
         # As other clients send it; the driver would take Latin-1.
         arguments["password"] = self.url.password.encode()
@@ -162,8 +172,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection; closing twice is harmless."""
-        if self._driver.open:
-            self._driver.close()
+        with self._turns.taken(in_stream=True):
+            if self._driver.open:
+                self._driver.close()
 
     def query(self, statement: Statement) -> list[Row]:
         """Run a statement and return all its rows."""
@@ -198,9 +209,10 @@ class Connection:
     def stream(self, statement: Statement, *, batch: int) -> Iterator[list[Row]]:
         """Run a statement and yield its rows as they arrive, in lists of at most `batch`.
 
-        Nothing else can run on this connection until the last list is taken.
+        Until the last list is taken other threads wait, and this one's statements are refused: they
+        raise InputError. A stream that is left is closed.
         """
-        with self._run(statement, _Stream) as cursor:
+        with self._turns.taken_for_stream(), self._run(statement, _Stream) as cursor:
             while rows := cursor.fetchmany(batch):
                 yield list(rows)
 
@@ -214,7 +226,7 @@ class Connection:
         waiting = [items] if items else []
         while waiting:
             part = waiting.pop()
-            if len(part) > 1 and _most_bytes(make(part)) + 2 > self.max_packet:
+            if len(part) > 1 and most_bytes(make(part)) + 2 > self.max_packet:
                 half = len(part) // 2
                 waiting += [part[half:], part[:half]]
             else:
@@ -236,6 +248,10 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all of the block's statements, or on any exception none."""
+        with self._turns.taken():
+            yield from self._in_transaction()
+
+    def _in_transaction(self) -> Iterator[None]:
         with self._errors():
             self._driver.begin()
         try:
@@ -257,19 +273,42 @@ class Connection:
 
         One that waits in vain raises DatabaseError with the code LOCK_WAIT_TIMEOUT.
         """
-        self.execute(set_lock_wait(seconds))
+        with self._turns.taken():
+            self.execute(set_lock_wait(seconds))
+            try:
+                yield
+            finally:
+                if self.is_open:  # another session begins with the usual time
+                    self.execute(set_lock_wait(LOCK_WAIT_SECONDS))
+
+    @contextmanager
+    def named_lock(self, lock: Statement, unlock: Statement) -> Iterator[bool]:
+        """Hold a lock of the server's by name in the block; False where somebody else has it.
+
+        Somebody else is also another thread on this connection, to which the server would give it.
+        """
+        with self._turns.taken():
+            mine = unlock not in self._named_locks and bool(self.value(lock))
+            if mine:
+                self._named_locks.add(unlock)
         try:
-            yield
+            yield mine
         finally:
-            if self.is_open:  # another session begins with the usual time
-                self.execute(set_lock_wait(LOCK_WAIT_SECONDS))
+            if mine:
+                self._named_locks.discard(unlock)
+                with suppress(DatabaseError):  # a lost connection has let go of the lock
+                    self.query(unlock)
 
     @contextmanager
     def _run(self, statement: Statement, kind: type[Any] | None = None) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
         try:
-            with self._errors(), self._driver.cursor(kind) as cursor:
+            with (
+                self._turns.taken(in_stream=kind is _Stream),
+                self._errors(),
+                self._driver.cursor(kind) as cursor,
+            ):
                 # Without parameters a % in the statement is a % and no placeholder.
                 sql = cursor.mogrify(statement.sql, statement.params or None)
                 self._check_size(sql)
@@ -344,19 +383,3 @@ def _too_large(reason: str) -> DatabaseError:
         "administrator SET PERSIST max_allowed_packet = 67108864, and connect again",
         code=PACKET_TOO_LARGE,
     )
-
-
-def _most_bytes(statement: Statement) -> int:
-    """Return how long a statement may become at the most when its values are written out."""
-    return len(statement.sql) + sum(_most_bytes_of(value) for value in statement.params)
-
-
-def _most_bytes_of(value: object) -> int:
-    if isinstance(value, str):
-        # Of what is escaped each character is a byte.
-        return 2 * len(value.encode(errors="surrogatepass")) + 2
-    if isinstance(value, bytes | bytearray):
-        return 2 * len(value) + len("_binary''")
-    if isinstance(value, np.ndarray):
-        return 8 * value.size + len("x''")
-    return _NUMBER_BYTES

@@ -15,9 +15,9 @@ from lookalike.errors import (
     ServerError,
     UnsupportedServer,
 )
+from lookalike.functions import install_functions
 from lookalike.models import Model
 from lookalike.renaming import rename_collection
-from lookalike.schema import install_functions
 from lookalike.server import PrivateServer
 from lookalike.types import CollectionRemoval, Metric, Status
 from lookalike.url import DatabaseURL

@@ -9,7 +9,6 @@ from typing import TextIO
 import numpy as np
 
 from lookalike.dialects import is_utf8, literal, quote_name
-from lookalike.errors import InputError
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.embedder import Embedder, Job
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, Progress
@@ -67,7 +66,7 @@ def export_sql(
     meter = Meter()
     with _opened(file, force) as out:
         walk = ImageWalk(paths)
-        total, failed = _look_through(walk, paths)
+        total, failed = _look_through(walk)
         progress(done := 0, total)
         loaded = load_model(model, notify=notify) if isinstance(model, str) else model
         out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
@@ -90,9 +89,7 @@ def export_sql(
     )
 
 
-def _look_through(
-    walk: ImageWalk, paths: Sequence[str | os.PathLike[str]]
-) -> tuple[int, list[Failure]]:
+def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
     """Return how many images there are, and the folders that cannot be read."""
     total, failed = 0, []
     for found in walk.walk():
@@ -101,7 +98,7 @@ def _look_through(
         else:
             total += 1
     if not total:
-        raise InputError(f"no images in {', '.join(map(str, paths))}")
+        walk.check()
     return total, failed
 
 

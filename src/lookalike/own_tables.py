@@ -4,7 +4,7 @@ tables by their columns and foreign key.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lookalike.connection import Connection
@@ -116,12 +116,10 @@ def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator
 
     Raises DatabaseError while one trains it.
     """
-    if not connection.value(dialect.trainer_lock(name, TRAINER_SECONDS)):
-        raise DatabaseError(
-            f"another client is training the index of {name!r}; try again when it has finished"
-        )
-    try:
+    lock = dialect.trainer_lock(name, TRAINER_SECONDS)
+    with connection.named_lock(lock, dialect.trainer_unlock(name)) as is_ours:
+        if not is_ours:
+            raise DatabaseError(
+                f"another client is training the index of {name!r}; try again when it has finished"
+            )
         yield
-    finally:
-        with suppress(DatabaseError):  # a lost connection has let go of the lock
-            connection.query(dialect.trainer_unlock(name))

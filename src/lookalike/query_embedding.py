@@ -113,15 +113,23 @@ class QueryEmbedder:
         if isinstance(term, Image) or _is_image(value):
             return self._embed_image(value)
         if isinstance(value, str | int | np.integer) and not isinstance(value, bool):
-            row_id = id_of(self._index, value) if isinstance(value, str) else int(value)
+            row_id = self._id_of(value) if isinstance(value, str) else int(value)
             self._stored.add(row_id)
             return embedding_of(self._index, row_id)
         raise InputError(
             f"a {type(value).__name__} is not a query; give an image, text or a vector"
         )
 
+    def _id_of(self, name: str) -> int:
+        try:
+            return id_of(self._index, name)
+        except InputError:
+            _refuse_unread(name)
+            raise
+
     def _embed_image(self, source: Any) -> FloatArray:
         if isinstance(source, str | Path) and not (is_url(str(source)) or _is_file(source)):
+            _refuse_unread(source)
             raise InputError(f"no such image: {source}")
         loaded = self._model()
         # Decoded as `add` decodes it, so that a stored image is equal to itself.
@@ -194,3 +202,15 @@ def _is_file(name: str | Path) -> bool:
         return expand_user(name).is_file()
     except (InputError, OSError, ValueError):  # empty, too long for a path, a NUL
         return False
+
+
+def _refuse_unread(name: str | Path) -> None:
+    """Raise InputError where a path leads to a folder, or through one that is closed."""
+    try:
+        is_folder = expand_user(name).is_dir()
+    except PermissionError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
+    except (InputError, OSError, ValueError):
+        return
+    if is_folder:
+        raise InputError(f"{name} is a folder: name an image in it")

@@ -2,16 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from importlib.resources import files
 
 from lookalike.connection import Connection
-from lookalike.dialects import REGISTRY, Dialect, Statement, quote_name
+from lookalike.dialects import REGISTRY, Dialect, quote_name
 from lookalike.errors import DatabaseError, InputError, ModelError
 from lookalike.layouts import existing_tables
 from lookalike.types import Metric
 from lookalike.vectors import ids_array
 
-_BINLOG_REFUSES_FUNCTIONS = 1419
 _INTEGER = re.compile(
     r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?( zerofill)?", re.IGNORECASE
 )
@@ -190,29 +188,3 @@ def check_metric(record: CollectionRecord, metric: Metric) -> None:
             f"collection {record.name!r} ranks by {record.metric}, not by {metric}: "
             "use another collection"
         )
-
-
-def functions_sql() -> str:
-    """Return the SQL of the functions, as the mysql client reads it."""
-    return files("lookalike").joinpath("sql", "functions.sql").read_text(encoding="utf-8")
-
-
-def install_functions(connection: Connection) -> list[str]:
-    """Make my_dot_product, my_vec_norm and DISTANCE in the current database, and name them.
-
-    Raises DatabaseError that says what an administrator has to do where the server refuses.
-    """
-    body = functions_sql().split("DELIMITER //")[1].split("DELIMITER ;")[0]
-    try:
-        for sql in body.split(" //"):
-            if sql.strip():
-                connection.execute(Statement(sql.strip()))
-    except DatabaseError as error:
-        if error.code != _BINLOG_REFUSES_FUNCTIONS:
-            raise
-        raise DatabaseError(
-            "the server writes a binary log and lets only administrators create functions: "
-            "have one run SET PERSIST log_bin_trust_function_creators = 1, then try again",
-            code=error.code,
-        ) from error
-    return ["my_dot_product", "my_vec_norm", "DISTANCE"]

@@ -9,7 +9,7 @@ next training drops.
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -107,9 +107,10 @@ def train(
     if target_recall is not None and not 0.5 <= target_recall <= 0.999:
         raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
     connection, dialect, table = store.connection, store.dialect, store.table
-    if not connection.value(dialect.trainer_lock(table)):
-        return None
-    try:
+    lock, unlock = dialect.trainer_lock(table), dialect.trainer_unlock(table)
+    with connection.named_lock(lock, unlock) as is_ours:
+        if not is_ours:
+            return None
         for statement in (*dialect.create_schema(), *dialect.create_indexes()):
             connection.execute(statement)
         ids = _ids(store, connection)
@@ -125,9 +126,6 @@ def train(
         store.lost_codes = False
         store.inserted_since_repair = 0
         return index
-    finally:
-        with suppress(DatabaseError):  # a lost connection has let go of the lock
-            connection.query(dialect.trainer_unlock(table))
 
 
 def _ids(store: IndexStore, connection: Connection) -> Ids:

@@ -10,6 +10,10 @@ from lookalike.errors import InputError
 SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _OPTIONS = ("unix_socket", "ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "connect_timeout")
 _FORM = "write it as mysql://user:password@host:port/database"
+_ESCAPED = (
+    "in the user, password and database write % as %25, @ as %40, : as %3A, / as %2F, ? as %3F "
+    "and # as %23, so that the password a@b/c is a%40b%2Fc"
+)
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,21 @@ class DatabaseURL:
             parts = urlsplit(url)
             port = parts.port or 3306
         except ValueError:  # what it says may be a piece of the password
-            raise InputError(f"the database URL's host or port cannot be read; {_FORM}") from None
-        if "@" in parts.path:
             raise InputError(
-                "the database URL has an @ after its host: write %2F for a / in the password, and "
-                "%40 for an @ in the database"
-            )
+                f"the database URL's host or port cannot be read; {_FORM}; {_ESCAPED}"
+            ) from None
+        # The @ before the host comes after the whole password: then what is read as host, database
+        # or options may be pieces of the password.
+        if "@" in parts.path + parts.query + parts.fragment:
+            raise InputError(f"the database URL has an @ after its host: {_ESCAPED}")
+        if parts.fragment:
+            raise InputError(f"the database URL has a # after its host: {_ESCAPED}")
         if parts.scheme not in ("mysql", "mysql+pymysql"):
             raise InputError(f"{parts.scheme or 'no scheme'!r} is no database URL; {_FORM}")
         database = unquote(parts.path.lstrip("/"))
         if not database or not parts.username:
             missing = "user" if database else "database"
-            raise InputError(f"the database URL names no {missing}; {_FORM}")
+            raise InputError(f"the database URL names no {missing}; {_FORM}; {_ESCAPED}")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         for option in options:
             if option not in _OPTIONS:

@@ -44,7 +44,8 @@ class ImageWalk:
         exclude: Sequence[str] = (),
         hidden: bool = False,
     ) -> None:
-        roots = dict.fromkeys(root for path in paths for root in _expand(os.fspath(path)))
+        self._given = [os.fspath(path) for path in paths]
+        roots = dict.fromkeys(root for path in self._given for root in _expand(path))
         folders = {root for root in roots if root.is_dir()}
         self.folders = sorted(root for root in folders if folders.isdisjoint(root.parents))
         """The folders that are walked, none of them within another."""
@@ -65,6 +66,21 @@ class ImageWalk:
             yield FoundImage(file, file.name)
         for folder in self.folders:
             yield from self._below(folder)
+
+    def check(self) -> None:
+        """Raise InputError where there is no image, which says what cannot be read."""
+        unread = []
+        for found in self.walk():
+            if isinstance(found, FoundImage):
+                return
+            unread.append(found)
+        if not unread:
+            raise InputError(f"no images in {', '.join(self._given)}")
+        more = f" and {len(unread) - 1:,} more folders" if unread[1:] else ""
+        raise InputError(
+            f"{unread[0].path}: {unread[0].reason}{more}; let your user read it, for no image was "
+            "found elsewhere"
+        )
 
     def _below(self, root: Path) -> Iterator[FoundImage | Failure]:
         # Not by recursion, which ends at a depth that folders may exceed.
@@ -129,5 +145,17 @@ def _expand(path: str) -> list[Path]:
     pattern = str(root)
     matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
     if not matches:
+        _refuse_closed(root)
         raise InputError(f"no such file or folder: {path}")
     return [expanded for match in matches for expanded in _expand(glob.escape(match))]
+
+
+def _refuse_closed(pattern: Path) -> None:
+    """Raise InputError where a folder that a pattern leads into cannot be listed."""
+    for parent in reversed(pattern.parents):
+        for folder in glob.glob(str(parent)) if glob.has_magic(str(pattern)) else []:  # noqa: PTH207
+            try:
+                if Path(folder).is_dir():
+                    os.scandir(folder).close()
+            except PermissionError as error:
+                raise InputError(f"{folder}: {error.strerror}") from error

@@ -27,7 +27,7 @@ CONTENTS, FILES = 80, 240
 COMMAND = (
     "from lookalike import training; training.FEWEST_ROWS = 100; "
     "from lookalike.ingest import run; run.WRITE_IMAGES = 4; "
-    "from lookalike.cli import main; main()"
+    "from lookalike.__main__ import main; main()"
 )
 
 

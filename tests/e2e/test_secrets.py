@@ -90,3 +90,62 @@ def test_a_password_is_in_no_word_of_an_object_or_error(secret_url, caplog):
             lookalike.connect(wrong)
         texts += traceback.format_exception(refused.value)
     assert not [text for text in [*texts, caplog.text] if PIECE.lower() in text.lower()]
+
+
+@pytest.mark.parametrize("by_option", [False, True])
+def test_the_shell_opens_the_named_database_and_shows_no_password(
+    secret_url, environment, by_option
+):
+    environment["LOOKALIKE_DATABASE"] = "mysql://nobody@127.0.0.1:1/no" if by_option else secret_url
+    shell = [sys.executable, "-m", "lookalike", "server", "shell", "-BNn"]
+    shell += ["--database", secret_url] if by_option else []
+    with subprocess.Popen(
+        shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        process.stdin.write("SELECT CURRENT_USER(), DATABASE(); DO SLEEP(1);\n")
+        process.stdin.flush()
+        process.stdin.close()
+        assert process.stdout.readline().split()[0] == "keeper@localhost"
+        (client,) = [
+            p for p in psutil.Process(process.pid).children() if "mysql" in str(p.cmdline())
+        ]
+        seen = [*client.cmdline(), *client.environ().values()]
+    assert process.returncode == 0
+    if by_option:
+        assert not [text for text in seen if PIECE in text]
+    else:  # what the user has put there himself
+        assert not [text for text in seen if PIECE in text and text != secret_url]
+
+
+@pytest.mark.parametrize("password", ['a"b\\c', "#x 'y';", " s \u00e9\t", "[client]", "p%41=z"])
+def test_the_shell_takes_any_password(db, database_url, environment, password):
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    db.rows("CREATE USER asker@localhost IDENTIFIED BY %s", (password,))
+    try:
+        db.rows(f"GRANT ALL ON {name}.* TO asker@localhost")
+        url = database_url.replace("root@", f"asker:{quote(password, safe='')}@")
+        shell = [sys.executable, "-m", "lookalike", "server", "shell", "--database", url]
+        done = subprocess.run(
+            [*shell, "-BNe", "SELECT USER()"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("asker@localhost\n", "")
+    finally:
+        db.rows("DROP USER asker@localhost")
+
+
+def test_the_shell_by_itself_is_the_private_servers(environment):
+    del environment["LOOKALIKE_DATABASE"]
+    shell = [sys.executable, "-m", "lookalike", "server", "shell"]
+    for args, database in (((), "lookalike"), (("--database", "mysql"), "mysql")):
+        done = subprocess.run(
+            [*shell, *args, "-BNe", "SELECT DATABASE()"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == f"{database}\n"

@@ -163,6 +163,41 @@ def test_a_user_who_may_only_read_can_search(tcp):
             db.collection("more", dim=2).add_embeddings(["a"], [[1, 2]])
 
 
+@pytest.mark.parametrize(
+    ("granted", "lacking"),
+    [
+        ("SELECT", "CREATE ROUTINE, ALTER ROUTINE, EXECUTE"),
+        ("CREATE ROUTINE", "ALTER ROUTINE, EXECUTE"),
+        ("EXECUTE, CREATE ROUTINE", "ALTER ROUTINE"),
+        ("EXECUTE, ALTER ROUTINE", "CREATE ROUTINE"),
+        ("ALTER ROUTINE, EXECUTE, CREATE ROUTINE", ""),
+    ],
+)
+def test_all_that_functions_need_is_told_at_once_and_is_enough(tcp, granted, lacking):
+    before = "SET GLOBAL log_bin_trust_function_creators = 0"
+    # What a role has counts as well.
+    tcp.run(before, "DROP USER IF EXISTS maker@'%'", "DROP ROLE IF EXISTS part")
+    tcp.run("CREATE USER maker@'%' IDENTIFIED BY 'r'", "CREATE ROLE part")
+    first, *rest = granted.split(", ")
+    tcp.run(f"GRANT {first} ON shop.* TO maker@'%'", "GRANT part TO maker@'%'")
+    for privilege in rest:
+        tcp.run(f"GRANT {privilege} ON shop.* TO part")
+    tcp.run("SET DEFAULT ROLE part TO maker@'%'")
+    with lookalike.connect(tcp.url("maker", "r")) as db, pytest.raises(DatabaseError) as refused:
+        db.install_functions()
+    said = str(refused.value)
+    assert (f"user 'maker' lacks {lacking} on database shop" in said) == bool(lacking)
+    assert "only users with SUPER create functions" in said
+    statements = said.partition("have an administrator run ")[2].rstrip(";").split("; ")
+    needed = "CREATE ROUTINE, ALTER ROUTINE, EXECUTE"
+    expected = [f"GRANT {needed} ON `shop`.* TO 'maker'@'%'"] if lacking else []
+    assert statements == [*expected, "SET PERSIST log_bin_trust_function_creators = 1"]
+    tcp.run(*statements)
+    with lookalike.connect(tcp.url("maker", "r")) as db:
+        assert db.install_functions() == ["my_dot_product", "my_vec_norm", "DISTANCE"]
+    tcp.run("RESET PERSIST log_bin_trust_function_creators", before)
+
+
 def test_a_binary_log_that_forbids_functions_is_explained(tcp):
     with (
         lookalike.connect(tcp.url()) as db,

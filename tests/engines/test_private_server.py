@@ -141,6 +141,8 @@ def test_the_first_start_makes_a_server_with_a_database(
         mysqld=mysqld.path,
         url=new_server.url,
         log=new_server.home / "mysqld.log",
+        buffer_pool=started.buffer_pool,
+        stop_after_idle=None,
     )
     assert new_server.status() == started
     assert query(new_server, "SELECT DATABASE(), @@skip_networking, @@log_bin") == (

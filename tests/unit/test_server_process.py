@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from lookalike.server import log
-from lookalike.server.process import buffer_pool_bytes
+from lookalike.server.settings import buffer_pool_bytes
 
 MEGABYTE = 2**20
 

@@ -1,10 +1,12 @@
 import ssl
 import traceback
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from lookalike.errors import InputError
-from lookalike.url import DatabaseURL
+from lookalike.url import _ESCAPED, _FORM, DatabaseURL
 
 
 def test_all_parts_are_read():
@@ -40,7 +42,10 @@ def test_the_password_is_never_shown():
         ("mysql://h/d", "names no user"),
         ("mysql://me:secret@h:abc/d", "host or port cannot be read"),
         ("mysql://me:secret/x@h/d", "host or port cannot be read"),
-        ("mysql://me:x@secret/x@h/d", "has an @ after its host: write %2F"),
+        ("mysql://me:x@secret/x@h/d", "has an @ after its host: in the user"),
+        ("mysql://me:x@secret/d?x@h/d", "has an @ after its host"),
+        ("mysql://me:x@secret/d#x@h/d", "has an @ after its host"),
+        ("mysql://me:secret@h/d#x", "has a # after its host"),
         ("mysql://me:secret\udcff@h/d", "host or port cannot be read"),
         ("mysql://[:secret@h/d", "host or port cannot be read"),
         ("mysql://me:secret@h/d?charset=x", "unknown option 'charset'"),
@@ -84,3 +89,50 @@ def test_a_socket_needs_no_tls_unless_it_is_asked_for():
     assert DatabaseURL.parse(url).driver_arguments()["ssl_disabled"] is True
     arguments = DatabaseURL.parse(url + "&ssl_mode=REQUIRED").driver_arguments()
     assert "ssl" in arguments and "ssl_disabled" not in arguments
+
+
+AWKWARD = "@/%#:?"
+PASSWORDS = st.lists(
+    st.one_of(st.sampled_from(AWKWARD), st.text("abcXYZ0123", min_size=1, max_size=5)),
+    min_size=2,
+    max_size=8,
+).map("".join)
+
+
+def pieces(password, length=4):
+    return {password[i : i + length] for i in range(len(password) - length + 1)}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "mysql://lou:{}@db.test:3307/shop",
+        "mysql://lou:{}@db.test",
+        "mysql://lou:{}@/shop?no=1",
+        "lou:{}@db.test/shop",
+        "mysql:/lou:{}@db.test/shop",
+        "postgres://lou:{}@db.test/shop",
+        "mysql://lou:{}@db.test:port/shop",
+        "mysql://lou:{}@db.test/shop?connect_timeout=x",
+        "mysql://lou:{}@db.test/shop?unix_socket=/nowhere",
+        "mysql://:{}@db.test/shop",
+    ],
+)
+@hypothesis.given(password=PASSWORDS)
+@hypothesis.settings(max_examples=40, deadline=None)
+def test_no_piece_of_an_unescaped_password_is_shown(form, password):
+    try:
+        url = DatabaseURL.parse(form.format(password))
+        url.driver_arguments()
+    except InputError as error:
+        shown = "".join(traceback.format_exception(error)) + repr(error)
+        shown = shown.partition("lookalike.errors.InputError")[2]
+        # What the remedy says of itself is no password.
+        shown = shown.replace(_ESCAPED, "").replace(_FORM, "")
+        if "@ after its host" in str(error) or "cannot be read" in str(error):
+            assert "write % as %25, @ as %40" in str(error)
+    else:
+        assert url.password == password or "%" in password
+        shown = f"{url} {url!r}"
+    ours = form.format("") + "unknown option database URL known: whole seconds"
+    assert not [piece for piece in pieces(password) if piece in shown and piece not in ours]

@@ -1,5 +1,1 @@
-"""The `lookalike` command."""
-
-from lookalike.cli.main import main
-
-__all__ = ["main"]
+"""The `lookalike` command; `lookalike.__main__` runs it."""

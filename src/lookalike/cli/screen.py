@@ -12,6 +12,7 @@ from lookalike.cli.options import collection_option, connect, database_option, o
 from lookalike.cli.output import Output, json_of, printable
 
 MATCH, NOT_JUDGED = 1, 2
+_CHUNK = 65_536  # bytes
 
 
 @click.command()
@@ -62,8 +63,20 @@ def screen(
 
 
 def _lines() -> Iterator[str]:
-    for line in sys.stdin.buffer:  # names of files, which need not be UTF-8
-        if path := os.fsdecode(line.rstrip(b"\r\n")):
+    """Yield the lines of standard input: names of files, which need not be UTF-8.
+
+    Not by sys.stdin: a thread that waits in it holds a lock without which Python cannot end.
+    """
+    rest = b""
+    while chunk := os.read(0, _CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from _paths(lines)
+    yield from _paths([rest])
+
+
+def _paths(lines: list[bytes]) -> Iterator[str]:
+    for line in lines:
+        if path := os.fsdecode(line.rstrip(b"\r")):
             yield path
 
 

@@ -1,7 +1,6 @@
 """`lookalike server`: the private MySQL."""
 
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from lookalike import PrivateServer
+from lookalike import PrivateServer, open_shell
 from lookalike.cli.options import output_options
 from lookalike.cli.output import Output
 
@@ -30,11 +29,25 @@ def install(mirror: str | None, out: Output) -> None:
 
 
 @server.command()
+@click.option(
+    "--buffer-pool",
+    metavar="SIZE",
+    help="The memory that MySQL keeps for data, such as 1G; auto is a quarter of the machine's, "
+    "128M to 4G. It holds for later starts as well.",
+)
+@click.option(
+    "--stop-after-idle",
+    metavar="TIME",
+    help="Stop the server when nobody has been connected for so long, such as 30m; never is the "
+    "default. It holds for later starts as well, and a command that needs the server starts it.",
+)
 @output_options
-def start(out: Output) -> None:
+def start(buffer_pool: str | None, stop_after_idle: str | None, out: Output) -> None:
     """Start the server, unless it is running."""
     with _bar(out) as progress:
-        status = PrivateServer().start(progress=progress)
+        status = PrivateServer().start(
+            buffer_pool=buffer_pool, stop_after_idle=stop_after_idle, progress=progress
+        )
     out.json(asdict(status)) if out.as_json else out.say(f"MySQL {status.version} is running.")
 
 
@@ -59,23 +72,35 @@ def status(out: Output) -> None:
     if out.as_json:
         out.json(facts)
     else:
+        facts["buffer_pool"] = f"{facts['buffer_pool'] // 2**20:,} MB"
+        if facts["stop_after_idle"] is not None:
+            facts["stop_after_idle"] = f"{facts['stop_after_idle']:,} s"
         width = max(map(len, facts))
         for name, value in facts.items():
             click.echo(f"{name:{width}}  {'-' if value is None else value}")
 
 
 @server.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.option(
+    "--database",
+    metavar="URL",
+    help="Another server's; by default the LOOKALIKE_DATABASE variable, and without it the private "
+    "MySQL. A name alone is the client's own option.",
+)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[ARG]...")
-def shell(args: tuple[str, ...]) -> None:
+def shell(database: str | None, args: tuple[str, ...]) -> None:
     """Open the mysql client on the server.
 
     Standard input and further arguments go to the client: lookalike server shell < FILE.sql
     """
-    private = PrivateServer()
-    private.start()
+    if database and "://" not in database:
+        database, args = None, (f"--database={database}", *args)
     # In the client it cancels a line or a query. A handler, unlike SIG_IGN, is not passed on to it.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    sys.exit(subprocess.run(private.client_command(args), check=False).returncode)
+    sys.exit(open_shell(database, args, before=lambda: signal.signal(signal.SIGINT, _nothing)))
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 @contextmanager

@@ -114,7 +114,7 @@ class _Removal:
         except _Stays as reason:
             why = f"the file to keep, {group.keep.path or group.keep.id}, is not safe: {reason}"
         try:
-            links = [image.path for image in wanted if image.path and image.path.is_symlink()]
+            links = [image.path for image in wanted if image.path and os.path.islink(image.path)]  # noqa: PTH114
             for image in wanted:
                 if image.path is None:
                     continue

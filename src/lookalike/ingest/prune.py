@@ -58,6 +58,8 @@ def _is_missing(path: Path) -> bool:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return True
+    except PermissionError:  # the walk has told of its folder
+        return False
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
     return False

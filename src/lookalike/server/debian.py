@@ -193,7 +193,7 @@ class Apt:
 
 def without_password(url: str) -> str:
     """A mirror's address as it may be printed."""
-    return re.sub(r"//[^/]*@", "//", url)
+    return re.sub(r"//.*@", "//", url)
 
 
 def _keyring() -> Path:

@@ -6,6 +6,7 @@ HOME/tmp          the server's temporary files
 HOME/run          the socket; where its path is too long for one, a link to its folder in /tmp
 HOME/mysqld.log   the server's log
 HOME/mysqld.pid   written by the server
+HOME/server.json  what the user has set
 """
 
 import os
@@ -13,7 +14,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,10 @@ class Folders:
         return self.home / "mysqld.pid"
 
     @property
+    def settings(self) -> Path:
+        return self.home / "server.json"
+
+    @property
     def run(self) -> Path:
         """The folder of the socket: HOME/run, or the one that it links to.
 
@@ -72,6 +77,19 @@ class Folders:
     @property
     def socket(self) -> Path:
         return self.run / SOCKET_NAME
+
+    @property
+    def hidden_socket(self) -> Path:
+        return self.socket.with_suffix(".hidden")
+
+    def hide_socket(self) -> None:
+        """Let nobody connect any more; the lock "server" must be held."""
+        self.socket.rename(self.hidden_socket)
+
+    def show_socket(self) -> None:
+        """Let clients connect again, if the socket is hidden; the lock "server" must be held."""
+        with suppress(FileNotFoundError):
+            self.hidden_socket.rename(self.socket)
 
     def make_run(self) -> None:
         """Makes the folder of the socket, for this user alone; the lock "server" must be held."""

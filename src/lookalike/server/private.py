@@ -14,10 +14,11 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from lookalike.errors import ServerError
-from lookalike.server import log
+from lookalike.server import log, settings
 from lookalike.server.commands import tail
 from lookalike.server.dial import dial
 from lookalike.server.folders import Folders, check_private
+from lookalike.server.idle import watch_in_background
 from lookalike.server.install import install
 from lookalike.server.mysqld import NO_OPTION_FILES, find, find_or_refuse
 from lookalike.server.process import (
@@ -39,7 +40,11 @@ NOT_ACCEPTING = {2002, 2003, 2006, 2013, 1053}  # no connection, a lost one, shu
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """What is known of a private server; `version` and `mysqld` are None where none is found."""
+    """What is known of a private server; `version` and `mysqld` are None where none is found.
+
+    buffer_pool: bytes, as set for the next start where it is not running. stop_after_idle: seconds,
+    None where it runs until it is stopped.
+    """
 
     running: bool
     version: str | None
@@ -49,6 +54,8 @@ class ServerStatus:
     mysqld: Path | None
     url: str
     log: Path
+    buffer_pool: int
+    stop_after_idle: int | None
 
 
 class PrivateServer:
@@ -106,17 +113,34 @@ class PrivateServer:
         """
         return install(self._folders, mirror=mirror, progress=progress).path
 
-    def start(self, *, progress: Progress = silent) -> ServerStatus:
+    def start(
+        self,
+        *,
+        buffer_pool: str | None = None,
+        stop_after_idle: str | None = None,
+        progress: Progress = silent,
+    ) -> ServerStatus:
         """Starts the server unless it runs, with a database `lookalike`.
 
-        Its data folder is made when it is first started.
+        Its data folder is made when it is first started. `buffer_pool`, such as "1G" or "auto", and
+        `stop_after_idle`, such as "30m" or "never", hold from now on, also for a server that runs
+        and for later starts. Raises InputError where they cannot be read.
         """
+        before = settings.load(self._folders)
+        chosen = before.changed(buffer_pool, stop_after_idle)
         process = find_process(self._folders)
         version = self._ask_version() if process else None
-        if process is None or version is None:
+        if process is None or version is None or chosen != before:
             with self._folders.locked("server"):
+                if chosen != before:
+                    settings.save(self._folders, chosen)
+                self._folders.show_socket()  # where whoever has hidden it was killed
                 process = self._wait_for_running(progress) or self._start_new(progress)
                 version = self._make_database()
+                if chosen.buffer_pool != before.buffer_pool:
+                    self._resize(chosen.pool_bytes)
+        if chosen.stop_after_idle is not None:
+            watch_in_background(self._folders)
         return self._describe(process, program_of(process), version)
 
     def stop(self) -> bool:
@@ -148,6 +172,14 @@ class PrivateServer:
             *args,
         ]
 
+    def client(self) -> list[str] | None:
+        """The arguments that run the `mysql` client of this server's MySQL; None without one."""
+        try:
+            found = find(self._folders.tree)
+            return found.client() if found else None
+        except ServerError:
+            return None
+
     def _start_new(self, progress: Progress) -> psutil.Process:
         mysqld = find_or_refuse(self._folders.tree)
         data = self._folders.data
@@ -155,7 +187,7 @@ class PrivateServer:
             progress("Making MySQL's data folder", 0, 0)
             make_data(mysqld, self._folders)
         progress("Starting MySQL", 0, 0)
-        launch(mysqld, self._folders)
+        launch(mysqld, self._folders, settings.load(self._folders).pool_bytes)
         if process := find_process(self._folders):
             return process
         end = tail(log.read_from(self._folders.log, 0))
@@ -226,9 +258,24 @@ class PrivateServer:
                 f"its log is {self._folders.log}"
             ) from error
 
+    def _resize(self, buffer_pool: int) -> None:
+        with self._connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL innodb_buffer_pool_size = %s", (buffer_pool,))
+
+    def _buffer_pool(self, chosen: int) -> int:
+        """The size that a running server has, else the one that is chosen."""
+        try:
+            with self._connect() as connection, connection.cursor() as cursor:
+                cursor.execute("SELECT @@GLOBAL.innodb_buffer_pool_size")
+                return int(cursor.fetchall()[0][0])
+        except (pymysql.MySQLError, OSError):
+            return chosen
+
     def _describe(
         self, process: psutil.Process | None, mysqld: Path | None, version: str | None
     ) -> ServerStatus:
+        chosen = settings.load(self._folders)
+        pool = chosen.pool_bytes
         return ServerStatus(
             running=process is not None,
             version=version,
@@ -238,6 +285,8 @@ class PrivateServer:
             mysqld=mysqld,
             url=self.url,
             log=self._folders.log,
+            buffer_pool=self._buffer_pool(pool) if process and version else pool,
+            stop_after_idle=chosen.stop_after_idle,
         )
 
 

@@ -18,7 +18,6 @@ START_LIMIT = 900.0  # seconds: a crash recovery takes its time
 STOP_LIMIT = 300.0  # seconds: as does the writing of a large buffer pool
 UNLOCK_LIMIT = 10.0  # seconds: a killed server keeps its locks until its memory is freed
 STEP = 0.05  # seconds
-MEBIBYTE = 2**20
 
 
 def make_data(mysqld: Mysqld, folders: Folders) -> None:
@@ -47,7 +46,7 @@ def make_data(mysqld: Mysqld, folders: Folders) -> None:
         new.rename(folders.data)
 
 
-def launch(mysqld: Mysqld, folders: Folders) -> None:
+def launch(mysqld: Mysqld, folders: Folders, buffer_pool: int) -> None:
     """Starts the server as a daemon and returns when it accepts connections.
 
     `--daemonize` makes it a session of its own, so that it outlives this process and its Ctrl-C,
@@ -56,13 +55,16 @@ def launch(mysqld: Mysqld, folders: Folders) -> None:
     _refuse_if_in_use(folders.data)
     folders.make_run()
     make_private(folders.tmp)
-    for stale in (folders.pid_file, folders.socket, Path(f"{folders.socket}.lock")):
+    for stale in (
+        *(folders.pid_file, folders.socket, folders.hidden_socket),
+        Path(f"{folders.socket}.lock"),
+    ):
         stale.unlink(missing_ok=True)  # of a server that was killed: none is running now
     offset = log.size(folders.log)
     with folders.log.open("ab") as output:
         try:
             started = subprocess.run(
-                [*mysqld.command(), *server_options(folders)],
+                [*mysqld.command(), *server_options(folders, buffer_pool)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -80,8 +82,11 @@ def launch(mysqld: Mysqld, folders: Folders) -> None:
         raise ServerError(log.explain(text, data=folders.data))
 
 
-def server_options(folders: Folders) -> list[str]:
-    """The options of a running server: one user's, on this machine only, and crash-safe."""
+def server_options(folders: Folders, buffer_pool: int) -> list[str]:
+    """The options of a running server: one user's, on this machine only, and crash-safe.
+
+    buffer_pool: its size in bytes.
+    """
     return [
         f"--datadir={folders.data}",
         f"--tmpdir={folders.tmp}",
@@ -94,24 +99,9 @@ def server_options(folders: Folders) -> list[str]:
         "--disable-log-bin",
         # Its instrumentation takes as much memory as all the rest of an idle server.
         "--performance-schema=OFF",
-        f"--innodb-buffer-pool-size={buffer_pool_bytes()}",
+        f"--innodb-buffer-pool-size={buffer_pool}",
         "--daemonize",
     ]
-
-
-def buffer_pool_bytes() -> int:
-    """A quarter of the memory, between 128 MB and 4 GB.
-
-    Enough for the index of some million images, and the machine's other programs, the model's
-    among them, keep the rest. In a container its limit counts as the memory.
-    """
-    memory = psutil.virtual_memory().total
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            memory = min(memory, int(Path(path).read_text()))
-        except (OSError, ValueError):  # no such controller, or "max"
-            continue
-    return min(max(memory // 4 // MEBIBYTE, 128), 4096) * MEBIBYTE
 
 
 def find_process(folders: Folders) -> psutil.Process | None:

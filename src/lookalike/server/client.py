@@ -1,0 +1,68 @@
+"""The mysql client on any server, which hears the password by a file without a name."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+from lookalike.errors import ServerError
+
+_OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_mode", "connect_timeout")
+
+
+def find_client(installed: Sequence[str] | None) -> list[str]:
+    """The arguments that run the client: that of the private MySQL, else one on PATH."""
+    if installed:
+        return list(installed)
+    if program := shutil.which("mysql"):
+        return [program]
+    raise ServerError(
+        "There is no mysql client on this machine: run `lookalike server install`, which brings one"
+    )
+
+
+def open_client(
+    client: Sequence[str],
+    *,
+    user: str,
+    password: str,
+    host: str,
+    port: int,
+    database: str,
+    options: Mapping[str, str],
+    args: Sequence[str],
+) -> int:
+    """Run the client on a server, with `args` passed to it, and return its exit status.
+
+    The password is in no command line, no environment and no file with a name.
+    """
+    where = [f"--host={host}", f"--port={port}", "--protocol=TCP"]
+    if path := options.get("unix_socket"):
+        where = [f"--socket={path}", "--protocol=SOCKET"]
+    chosen = {name: options[name] for name in _OPTIONS if name in options}
+    if mode := chosen.get("ssl_mode"):
+        chosen["ssl_mode"] = mode.upper()
+    where += [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+    with tempfile.TemporaryFile() as file:
+        _write_password(file, password)
+        command = [
+            *client,
+            f"--defaults-file=/dev/fd/{file.fileno()}",
+            "--no-login-paths",
+            f"--user={user}",
+            *where,
+            f"--database={database}",
+            *args,
+        ]
+        return subprocess.run(command, check=False, pass_fds=[file.fileno()]).returncode
+
+
+def _write_password(file: IO[bytes], password: str) -> None:
+    escaped = password.replace("\\", "\\\\").replace('"', '\\"')
+    for letter, sign in (("n", "\n"), ("r", "\r"), ("t", "\t")):
+        escaped = escaped.replace(sign, "\\" + letter)
+    file.write(f'[client]\npassword="{escaped}"\n'.encode())
+    file.flush()
+    os.lseek(file.fileno(), 0, os.SEEK_SET)

@@ -1,0 +1,122 @@
+"""Stopping the private server when nobody has used it for a while: a small process beside it.
+
+It only looks, and stops the server while it holds the lock under which servers are started. Where
+it is killed, the server goes on running.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pymysql
+from filelock import FileLock, Timeout
+from pymysql.cursors import Cursor
+
+from lookalike.errors import ServerError
+from lookalike.server.dial import dial
+from lookalike.server.folders import Folders
+from lookalike.server.process import find_process, terminate
+from lookalike.server.settings import load
+
+LONGEST_STEP = 15.0  # seconds
+SETTLED = 0.2  # seconds: who has connected is among the processes by then
+Connect = Callable[[], "pymysql.Connection[Cursor]"]
+
+
+def watch_in_background(folders: Folders) -> None:
+    """Start the process, which does nothing where there is one already."""
+    subprocess.run(
+        [sys.executable, "-m", "lookalike.server.idle", str(folders.home)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folders.home,
+        start_new_session=True,
+        check=False,
+    )
+
+
+def watch(folders: Folders) -> None:
+    """Wait until the server has been idle for as long as is set, and stop it."""
+    connections, idle_since = -1, time.monotonic()
+    while process := find_process(folders):
+        limit = load(folders).stop_after_idle
+        if limit is None:
+            return
+        found = _others(folders)
+        # Each look is a connection too.
+        if found is None or found[0] or found[1] != connections + 1:
+            idle_since = time.monotonic()
+        elif time.monotonic() - idle_since >= limit and _stop_if_idle(folders, process):
+            return
+        connections = found[1] if found else -1
+        time.sleep(min(max(limit / 10, 0.1), LONGEST_STEP))
+
+
+def _others(folders: Folders) -> tuple[int, int] | None:
+    """How many clients there are besides this one, and how many there have ever been."""
+    try:
+        connection = pymysql.connect(
+            user="root", read_timeout=60, ssl_disabled=True, defer_connect=True
+        )
+        connection.connect(dial(folders))
+        with connection, connection.cursor() as cursor:
+            return _count(cursor)
+    except (pymysql.MySQLError, OSError, ServerError):
+        return None
+
+
+def _count(cursor: Cursor) -> tuple[int, int]:
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Connections'")
+    ((_, connections),) = cursor.fetchall()
+    cursor.execute("SELECT CONNECTION_ID()")
+    ((own,),) = cursor.fetchall()
+    cursor.execute("SHOW PROCESSLIST")
+    others = [row for row in cursor.fetchall() if row[0] != own and row[4] != "Daemon"]
+    return len(others), int(connections)
+
+
+def _stop_if_idle(folders: Folders, process: psutil.Process) -> bool:
+    """Stop the server unless somebody has come; whoever comes from now on starts it again."""
+    with folders.locked("server"):
+        connection = pymysql.connect(
+            user="root", read_timeout=60, ssl_disabled=True, defer_connect=True
+        )
+        try:
+            connection.connect(dial(folders))
+        except (pymysql.MySQLError, OSError, ServerError):
+            return False
+        with connection, connection.cursor() as cursor:
+            folders.hide_socket()
+            try:
+                time.sleep(SETTLED)
+                is_used = _count(cursor)[0] > 0
+            except BaseException:
+                folders.show_socket()
+                raise
+        if is_used:
+            folders.show_socket()
+            return False
+        terminate(process, folders)
+        folders.hidden_socket.unlink(missing_ok=True)
+        return True
+
+
+def main(home: Path) -> None:
+    """Watch as a process without parent, terminal and folder of others."""
+    if os.fork():
+        os._exit(0)
+    folders = Folders(home)
+    try:
+        with FileLock(home / "idle.lock", timeout=0):
+            watch(folders)
+    except (Timeout, ServerError):  # another one watches; a home that is gone
+        return
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

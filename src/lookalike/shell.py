@@ -1,0 +1,44 @@
+"""The mysql client on the database that lookalike would connect to."""
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+
+from lookalike.database import URL_VARIABLE
+from lookalike.server import PrivateServer
+from lookalike.server.client import find_client, open_client
+from lookalike.url import DatabaseURL
+
+
+def open_shell(
+    url: str | None = None,
+    args: Sequence[str] = (),
+    *,
+    before: Callable[[], object] = lambda: None,
+) -> int:
+    """Run the mysql client on a database, as `connect` finds it, and return its exit status.
+
+    args: passed to the client. before: called just before it is run. Raises InputError for a URL
+    that cannot be read, and ServerError where there is no client.
+    """
+    private = PrivateServer()
+    given = url or os.environ.get(URL_VARIABLE)
+    if not given:
+        private.start()
+        before()
+        return subprocess.run(private.client_command(args), check=False).returncode
+    found = DatabaseURL.parse(given)
+    if found.options.get("unix_socket") == str(private.socket):
+        private.start()  # which makes sure that it is this user's own
+    client = find_client(private.client())
+    before()
+    return open_client(
+        client,
+        user=found.user,
+        password=found.password,
+        host=found.host,
+        port=found.port,
+        database=found.database,
+        options=found.options,
+        args=args,
+    )
