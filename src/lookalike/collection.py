@@ -89,9 +89,9 @@ class Collection(RowCalls, DuplicateCalls):
         """Embed and store images: files, folders (with all below them) and globs.
 
         What is stored already and unchanged is left alone; a file that changed is embedded again;
-        a new file of the same bytes as a stored one gets its embedding; a file that cannot be
-        read is reported, skipped and kept in the table of failures until it changes. Every batch
-        is one transaction.
+        a file that was moved keeps its row, with the new path, and a copy gets the embedding of
+        the same bytes; a file that cannot be read is reported, skipped and kept in the table of
+        failures until it changes. Every batch is one transaction.
 
         exclude: patterns as in a .gitignore file. hidden: take names that begin with a dot too.
         prune: delete the rows below these folders whose files are gone.

@@ -77,10 +77,10 @@ def add(
     """Embed images and store them.
 
     PATH is an image, a folder (with all below it) or a glob. What is stored already is left
-    alone, a file that has changed is embedded again, and one that was renamed or copied gets the
-    embedding of the same bytes. Files that cannot be read are listed and skipped, and the exit
-    status is then 1; they are tried again when they change. Interrupted or killed, it loses
-    nothing: the same command again does the rest.
+    alone, a file that has changed is embedded again, one that was moved or renamed keeps its row,
+    and a copy gets the embedding of the same bytes. Files that cannot be read are listed and
+    skipped, and the exit status is then 1; they are tried again when they change. Interrupted or
+    killed, it loses nothing: the same command again does the rest.
     """
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
@@ -226,6 +226,7 @@ def _summary(report: AddReport, where: str) -> str:
     copies = f" ({report.reused:,} by their bytes, without the model)" if report.reused else ""
     parts = [f"Added {stored:,} {_plural('image', stored)} {where}{copies}"]
     others = {
+        "moved": report.moved,
         "updated": report.updated,
         "unchanged": report.unchanged,
         "removed": report.removed,

@@ -175,6 +175,11 @@ class Dialect(
             tuple(ids),
         )
 
+    def update_name(self, table: str, row_id: int, image_name: str) -> Statement:
+        return Statement(
+            f"UPDATE {quote_name(table)} SET image_name = %s WHERE id = %s", (image_name, row_id)
+        )
+
     def ids_by_name(self, table: str, image_name: str) -> Statement:
         """Ids of the rows of exactly this name, at most two: one is found, two are ambiguous."""
         return Statement(
