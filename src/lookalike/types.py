@@ -18,12 +18,14 @@ class Match:
     from -1 to 1; the dot product; or, for euclidean, the distance with a minus sign.
     match: how many of 100 random pairs of the collection are less similar than this, or None
     where that is not known: for mixes of images and words, and for fewer than 20 images.
+    path: of the image's file; None where only its embedding is stored.
     """
 
     id: int
     image_name: str
     similarity: float
     match: float | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

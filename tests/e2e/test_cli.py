@@ -35,9 +35,10 @@ def table(text):
 
 def test_a_folder_becomes_a_ranking(added, photos):
     rows = table(added("search", photos / "cat.jpg", "-k", 4).stdout)
-    assert rows[0] == ["image_name", "similarity", "match"]
-    assert rows[1] == ["cat.jpg", "1.0000", "100%"]
-    assert {row[0] for row in rows[2:]} == {"cat-crop.jpg", "cat-dark.jpg", "cat-mirrored.jpg"}
+    assert rows[0] == ["path", "similarity", "match"]
+    assert rows[1] == [str(photos / "cat.jpg"), "1.0000", "100%"]
+    others = {photos / f"cat-{what}.jpg" for what in ("crop", "dark", "mirrored")}
+    assert {Path(row[0]) for row in rows[2:]} == others
 
 
 def test_adding_again_adds_nothing(added, photos):
@@ -57,7 +58,7 @@ def test_every_subject_finds_its_own_variants(added, photos):
 def test_words_find_what_they_mean(added):
     rows = table(added("search", "--text", "a cat", "-k", 4).stdout)
     cats = {"cat.jpg", "cat-crop.jpg", "cat-dark.jpg", "cat-mirrored.jpg"}
-    assert {row[0] for row in rows[1:]} == cats
+    assert {Path(row[0]).name for row in rows[1:]} == cats
 
 
 def test_json_is_one_document_and_nothing_else(added):
