@@ -263,6 +263,19 @@ def test_a_folder_that_may_not_be_read_says_nothing(open_folder):
     assert Origins(lambda hashes: [row], [open_folder]).find([new], {}) == ([new], [])
 
 
+def test_a_folder_that_goes_while_it_is_walked_says_nothing(tmp_path):
+    (tmp_path / "mounts" / "other").mkdir(parents=True)
+    disk = tmp_path / "mounts" / "disk"  # as an automounter removes it
+    found = paint(tmp_path / "home" / "found.png", 1)
+    row = (b"hash", 1, str(disk / "DCIM" / "a.png"), 2, 3)
+    new = NewFile("found.png", StoredFile(found, b"hash", 2, 3), has_failed=False)
+    origins = Origins(lambda hashes: [row], [disk, found.parent])
+    assert origins.find([new], {}) == ([], [new])
+    disk.mkdir()
+    (disk / "top.png").touch()
+    assert origins.find([new], {}) == ([new], [])
+
+
 MOVER = """
 import sys
 import lookalike

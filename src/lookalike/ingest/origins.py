@@ -141,7 +141,7 @@ class Origins:
             return not row.is_empty or row.mtime_ns == file.mtime_ns
         if row.is_empty:
             return False
-        if any(folder in old.parents for folder in self._folders):
+        if any(folder in (nearest, *nearest.parents) for folder in self._folders):
             return True
         return nearest in file.path.parents and _device(nearest) == _device(file.path)
 

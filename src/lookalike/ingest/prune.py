@@ -1,5 +1,6 @@
 """What is stored of files that are gone: found only where it is sure that they are."""
 
+import os
 import stat
 from itertools import chain
 from pathlib import Path
@@ -79,7 +80,8 @@ def is_something_else(path: Path) -> bool:
 def holds_nothing(folder: Path) -> bool:
     """Whether a folder is empty, as one that is not mounted. Raises InputError."""
     try:
-        return not any(True for _ in folder.iterdir())
+        with os.scandir(folder) as listing:  # of a large folder, no more than its beginning
+            return next(listing, None) is None
     except NotADirectoryError:  # a file has taken the folder's place
         return False
     except OSError as error:
