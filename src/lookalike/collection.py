@@ -26,13 +26,12 @@ from lookalike.query_embedding import (
     IMAGE,
     AnyQuery,
     QueryEmbedder,
-    describe,
-    picture_of,
 )
+from lookalike.query_pictures import parts_of, title_of
 from lookalike.repair import maintain
 from lookalike.retry import PATIENCE_SECONDS, Persistence
 from lookalike.row_calls import RowCalls
-from lookalike.rows import insert_rows
+from lookalike.rows import id_of, insert_rows, with_paths
 from lookalike.screening import (
     Screener,
     default_min_similarity,
@@ -48,6 +47,7 @@ from lookalike.types import (
     AttributesReport,
     Calibration,
     Explanation,
+    ImageRecord,
     IndexReport,
     Match,
     Screening,
@@ -89,9 +89,9 @@ class Collection(RowCalls, DuplicateCalls):
         """Embed and store images: files, folders (with all below them) and globs.
 
         What is stored already and unchanged is left alone; a file that changed is embedded again;
-        a new file of the same bytes as a stored one gets its embedding; a file that cannot be
-        read is reported, skipped and kept in the table of failures until it changes. Every batch
-        is one transaction.
+        a file that was moved keeps its row, with the new path, and a copy gets the embedding of
+        the same bytes; a file that cannot be read is reported, skipped and kept in the table of
+        failures until it changes. Every batch is one transaction.
 
         exclude: patterns as in a .gitignore file. hidden: take names that begin with a dot too.
         prune: delete the rows below these folders whose files are gone.
@@ -224,6 +224,8 @@ class Collection(RowCalls, DuplicateCalls):
         )
         if levels := asked.levels:
             matches = [replace(m, match=levels.level(m.similarity)) for m in matches]
+        has_files = bool(self._record and self._record.has_files)
+        matches = with_paths(self._index, matches, has_files=has_files)
         if not explain:
             return matches
         analysis = ""
@@ -334,10 +336,11 @@ class Collection(RowCalls, DuplicateCalls):
     def _screener(
         self, min_similarity: float | None, k: int, time_limit: float, allow_private: bool
     ) -> Screener:
-        self._require_table()
+        record = self._require_table()
         return Screener(
             self._index,
             lambda: self.model,
+            has_files=record.has_files,
             min_similarity=min_similarity,
             k=k,
             time_limit=time_limit,
@@ -354,16 +357,25 @@ class Collection(RowCalls, DuplicateCalls):
         allow_private_urls: bool = False,
         force: bool = False,
     ) -> Path:
-        """Write a page of the query and its matches with previews; return its absolute path.
+        """Write a page of the query and its matches, with links to their files.
+
+        Returns its absolute path.
 
         file: its name ends in .html or .htm. force: replace it also where lookalike did not write
         it. Raises InputError.
         """
         target = expand_user(file).absolute()
         check_target(target, CONTACT_SHEET, force=force)
-        name = describe(query)
-        image = picture_of(query, allow_private=allow_private_urls)
+        parts = parts_of(query, self._record_of, allow_private=allow_private_urls)
         tiles = match_tiles(matches, self.records(match.id for match in matches))
-        title = f"{name} in {self.name}"
-        write_contact_sheet(target, title, [query_tile(name, image), *tiles], force=force)
+        title = f"{title_of(parts)} in {self.name}"
+        write_contact_sheet(target, title, [*map(query_tile, parts), *tiles], force=force)
         return target
+
+    def _record_of(self, query: int | str) -> ImageRecord:
+        """Return the stored image of an id or a name. Raises InputError where there is none."""
+        row_id = id_of(self._index, query) if isinstance(query, str) else int(query)
+        found = self.records([row_id])
+        if not found:
+            raise InputError(f"collection {self.name!r} has no image with id {row_id}")
+        return found[0]

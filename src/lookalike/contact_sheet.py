@@ -1,9 +1,10 @@
 """Contact sheets: a query and its matches as one HTML page that needs nothing else."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from math import floor
 from pathlib import Path
 
 import jinja2
@@ -11,45 +12,94 @@ from PIL import Image
 
 from lookalike.errors import ImageError
 from lookalike.images import open_image
+from lookalike.paths import shortened
+from lookalike.query_pictures import QueryPart, reason
 from lookalike.types import ImageRecord, Match
 from lookalike.written import CONTACT_SHEET, Kind, written_file
 
 _PREVIEW_PIXELS = 400
 _QUALITY = 80
+_FOLDER_WIDTH = 44
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One picture of a sheet; without a preview, `missing` says why there is none."""
+    """One picture of a sheet; without a preview, `missing` says why there is none.
+
+    label: what a part of the query is to it; "" for a match. path: of the file, and `folder` what
+    is shown of the folder that it lies in.
+    """
 
     name: str
+    label: str = ""
     similarity: float | None = None
+    level: str = ""
+    path: Path | None = None
+    folder: str = ""
     preview: str | None = None
     missing: str = ""
+    is_words: bool = False
 
     @property
-    def is_query(self) -> bool:
-        return self.similarity is None
+    def link(self) -> str:
+        """The URL of the file, "" where there is none."""
+        return self.path.as_uri() if self.path and self.path.is_absolute() else ""
 
 
-def query_tile(name: str, image: Image.Image | None) -> Tile:
-    """The tile of the query; image is None for a query in words."""
-    return Tile(name, preview=preview_of(image) if image else None, missing="" if image else name)
+def query_tile(part: QueryPart) -> Tile:
+    """The tile of a part of the query."""
+    label, weight = "not" if part.weight < 0 else "query", abs(part.weight)
+    (folder,) = _folders([part.path])
+    return Tile(
+        part.path.name if part.path else part.name,
+        label=label if weight == 1 else f"{label}, weight {weight:g}",
+        path=part.path,
+        folder=folder,
+        preview=preview_of(part.image) if part.image else None,
+        missing=part.missing,
+        is_words=part.is_words,
+    )
 
 
-def match_tiles(matches: Iterable[Match], records: Iterable[ImageRecord]) -> list[Tile]:
+def match_tiles(matches: Sequence[Match], records: Iterable[ImageRecord]) -> list[Tile]:
     """The tiles of matches, in their order, with previews of the files that are still there."""
-    paths = {record.id: record.path for record in records}
-    return [_match_tile(match, paths.get(match.id)) for match in matches]
+    stored = {record.id: record.path for record in records}
+    paths = [stored.get(match.id) for match in matches]
+    return [
+        _match_tile(match, path, folder)
+        for match, path, folder in zip(matches, paths, _folders(paths), strict=True)
+    ]
 
 
-def _match_tile(match: Match, path: Path | None) -> Tile:
+def _match_tile(match: Match, path: Path | None, folder: str) -> Tile:
+    preview, missing = None, ""
     if path is None:
-        return Tile(match.image_name, match.similarity, missing="only its embedding is stored")
-    try:
-        return Tile(match.image_name, match.similarity, preview_of(open_image(path)))
-    except ImageError as error:
-        return Tile(match.image_name, match.similarity, missing=str(error))
+        missing = "only its embedding is stored"
+    else:
+        try:
+            preview = preview_of(open_image(path))
+        except ImageError as error:
+            missing = reason(error, path)
+    return Tile(
+        path.name if path else match.image_name,
+        similarity=match.similarity,
+        level=level_of(match),
+        path=path,
+        folder=folder,
+        preview=preview,
+        missing=missing,
+    )
+
+
+def level_of(match: Match) -> str:
+    """What a sheet says of how sure a match is, "" where that is not known."""
+    return "" if match.match is None else f"{floor(match.match * 100) / 100:g}%"
+
+
+def _folders(paths: Sequence[Path | None]) -> list[str]:
+    """What is shown of each path's folder; "" for None."""
+    short = iter(shortened([str(path.parent) for path in paths if path], _FOLDER_WIDTH))
+    return [next(short) if path else "" for path in paths]
 
 
 def preview_of(image: Image.Image, pixels: int = _PREVIEW_PIXELS) -> str:

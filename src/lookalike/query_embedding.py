@@ -15,7 +15,7 @@ from lookalike.images import content_hash, open_image, to_rgb
 from lookalike.index_store import IndexStore
 from lookalike.models import BatchModel, Model
 from lookalike.paths import expand_user
-from lookalike.query import Image, Mix, Query, Term, Text
+from lookalike.query import Image, Query, Term, Text
 from lookalike.rows import embedding_of, id_of, ids_of_content
 from lookalike.vectors import FloatArray, check_embedding
 
@@ -110,7 +110,7 @@ class QueryEmbedder:
         value = term.source if isinstance(term, Image) else getattr(term, "value", term)
         if isinstance(value, np.ndarray) and isinstance(term, Query):
             return check_embedding(value, self._index.dim)
-        if isinstance(term, Image) or _is_image(value):
+        if isinstance(term, Image) or is_image(value):
             return self._embed_image(value)
         if isinstance(value, str | int | np.integer) and not isinstance(value, bool):
             row_id = self._id_of(value) if isinstance(value, str) else int(value)
@@ -166,32 +166,8 @@ def read_image(
     )
 
 
-def picture_of(query: AnyQuery, *, allow_private: bool = False) -> Pillow.Image | None:
-    """Return the first image that a query has with a positive weight, or None where it has none."""
-    weighted = query.weighted if isinstance(query, Term) else ((1.0, Query(query)),)
-    for weight, term in weighted:
-        value = term.source if isinstance(term, Image) else getattr(term, "value", None)
-        if weight > 0 and (isinstance(term, Image) or _is_image(value)):
-            return read_image(value, allow_private=allow_private)[0]
-    return None
-
-
-def describe(query: AnyQuery) -> str:
-    """Return a query in a few words, for a title."""
-    if isinstance(query, Mix):
-        parts = [f"{'-' if w < 0 else '+'} {_weight(w)}{describe(t)}" for w, t in query.terms]
-        return " ".join(parts).removeprefix("+ ")
-    if isinstance(query, Text):
-        return query.text
-    value = query.source if isinstance(query, Image) else getattr(query, "value", query)
-    return str(value) if isinstance(value, str | Path | int) else f"a {type(value).__name__}"
-
-
-def _weight(weight: float) -> str:
-    return "" if abs(weight) == 1 else f"{abs(weight):g} "
-
-
-def _is_image(value: object) -> bool:
+def is_image(value: object) -> bool:
+    """Whether a value is an image by itself, and no name or id of a stored one."""
     if isinstance(value, str):
         return is_url(value) or _is_file(value)
     return isinstance(value, Path | Pillow.Image | bytes)

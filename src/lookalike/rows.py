@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lookalike.dialects import Statement
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
 from lookalike.paths import expand_user
-from lookalike.types import ImageRecord
+from lookalike.types import ImageRecord, Match
 from lookalike.vectors import FloatArray, check_embedding, ids_array, pack, unpack
 
 MAX_NAME = 255
@@ -114,6 +115,23 @@ def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[
         ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
         for i in wanted
         if i in names
+    ]
+
+
+def with_paths(index: IndexStore, matches: Sequence[Match], *, has_files: bool) -> list[Match]:
+    """Return matches with the paths of their files.
+
+    has_files: whether the collection has a side table of files.
+    """
+    if not has_files or not matches:
+        return list(matches)
+    found = index.connection.query_parts(
+        [match.id for match in matches], lambda part: index.dialect.paths(index.table, part)
+    )
+    paths: dict[int, str] = dict(found)
+    return [
+        replace(match, path=Path(paths[match.id])) if match.id in paths else match
+        for match in matches
     ]
 
 

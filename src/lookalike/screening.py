@@ -20,9 +20,10 @@ from lookalike.ingest.work import Meter
 from lookalike.models import Model
 from lookalike.paths import expand_user
 from lookalike.retry import Persistence
+from lookalike.rows import with_paths
 from lookalike.search import Searcher, Trace
 from lookalike.search_options import SearchOptions
-from lookalike.types import Metric, Screening
+from lookalike.types import Match, Metric, Screening
 from lookalike.vectors import FloatArray
 from lookalike.walk import ImageWalk
 
@@ -67,12 +68,15 @@ class Screener:
         index: IndexStore,
         model: Callable[[], Model],
         *,
+        has_files: bool,
         min_similarity: float | None,
         k: int,
         time_limit: float,
         allow_private: bool,
         notify: Callable[[str], None],
     ) -> None:
+        self._index = index
+        self._has_files = has_files
         self._searcher = Searcher(index)
         self._persistence = Persistence(index.connection, notify=notify)
         self._model = model
@@ -91,8 +95,12 @@ class Screener:
                 yield Screening(image, (), str(outcome))
             else:
                 # One that is kept open outlives the server's patience with idle connections.
-                search = partial(self._searcher.search, outcome, self._options, Trace())
-                yield Screening(image, tuple(self._persistence.run(search)[1]), None)
+                matches = self._persistence.run(partial(self._search, outcome))
+                yield Screening(image, tuple(matches), None)
+
+    def _search(self, embedding: FloatArray) -> list[Match]:
+        _, matches = self._searcher.search(embedding, self._options, Trace())
+        return with_paths(self._index, matches, has_files=self._has_files)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
         """Yield how similar the most similar stored image is to each image.

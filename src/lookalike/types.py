@@ -18,12 +18,14 @@ class Match:
     from -1 to 1; the dot product; or, for euclidean, the distance with a minus sign.
     match: how many of 100 random pairs of the collection are less similar than this, or None
     where that is not known: for mixes of images and words, and for fewer than 20 images.
+    path: of the image's file; None where only its embedding is stored.
     """
 
     id: int
     image_name: str
     similarity: float
     match: float | None = None
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,8 @@ class AddReport:
     added: embedded and stored for the first time. updated: changed, and embedded again. reused:
     new files of the same bytes as a stored one, whose embedding was copied. unchanged: stored
     already. removed: rows whose files are gone, if pruning was asked for; gone: how many there are
-    if it was not.
+    if it was not. moved: new files of the bytes of a stored one that is gone; their rows have the
+    new paths.
     failed: files that could not be read; nothing of them is stored. failed_before: files that
     failed in an earlier run and are as they were, and so were left alone.
     seconds: wall-clock time of the whole call. stages: images per second that each stage of the
@@ -84,6 +87,7 @@ class AddReport:
     seconds: float
     stages: Mapping[str, float]
     gone: int = 0
+    moved: int = 0
 
     @property
     def images_per_second(self) -> float:
@@ -113,7 +117,8 @@ class AttributesReport:
 class Run:
     """The last `add` to a collection; times are by the server's clock, in UTC.
 
-    ended_at is None while it goes on, and if it was killed; error says what has cut it short.
+    unchanged: with those that were moved. ended_at is None while it goes on, and if it was killed;
+    error says what has cut it short.
     """
 
     started_at: datetime

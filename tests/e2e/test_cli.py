@@ -35,9 +35,10 @@ def table(text):
 
 def test_a_folder_becomes_a_ranking(added, photos):
     rows = table(added("search", photos / "cat.jpg", "-k", 4).stdout)
-    assert rows[0] == ["image_name", "similarity", "match"]
-    assert rows[1] == ["cat.jpg", "1.0000", "100%"]
-    assert {row[0] for row in rows[2:]} == {"cat-crop.jpg", "cat-dark.jpg", "cat-mirrored.jpg"}
+    assert rows[0] == ["path", "similarity", "match"]
+    assert rows[1] == [str(photos / "cat.jpg"), "1.0000", "100%"]
+    others = {photos / f"cat-{what}.jpg" for what in ("crop", "dark", "mirrored")}
+    assert {Path(row[0]) for row in rows[2:]} == others
 
 
 def test_adding_again_adds_nothing(added, photos):
@@ -57,7 +58,7 @@ def test_every_subject_finds_its_own_variants(added, photos):
 def test_words_find_what_they_mean(added):
     rows = table(added("search", "--text", "a cat", "-k", 4).stdout)
     cats = {"cat.jpg", "cat-crop.jpg", "cat-dark.jpg", "cat-mirrored.jpg"}
-    assert {row[0] for row in rows[1:]} == cats
+    assert {Path(row[0]).name for row in rows[1:]} == cats
 
 
 def test_json_is_one_document_and_nothing_else(added):
@@ -76,7 +77,7 @@ def test_stored_images_are_found_by_id_and_name(added):
 
 def test_min_similarity_can_find_nothing(added, photos):
     done = added("search", photos / "gravel.jpg", "--min-similarity", 0.9)
-    assert table(done.stdout)[1:] == [["gravel.jpg", "1.0000", "100%"]]
+    assert table(done.stdout)[1:] == [[str(photos / "gravel.jpg"), "1.0000", "100%"]]
     Image.effect_noise((99, 99), 99).save("noise.png")
     done = added("search", Path("noise.png").absolute(), "--min-similarity", 0.9)
     assert done.stdout == "" and "Nothing stored is that similar" in done.stderr
@@ -96,10 +97,8 @@ def test_a_url_is_fetched(added, photos):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         base = f"http://127.0.0.1:{server.server_port}"
-        assert (
-            table(added("search", f"{base}/rocket.jpg", "--allow-private-urls").stdout)[1][0]
-            == "rocket.jpg"
-        )
+        rows = table(added("search", f"{base}/rocket.jpg", "--allow-private-urls").stdout)
+        assert rows[1][0] == str(photos / "rocket.jpg")
         page = ("--allow-private-urls", "--contact-sheet", "page.html")
         added("search", f"{base}/rocket.jpg", *page)
         assert f"{base}/rocket.jpg" in Path("page.html").read_text()
@@ -222,7 +221,7 @@ def test_the_model_is_told_when_it_is_chosen(run, photos):
 def test_collections_are_apart(added, photos):
     added("add", photos / "rocket.jpg", "--collection", "other", *MODEL)
     rows = table(added("search", photos / "cat.jpg", "--collection", "other").stdout)
-    assert [row[0] for row in rows[1:]] == ["rocket.jpg"]
+    assert [row[0] for row in rows[1:]] == [str(photos / "rocket.jpg")]
 
 
 def write_bad_files():

@@ -1,10 +1,6 @@
 """`lookalike collections` as people type it."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 
 import pytest
 
@@ -53,15 +49,15 @@ def test_no_collections_are_told_with_the_way_to_one(run):
 def test_without_a_terminal_nothing_is_deleted_unless_asked_for(made, photos):
     done = made("collections", "delete", "own", status=2, stdin="y\n")
     assert done.stderr.splitlines() == [
-        "Error: nothing was deleted: give --yes to delete collection own of 3 images "
-        "(tables own_files, own_failures, own)"
+        "Error: nothing was deleted: there is no terminal to ask on; add --yes, or look first with "
+        "--dry-run"
     ]
     told = made("collections", "delete", "own", "--dry-run").stderr
     assert told.startswith("Would delete collection own of 3 images")
     assert names(made) == ["image_embeddings", "own"]
     gone = json.loads(made("collections", "delete", "own", "--yes", "--json").stdout)
     assert (gone["name"], gone["rows"], gone["is_dry_run"]) == ("own", 3, False)
-    done = made("collections", "delete", "image_embeddings", "-y")
+    done = made("collections", "delete", "image_embeddings", "--yes")
     assert done.stderr.startswith("Deleted collection image_embeddings of 2 images")
     assert done.stderr.endswith("Image files stay.\n")
     assert names(made) == []
@@ -69,28 +65,11 @@ def test_without_a_terminal_nothing_is_deleted_unless_asked_for(made, photos):
 
 
 @pytest.mark.parametrize("answer, status, left", [("n", 2, True), ("", 2, True), ("y", 0, False)])
-def test_on_a_terminal_it_tells_what_goes_and_asks(
-    made, environment, tmp_path, answer, status, left
-):
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "lookalike", "collections", "delete", "own"]
-    try:
-        os.write(ours, f"{answer}\n".encode())
-        done = subprocess.run(
-            command,
-            stdin=theirs,
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            env=environment,
-            timeout=60,
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert done.returncode == status, done.stderr
-    assert "Delete collection own of 3 images (tables own_files, " in done.stderr
-    assert "Image files stay. [y/N]" in done.stderr
+def test_on_a_terminal_it_tells_what_goes_and_asks(made, on_terminal, answer, status, left):
+    said = on_terminal("collections", "delete", "own", types=f"{answer}\n", status=status)
+    assert "Delete collection own of 3 images (tables own_files, " in said
+    assert "Image files stay. [y/N]" in said
+    assert ("Nothing was deleted." in said) == left
     assert ("own" in names(made)) == left
 
 

@@ -17,8 +17,9 @@ HAT = str(PRODUCTS / "hats" / "fedora-red.jpg")
 
 
 def names(table):
+    """The paths of a table below the folder of the products: the last two parts."""
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")]
-    return rows[1:]
+    return ["/".join(Path(row).parts[-2:]) for row in rows[1:]]
 
 
 @pytest.fixture

@@ -1,28 +1,78 @@
 import re
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from PIL import Image
 
 from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.errors import InputError
+from lookalike.query_pictures import QueryPart
 from lookalike.types import ImageRecord, Match
 
 
+class Page(HTMLParser):
+    """The links of a page, and the titles of its pictures."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.links, self.titles = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag == "a":
+            self.links.append(attributes["href"])
+        elif tag == "figure":
+            self.titles.append(attributes["title"])
+
+
+def write(folder, query, paths):
+    """Write a sheet of matches with these paths, and return its HTML."""
+    matches = [Match(i, Path(p or "own").name, 1 / (i + 1), 99.987) for i, p in enumerate(paths)]
+    records = [ImageRecord(m.id, m.image_name, p) for m, p in zip(matches, paths, strict=True)]
+    tiles = [*map(query_tile, query), *match_tiles(matches, records)]
+    write_contact_sheet(folder / "sheet.html", "A & B", tiles)
+    return (folder / "sheet.html").read_text()
+
+
 def test_a_sheet_shows_the_query_and_every_match(tmp_path, photos):
-    matches = [Match(1, "cat.jpg", 1.0), Match(2, "<b>gone</b>.jpg", 0.5), Match(3, "own", 0.25)]
-    records = [
-        ImageRecord(1, "cat.jpg", photos / "cat.jpg"),
-        ImageRecord(2, "<b>gone</b>.jpg", Path("/nowhere/gone.jpg")),
-        ImageRecord(3, "own", None),
-    ]
-    tiles = [query_tile("q", Image.new("RGB", (9, 9))), *match_tiles(matches, records)]
-    write_contact_sheet(tmp_path / "deep" / "sheet.html", "A & B", tiles)
-    page = (tmp_path / "deep" / "sheet.html").read_text()
+    query = QueryPart("cat.jpg", 1, photos / "cat.jpg", Image.new("RGB", (9, 9)))
+    page = write(tmp_path, [query], [photos / "cat.jpg", Path("/nowhere/<b>gone</b>.jpg"), None])
     assert len(re.findall("data:image/jpeg;base64,", page)) == 2
-    assert "1.0000" in page and "0.2500" in page
+    assert "1.0000" in page and "0.3333" in page and page.count("99.98%") == 3
     assert "<b>gone" not in page and "&lt;b&gt;gone" in page and "A &amp; B" in page
     assert "only its embedding is stored" in page and "No such file" in page
+
+
+def test_pictures_link_to_their_files(tmp_path, photos):
+    hostile = tmp_path / "a \"quoted\" & <b>'50%' #1?.jpg"
+    hostile.write_bytes((photos / "cat.jpg").read_bytes())
+    paths = [photos / "cat.jpg", hostile, Path("/写真/\udcff gone.jpg"), None]
+    found = Page(write(tmp_path, [QueryPart("cat.jpg", 1, photos / "cat.jpg")], paths))
+    assert len(found.links) == 4 and len(found.titles) == 5
+    assert found.titles[1:3] == [str(photos / "cat.jpg"), str(hostile)]
+    for link, path in zip(found.links[1:], paths[:3], strict=True):
+        scheme, _, rest = link.partition("://")
+        assert scheme == "file" and not set("\"'<> #?&") & set(rest)
+        assert unquote_to_bytes(rest) == bytes(path)
+
+
+def test_pictures_of_one_name_show_their_folders(tmp_path):
+    deep = "a folder of a name that is long/another folder of a name that is long"
+    paths = [Path(f"/pictures/{year}/{deep}/IMG_0001.jpg") for year in (2023, 2024)]
+    page = write(tmp_path, [], paths)
+    folders = re.findall('class="folder">(.*?)</span>', page.replace("<wbr>", ""))
+    assert len(set(folders)) == 2 and "2023" in folders[0] and "2024" in folders[1]
+    assert all(len(folder) <= 44 for folder in folders)
+
+
+def test_a_query_of_words_shows_them_and_its_weights(tmp_path):
+    parts = [QueryPart("a red <bicycle>", 1, is_words=True), QueryPart("rain", -0.5, is_words=True)]
+    page = write(tmp_path, parts, [])
+    assert '<span class="words">a red &lt;bicycle&gt;</span>' in page
+    assert "<strong>query</strong>" in page and "<strong>not, weight 0.5</strong>" in page
 
 
 def test_a_sheet_that_cannot_be_written_is_named(tmp_path):

@@ -104,9 +104,13 @@ ALLOWED = {
         | {"vectors"},
         {"numpy", "PIL"},
     ),
+    "query_pictures": (
+        {"download", "errors", "images", "paths", "query", "query_embedding", "types"},
+        {"PIL", "numpy"},
+    ),
     "screening": (
         {"download", "errors", "images", "index_store", "ingest", "models", "paths", "retry"}
-        | {"search", "search_options", "types", "vectors", "walk"},
+        | {"rows", "search", "search_options", "types", "vectors", "walk"},
         {"PIL"},
     ),
     "calibration": ({"errors", "types"}, {"numpy"}),
@@ -117,14 +121,17 @@ ALLOWED = {
         {"numpy"},
     ),
     "written": ({"errors", "paths"}, {}),
-    "contact_sheet": ({"errors", "images", "types", "written"}, {"PIL", "jinja2"}),
+    "contact_sheet": (
+        {"errors", "images", "paths", "query_pictures", "types", "written"},
+        {"PIL", "jinja2"},
+    ),
     "duplicates": (
         {"connection", "contact_sheet", "cores", "dialects", "duplicates", "errors", "images"}
         | {"index_store", "opened", "paths", "rows", "search", "search_options", "training"}
         | {"types", "vectors", "written"},
         {"numpy", "PIL", "imagehash", "send2trash"},
     ),
-    "cli": ({"", "cli", "written"}, {"click", "rich", "numpy"}),
+    "cli": ({"", "cli", "paths", "written"}, {"click", "rich", "numpy"}),
 }
 # These work with any model and any engine: only the protocol and the base class.
 ABSTRACT = {

@@ -13,6 +13,7 @@ import lookalike
 from lookalike.contact_sheet import query_tile, write_contact_sheet
 from lookalike.duplicates.report import write_report
 from lookalike.errors import InputError
+from lookalike.query_pictures import QueryPart
 
 
 class Grey:
@@ -34,7 +35,7 @@ def write_export(file, **options):
 
 
 def write_sheet(file, **options):
-    write_contact_sheet(file, "sheet", [query_tile("words", None)], **options)
+    write_contact_sheet(file, "sheet", [query_tile(QueryPart("words", 1))], **options)
 
 
 def write_groups(file, **options):
@@ -122,10 +123,11 @@ KILLED = """
 import resource, signal, sys
 from pathlib import Path
 from lookalike.contact_sheet import query_tile, write_contact_sheet
+from lookalike.query_pictures import QueryPart
 signal.signal(signal.SIGXFSZ, signal.{action})
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-write_contact_sheet(Path(sys.argv[1]), "new", [query_tile("words", None)] * 100)
+write_contact_sheet(Path(sys.argv[1]), "new", [query_tile(QueryPart("words", 1))] * 100)
 """
 
 

@@ -81,9 +81,10 @@ def add(
     """Embed images and store them.
 
     PATH is an image, a folder (with its subfolders) or a glob. Stored files that have not changed
-    are skipped, changed files are embedded again, and copies reuse the embedding of the same
-    bytes. Unreadable files are listed and skipped, and the exit status is 1; they are retried
-    when they change. If it is interrupted or killed, run the same command again: nothing is lost.
+    are skipped, changed files are embedded again, moved and renamed files keep their row, and
+    copies reuse the embedding of the same bytes. Unreadable files are listed and skipped, and the
+    exit status is 1; they are retried when they change. If it is interrupted or killed, run the
+    same command again: nothing is lost.
     """
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
@@ -235,6 +236,7 @@ def _summary(report: AddReport, where: str) -> str:
     copies = f" ({report.reused:,} from copies already embedded)" if report.reused else ""
     parts = [f"Added {stored:,} {_plural('image', stored)} {where}{copies}"]
     others = {
+        "moved": report.moved,
         "updated": report.updated,
         "unchanged": report.unchanged,
         "removed": report.removed,

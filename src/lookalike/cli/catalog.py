@@ -1,14 +1,13 @@
 """`lookalike collections`: which collections there are, and how one goes or gets another name."""
 
-import sys
 from dataclasses import asdict
 
 import click
 from rich.filesize import decimal
 
-from lookalike import CollectionRemoval, InputError, Status
-from lookalike.cli.options import connect, database_option, output_options
-from lookalike.cli.output import NOT_DONE, Output
+from lookalike import CollectionRemoval, Status
+from lookalike.cli.options import connect, database_option, output_options, yes_option
+from lookalike.cli.output import Output
 
 
 @click.group(invoke_without_command=True)
@@ -47,7 +46,7 @@ def _row(status: Status) -> list[object]:
 
 @collections.command()
 @click.argument("name", metavar="NAME")
-@click.option("-y", "--yes", is_flag=True, help="Delete without a question.")
+@yes_option
 @click.option("--dry-run", is_flag=True, help="Tell what would be deleted, and delete nothing.")
 @click.option("--keep-table", is_flag=True, help="Keep the table, and delete what is beside it.")
 @database_option
@@ -68,21 +67,12 @@ def delete(
         found = db.delete_collection(name, keep_table=keep_table, dry_run=True)
         if not dry_run:
             if not yes:
-                _ask(out, found)
+                out.confirm(f"Delete {_what(found)}? Image files stay.", "nothing was deleted")
             found = db.delete_collection(name, keep_table=keep_table)
     if out.as_json:
         out.json(asdict(found))
     else:
         out.say(f"{'Would delete' if dry_run else 'Deleted'} {_what(found)}. Image files stay.")
-
-
-def _ask(out: Output, found: CollectionRemoval) -> None:
-    """Ask whether to go on; ends the command where the answer is no, or nobody can answer."""
-    if not sys.stdin.isatty():
-        raise InputError(f"nothing was deleted: give --yes to delete {_what(found)}")
-    if not click.confirm(f"Delete {_what(found)}? Image files stay.", err=True):
-        out.say("Nothing was deleted.")
-        raise click.exceptions.Exit(NOT_DONE)
 
 
 def _what(found: CollectionRemoval) -> str:

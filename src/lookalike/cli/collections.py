@@ -90,7 +90,7 @@ def failures(database: str | None, collection: str, out: Output) -> None:
         out.json([asdict(each) for each in found])
     elif found:
         rows = [[str(each.path), each.reason, _local(each.seen_at)] for each in found]
-        out.table(["path", "reason", "seen_at"], rows)
+        out.table(["path", "reason", "seen_at"], rows, paths="path")
     else:
         out.say(f"No failures in {collection}.")
 

@@ -240,7 +240,9 @@ def _list(out: Output, groups: Sequence[DuplicateGroup], fates: dict[int, str]) 
         for image in (group.keep, *group.duplicates)
     ]
     if rows:
-        out.table(["group", "", "id", "tier", "similarity", "pixels", "size", "file"], rows)
+        out.table(
+            ["group", "", "id", "tier", "similarity", "pixels", "size", "file"], rows, paths="file"
+        )
 
 
 def _tell(

@@ -1,15 +1,18 @@
 """What every command prints, and how: results on standard output, all else on standard error."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -23,11 +26,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lookalike import InputError, Plan, Statement
+from lookalike.paths import shortened
 
 NOT_DONE = 2
 """The exit status of a command that did nothing."""
 
 _PIPE_WIDTH = 100_000
+_MIN_PATH_WIDTH = 16
 
 
 @dataclass(frozen=True)
@@ -70,20 +75,33 @@ class Output:
         """Print the command's one JSON document."""
         click.echo(json_of(document, indent=2))
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print a table as the mysql client does."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        paths: str | None = None,
+    ) -> None:
+        """Print a table as the mysql client does; paths: the column to shorten on a terminal."""
+        console = Console(highlight=False)
+        cells = [[cell(value) for value in row] for row in rows]
+        if not console.is_terminal:
+            console.width = _PIPE_WIDTH
+        elif paths is not None:
+            _shorten(columns, cells, list(columns).index(paths), console.width)
         table = Table(box=box.ASCII2, show_edge=True, pad_edge=True)
         for i, name in enumerate(columns):
             numeric = bool(rows) and all(isinstance(row[i], int | float) for row in rows)
             table.add_column(
                 Text(printable(name)), overflow="fold", justify="right" if numeric else "left"
             )
-        for row in rows:
-            table.add_row(*(Text(cell(value)) for value in row))
-        console = Console(highlight=False)
-        if not console.is_terminal:
-            console.width = _PIPE_WIDTH
+        for texts in cells:
+            table.add_row(*(Text(text) for text in texts))
         console.print(table, soft_wrap=False)
+
+    def print_paths(self, paths: Sequence[Path], end: bytes) -> None:
+        """Print paths as the bytes that they are, each with an end."""
+        click.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
 
     @contextmanager
     def progress(self, unit: str) -> Iterator[Progress]:
@@ -129,6 +147,18 @@ def cell(value: object) -> str:
         start = ", ".join(f"{number:.4g}" for number in value[:3])
         return f"[{start}, ... {value.size} in all]" if value.size > 3 else f"[{start}]"
     return printable(str(value)).replace("\n", "\\n")
+
+
+def _shorten(columns: Sequence[str], cells: list[list[str]], which: int, width: int) -> None:
+    """Make one column as narrow as the width of the table asks for."""
+    texts = [[name, *column] for name, *column in zip(columns, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in texts]
+    frame = 3 * len(columns) + 1
+    room = max(_MIN_PATH_WIDTH, width - frame - sum(widths) + widths[which])
+    for row, text in zip(
+        cells, shortened([row[which] for row in cells], room, cell_len), strict=True
+    ):
+        row[which] = text
 
 
 def _plain(value: Any) -> object:

@@ -86,7 +86,12 @@ def _verdict(answer: Screening) -> str:
 
 def _document(answer: Screening) -> str:
     matches = [
-        {"id": match.id, "image_name": match.image_name, "similarity": match.similarity}
+        {
+            "id": match.id,
+            "image_name": match.image_name,
+            "similarity": match.similarity,
+            "path": match.path,
+        }
         for match in answer.matches
     ]
     return json_of(
@@ -101,7 +106,7 @@ def _document(answer: Screening) -> str:
 
 def _sentence(answer: Screening) -> str:
     found = answer.error or ", ".join(
-        f"{match.image_name} ({match.similarity:.4f})" for match in answer.matches
+        f"{match.path or match.image_name} ({match.similarity:.4f})" for match in answer.matches
     )
     verdict = _verdict(answer)
     return printable(f"{answer.image}: {verdict}" + (f": {found}" if found else ""))

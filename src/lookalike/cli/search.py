@@ -77,6 +77,16 @@ from lookalike.written import CONTACT_SHEET, check_target
 )
 @click.option("--explain", is_flag=True, help="Tell the plan, the SQL, the rows and the times.")
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
+@click.option("--ids", is_flag=True, help="Show the ids of the images as well.")
+@click.option(
+    "--paths-only", is_flag=True, help="Print the paths of the files alone, one a line; for pipes."
+)
+@click.option(
+    "-0",
+    "--print0",
+    is_flag=True,
+    help="As --paths-only, with a NUL after each path; for xargs -0.",
+)
 @click.option("--open", "open_sheet", is_flag=True, help="Show the matches as a page of pictures.")
 @click.option(
     "--contact-sheet",
@@ -98,6 +108,9 @@ def search(
     weighted_text: tuple[tuple[float, str], ...],
     explain: bool,
     show_sql: bool,
+    ids: bool,
+    paths_only: bool,
+    print0: bool,
     open_sheet: bool,
     contact_sheet: Path | None,
     force: bool,
@@ -124,6 +137,8 @@ def search(
     )
     if not asked.terms:
         raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
+    end = b"\0" if print0 else b"\n" if paths_only else None
+    _check_alone(end, json=out.as_json, explain=explain, show_sql=show_sql, ids=ids)
     _check(explain + show_sql + bool(contact_sheet or open_sheet), contact_sheet, force)
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
@@ -139,9 +154,17 @@ def search(
         if contact_sheet or open_sheet:
             allow = options["allow_private_urls"]
             sheet = _write_page(images, asked, matches, contact_sheet, allow, force)
-        _show(out, images, matches, sheet, options)
+        _show(out, images, matches, sheet, options, ids=ids, end=end)
     if open_sheet:
         click.launch(str(sheet))
+
+
+def _check_alone(end: bytes | None, **others: bool) -> None:
+    """Raise InputError for options that do not go with paths alone, where those are asked for."""
+    for name, is_given in others.items():
+        if is_given and end is not None:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"--paths-only prints paths and nothing else: leave out {option}")
 
 
 def _check(n_answers: int, file: Path | None, force: bool) -> None:
@@ -191,23 +214,29 @@ def _show(
     matches: Sequence[Match],
     sheet: Path | None,
     options: Mapping[str, Any],
+    *,
+    ids: bool,
+    end: bytes | None,
 ) -> None:
+    """Print matches; end: of each path, where paths alone are printed."""
     is_chance = images.is_chance(matches[0]) if matches else None
     if out.as_json:
-        paths = {record.id: record.path for record in images.records(m.id for m in matches)}
         found = [
             {
                 "id": match.id,
                 "image_name": match.image_name,
                 "similarity": match.similarity,
                 "match": match.match,
-                "path": paths.get(match.id),
+                "path": match.path,
             }
             for match in matches
         ]
         out.json({"matches": found, "is_chance": is_chance, "contact_sheet": sheet})
     elif matches:
-        _print_matches(out, matches)
+        if end is None:
+            _print_matches(out, matches, ids=ids)
+        else:
+            _print_paths(out, matches, end)
         if is_chance:
             out.say("Nothing here matches: even the first is no better than chance.")
     elif not len(images):
@@ -227,15 +256,31 @@ def _nothing(options: Mapping[str, Any]) -> str:
     return "Nothing that passes the filter is that similar."
 
 
-def _print_matches(out: Output, matches: Sequence[Match]) -> None:
+def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
+    paths = [match.path for match in matches if match.path]
+    out.print_paths(paths, end)
+    missing = len(matches) - len(paths)
+    if missing:
+        found = "1 match has" if missing == 1 else f"{missing:,} matches have"
+        out.say(f"{found} no file, and no path: only the embedding is stored.")
+
+
+def _print_matches(out: Output, matches: Sequence[Match], *, ids: bool = False) -> None:
     """Print a table; the column `match` is there where the collection has levels."""
-    columns = ["image_name", "similarity"]
-    rows = [[match.image_name, f"{match.similarity:.4f}"] for match in matches]
+    shown = "path" if any(match.path for match in matches) else "image_name"
+    columns = [shown, "similarity"]
+    rows: list[list[object]] = [
+        [match.path or match.image_name, f"{match.similarity:.4f}"] for match in matches
+    ]
     if any(match.match is not None for match in matches):
         columns.append("match")
         for row, match in zip(rows, matches, strict=True):
             row.append("" if match.match is None else _percent(match.match))
-    out.table(columns, rows)
+    if ids:
+        columns.insert(0, "id")
+        for row, match in zip(rows, matches, strict=True):
+            row.insert(0, match.id)
+    out.table(columns, rows, paths=shown)
 
 
 def _percent(level: float) -> str:

@@ -175,6 +175,11 @@ class Dialect(
             tuple(ids),
         )
 
+    def update_name(self, table: str, row_id: int, image_name: str) -> Statement:
+        return Statement(
+            f"UPDATE {quote_name(table)} SET image_name = %s WHERE id = %s", (image_name, row_id)
+        )
+
     def ids_by_name(self, table: str, image_name: str) -> Statement:
         """Ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
         return Statement(

@@ -121,6 +121,38 @@ class FilesSQL:
             tuple(hashes),
         )
 
+    def files_of_contents(self, table: str, hashes: Sequence[bytes]) -> Statement:
+        """Return (content_hash, id, path, size, mtime_ns) of every file with these contents."""
+        return Statement(
+            "SELECT content_hash, id, path, size, mtime_ns "
+            f"FROM {quote_name(table, '_files')} "
+            f"WHERE content_hash IN ({places(len(hashes))}) ORDER BY id",
+            tuple(hashes),
+        )
+
+    def lock_files(self, table: str, ids: Sequence[int]) -> Statement:
+        """Return (id, path, content_hash), and keep them until the transaction ends."""
+        return Statement(
+            f"SELECT id, path, content_hash FROM {quote_name(table, '_files')} "
+            f"WHERE id IN ({places(len(ids))}) ORDER BY id FOR UPDATE",
+            tuple(ids),
+        )
+
+    def park_files(self, table: str, ids: Sequence[int]) -> Statement:
+        """Take rows off their paths, for other rows to have them in the same transaction."""
+        return Statement(
+            f"UPDATE {quote_name(table, '_files')} SET path = CONCAT('moving ', id) "
+            f"WHERE id IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
+    def move_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
+        return Statement(
+            f"UPDATE {quote_name(table, '_files')} SET path = %s, size = %s, mtime_ns = %s "
+            "WHERE id = %s",
+            (str(file.path), file.size, file.mtime_ns, row_id),
+        )
+
     def ids_by_content(self, table: str, content_hash: bytes) -> Statement:
         return Statement(
             f"SELECT id FROM {quote_name(table, '_files')} WHERE content_hash = %s ORDER BY id",

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from lookalike.errors import DatabaseError, InputError
 from lookalike.index_store import IndexStore
 from lookalike.ingest.prune import Prune
-from lookalike.ingest.run import Ingest, IngestOptions, Progress
+from lookalike.ingest.run import Ingest, IngestOptions, Progress, batches
+from lookalike.ingest.scanner import Scanner
+from lookalike.ingest.work import InFlight, NewFile
 from lookalike.ingest.writer import Tally
 from lookalike.models import Model
 from lookalike.retry import Persistence
 from lookalike.rows import delete_rows
 from lookalike.types import AddReport
-from lookalike.walk import ImageWalk
+from lookalike.walk import FoundImage, ImageWalk
 
 Notify = Callable[[str], None]
 
@@ -65,6 +67,7 @@ def add_files(
         seconds=time.perf_counter() - started,
         stages=ingest.rates(),
         gone=run.gone,
+        moved=files["moved"],
     )
 
 
@@ -73,12 +76,33 @@ def find_gone(index: IndexStore, walk: ImageWalk, notify: Notify) -> list[int]:
     pruning = Prune(walk)
     ids, _ = pruning.find(index)
     _tell_empty(pruning, index.table, notify)
-    return ids
+    moved = _find_moved(index, walk) if ids else set()
+    return [row_id for row_id in ids if row_id not in moved]
+
+
+def _find_moved(index: IndexStore, walk: ImageWalk) -> set[int]:
+    """Return the ids of the rows whose files are at new paths in the walk."""
+    connection, dialect = index.connection, index.dialect
+    scanner = Scanner(
+        connection.query_parts,
+        dialect,
+        index.table,
+        index.dim,
+        InFlight(),
+        folders=walk.folders,
+        retry=False,
+    )
+    new: list[NewFile] = []
+    for batch in batches(walk.walk()):
+        scan = scanner.scan([found for found in batch if isinstance(found, FoundImage)])
+        new += [each for content in scan.new for each in content.files if each.origin]
+    new += [each for content in scanner.finish().new for each in content.files]
+    return {each.origin.row_id for each in new if each.origin}
 
 
 def _count_gone(index: IndexStore, persistence: Persistence, walk: ImageWalk, tally: Tally) -> int:
     """Return how many stored files below the walk's folders are gone, 0 where it is not known."""
-    seen = sum(tally.files[kind] for kind in ("added", "updated", "reused", "unchanged"))
+    seen = sum(tally.files[kind] for kind in ("added", "updated", "reused", "unchanged", "moved"))
 
     def find() -> int:
         below = (index.dialect.count_files_below(index.table, f"{f}/") for f in walk.folders)
@@ -137,9 +161,9 @@ def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterato
         raise
     finally:
         files, tally = run.tally.files, run.tally
-        kinds = ("added", "updated", "reused", "unchanged")
+        embedded = (files["added"], files["updated"], files["reused"])
         failed = len(tally.failed) + len(tally.failed_before)
-        counts = (*(files[kind] for kind in kinds), failed, run.removed)
+        counts = (*embedded, files["unchanged"] + files["moved"], failed, run.removed)
         if problem:  # of the server, perhaps, and then it has been waited for
             persistence = Persistence(connection, patience=0)
         with suppress(DatabaseError):

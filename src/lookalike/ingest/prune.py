@@ -1,5 +1,6 @@
 """What is stored of files that are gone: found only where it is sure that they are."""
 
+import os
 import stat
 from itertools import chain
 from pathlib import Path
@@ -44,15 +45,20 @@ class Prune:
         return next((root for root in self._before if root in Path(path).parents), None)
 
     def _is_gone(self, path: str) -> bool:
-        if not (_is_missing(Path(path)) or _is_something_else(Path(path))):
+        if not (is_missing(Path(path)) or is_something_else(Path(path))):
             return False
-        nearest = next(folder for folder in Path(path).parents if not _is_missing(folder))
+        nearest = nearest_folder(Path(path))
         if nearest not in self._empty:
-            self._empty[nearest] = _holds_nothing(nearest)
+            self._empty[nearest] = holds_nothing(nearest)
         return not self._empty[nearest]
 
 
-def _is_missing(path: Path) -> bool:
+def nearest_folder(path: Path) -> Path:
+    """Return the nearest of the folders above a path that is there. Raises InputError."""
+    return next(folder for folder in path.parents if not is_missing(folder))
+
+
+def is_missing(path: Path) -> bool:
     """Whether there is nothing, not even a link that leads nowhere. Raises InputError."""
     try:
         path.lstat()
@@ -65,7 +71,7 @@ def _is_missing(path: Path) -> bool:
     return False
 
 
-def _is_something_else(path: Path) -> bool:
+def is_something_else(path: Path) -> bool:
     """Whether a folder, a pipe or a device has taken the place of a file, or of a link's."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
@@ -73,9 +79,11 @@ def _is_something_else(path: Path) -> bool:
         return False
 
 
-def _holds_nothing(folder: Path) -> bool:
+def holds_nothing(folder: Path) -> bool:
+    """Whether a folder is empty, as one that is not mounted. Raises InputError."""
     try:
-        return not any(True for _ in folder.iterdir())
+        with os.scandir(folder) as listing:  # of a large folder, no more than its beginning
+            return next(listing, None) is None
     except NotADirectoryError:  # a file has taken the folder's place
         return False
     except OSError as error:

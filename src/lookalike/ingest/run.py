@@ -2,9 +2,10 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 from lookalike.connection import Connection
 from lookalike.dialects import FailedFile
@@ -113,7 +114,7 @@ class Ingest:
     ) -> None:
         to_embed: Channel[Content] = crew.channel(SCAN_FILES)
         to_write: Channel[Batch] = crew.channel(4, producers=2)
-        scanner = self._scanner(self._persistence(connection, crew), connection)
+        scanner = self._scanner(self._persistence(connection, crew), connection, walk.folders)
         crew.start("count", lambda: self._count(crew, walk))
         crew.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
         crew.start("write", lambda: self._write(writer, to_write, progress))
@@ -138,13 +139,16 @@ class Ingest:
             total += 1
         self._total = total
 
-    def _scanner(self, persistence: Persistence, connection: Connection) -> Scanner:
+    def _scanner(
+        self, persistence: Persistence, connection: Connection, folders: Sequence[Path]
+    ) -> Scanner:
         return Scanner(
             lambda items, make: persistence.run(lambda: connection.query_parts(items, make)),
             self._index.dialect,
             self._index.table,
             self._index.dim,
             self._in_flight,
+            folders=folders,
             retry=self._options.retry,
         )
 
@@ -155,17 +159,27 @@ class Ingest:
         to_embed: Channel[Content],
         to_write: Channel[Batch],
     ) -> None:
-        for batch in _batches(walk.walk()):
+        for batch in batches(walk.walk()):
             files = [found for found in batch if isinstance(found, FoundImage)]
             with self._meter.time("scan", len(files)):
                 scan = scanner.scan(files)
             folders = [failure for failure in batch if isinstance(failure, Failure)]
-            to_write.put(_known(scan, folders))
-            for content in scan.new:
-                if content.embedding is None:
-                    to_embed.put(content)
+            self._pass_on(scan, folders, to_embed, to_write)
+        self._pass_on(scanner.finish(), [], to_embed, to_write)
         to_embed.close()
         to_write.close()
+
+    def _pass_on(
+        self,
+        scan: Scan,
+        folders: list[Failure],
+        to_embed: Channel[Content],
+        to_write: Channel[Batch],
+    ) -> None:
+        to_write.put(_known(scan, folders))
+        for content in scan.new:
+            if content.embedding is None:
+                to_embed.put(content)
 
     def _gather(self, results: Iterator[list[Job[Content]]], to_write: Channel[Batch]) -> None:
         """Pass what is embedded on to the writer, in batches of its size."""
@@ -221,7 +235,7 @@ def _put(content: Content, reason: str, is_final: bool, batch: Batch) -> None:
         batch.failed.append(FailedFile(str(new.file.path), reason, *stamp))
 
 
-def _batches(found: Iterator[FoundImage | Failure]) -> Iterator[list[FoundImage | Failure]]:
+def batches(found: Iterator[FoundImage | Failure]) -> Iterator[list[FoundImage | Failure]]:
     """Yield batches that grow: the first images are soon on their way."""
     size = 16
     while batch := list(itertools.islice(found, size)):

@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from lookalike.connection import Row
 from lookalike.dialects import MAX_PATH, Dialect, FailedFile, Statement, StoredFile
 from lookalike.errors import ImageError
 from lookalike.images import content_hash
+from lookalike.ingest.origins import Origins
 from lookalike.ingest.work import Content, InFlight, NewFile, Touched
 from lookalike.rows import stored_name
 from lookalike.types import Failure
@@ -59,8 +61,8 @@ class Scan:
 class Scanner:
     """Compares files with a collection's table, a batch at a time.
 
-    query: as a Connection's query_parts. retry: whether a file that has failed before is
-    tried again although it is as it was.
+    query: as a Connection's query_parts. folders: those that are walked. retry: whether a file
+    that has failed before is tried again although it is as it was.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Scanner:
         dim: int,
         in_flight: InFlight,
         *,
+        folders: Sequence[Path],
         retry: bool,
     ) -> None:
         self._query = query
@@ -79,6 +82,9 @@ class Scanner:
         self._dim = dim
         self._in_flight = in_flight
         self._retry = retry
+        self._origins = Origins(
+            lambda hashes: self._ask(hashes, dialect.files_of_contents), folders
+        )
 
     def scan(self, batch: Sequence[FoundImage]) -> Scan:
         """Compare files by size and time, and those that differ by content."""
@@ -96,6 +102,12 @@ class Scanner:
         for image, path in zip(found, paths, strict=True):
             self._compare(image, known.get(path), failed.get(path), changed, scan)
         self._sort_out(changed, known, failed, scan)
+        return scan
+
+    def finish(self) -> Scan:
+        """Return what could be told of only now, after the last batch."""
+        scan = Scan(new=[Content([each]) for each in self._origins.held()])
+        self._reuse(scan.new)
         return scan
 
     def _ask(
@@ -143,7 +155,9 @@ class Scanner:
                     scan.touched.append(Touched(before.row_id, file))
                 else:
                     new.append(NewFile(stored_name(image.name), file, path in failed))
-        scan.new += [content for each in new if (content := self._in_flight.join(each))]
+        moved, others = self._origins.find(new, {path: row.row_id for path, row in known.items()})
+        scan.new += [Content([each]) for each in moved]
+        scan.new += [content for each in others if (content := self._in_flight.join(each))]
         self._reuse([content for content in scan.new if content.embedding is None])
 
     def _reuse(self, contents: Sequence[Content]) -> None:

@@ -12,13 +12,24 @@ from lookalike.dialects import StoredFile
 from lookalike.vectors import FloatArray
 
 
+class Origin(NamedTuple):
+    """The row of a stored file, and the path that its bytes have left."""
+
+    row_id: int
+    path: str
+
+
 @dataclass
 class NewFile:
-    """A file to store, under an image_name; has_failed: whether its failure is on record."""
+    """A file to store, under an image_name.
+
+    has_failed: whether its failure is on record. origin: the row that moves to it, if any.
+    """
 
     name: str
     file: StoredFile
     has_failed: bool
+    origin: Origin | None = None
 
 
 @dataclass(eq=False)

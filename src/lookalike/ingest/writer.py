@@ -11,6 +11,7 @@ import numpy as np
 from lookalike.connection import Row
 from lookalike.dialects import FailedFile, Statement
 from lookalike.index_store import IndexStore
+from lookalike.ingest.moves import move_rows
 from lookalike.ingest.work import Content, NewFile, Touched
 from lookalike.retry import Persistence
 from lookalike.rows import insert_rows
@@ -108,12 +109,14 @@ class Writer:
             if content.embedding is not None
             for position, new in enumerate(content.files)
         ]
-        # In one order for all processes, so that two at work on the same files wait in turn.
-        rows.sort(key=lambda row: row.path)
+        # In one order for all processes, so that two at work on the same files wait in turn. Moved
+        # files come first and together: others may have taken their paths, or swapped with them.
+        rows.sort(key=lambda row: (row.new.origin is None, row.path))
         size = max(1, min(MAX_ROWS, MAX_BYTES // (4 * self._index.dim)))
-        for start in range(size, len(rows), size):
+        first = max(size, sum(row.new.origin is not None for row in rows))
+        self._write(rows[:first], batch)
+        for start in range(first, len(rows), size):
             self._write(rows[start : start + size], Batch())
-        self._write(rows[:size], batch)
 
     def _write(self, rows: Sequence[_Row], batch: Batch) -> None:
         self._kinds = {}
@@ -132,7 +135,8 @@ class Writer:
         ids: list[int] = []
         with self._connection.transaction():
             self._index.hold()
-            plan = self._plan(rows)
+            moved = move_rows(self._index, [row.new for row in rows])
+            plan = self._plan([row for row in rows if row.path not in moved])
             if plan.fresh:
                 embeddings = np.stack([row.embedding for row in plan.fresh])
                 ids = insert_rows(self._index, [row.new.name for row in plan.fresh], embeddings)
@@ -144,7 +148,7 @@ class Writer:
             for row_id, file in (*batch.touched, *touched):
                 self._connection.execute(self._dialect.touch_file(self._table, row_id, file))
             self._write_failures(rows, batch)
-            self._name_kinds(plan)
+            self._name_kinds(plan, moved)
         return ids
 
     def _plan(self, rows: Sequence[_Row]) -> _Plan:
@@ -195,13 +199,14 @@ class Writer:
     ) -> None:
         self._connection.execute_parts(items, lambda part: statement(self._table, part))
 
-    def _name_kinds(self, plan: _Plan) -> None:
+    def _name_kinds(self, plan: _Plan, moved: set[str]) -> None:
         """Note what becomes of each file, once this attempt is committed.
 
         Where the connection was lost at the commit, an earlier attempt may have done it, and then
         its word holds.
         """
         kinds = self._kinds
+        kinds |= dict.fromkeys(moved, "moved")
         kinds |= {row.path: "reused" if row.is_reused else "added" for row in plan.fresh}
         kinds |= {row.path: "updated" for _, row in plan.changed}
         for _, row in plan.same:
