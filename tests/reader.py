@@ -29,8 +29,9 @@ PICTURES = {  # the placeholders of the docs, and the example pictures that stan
     "c.jpg": "photos/dandelion.jpg",
 }
 FOLDERS = {  # the same for folders
-    "Pictures": ("photos", "*.*g"),
-    "Pictures/2009": ("photos", "rocket*"),
+    "Pictures": ("photos", "[!cr]*g"),
+    "Pictures/2009": ("photos", "cat.jpg"),
+    "Pictures/2010": ("photos", "bee.jpg"),  # the same once more
     "prohibited": ("photos", "c[ai]t*"),
     "variants": ("photos", "cat-*"),
     "uploads": ("photos", "[b-d]*.jpg"),
