@@ -39,7 +39,9 @@ NOT_RUN = {
 }
 # What a command ends with, where that is not 0.
 STATUS = {
-    "lookalike screen upload.jpg --against prohibited": 1,  # a match
+    "lookalike screen upload.jpg --against prohibited": 1,  # a match, as the next ones
+    "ls ~/uploads/*.jpg | lookalike screen - --against prohibited --json": 1,
+    "ls ~/uploads/*.jpg | lookalike screen - --against image_embeddings --json": 1,
 }
 WITHOUT_INPUT = ("lookalike server shell",)  # the SQL block below it is what one types
 
