@@ -32,6 +32,7 @@ FOLDERS = {  # the same for folders
     "Pictures": ("photos", "[!cr]*g"),
     "Pictures/2009": ("photos", "cat.jpg"),
     "Pictures/2010": ("photos", "bee.jpg"),  # the same once more
+    "chosen": ("photos", "no such"),
     "prohibited": ("photos", "c[ai]t*"),
     "variants": ("photos", "cat-*"),
     "uploads": ("photos", "[b-d]*.jpg"),
