@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lookalike.cli import main
+from lookalike.cli.main import main
 from tests.conftest import SHARED_HOME
 from tests.examples import PAGES, PYTHON, SHELL, SQL, Example, bare, examples, remedies
 from tests.reader import Reader, make_home
