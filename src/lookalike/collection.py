@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Unpack, overload
 
@@ -20,11 +19,13 @@ from lookalike.errors import EmbeddingError, InputError
 from lookalike.index_check import check_index
 from lookalike.ingest.add import add_files
 from lookalike.ingest.run import TIME_LIMIT_SECONDS, IngestOptions, Progress
-from lookalike.levels import Levels, at_level, is_chance
+from lookalike.levels import Rater
 from lookalike.paths import expand_user
+from lookalike.percentiles import Percentiles, at_percentile
 from lookalike.query_embedding import (
     IMAGE,
     AnyQuery,
+    EmbeddedQuery,
     QueryEmbedder,
 )
 from lookalike.query_pictures import parts_of, title_of
@@ -52,7 +53,7 @@ from lookalike.types import (
     Match,
     Screening,
 )
-from lookalike.vectors import FloatArray, check_embeddings
+from lookalike.vectors import check_embeddings
 from lookalike.walk import ImageWalk
 from lookalike.written import CONTACT_SHEET, check_target
 
@@ -61,10 +62,10 @@ class _Asked(NamedTuple):
     """A search that is ready to run."""
 
     searcher: Searcher
-    embedding: FloatArray
+    query: EmbeddedQuery
     options: SearchOptions
     left_out: frozenset[int]
-    levels: Levels | None
+    percentiles: Percentiles | None
 
 
 class Collection(RowCalls, DuplicateCalls):
@@ -143,7 +144,7 @@ class Collection(RowCalls, DuplicateCalls):
         return ids
 
     def _maintain_index(self, *, compare: bool = False) -> None:
-        self._levels.forget_if_grown()
+        self._percentiles.forget_if_grown()
         if maintain(self._index, compare=compare):
             self.build_index()
 
@@ -220,10 +221,10 @@ class Collection(RowCalls, DuplicateCalls):
         trace = Trace()
         asked = self._asked(query, SearchOptions(**options), trace)
         plan, matches = asked.searcher.search(
-            asked.embedding, asked.options, trace, left_out=asked.left_out
+            asked.query.embedding, asked.options, trace, left_out=asked.left_out
         )
-        if levels := asked.levels:
-            matches = [replace(m, match=levels.level(m.similarity)) for m in matches]
+        rater = Rater(self._index, self.model_id, lambda: self.model)
+        matches = rater.rate(asked.query, matches, asked.percentiles)
         has_files = bool(self._record and self._record.has_files)
         matches = with_paths(self._index, matches, has_files=has_files)
         if not explain:
@@ -239,11 +240,7 @@ class Collection(RowCalls, DuplicateCalls):
         What it passes over and leaves out is among its rows: `search` does that to them.
         """
         asked = self._asked(query, SearchOptions(**options), Trace())
-        return asked.searcher.plan(asked.embedding, asked.options, left_out=asked.left_out)
-
-    def is_chance(self, match: Match) -> bool | None:
-        """Whether a match is no better than chance; None where that is not known."""
-        return None if match.match is None else is_chance(match.match, len(self))
+        return asked.searcher.plan(asked.query.embedding, asked.options, left_out=asked.left_out)
 
     def _asked(self, query: AnyQuery, options: SearchOptions, trace: Trace) -> "_Asked":
         """Check what is asked, and embed the query."""
@@ -260,9 +257,10 @@ class Collection(RowCalls, DuplicateCalls):
             embedded = embedder.embed(query)
         if embedded.kind != IMAGE:
             options = options.for_words(self._index.load(or_last=True))
-        levels = self._levels.get(embedded.kind)
+        percentiles = self._percentiles.get(embedded.kind)
+        options = at_percentile(options, percentiles)
         left_out = embedded.left_out(options.exclude_self)
-        return _Asked(searcher, embedded.embedding, at_level(options, levels), left_out, levels)
+        return _Asked(searcher, embedded, options, left_out, percentiles)
 
     def screen(
         self,

@@ -4,7 +4,6 @@ import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from math import floor
 from pathlib import Path
 
 import jinja2
@@ -93,7 +92,7 @@ def _match_tile(match: Match, path: Path | None, folder: str) -> Tile:
 
 def level_of(match: Match) -> str:
     """What a sheet says of how sure a match is, "" where that is not known."""
-    return "" if match.match is None else f"{floor(match.match * 100) / 100:g}%"
+    return match.level or ""
 
 
 def _folders(paths: Sequence[Path | None]) -> list[str]:

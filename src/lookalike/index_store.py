@@ -107,6 +107,11 @@ class IndexStore:
             f"lookalike index --rebuild --collection {self.table}"
         )
 
+    def id_range(self) -> int:
+        """Return how many rows there are at most, by their ids."""
+        low, high = self.connection.query(self.dialect.id_range(self.table))[0]
+        return 0 if high is None else high - low + 1
+
     def size(self) -> tuple[int, int]:
         """Return (rows in the index, number of cells): (0, 0) while there is none."""
         index = self.load()

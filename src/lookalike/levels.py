@@ -1,181 +1,180 @@
-"""Match levels: a similarity as the share of random pairs of the collection that are less similar.
+"""Levels: whether a result is a strong match, a weak one, or no better than chance.
 
-A cosine of 0.3 is a match for one model and noise for another, and words and images have scales of
-their own; a percentile of random pairs means the same everywhere.
+A model that was measured on labelled pictures has a scale, a file of this package that
+`python -m benchmarks.levels --write` makes; other models are judged by the collection's own pairs.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from functools import cache
+from importlib import resources
+from math import log10, sqrt
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.errors import DatabaseError, InputError, ModelError
 from lookalike.index_store import IndexStore
-from lookalike.models import Model
-from lookalike.search_options import SearchOptions
-from lookalike.types import Metric
-from lookalike.vectors import FloatArray, ids_array, pack
+from lookalike.models import Model, NamingModel
+from lookalike.percentiles import IMAGE, TEXT, Percentiles
+from lookalike.query_embedding import EmbeddedQuery
+from lookalike.types import Level, Match
+from lookalike.vectors import FloatArray
 
-IMAGE, TEXT = "image", "text"
-SAMPLE = 1000
-FEWEST_ROWS = 20
-GROWTH = 4
-"""Levels are measured again when there may be as many times the rows."""
+CHANCE: Final[Level] = "chance"
+EQUAL: Final = 1e-6
+"""Embeddings whose cosine falls short of 1 by less are equal but for rounding."""
 
-PERCENTILES = np.concatenate(
-    [np.arange(0, 99), *(100 - np.arange(100, 10, -1) * step for step in (1e-2, 1e-3, 1e-4)), [100]]
-)
-"""Where the distribution is kept: densely towards 100, where matches are."""
+FEW: Final = 100
+"""Smaller collections are judged as ones of so many images."""
 
-WORDS = (
-    *("dog", "cat", "bird", "fish", "snake", "spider", "butterfly", "elephant", "bear", "monkey"),
-    *("car", "truck", "bus", "bicycle", "train", "ship", "airplane", "boat", "clock", "camera"),
-    *("chair", "table", "lamp", "bottle", "cup", "bowl", "knife", "spoon", "hat", "shoe"),
-    *("shirt", "bag", "umbrella", "guitar", "piano", "drum", "ball", "computer", "telephone"),
-    *("bridge", "castle", "church", "house", "tower", "mountain", "beach", "volcano", "fruit"),
-    *("banana", "orange", "pizza", "bread", "mushroom", "flower", "vegetable", "tool", "toy"),
-)
-"""What is asked for to learn how similar words and images are that have nothing in common."""
+Scores = npt.NDArray[np.float64]
+
+
+def decades(n: int) -> float:
+    """Return how many times ten times a collection of n images is larger than one of 100."""
+    return log10(max(n, FEW) / FEW)
 
 
 @dataclass(frozen=True)
-class Levels:
-    """similarities: ascending, shape (n,), of random pairs at PERCENTILES."""
+class Thresholds:
+    """From which score on a result is weak or strong in a collection of up to 100 images.
 
-    similarities: npt.NDArray[np.float64]
-
-    def level(self, similarity: float) -> float:
-        """Return the percentage of random pairs that are less similar, from 0 to 100."""
-        # Pairs of copies are all as similar, but for the last bits; of equal ones none is less.
-        values, first = np.unique(np.round(self.similarities, 6), return_index=True)
-        return float(np.interp(round(similarity, 6), values, PERCENTILES[first], right=100.0))
-
-    def similarity(self, level: float) -> float:
-        """Return the similarity that a percentage of random pairs stays below."""
-        return float(np.interp(level, PERCENTILES, self.similarities))
-
-
-def is_chance(level: float, n: int) -> bool:
-    """Whether a level says nothing in a collection of n images.
-
-    As many as sqrt(n) may belong together, so a similarity that more than 1 in sqrt(n) random pairs
-    reach may be of any two.
+    growth: how much more is asked for in a collection of ten times the images: the best of those
+    that have nothing to do with a query is better among more.
     """
-    return level < 100 * (1 - 1 / sqrt(max(1, n)))
+
+    weak: float
+    strong: float
+    growth: float
+
+    def level(self, score: float, n: int) -> Level:
+        """Return the level of a score in a collection of n images."""
+        score -= self.growth * decades(n)
+        return "strong" if score >= self.strong else "weak" if score >= self.weak else CHANCE
 
 
-class LevelStore:
-    """The levels of one collection: measured when they are first needed, and then kept."""
+@dataclass(frozen=True)
+class Scale:
+    """What is known of a model's embeddings, of length one, from a varied set of pictures.
 
-    def __init__(self, index: IndexStore, model: Callable[[], Model]) -> None:
-        self._index = index
-        self._model = model
-        self._known: dict[str, Levels | None] = {}
+    mean: shape (dim,). axes: the directions in which they vary most, each as long as the standard
+    deviation along it, (r, dim). rest: the variance along each other direction.
+    images, words: for the scores of queries by images, and by words where the model has them.
+    """
 
-    def get(self, kind: str) -> Levels | None:
-        """Return the levels of queries by "image" or "text"; None for others, or too few rows."""
-        if kind not in (IMAGE, TEXT):
-            return None
-        if kind not in self._known:
-            self._known[kind] = self._read(kind) or self._measure(kind)
-        return self._known[kind]
+    mean: FloatArray
+    axes: FloatArray
+    rest: float
+    images: Thresholds
+    words: Thresholds | None
 
-    def forget_if_grown(self) -> None:
-        """Measure again, when next needed, if there may be many more rows by now."""
-        self._known.clear()
-        forget = self._index.dialect.forget_levels(self._index.table, self._id_range() // GROWTH)
-        self._index.connection.execute(forget)
+    def image_scores(self, query: FloatArray, similarities: Scores) -> Scores:
+        """Return by how many standard deviations cosines exceed those of any picture.
 
-    def _id_range(self) -> int:
-        index = self._index
-        low, high = index.connection.query(index.dialect.id_range(index.table))[0]
-        return 0 if high is None else high - low + 1
+        Some pictures are similar to all, as drawings to drawings: what is unusual for one query is
+        usual for another.
+        """
+        direction = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
+        variance = float(((self.axes @ direction) ** 2).sum()) + self.rest
+        return (similarities - float(self.mean @ direction)) / sqrt(variance)
 
-    def _read(self, kind: str) -> Levels | None:
-        with suppress(DatabaseError):  # the table of somebody else's collection is not there yet
-            packed = self._index.connection.value(
-                self._index.dialect.levels(self._index.table, kind)
-            )
-            if packed and len(packed) == 4 * len(PERCENTILES):
-                return Levels(np.frombuffer(packed, "<f4").astype(np.float64))
+
+# Of scores as `unmeasured_scores` makes them, from the embedded model as if it were not known.
+UNMEASURED: Final = {
+    IMAGE: Thresholds(weak=5.0896, strong=7.8702, growth=0.0),
+    TEXT: Thresholds(weak=6.0671, strong=6.9988, growth=2.4195),
+}
+
+
+def word_scores(similarities: Scores, shares: Scores) -> Scores:
+    """Return the scores of pictures for words: how similar they are, and that to few other words.
+
+    shares: how much of what each picture shows is what the words name, from 0 to 1.
+    """
+    return similarities * np.sqrt(shares)
+
+
+def unmeasured_scores(similarities: Scores, percentiles: Percentiles) -> Scores | None:
+    """Return by how many standard deviations similarities exceed those of random pairs.
+
+    The deviation is that of the 90th percentile above the median, since the pairs above it may
+    belong together. None where it is nothing.
+    """
+    middle, high = percentiles.similarity(50), percentiles.similarity(90)
+    return None if high <= middle else 1.2816 * (similarities - middle) / (high - middle)
+
+
+@cache
+def scale_of(model_id: str | None) -> Scale | None:
+    """Return the scale of a model, None where it was not measured."""
+    files = {file.name: file for file in resources.files("lookalike.scales").iterdir()}
+    if f"{model_id}.npz" not in files:
         return None
+    with files[f"{model_id}.npz"].open("rb") as file, np.load(file) as stored:
+        return Scale(
+            mean=stored["mean"].astype(np.float32),
+            axes=stored["axes"].astype(np.float32),
+            rest=float(stored["rest"]),
+            images=Thresholds(*map(float, stored["images"])),
+            words=Thresholds(*map(float, stored["words"])) if "words" in stored else None,
+        )
 
-    def _measure(self, kind: str) -> Levels | None:
-        sample = self._sample()
-        if len(sample) < FEWEST_ROWS:
+
+class Rater:
+    """Tells the levels of one collection's results."""
+
+    def __init__(self, index: IndexStore, model_id: str | None, model: Callable[[], Model]) -> None:
+        self._index = index
+        self._scale = scale_of(model_id) if index.metric == "cosine" else None
+        self._model = model
+
+    def rate(
+        self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None
+    ) -> list[Match]:
+        """Return the matches with their levels, as far as they are known, and percentiles."""
+        if not matches:
+            return []
+        scored = self._scores(query, matches, percentiles)
+        levels: list[Level | None] = [None] * len(matches)
+        if scored is not None:
+            scores, thresholds = scored
+            n = self._index.id_range()
+            levels = [thresholds.level(score, n) for score in scores.tolist()]
+            if self._index.metric == "cosine" and query.kind == IMAGE:
+                levels = [
+                    "strong" if match.similarity > 1 - EQUAL else level
+                    for match, level in zip(matches, levels, strict=True)
+                ]
+        return [
+            replace(
+                match,
+                level=level,
+                percentile=percentiles.percentile(match.similarity) if percentiles else None,
+            )
+            for match, level in zip(matches, levels, strict=True)
+        ]
+
+    def _scores(
+        self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None
+    ) -> tuple[Scores, Thresholds] | None:
+        similarities = np.array([match.similarity for match in matches])
+        if query.kind == IMAGE and self._scale:
+            return self._scale.image_scores(query.embedding, similarities), self._scale.images
+        if query.kind == TEXT and query.text is None:
             return None
-        if kind == IMAGE:
-            pairs = _similarities(sample, sample, self._index.metric)
-            scores = pairs[np.triu_indices(len(sample), 1)]
-        else:
-            try:
-                texts = self._model().embed_texts(WORDS)
-            except ModelError:
-                return None
-            scores = _similarities(texts, sample, self._index.metric).ravel()
-        # Products of very long embeddings leave float32.
-        most = np.finfo(np.float32).max
-        similarities = np.percentile(scores, PERCENTILES).clip(-most, most).astype(np.float32)
-        statement = self._index.dialect.store_levels(
-            self._index.table, kind, self._id_range(), pack(similarities)
-        )
-        with suppress(DatabaseError):  # of a user who may only read
-            self._index.connection.execute(statement)
-        return Levels(similarities.astype(np.float64))
+        if query.kind == TEXT and self._scale and self._scale.words:
+            model = self._model()
+            if isinstance(model, NamingModel):
+                shares = self._shares(model, str(query.text), matches)
+                return word_scores(similarities, shares), self._scale.words
+        if percentiles is None:
+            return None
+        scores = unmeasured_scores(similarities, percentiles)
+        return None if scores is None else (scores, UNMEASURED[query.kind])
 
-    def _sample(self) -> FloatArray:
-        """Return embeddings (n, dim) of random rows; all where there are few."""
-        index = self._index
-        low, high = index.connection.query(index.dialect.id_range(index.table))[0]
-        if high is None:
-            return np.empty((0, index.dim), np.float32)
-        ids_array((low, high))  # refuses what is too large
-        rng = np.random.default_rng(0)
-        if high - low < 2 * SAMPLE:
-            ids = np.arange(low, high + 1)
-        else:
-            ids = np.unique(rng.integers(low, high + 1, 2 * SAMPLE))
-        embeddings = index.usable_embeddings(ids.tolist())[1]
-        if len(embeddings) < min(SAMPLE, len(ids)) // 4:  # many ids are gone
-            rows = index.connection.query(index.dialect.indexable_ids(index.table))
-            ids = ids_array(row[0] for row in rows)
-            chosen = rng.choice(ids, min(SAMPLE, len(ids)), replace=False).tolist()
-            embeddings = index.usable_embeddings(chosen)[1]
-        return rng.permutation(embeddings)[:SAMPLE]
-
-
-def _similarities(
-    queries: FloatArray, embeddings: FloatArray, metric: Metric
-) -> npt.NDArray[np.float64]:
-    """Return the similarity of each query, (n, dim), to each embedding, (m, dim): (n, m)."""
-    left, right = queries.astype(np.float64), embeddings.astype(np.float64)
-    if metric == "cosine":
-        left /= np.linalg.norm(left, axis=1, keepdims=True)
-        right /= np.linalg.norm(right, axis=1, keepdims=True)
-    dots: npt.NDArray[np.float64] = left @ right.T
-    if metric != "euclidean":
-        return dots
-    squares = (left**2).sum(axis=1)[:, np.newaxis] + (right**2).sum(axis=1) - 2 * dots
-    distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(squares, 0))
-    return -distances
-
-
-def at_level(options: SearchOptions, levels: Levels | None) -> SearchOptions:
-    """Return search options whose min_match has become a min_similarity.
-
-    Raises InputError where there are no levels to go by.
-    """
-    if options.min_match is None:
-        return options
-    if levels is None:
-        raise InputError(
-            "min_match is not known for a mix of images and words, nor for fewer than "
-            f"{FEWEST_ROWS} images: use min_similarity"
-        )
-    least = levels.similarity(options.min_match)
-    if options.min_similarity is not None:
-        least = max(least, options.min_similarity)
-    return replace(options, min_match=None, min_similarity=least)
+    def _shares(self, model: NamingModel, text: str, matches: Sequence[Match]) -> Scores:
+        """Return how much of each match is what a text names; 0 for one that is gone by now."""
+        ids, embeddings = self._index.usable_embeddings([match.id for match in matches])
+        shares = dict(zip(ids.tolist(), model.shares(text, embeddings).tolist(), strict=True))
+        return np.array([shares.get(match.id, 0.0) for match in matches])

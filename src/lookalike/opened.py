@@ -6,8 +6,8 @@ from lookalike.connection import Connection
 from lookalike.dialects import Dialect
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
-from lookalike.levels import LevelStore
 from lookalike.models import Model
+from lookalike.percentiles import PercentileStore
 from lookalike.request import AUTO, Request
 from lookalike.schema import (
     CollectionRecord,
@@ -41,7 +41,7 @@ class OpenedCollection:
         self._request.check(self._record)
         self._model: Model | None = None
         self._stored_index: IndexStore | None = None
-        self._stored_levels: LevelStore | None = None
+        self._stored_percentiles: PercentileStore | None = None
         if model not in (None, AUTO) and self.model_id not in (None, model):
             # Two names can mean one model; only one that differs is worth loading it here.
             self._model = self._request.load_model(self._record, notify)
@@ -78,10 +78,10 @@ class OpenedCollection:
         return self._stored_index
 
     @property
-    def _levels(self) -> LevelStore:
-        if self._stored_levels is None:
-            self._stored_levels = LevelStore(self._index, lambda: self.model)
-        return self._stored_levels
+    def _percentiles(self) -> PercentileStore:
+        if self._stored_percentiles is None:
+            self._stored_percentiles = PercentileStore(self._index, lambda: self.model)
+        return self._stored_percentiles
 
     @property
     def model_id(self) -> str | None:

@@ -1,7 +1,7 @@
 """Queries turned into embeddings."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,15 @@ IMAGE, TEXT, MIXED = "image", "text", "mixed"
 class EmbeddedQuery:
     """embedding: of shape (dim,), float32. kind: "image", "text" or "mixed".
 
-    stored: ids of the stored images that are part of the query; same: those, and the ids of
-    stored files with the bytes of an image that is part of it.
+    text: the words, where they are all of the query. stored: ids of the stored images that are
+    part of the query; same: those, and the ids of stored files with the bytes of an image that is.
     """
 
     embedding: FloatArray
     kind: str
     stored: frozenset[int]
     same: frozenset[int]
+    text: str | None = None
 
     def left_out(self, exclude_self: bool | None) -> frozenset[int]:
         """Return the ids that `SearchOptions.exclude_self` keeps out of the results."""
@@ -81,6 +82,7 @@ class QueryEmbedder:
             kind=kinds.pop() if len(kinds) == 1 else MIXED,
             stored=frozenset(self._stored),
             same=frozenset(self._stored | self._same),
+            text=_words_alone(weighted),
         )
 
     def _sum(self, embeddings: list[tuple[float, FloatArray]]) -> FloatArray:
@@ -164,6 +166,11 @@ def read_image(
     raise InputError(
         f"a {type(source).__name__} is not an image; give a path, a URL, bytes or a PIL image"
     )
+
+
+def _words_alone(weighted: Sequence[tuple[float, Term]]) -> str | None:
+    (weight, term), *others = weighted
+    return term.text if isinstance(term, Text) and weight > 0 and not others else None
 
 
 def is_image(value: object) -> bool:

@@ -23,7 +23,7 @@ class SearchKeywords(TypedDict, total=False):
     offset: int
     where: Where | None
     min_similarity: float | None
-    min_match: float | None
+    min_percentile: float | None
     exclude_self: bool | None
     allow_private_urls: bool
     exact: bool
@@ -38,8 +38,8 @@ class SearchOptions:
     k: how many results. offset: how many to pass over, for the next page.
     where: conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
     rows that pass all of them alone are searched.
-    min_similarity: leave out what is less similar; for cosine from -1 to 1. min_match: the same
-    by the level of `Match.match`, from 0 to 100.
+    min_similarity: leave out what is less similar; for cosine from -1 to 1. min_percentile: the
+    same by `Match.percentile`, from 0 to 100.
     exclude_self: leave out stored images that are part of the query, and files with the bytes of
     an image that is; None leaves out those that are named as stored images, by id or name.
     allow_private_urls: take URLs of this machine and of private networks.
@@ -53,7 +53,7 @@ class SearchOptions:
     offset: int = 0
     where: Where | None = None
     min_similarity: float | None = None
-    min_match: float | None = None
+    min_percentile: float | None = None
     exclude_self: bool | None = None
     allow_private_urls: bool = False
     exact: bool = False
@@ -66,8 +66,10 @@ class SearchOptions:
             raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
         if not 0 <= self.offset <= MAX_K - self.k:
             raise InputError(f"offset is {self.offset}; with k it may come to {MAX_K:,}")
-        if self.min_match is not None and not 0 <= self.min_match <= 100:
-            raise InputError(f"min_match is {self.min_match}; it is a percentage, from 0 to 100")
+        if self.min_percentile is not None and not 0 <= self.min_percentile <= 100:
+            raise InputError(
+                f"min_percentile is {self.min_percentile}; it is a percentage, from 0 to 100"
+            )
         least = self.min_similarity
         if least is not None:
             _check_similarity(least, metric)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "dot")
+Level = Literal["strong", "weak", "chance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +17,18 @@ class Match:
 
     similarity: by the collection's metric, larger is nearer: the cosine of the two embeddings,
     from -1 to 1; the dot product; or, for euclidean, the distance with a minus sign.
-    match: how many of 100 random pairs of the collection are less similar than this, or None
-    where that is not known: for mixes of images and words, and for fewer than 20 images.
+    level: "strong", "weak", or "chance" for what is no more similar than pictures are that have
+    nothing to do with the query; None where that is not known, as for mixes of images and words.
+    percentile: how many of 100 random pairs of the collection are less similar than this; None for
+    mixes of images and words, and for fewer than 20 images.
     path: of the image's file; None where only its embedding is stored.
     """
 
     id: int
     image_name: str
     similarity: float
-    match: float | None = None
+    level: Level | None = None
+    percentile: float | None = None
     path: Path | None = None
 
 

@@ -36,9 +36,35 @@ def table(text):
 def test_a_folder_becomes_a_ranking(added, photos):
     rows = table(added("search", photos / "cat.jpg", "-k", 4).stdout)
     assert rows[0] == ["path", "similarity", "match"]
-    assert rows[1] == [str(photos / "cat.jpg"), "1.0000", "100%"]
+    assert rows[1] == [str(photos / "cat.jpg"), "1.0000", "strong"]
     others = {photos / f"cat-{what}.jpg" for what in ("crop", "dark", "mirrored")}
     assert {Path(row[0]) for row in rows[2:]} == others
+    assert {row[2] for row in rows[2:]} == {"strong"}
+
+
+def test_what_is_no_match_is_said_in_words(added, photos):
+    shown = added("search", "--text", "bicycle", "-k", 3)
+    assert [row[2] for row in table(shown.stdout)[1:]] == ["chance"] * 3
+    said = "No match: even the best result is no more similar than chance."
+    assert said in shown.stderr
+    found = json.loads(added("search", "--text", "bicycle", "-k", 3, "--json").stdout)
+    assert found["is_chance"] is True
+    assert {match["level"] for match in found["matches"]} == {"chance"}
+
+    shown = added("search", photos / "cat.jpg", "-k", 5)
+    assert table(shown.stdout)[5][::2] == [str(photos / "rocket.jpg"), "chance"]
+    assert said not in shown.stderr
+    found = json.loads(added("search", photos / "cat.jpg", "-k", 5, "--json").stdout)
+    assert found["is_chance"] is False
+    percentiles = [match["percentile"] for match in found["matches"]]
+    assert sorted(percentiles, reverse=True) == percentiles and percentiles[-1] > 80
+
+
+def test_a_mix_with_words_shows_no_levels(added, photos):
+    shown = added("search", photos / "cat.jpg", "--text", "cat", "-k", 2)
+    assert table(shown.stdout)[0] == ["path", "similarity"]
+    found = added("search", photos / "cat.jpg", "--text", "cat", "-k", 2, "--json")
+    assert json.loads(found.stdout)["is_chance"] is None
 
 
 def test_adding_again_adds_nothing(added, photos):
@@ -77,7 +103,7 @@ def test_stored_images_are_found_by_id_and_name(added):
 
 def test_min_similarity_can_find_nothing(added, photos):
     done = added("search", photos / "gravel.jpg", "--min-similarity", 0.9)
-    assert table(done.stdout)[1:] == [[str(photos / "gravel.jpg"), "1.0000", "100%"]]
+    assert table(done.stdout)[1:] == [[str(photos / "gravel.jpg"), "1.0000", "strong"]]
     Image.effect_noise((99, 99), 99).save("noise.png")
     done = added("search", Path("noise.png").absolute(), "--min-similarity", 0.9)
     assert done.stdout == "" and "Nothing stored is that similar" in done.stderr
@@ -269,7 +295,7 @@ def test_bad_files_are_skipped_and_counted(run):
         (["search"], "give a query"),
         (["search", "http://127.0.0.1:1/a.jpg"], "is not on the public internet"),
         (["search", "PHOTOS/cat.jpg", "--offset", "-1"], "offset is -1"),
-        (["search", "PHOTOS/cat.jpg", "--min-match", "101"], "min_match is 101.0"),
+        (["search", "PHOTOS/cat.jpg", "--min-percentile", "101"], "min_percentile is 101.0"),
         (["search", "PHOTOS/cat.jpg", "--not", "PHOTOS/cat.jpg"], "cancel each other out"),
         (["search", "--weighted", "much", "PHOTOS/cat.jpg"], "'much' is not a valid float"),
         (["search", "--weighted", "nan", "PHOTOS/cat.jpg"], "nan is no weight"),

@@ -154,7 +154,7 @@ def test_search_sql_is_what_search_runs(engine, own, vectors):
             (vectors[0], {"k": 4}),
             (vectors[0], {"k": 4, "offset": 3}),
             ("v1", {"k": 4}),  # without itself
-            (vectors[0], {"k": 4, "min_match": 50}),
+            (vectors[0], {"k": 4, "min_percentile": 50}),
         ):
             seen.clear()
             db.collection("own").search(query, **options)

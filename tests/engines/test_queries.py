@@ -1,4 +1,4 @@
-"""Mixes, pages and match levels, against numpy."""
+"""Mixes, pages, percentiles and levels, against numpy."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_what_cancels_out_and_what_is_no_query_is_refused(own, vectors):
         own.search(Query(vectors[0]) - Query(vectors[0]))
     with pytest.raises(InputError, match="the query is empty"):
         own.search(lookalike.Mix(()))
-    with pytest.raises(InputError, match="a list is no query"):
+    with pytest.raises(InputError, match="a list is not a query"):
         own.search([1, 2])
     with pytest.raises(InputError, match="no such image: v4"):
         own.search(Image("v4"))
@@ -93,41 +93,27 @@ def test_ties_are_broken_by_id_on_every_page(db):
     assert [match.id for page in pages for match in page] == list(range(1, 31))
 
 
-def test_the_match_level_is_the_percentile_of_random_pairs(own, vectors):
+def test_the_percentile_is_the_share_of_random_pairs(own, vectors):
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     pairs = (units @ units.T)[np.triu_indices(N, 1)]
     for match in own.search(vectors[3], k=N)[1:]:
-        assert match.match == pytest.approx(100 * (pairs < match.similarity).mean(), abs=0.6)
-    assert own.search(vectors[3], k=1)[0].match == 100
+        share = 100 * (pairs < match.similarity).mean()
+        assert match.percentile == pytest.approx(share, abs=0.6)
+    assert own.search(vectors[3], k=1)[0].percentile == 100
 
 
-def test_a_least_level_leaves_out_the_rest(own, vectors):
-    found = own.search(vectors[3], k=N, min_match=90)
+def test_a_least_percentile_leaves_out_the_rest(own, vectors):
+    found = own.search(vectors[3], k=N, min_percentile=90)
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     pairs = (units @ units.T)[np.triu_indices(N, 1)]
     expected = (units @ units[3] >= np.percentile(pairs, 90)).sum()
     assert abs(len(found) - expected) <= 1
-    assert own.search(vectors[3], k=N, min_match=90, min_similarity=2 / 3) == [
+    assert own.search(vectors[3], k=N, min_percentile=90, min_similarity=2 / 3) == [
         match for match in found if match.similarity >= 2 / 3
     ]
 
 
-def test_a_best_match_like_any_other_is_chance(own, vectors):
-    assert own.is_chance(own.search(vectors[3], k=1)[0]) is False
-    ordinary = own.search(vectors[3], k=1, offset=N // 2)[0]
-    assert own.is_chance(ordinary) is True
-
-
-def test_few_rows_have_no_levels(db):
-    own = db.collection("few", dim=2)
-    own.add_embeddings(["a", "b"], [[1, 0], [0, 1]])
-    match = own.search(np.array([1, 0]), k=1)[0]
-    assert match.match is None and own.is_chance(match) is None
-    with pytest.raises(InputError, match="min_match is not known"):
-        own.search(np.array([1, 0]), min_match=50)
-
-
-def test_levels_are_kept_and_measured_again_when_the_collection_has_grown(db, own, vectors):
+def test_percentiles_are_kept_and_measured_again_when_the_collection_has_grown(db, own, vectors):
     own.search(vectors[0])
     stored = db.rows("SELECT collection, kind, id_range FROM lookalike_levels")[1]
     assert stored == [("own", "image", N)]
@@ -138,16 +124,97 @@ def test_levels_are_kept_and_measured_again_when_the_collection_has_grown(db, ow
     assert db.rows("SELECT id_range FROM lookalike_levels")[1] == [(5 * N,)]
 
 
-def test_words_have_levels_of_their_own(db, photos):
+def test_an_unmeasured_model_is_judged_by_the_collections_own_pairs(own, vectors):
+    itself, second, *_ = own.search(vectors[3], k=N)
+    assert (itself.level, second.level) == ("strong", "chance")
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "dot"])
+def test_other_metrics_have_levels_too(db, vectors, metric):
+    own = db.collection("others", dim=DIM, metric=metric)
+    own.add_embeddings([str(i) for i in range(N)], vectors)
+    found = own.search(100 * vectors[3] if metric == "dot" else vectors[3], k=N)
+    assert found[N // 2].level == "chance"
+    if metric == "dot":
+        assert found[0].level == "strong"
+
+
+def test_few_rows_have_no_percentiles_nor_levels_of_an_unmeasured_model(db):
+    own = db.collection("few", dim=2)
+    own.add_embeddings(["a", "b"], [[1, 0], [0, 1]])
+    same, other = own.search(np.array([1, 0]), k=2)
+    assert same.percentile is None and same.level is None and other.level is None
+    with pytest.raises(InputError, match="min_percentile is not known"):
+        own.search(np.array([1, 0]), min_percentile=50)
+
+
+@pytest.fixture
+def album(db, photos):
     collection = db.collection("photos", model="efficientnet-lite2")
     collection.add(photos)
-    words = collection.search(Text("cat"), k=1)[0]
-    image = collection.search(photos / "cat-dark.jpg", k=2)[1]
+    return collection
+
+
+def levels(matches):
+    return {match.image_name: match.level for match in matches}
+
+
+def test_the_same_picture_changed_is_strong_and_any_other_is_chance(album, photos):
+    found = levels(album.search(photos / "cat.jpg", k=27))
+    cats = {"cat.jpg", "cat-crop.jpg", "cat-mirrored.jpg", "cat-dark.jpg"}
+    assert {name for name, level in found.items() if level == "strong"} == cats
+    assert {level for name, level in found.items() if name not in cats} == {"chance"}
+
+
+def test_words_for_what_is_not_stored_find_nothing_but_chance(album):
+    for word in ("bicycle", "grasshopper", "piano", "dog", "a dog on a beach"):
+        assert set(levels(album.search(Text(word))).values()) == {"chance"}, word
+
+
+def test_words_for_what_is_stored_are_no_chance(album):
+    found = levels(album.search(Text("a photo of a cat"), k=27))
+    cats = {name for name in found if name.startswith("cat")}
+    assert all(found[name] == "strong" for name in cats)
+    assert {level for name, level in found.items() if name not in cats} == {"chance"}
+    for word in ("bee", "lemon", "bridge", "coffee"):
+        best, *_ = album.search(Text(word))
+        assert best.level != "chance", word
+
+
+def test_a_measured_model_has_levels_for_any_number_of_images(db, photos):
+    collection = db.collection("two", model="efficientnet-lite2")
+    collection.add(photos / "cat-dark.jpg", photos / "rocket.jpg")
+    found = collection.search(photos / "cat.jpg")
+    assert levels(found) == {"cat-dark.jpg": "strong", "rocket.jpg": "chance"}
+    assert [match.percentile for match in found] == [None, None]
+    assert levels(collection.search(Text("bicycle"))) == dict.fromkeys(levels(found), "chance")
+
+
+def test_a_collection_of_one_thing_alone_does_not_make_it_chance(db, photos):
+    collection = db.collection("cats", model="efficientnet-lite2")
+    collection.add(*sorted(photos.glob("cat*.jpg")))
+    assert set(levels(collection.search(photos / "cat.jpg")).values()) == {"strong"}
+    assert set(levels(collection.search(Text("cat"))).values()) == {"strong"}
+
+
+def test_mixes_of_images_have_levels_and_those_with_words_have_none(album, photos):
+    cats = album.search(Image(photos / "cat.jpg") + Image(photos / "cat-dark.jpg"), k=27)
+    assert {m.image_name for m in cats if m.level == "strong"} == {
+        *("cat.jpg", "cat-crop.jpg", "cat-mirrored.jpg", "cat-dark.jpg")
+    }
+    for mix in (Text("cat") + Image(photos / "cat.jpg"), Text("cat") + Text("dog"), -Text("cat")):
+        assert {match.level for match in album.search(mix)} == {None}
+    mixed = album.search(Text("cat") + Image(photos / "cat.jpg"))
+    assert mixed[0].percentile is None
+
+
+def test_words_have_percentiles_of_their_own(db, album, photos):
+    words = album.search(Text("cat"), k=1)[0]
+    image = album.search(photos / "cat-dark.jpg", k=2)[1]
     assert words.similarity < image.similarity
-    assert words.match > 95 and image.match > 95
+    assert words.percentile > 95 and image.percentile > 95
     kinds = db.rows("SELECT kind FROM lookalike_levels ORDER BY kind")[1]
     assert kinds == [("image",), ("text",)]
-    assert collection.search(Text("cat") + Image(photos / "cat.jpg"))[0].match is None
 
 
 def test_files_with_the_querys_bytes_can_be_left_out(db, photos, tmp_path):

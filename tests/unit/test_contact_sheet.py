@@ -30,7 +30,7 @@ class Page(HTMLParser):
 
 def write(folder, query, paths):
     """Write a sheet of matches with these paths, and return its HTML."""
-    matches = [Match(i, Path(p or "own").name, 1 / (i + 1), 99.987) for i, p in enumerate(paths)]
+    matches = [Match(i, Path(p or "own").name, 1 / (i + 1), "strong") for i, p in enumerate(paths)]
     records = [ImageRecord(m.id, m.image_name, p) for m, p in zip(matches, paths, strict=True)]
     tiles = [*map(query_tile, query), *match_tiles(matches, records)]
     write_contact_sheet(folder / "sheet.html", "A & B", tiles)
@@ -41,7 +41,7 @@ def test_a_sheet_shows_the_query_and_every_match(tmp_path, photos):
     query = QueryPart("cat.jpg", 1, photos / "cat.jpg", Image.new("RGB", (9, 9)))
     page = write(tmp_path, [query], [photos / "cat.jpg", Path("/nowhere/<b>gone</b>.jpg"), None])
     assert len(re.findall("data:image/jpeg;base64,", page)) == 2
-    assert "1.0000" in page and "0.3333" in page and page.count("99.98%") == 3
+    assert "1.0000" in page and "0.3333" in page and page.count("strong</span>") == 3
     assert "<b>gone" not in page and "&lt;b&gt;gone" in page and "A &amp; B" in page
     assert "only its embedding is stored" in page and "No such file" in page
 

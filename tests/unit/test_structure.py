@@ -117,10 +117,15 @@ ALLOWED = {
     "calibration": ({"errors", "types"}, {"numpy"}),
     "addresses": ({}, {}),
     "download": ({"addresses", "errors"}, {}),
-    "levels": (
+    "percentiles": (
         {"errors", "index_store", "models", "search_options", "types", "vectors"},
         {"numpy"},
     ),
+    "levels": (
+        {"index_store", "models", "percentiles", "query_embedding", "types", "vectors"},
+        {"numpy"},
+    ),
+    "scales": ({}, {}),
     "written": ({"errors", "paths"}, {}),
     "contact_sheet": (
         {"errors", "images", "paths", "query_pictures", "types", "written"},
@@ -142,6 +147,7 @@ ABSTRACT = {
     "index_check",
     "query_embedding",
     "levels",
+    "percentiles",
     "index_store",
     "training",
     "rows",

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from math import floor, log10
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
@@ -59,10 +58,10 @@ from lookalike.written import CONTACT_SHEET, check_target
 )
 @click.option("--min-similarity", type=float, metavar="S", help="Leave out what is less similar.")
 @click.option(
-    "--min-match",
+    "--min-percentile",
     type=float,
-    metavar="PERCENT",
-    help="Leave out what is less similar than as many of 100 random pairs of images.",
+    metavar="P",
+    help="Leave out what is less similar than P of 100 random pairs of images.",
 )
 @click.option(
     "--exclude-self/--include-self",
@@ -219,14 +218,15 @@ def _show(
     end: bytes | None,
 ) -> None:
     """Print matches; end: of each path, where paths alone are printed."""
-    is_chance = images.is_chance(matches[0]) if matches else None
+    is_chance = _is_chance(matches)
     if out.as_json:
         found = [
             {
                 "id": match.id,
                 "image_name": match.image_name,
                 "similarity": match.similarity,
-                "match": match.match,
+                "percentile": match.percentile,
+                "level": match.level,
                 "path": match.path,
             }
             for match in matches
@@ -238,7 +238,7 @@ def _show(
         else:
             _print_paths(out, matches, end)
         if is_chance:
-            out.say("Nothing here matches: even the first is no better than chance.")
+            out.say("No match: even the best result is no more similar than chance.")
     elif not len(images):
         out.say(f"{images.name} is empty.")
     else:
@@ -251,9 +251,15 @@ def _nothing(options: Mapping[str, Any]) -> str:
     """What there is to say of no results at all."""
     if not options["where"]:
         return "Nothing stored is that similar."
-    if options["min_similarity"] is None and options["min_match"] is None:
+    if options["min_similarity"] is None and options["min_percentile"] is None:
         return "Nothing stored passes the filter; letter case counts."
     return "Nothing that passes the filter is that similar."
+
+
+def _is_chance(matches: Sequence[Match]) -> bool | None:
+    """Whether nothing but chance was found; None where that is not known."""
+    known = [match.level == "chance" for match in matches if match.level]
+    return all(known) if known else None
 
 
 def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
@@ -266,29 +272,21 @@ def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
 
 
 def _print_matches(out: Output, matches: Sequence[Match], *, ids: bool = False) -> None:
-    """Print a table; the column `match` is there where the collection has levels."""
+    """Print a table; the column `match` is there where levels are known."""
     shown = "path" if any(match.path for match in matches) else "image_name"
     columns = [shown, "similarity"]
     rows: list[list[object]] = [
         [match.path or match.image_name, f"{match.similarity:.4f}"] for match in matches
     ]
-    if any(match.match is not None for match in matches):
+    if any(match.level for match in matches):
         columns.append("match")
         for row, match in zip(rows, matches, strict=True):
-            row.append("" if match.match is None else _percent(match.match))
+            row.append(match.level or "")
     if ids:
         columns.insert(0, "id")
         for row, match in zip(rows, matches, strict=True):
             row.insert(0, match.id)
     out.table(columns, rows, paths=shown)
-
-
-def _percent(level: float) -> str:
-    """Return a level with the digits that tell it from 100, as 99.98%."""
-    if level >= 100:
-        return "100%"
-    digits = 0 if level < 99 else min(4, 1 - floor(log10(100 - level)))
-    return f"{floor(level * 10**digits) / 10**digits:.{digits}f}%"
 
 
 def _explain(out: Output, found: Explanation) -> None:

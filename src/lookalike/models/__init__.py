@@ -9,7 +9,7 @@ from typing import Final
 
 from lookalike.errors import MissingExtra, ModelError
 from lookalike.models.arithmetic import Arithmetic, chosen_arithmetic
-from lookalike.models.base import BatchModel, FloatArray, Model
+from lookalike.models.base import BatchModel, FloatArray, Model, NamingModel
 from lookalike.models.preprocessing import Preprocessing
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "BatchModel",
     "FloatArray",
     "Model",
+    "NamingModel",
     "Preprocessing",
     "chosen_arithmetic",
     "load_model",

@@ -66,3 +66,16 @@ class BatchModel(Model, Protocol):
         Called by several threads at once: where one batch leaves workers idle, another has work.
         """
         ...
+
+
+@runtime_checkable
+class NamingModel(Model, Protocol):
+    """A model that tells how much of what an image shows is what words name."""
+
+    def shares(self, text: str, embeddings: FloatArray) -> FloatArray:
+        """Return the share of a text's things in each image, from 0 to 1, shape (n,).
+
+        embeddings: of images, by this model, (n, dim) float32. Raises ModelError for an unknown
+        word.
+        """
+        ...

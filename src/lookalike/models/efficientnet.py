@@ -21,7 +21,7 @@ from lookalike.models.cache import cached
 from lookalike.models.checkpoint import read_legacy_checkpoint
 from lookalike.models.onnx import OnnxModel
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.words import class_directions, text_directions
+from lookalike.models.words import class_directions, class_shares, text_directions
 
 if TYPE_CHECKING:
     import onnx
@@ -79,6 +79,13 @@ class EfficientNetLite2(OnnxModel):
         Raises ModelError for a word that is not known.
         """
         return text_directions(texts, self._directions)
+
+    def shares(self, text: str, embeddings: FloatArray) -> FloatArray:
+        """Return how much of what images show is what a text names, from 0 to 1, shape (n,).
+
+        embeddings: of the images, (n, dim) float32. Raises ModelError for a word that is not known.
+        """
+        return class_shares(text, embeddings, self._directions)
 
     @cached_property
     def _directions(self) -> FloatArray:
