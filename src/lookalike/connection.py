@@ -367,7 +367,9 @@ class Connection:
                 is_lost=not isinstance(error, RuntimeError),
             )
         if code == LOCK_WAIT_TIMEOUT:
-            reason += "; another client holds a row or table in an open transaction: end that one"
+            reason += (
+                "; another client locks a row or table in an open transaction: end that transaction"
+            )
         if code in _PRIVILEGES:
             return DatabaseError(
                 f"user {self.url.user!r} lacks a privilege: {reason}; "

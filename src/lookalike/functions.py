@@ -56,7 +56,7 @@ def _remedy(connection: Connection, refusal: str) -> str:
     if not reasons:
         return refusal
     return (
-        f"the functions cannot be made: {' and '.join(reasons)}; have an administrator run "
+        f"the functions cannot be created: {' and '.join(reasons)}; have an administrator run "
         f"{' '.join(statements)}"
     )
 

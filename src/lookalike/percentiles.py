@@ -159,7 +159,7 @@ def at_percentile(options: SearchOptions, percentiles: Percentiles | None) -> Se
         return options
     if percentiles is None:
         raise InputError(
-            "min_percentile is not known for a mix of images and words, nor for fewer than "
+            "min_percentile is not available for mixes of images and words, nor for fewer than "
             f"{FEWEST_ROWS} images: use min_similarity"
         )
     least = percentiles.similarity(options.min_percentile)

@@ -90,7 +90,9 @@ def id_of(index: IndexStore, name: str) -> int:
         return int(ids[0])
     if name.isdecimal() and len(name) <= _ID_DIGITS:
         return int(name)
-    raise InputError(f"{name[:200]!r} is no image file, and no stored image has that name or id")
+    raise InputError(
+        f"{name[:200]!r} is not an image file, and no stored image has that name or id"
+    )
 
 
 def ids_of_content(index: IndexStore, content_hash: bytes) -> list[int]:

@@ -65,7 +65,7 @@ class SearchOptions:
         if not 1 <= self.k <= MAX_K:
             raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
         if not 0 <= self.offset <= MAX_K - self.k:
-            raise InputError(f"offset is {self.offset}; with k it may come to {MAX_K:,}")
+            raise InputError(f"offset is {self.offset}; with k it can be at most {MAX_K:,}")
         if self.min_percentile is not None and not 0 <= self.min_percentile <= 100:
             raise InputError(
                 f"min_percentile is {self.min_percentile}; it is a percentage, from 0 to 100"
@@ -118,8 +118,8 @@ def _check_similarity(least: float, metric: Metric) -> None:
         raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
     if metric == "euclidean" and not least <= 0:
         raise InputError(
-            f"min_similarity is {least}; for the metric euclidean a similarity is the distance "
-            "with a minus, 0 at the most"
+            f"min_similarity is {least}; with euclidean a similarity is the "
+            "negative distance, at most 0"
         )
     if isnan(least):
         raise InputError("min_similarity is nan; give a number")

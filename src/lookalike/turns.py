@@ -49,7 +49,7 @@ class Turns:
                 self._changed.wait()
             if self._is_streaming and not in_stream:
                 raise InputError(
-                    "this connection is still reading rows in this thread: take them all or close "
+                    "this connection is still reading rows in this thread: read them all or close "
                     "their iterator first, or use another connection"
                 )
             self._owner = me

@@ -78,8 +78,8 @@ class ImageWalk:
             raise InputError(f"no images in {', '.join(self._given)}")
         more = f" and {len(unread) - 1:,} more folders" if unread[1:] else ""
         raise InputError(
-            f"{unread[0].path}: {unread[0].reason}{more}; let your user read it, for no image was "
-            "found elsewhere"
+            f"{unread[0].path}: {unread[0].reason}{more}; no image was "
+            "found elsewhere: allow your user to read it"
         )
 
     def _below(self, root: Path) -> Iterator[FoundImage | Failure]:

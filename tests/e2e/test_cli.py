@@ -106,7 +106,7 @@ def test_min_similarity_can_find_nothing(added, photos):
     assert table(done.stdout)[1:] == [[str(photos / "gravel.jpg"), "1.0000", "strong"]]
     Image.effect_noise((99, 99), 99).save("noise.png")
     done = added("search", Path("noise.png").absolute(), "--min-similarity", 0.9)
-    assert done.stdout == "" and "Nothing stored is that similar" in done.stderr
+    assert done.stdout == "" and "No stored image is that similar" in done.stderr
 
 
 @pytest.fixture(autouse=True)

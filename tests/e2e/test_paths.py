@@ -82,7 +82,7 @@ def test_a_pipe_gets_whole_paths(run, stored):
 def test_paths_alone_are_the_bytes_of_the_names(run, environment, stored, tmp_path):
     done = run(*search("--paths-only"))
     assert sorted(done.stdout.split("\n")) == sorted(["", *"\n".join(map(str, stored)).split("\n")])
-    assert done.stderr == "1 match has no file, and no path: only the embedding is stored.\n"
+    assert done.stderr == "1 result has no file and so no path: only the embedding is stored.\n"
     # A locale that knows no UTF-8 changes nothing.
     done = subprocess.run(
         [sys.executable, "-m", "lookalike", *search("-0", "--quiet")],
@@ -104,9 +104,7 @@ def test_paths_alone_are_the_bytes_of_the_names(run, environment, stored, tmp_pa
 @pytest.mark.parametrize("option", ["--paths-only", "-0"])
 def test_paths_alone_go_with_nothing_else(run, option, other):
     done = run("search", "1", option, other, status=2)
-    assert done.stderr == (
-        f"Error: --paths-only prints paths and nothing else: leave out {other}\n"
-    )
+    assert done.stderr == (f"Error: --paths-only prints only paths: leave out {other}\n")
     assert done.stdout == ""
 
 

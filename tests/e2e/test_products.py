@@ -117,9 +117,9 @@ def test_mistakes_are_told_in_one_line(shop, where, message):
 
 def test_nothing_that_passes_is_told(shop):
     done = shop("search", HAT, "--where", "brand=nordic")
-    assert "Nothing stored passes the filter; letter case counts." in done.stderr
+    assert "No image matches the filter (letter case matters)." in done.stderr
     done = shop("search", HAT, "--where", "category=boots", "--min-similarity", 0.99)
-    assert "Nothing that passes the filter is that similar." in done.stderr
+    assert "No image that matches the filter is that similar." in done.stderr
 
 
 def test_the_plan_is_explained_and_the_sql_has_the_filter(run, shop):

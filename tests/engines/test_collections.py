@@ -246,7 +246,7 @@ def test_a_transaction_elsewhere_is_waited_for_only_so_long(
     started = time.monotonic()
     with (
         another(database_url, "BEGIN", "SELECT * FROM photos"),
-        pytest.raises(DatabaseError, match="in an open transaction: end that one"),
+        pytest.raises(DatabaseError, match="in an open transaction: end that transaction"),
     ):
         CALLS[call](db)
     assert time.monotonic() - started < 15

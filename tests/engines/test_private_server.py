@@ -283,7 +283,7 @@ def test_damaged_data(server: PrivateServer) -> None:
     with pytest.raises(ServerError) as refusal:
         server.start()
     first, *rest = str(refusal.value).splitlines()
-    assert first.startswith(f"MySQL could not start on {server.home}/data: mend what the end of")
+    assert first.startswith(f"MySQL could not start on {server.home}/data: see the end of")
     assert any("[ERROR]" in line and "mysql.ibd" in line for line in rest)
     assert "of an earlier start" not in rest
     assert not server.status().running
@@ -337,7 +337,7 @@ def test_a_mysqld_that_is_gone_after_its_start(
     path.write_text("#!/bin/sh\necho 'mysqld  Ver 9.7.4 for Linux'\n")
     path.chmod(0o755)
     monkeypatch.setenv("LOOKALIKE_MYSQLD", str(path))
-    with pytest.raises(ServerError, match="has started, but is gone"):
+    with pytest.raises(ServerError, match="started but stopped again"):
         server.start()
 
 

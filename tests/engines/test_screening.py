@@ -103,7 +103,7 @@ def test_a_connection_that_is_lost_is_opened_again(db, blocklist, photos):
 def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
     own = db.collection("own", model=embedded_model, metric=metric)
     own.add(photos / "cat.jpg")
-    with pytest.raises(InputError, match=f"for the metric {metric} there is no usual"):
+    with pytest.raises(InputError, match=f"the metric {metric} has no default"):
         list(own.screen([photos / "cat.jpg"]))
     own.min_similarity = least = -5.0 if metric == "euclidean" else 10.0
     assert own.min_similarity == least

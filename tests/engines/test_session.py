@@ -185,7 +185,7 @@ def test_the_wait_for_a_table_has_an_end(odd, url):
             started = time.monotonic()
             with (
                 db.connection.lock_wait(1),
-                pytest.raises(DatabaseError, match="another client holds a row or table") as caught,
+                pytest.raises(DatabaseError, match="another client locks a row or table") as caught,
             ):
                 db.rows("ALTER TABLE held ADD COLUMN more INT")
             assert 0.5 < time.monotonic() - started < 10
@@ -203,12 +203,12 @@ def test_attributes_do_not_wait_for_ever(odd, url, monkeypatch):
         held.add_embeddings(["a"], embeddings(1))
         with closing(raw(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")
-            with pytest.raises(DatabaseError, match="end that one"):
+            with pytest.raises(DatabaseError, match="end that transaction"):
                 held.set_attributes(rows)
         assert held.set_attributes(rows).stored == 1
         with closing(raw(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")
-            with pytest.raises(DatabaseError, match="end that one"):
+            with pytest.raises(DatabaseError, match="end that transaction"):
                 held.index_attribute("price")
         assert held.index_attribute("price")
 

@@ -159,7 +159,7 @@ def test_anothers_home_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_home_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ServerError, match=r"file: .*; mend that, or set LOOKALIKE_HOME"):
+    with pytest.raises(ServerError, match=r"file: .*; fix that, or set LOOKALIKE_HOME"):
         PrivateServer(tmp_path / "file").start()
 
 

@@ -43,7 +43,7 @@ def test_no_way(bare: Path, tmp_path: Path) -> None:
         PrivateServer(tmp_path / "home").install()
     assert str(refusal.value) == (
         "MySQL 9 cannot be installed on this machine by itself: start Docker, install MySQL 9 and "
-        "set LOOKALIKE_MYSQLD to its mysqld, or use a server of yours with --database URL"
+        "set LOOKALIKE_MYSQLD to its mysqld, or use your own server with --database URL"
     )
 
 

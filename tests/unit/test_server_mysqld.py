@@ -35,7 +35,7 @@ def test_the_version_of_mysql_9(tmp_path: Path) -> None:
     [
         (MARIADB, "is MariaDB (10.11.11-MariaDB-0+deb12u1), and MySQL 9 or newer is needed"),
         (MYSQL_8, "is MySQL 8.0.45, and MySQL 9 or newer is needed"),
-        ("what?", "does not tell its version, as mysqld does: what?"),
+        ("what?", "does not print a version as mysqld does: what?"),
     ],
 )
 def test_others_are_refused(tmp_path: Path, says: str, message: str) -> None:

@@ -30,24 +30,30 @@ from lookalike.written import CONTACT_SHEET, check_target
     "texts",
     multiple=True,
     metavar="WORDS",
-    help="Like these words: free text with CLIP, else names of things.",
+    help="Find images like these words: free text with CLIP, otherwise names of things.",
 )
-@click.option("--not", "negative", multiple=True, metavar="QUERY", help="Unlike this image.")
 @click.option(
-    "--not-text", "negative_texts", multiple=True, metavar="WORDS", help="Unlike these words."
+    "--not", "negative", multiple=True, metavar="QUERY", help="Find images unlike this image."
+)
+@click.option(
+    "--not-text",
+    "negative_texts",
+    multiple=True,
+    metavar="WORDS",
+    help="Find images unlike these words.",
 )
 @click.option(
     "--weighted",
     multiple=True,
     type=(float, str),
     metavar="WEIGHT QUERY",
-    help="With another weight than 1; below 0, unlike it.",
+    help="An image with a weight other than 1; a negative weight means unlike it.",
 )
 @click.option(
     "--weighted-text", multiple=True, type=(float, str), metavar="WEIGHT WORDS", help="The same."
 )
 @click.option("-k", type=int, default=10, show_default=True, help="How many results.")
-@click.option("--offset", type=int, default=0, metavar="N", help="Pass over the first N results.")
+@click.option("--offset", type=int, default=0, metavar="N", help="Skip the first N results.")
 @click.option(
     "--where",
     multiple=True,
@@ -56,37 +62,46 @@ from lookalike.written import CONTACT_SHEET, check_target
     "'category in (shoes, boots)', tags:summer (a list that holds it), name~sandal (a text that "
     "contains it). Several must all hold.",
 )
-@click.option("--min-similarity", type=float, metavar="S", help="Leave out what is less similar.")
+@click.option(
+    "--min-similarity",
+    type=float,
+    metavar="S",
+    help="Leave out results that are less similar than S.",
+)
 @click.option(
     "--min-percentile",
     type=float,
     metavar="P",
-    help="Leave out what is less similar than P of 100 random pairs of images.",
+    help="Leave out results below this percentile of random pairs of images.",
 )
 @click.option(
     "--exclude-self/--include-self",
     default=None,
-    help="Leave out the query's own image. By default where it is named as a stored one.",
+    help="Leave out the query image itself. Default for stored images.",
 )
-@click.option("--allow-private-urls", is_flag=True, help="Take URLs of this machine and network.")
-@click.option("--exact", is_flag=True, help="Compare every image, without the index.")
-@click.option("--n-probes", type=int, metavar="N", help="How many of the index's cells to read.")
+@click.option(
+    "--allow-private-urls", is_flag=True, help="Allow URLs of this machine and of private networks."
+)
+@click.option("--exact", is_flag=True, help="Compare every image; do not use the index.")
+@click.option("--n-probes", type=int, metavar="N", help="How many cells of the index to read.")
 @click.option(
     "--oversampling", type=float, metavar="X", help="Compare the k * X best estimates exactly."
 )
-@click.option("--explain", is_flag=True, help="Tell the plan, the SQL, the rows and the times.")
-@click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
-@click.option("--ids", is_flag=True, help="Show the ids of the images as well.")
 @click.option(
-    "--paths-only", is_flag=True, help="Print the paths of the files alone, one a line; for pipes."
+    "--explain", is_flag=True, help="Show the plan, the SQL, the row counts and the times."
+)
+@click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
+@click.option("--ids", is_flag=True, help="Also show the ids of the images.")
+@click.option(
+    "--paths-only", is_flag=True, help="Print only the paths of the files, one per line; for pipes."
 )
 @click.option(
     "-0",
     "--print0",
     is_flag=True,
-    help="As --paths-only, with a NUL after each path; for xargs -0.",
+    help="Like --paths-only, with a NUL after each path; for xargs -0.",
 )
-@click.option("--open", "open_sheet", is_flag=True, help="Show the matches as a page of pictures.")
+@click.option("--open", "open_sheet", is_flag=True, help="Show the results as a page of pictures.")
 @click.option(
     "--contact-sheet",
     type=click.Path(path_type=Path),
@@ -163,7 +178,7 @@ def _check_alone(end: bytes | None, **others: bool) -> None:
     for name, is_given in others.items():
         if is_given and end is not None:
             option = "--" + name.replace("_", "-")
-            raise InputError(f"--paths-only prints paths and nothing else: leave out {option}")
+            raise InputError(f"--paths-only prints only paths: leave out {option}")
 
 
 def _check(n_answers: int, file: Path | None, force: bool) -> None:
@@ -173,7 +188,7 @@ def _check(n_answers: int, file: Path | None, force: bool) -> None:
     if file:
         check_target(file, CONTACT_SHEET, force=force)
     elif force:
-        raise InputError("--force goes with --contact-sheet")
+        raise InputError("--force needs --contact-sheet")
 
 
 def _write_page(
@@ -250,10 +265,10 @@ def _show(
 def _nothing(options: Mapping[str, Any]) -> str:
     """What there is to say of no results at all."""
     if not options["where"]:
-        return "Nothing stored is that similar."
+        return "No stored image is that similar."
     if options["min_similarity"] is None and options["min_percentile"] is None:
-        return "Nothing stored passes the filter; letter case counts."
-    return "Nothing that passes the filter is that similar."
+        return "No image matches the filter (letter case matters)."
+    return "No image that matches the filter is that similar."
 
 
 def _is_chance(matches: Sequence[Match]) -> bool | None:
@@ -267,8 +282,8 @@ def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
     out.print_paths(paths, end)
     missing = len(matches) - len(paths)
     if missing:
-        found = "1 match has" if missing == 1 else f"{missing:,} matches have"
-        out.say(f"{found} no file, and no path: only the embedding is stored.")
+        found = "1 result has" if missing == 1 else f"{missing:,} results have"
+        out.say(f"{found} no file and so no path: only the embedding is stored.")
 
 
 def _print_matches(out: Output, matches: Sequence[Match], *, ids: bool = False) -> None:

@@ -32,14 +32,14 @@ def install(mirror: str | None, out: Output) -> None:
 @click.option(
     "--buffer-pool",
     metavar="SIZE",
-    help="The memory that MySQL keeps for data, such as 1G; auto is a quarter of the machine's, "
-    "128M to 4G. It holds for later starts as well.",
+    help="The memory that MySQL uses for data, such as 1G; auto is a quarter of the "
+    "machine's memory, 128M to 4G. Remembered for later starts.",
 )
 @click.option(
     "--stop-after-idle",
     metavar="TIME",
-    help="Stop the server when nobody has been connected for so long, such as 30m; never is the "
-    "default. It holds for later starts as well, and a command that needs the server starts it.",
+    help="Stop the server after this long without a connection, such as 30m; default: never. "
+    "Remembered for later starts. A command that needs the server starts it again.",
 )
 @output_options
 def start(buffer_pool: str | None, stop_after_idle: str | None, out: Output) -> None:

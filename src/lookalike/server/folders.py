@@ -110,7 +110,7 @@ class Folders:
         """
         if os.name != "posix":
             raise ServerError(
-                "The private MySQL needs Linux or macOS: use a server of yours, --database URL"
+                "The private MySQL needs Linux or macOS: use your own server with --database URL"
             )
         try:
             make_private(self.home)
@@ -123,7 +123,7 @@ class Folders:
             ) from None
         except OSError as error:
             raise ServerError(
-                f"The private MySQL cannot use {self.home}: {error}; mend that, "
+                f"The private MySQL cannot use {self.home}: {error}; fix that, "
                 "or set LOOKALIKE_HOME to another folder"
             ) from error
 
@@ -149,9 +149,9 @@ def check_private(folder: Path) -> None:
     status = folder.lstat()
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode):
-        fault = "it is no folder"
+        fault = "it is not a folder"
     elif status.st_uid != os.geteuid():
-        fault = f"it is of uid {status.st_uid}"
+        fault = f"it belongs to uid {status.st_uid}"
     elif mode & 0o077:
         fault = f"its mode is {mode:03o}"
     else:

@@ -71,7 +71,7 @@ def _choose_packages(mirror: str | None) -> bool:
     )
     raise ServerError(
         f"MySQL 9 cannot be installed on this machine by itself: {with_apt}start Docker, install "
-        f"MySQL 9 and set {VARIABLE} to its mysqld, or use a server of yours with --database URL"
+        f"MySQL 9 and set {VARIABLE} to its mysqld, or use your own server with --database URL"
     )
 
 

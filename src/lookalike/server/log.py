@@ -27,7 +27,7 @@ def size(log: Path) -> int:
 def explain(text: str, *, data: Path) -> str:
     """The message for a server that did not start: the cause and remedy, then the log's end."""
     if FULL_DISK.search(text):
-        cause = f"MySQL could not start, for the disk of {data} is full: free some space on it"
+        cause = f"MySQL could not start, because the disk of {data} is full: free some space on it"
     elif versions := OTHER_VERSION.search(text):
         made, this = (_version(int(number)) for number in versions.groups())
         cause = (
@@ -36,8 +36,8 @@ def explain(text: str, *, data: Path) -> str:
         )
     else:
         cause = (
-            f"MySQL could not start on {data}: mend what the end of its log tells; if the folder "
-            "is damaged, move it away and start again"
+            f"MySQL could not start on {data}: see the end of its log; if the folder is damaged, "
+            "move it away and start again"
         )
     return f"{cause}\n{tail(text) or '(its log says nothing)'}"
 

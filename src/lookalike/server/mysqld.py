@@ -91,7 +91,7 @@ def inspect(path: Path) -> Mysqld:
     """Runs `mysqld --version`; raises a ServerError when it is not MySQL 9 or newer."""
     mysqld = path.expanduser().resolve()
     if not shutil.which(mysqld):
-        raise ServerError(f"{path} is not a program: it should be the mysqld of a MySQL {OLDEST}")
+        raise ServerError(f"{path} is not a program; give the mysqld of a MySQL {OLDEST}")
     try:
         answer = subprocess.run(
             [*_runnable(mysqld, Tree.around(mysqld)), NO_OPTION_FILES, "--version"],
@@ -106,7 +106,7 @@ def inspect(path: Path) -> Mysqld:
     version = re.search(r"\bVer (\d+)\.[\w.+~-]+", answer.stdout)
     if version is None:
         last = (answer.stderr or answer.stdout).strip().rpartition("\n")[2]
-        raise ServerError(f"{path} does not tell its version, as mysqld does: {last or 'no word'}")
+        raise ServerError(f"{path} does not print a version as mysqld does: {last or 'no output'}")
     number = version[0].removeprefix("Ver ")
     if "mariadb" in answer.stdout.lower():
         raise ServerError(f"{path} is MariaDB ({number}), and MySQL {OLDEST} or newer is needed")

@@ -191,7 +191,7 @@ class PrivateServer:
         if process := find_process(self._folders):
             return process
         end = tail(log.read_from(self._folders.log, 0))
-        raise ServerError(f"{mysqld.path} has started, but is gone: mend what its log tells\n{end}")
+        raise ServerError(f"{mysqld.path} started but stopped again: see its log\n{end}")
 
     def _wait_for_running(self, progress: Progress) -> psutil.Process | None:
         """The running server once it accepts connections; None when there is none any more."""
