@@ -70,7 +70,7 @@ def test_names_tell_letter_case_and_accents_apart(engine):
     own = engine.collection("names", dim=2)
     own.add_embeddings(["Café", "cafe", "CAFE"], [[1, 0], [0, 1], [1, 1]])
     assert own.search("CAFE", k=1, exclude_self=False)[0].id == 3
-    with pytest.raises(InputError, match="'cafE' is no image file"):
+    with pytest.raises(InputError, match="'cafE' is not an image file"):
         own.search("cafE")
 
 

@@ -67,7 +67,7 @@ def test_a_folder_that_others_may_enter(folders: Folders, mode: int) -> None:
 def test_another_users_folder(folders: Folders) -> None:
     with fake_mysql.running(folders.socket, folders.home / "heard"):
         os.chown(folders.run, NOBODY, NOBODY)
-        with pytest.raises(ServerError, match=f"run is not a folder .*, it is of uid {NOBODY}: "):
+        with pytest.raises(ServerError, match=f"run is not a folder .*, it belongs to uid {NOBODY}: "):
             dial(folders)
 
 
@@ -75,5 +75,5 @@ def test_a_folder_that_is_a_link(folders: Folders) -> None:
     with fake_mysql.running(folders.socket, folders.home / "heard"):
         folders.run.rename(folders.home / "elsewhere")
         folders.run.symlink_to("elsewhere")
-        with pytest.raises(ServerError, match=r"run is not a folder .*, it is no folder: "):
+        with pytest.raises(ServerError, match=r"run is not a folder .*, it is not a folder: "):
             dial(folders)
