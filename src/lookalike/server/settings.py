@@ -68,12 +68,12 @@ def load(folders: Folders) -> Settings:
     """The settings of a home folder. Raises ServerError for a file that cannot be read."""
     try:
         return Settings(**json.loads(folders.settings.read_text()))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Settings()
     except (OSError, ValueError, TypeError) as error:
         raise ServerError(
-            f"{folders.settings} cannot be read: {error}; remove it, and set again what it said "
-            "with lookalike server start --buffer-pool SIZE --stop-after-idle TIME"
+            f"{folders.settings} cannot be read: {error}; remove it, and repeat its settings with "
+            "lookalike server start --buffer-pool SIZE --stop-after-idle TIME"
         ) from error
 
 
