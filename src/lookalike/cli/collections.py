@@ -121,7 +121,7 @@ def remove(
         found = images.find(*targets)
         what = f"{_images(len(found))} from {collection}"
         if not (dry_run or yes) and _is_much(found, targets):
-            undone = f"nothing was removed of {_images(len(found))}"
+            undone = f"did not remove {_images(len(found))}"
             out.confirm(f"{_names(found)}\nRemove {what}? The files stay.", undone)
         removed = 0 if dry_run else images.delete(row.id for row in found)
     if out.as_json:
