@@ -32,6 +32,7 @@ FOLDERS = {  # the same for folders
     "Pictures": ("photos", "[!cr]*g"),
     "Pictures/2009": ("photos", "cat.jpg"),
     "Pictures/2010": ("photos", "bee.jpg"),  # the same once more
+    "Pictures/2011": ("products/hats", "*"),
     "chosen": ("photos", "no such"),
     "prohibited": ("photos", "c[ai]t*"),
     "variants": ("photos", "cat-*"),

@@ -194,7 +194,7 @@ def test_a_false_index_is_told_and_mended(run, thousand):
         " WHERE id = 9",
     )
     done = run("index", "--check", "--collection", "own", status=1)
-    assert "stale codes: 1, of the ids 9" in done.stderr
+    assert "stale codes: 1 (ids 9)" in done.stderr
     assert json.loads(run("index", "--rebuild", "--collection", "own", "--json").stdout)["is_true"]
     run("index", "--check", "--collection", "own")
     both = run("index", "--check", "--rebuild", "--collection", "own", status=2)
@@ -226,7 +226,7 @@ def test_sql_prints_tables(run):
         ["1", "NULL", "x", "y", "0x00FF"],
     ]
     assert json.loads(run("sql", "SELECT 1.5 AS a", "--json").stdout) == [{"a": "1.5"}]
-    assert "no result" in run("sql", "CREATE TABLE t (a INT)").stderr
+    assert "no rows" in run("sql", "CREATE TABLE t (a INT)").stderr
     assert "You have an error in your SQL syntax" in run("sql", "SELEC 1", status=2).stderr
 
 
@@ -279,7 +279,7 @@ def test_bad_files_are_skipped_and_counted(run):
         (["add", "empty"], "no images in empty"),
         (["add", "texts"], "no images in texts"),
         (["add"], "Missing argument 'PATH...'"),
-        (["add", "PHOTOS", "--model", "no-such-model"], "there is no model 'no-such-model'"),
+        (["add", "PHOTOS", "--model", "no-such-model"], "unknown model 'no-such-model'"),
         (["add", "PHOTOS", "--model", "/no/such/folder"], "/no/such/folder is not a model"),
         (["add", "PHOTOS", "--collection", "9; DROP"], "'9; DROP' cannot be a collection's name"),
         (["add", "PHOTOS", "--database", "shop"], "no database URL"),
@@ -298,7 +298,7 @@ def test_bad_files_are_skipped_and_counted(run):
         (["search", "PHOTOS/cat.jpg", "--min-percentile", "101"], "min_percentile is 101.0"),
         (["search", "PHOTOS/cat.jpg", "--not", "PHOTOS/cat.jpg"], "cancel each other out"),
         (["search", "--weighted", "much", "PHOTOS/cat.jpg"], "'much' is not a valid float"),
-        (["search", "--weighted", "nan", "PHOTOS/cat.jpg"], "nan is no weight"),
+        (["search", "--weighted", "nan", "PHOTOS/cat.jpg"], "nan is not a weight"),
         (["search", "1", "--database", "mysql://me:pw@127.0.0.1:1/d"], "cannot reach mysql://me:*"),
         (["export", "empty", "out.sql"], "no images in empty"),
         (["export", "PHOTOS", "no/out.sql"], "cannot write no/out.sql"),

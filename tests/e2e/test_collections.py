@@ -89,7 +89,7 @@ def test_what_cannot_be_done_is_one_line(made):
         error = made("collections", *command, status=2).stderr
         assert error.count("\n") == 1
         assert error.startswith("Error: there is no collection 'nope' in ")
-        assert error.endswith("there are image_embeddings, own\n")
+        assert error.endswith("the collections are: image_embeddings, own\n")
     error = made("collections", "rename", "own", "image_embeddings", status=2).stderr
     assert error.startswith("Error: 'image_embeddings' is taken")
     assert "after delete" in made("collections", "--json", "delete", "own", status=2).stderr

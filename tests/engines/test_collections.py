@@ -165,7 +165,7 @@ def test_nobody_elses_tables_are_taken_for_side_tables(db):
 def test_an_unknown_name_is_told_with_those_that_there_are(db):
     for call in (db.delete_collection, lambda name: db.rename_collection(name, "other")):
         with pytest.raises(
-            InputError, match="^there is no collection 'nope' in .*: there are none"
+            InputError, match="^there is no collection 'nope' in .*; it has no collections"
         ):
             call("nope")
     for name in ("b", "a"):
@@ -182,7 +182,7 @@ OWN = "id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(9), embedding VECTO
 
 def test_a_table_of_the_users_own_is_never_dropped(db):
     db.rows(f"CREATE TABLE own ({OWN})")
-    with pytest.raises(InputError, match="^nothing to delete: .* 'own'"):
+    with pytest.raises(InputError, match="^nothing to delete: 'own'"):
         db.delete_collection("own", keep_table=True)
     with pytest.raises(InputError, match="^table 'own' is not dropped: lookalike did not make it"):
         db.delete_collection("own")
@@ -220,7 +220,7 @@ def test_what_a_drop_by_hand_has_left_goes(db, photos):
     gone = db.delete_collection("photos")
     assert gone.rows == 0 and {"photos_files", "photos_codes_1"} <= set(gone.tables)
     assert everything(db) == kept
-    with pytest.raises(InputError, match="there are photos2$"):
+    with pytest.raises(InputError, match="the collections are: photos2$"):
         db.delete_collection("photos")
 
 
@@ -261,7 +261,7 @@ def test_a_collection_in_training_is_refused(db, photos, database_url, call, mon
     lock = str(db.dialect.trainer_lock("photos"))
     before = everything(db)
     with another(database_url, lock):
-        with pytest.raises(DatabaseError, match="is training the index of 'photos': try again"):
+        with pytest.raises(DatabaseError, match="is training the index of 'photos'; try again"):
             CALLS[call](db)
         assert everything(db) == before
     CALLS[call](db)
@@ -351,7 +351,7 @@ TAKEN = (
     ("photos2", "a table 'photos2' exists already"),
     ("taken", "a table 'taken_phashes' exists already; give another name than 'taken'"),
     ("codes", "a table 'codes_codes_1' exists already"),
-    ("lookalike_levels", "is taken"),
+    ("lookalike_levels", "exists already"),
     ("photos", "'photos' has that name already"),
     ("2pics", "cannot be a collection's name"),
     ("a`b", "cannot be a collection's name"),

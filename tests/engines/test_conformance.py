@@ -111,13 +111,13 @@ def test_k_out_of_range_is_refused(own, k):
     ("query", "error", "message"),
     [
         (np.zeros(DIM), EmbeddingError, "all zero"),
-        (np.ones(DIM + 1), EmbeddingError, f"length {DIM + 1} does not fit"),
+        (np.ones(DIM + 1), EmbeddingError, f"{DIM + 1} dimensions, and this collection has {DIM}"),
         (np.full(DIM, np.nan), EmbeddingError, "NaN"),
         ("nothing.jpg", InputError, "no image file"),
         (99_999, InputError, "no image with id 99999"),
         (Text("a dog"), ModelError, "has no model"),
         (Image.new("RGB", (4, 4)), ModelError, "has no model"),
-        (1.5, InputError, "a float is no query"),
+        (1.5, InputError, "a float is not a query"),
     ],
 )
 def test_bad_queries_are_refused(own, query, error, message):

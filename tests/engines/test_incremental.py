@@ -71,22 +71,19 @@ def counts(report):
 # Renamed, moved, copied.
 
 
-def test_renamed_moved_and_copied_files_need_no_model(db, colours, folder, model):
+def test_renamed_moved_and_copied_files_are_not_embedded_again(db, colours, folder, model):
     colours.add(folder)
     (folder / "red.png").rename(folder / "crimson.png")
     (folder / "green.png").rename(folder / "deep" / "green.png")
     shutil.copy(folder / "blue.png", folder / "blue again.png")
-    assert counts(colours.add(folder)) == (0, 0, 3, 3, 0) and model.count == 5
-    for old, new in [
-        ("red.png", "crimson.png"),
-        ("green.png", "deep/green.png"),
-        ("blue.png", "blue again.png"),
-    ]:
-        for query in (old, new):
-            found = colours.search(query, k=2, exclude_self=False)
-            assert {match.image_name for match in found} == {old, new}
-            assert [match.similarity for match in found] == pytest.approx([1, 1])
-    assert counts(colours.add(folder, prune=True)) == (0, 0, 0, 6, 2)
+    report = colours.add(folder)
+    assert counts(report) == (0, 0, 1, 3, 0) and report.moved == 2 and model.count == 5
+    for names in (["crimson.png"], ["deep/green.png"], ["blue again.png", "blue.png"]):
+        for query in names:
+            found = colours.search(query, k=len(names), exclude_self=False)
+            assert sorted(match.image_name for match in found) == names
+            assert [match.similarity for match in found] == pytest.approx([1] * len(names))
+    assert counts(colours.add(folder, prune=True)) == (0, 0, 0, 6, 0)
     assert_stored(db, folder)
 
 
@@ -161,7 +158,7 @@ def test_a_touch_does_not_undo_another_runs_change(db, database_url, colours, fo
 
 def test_pruning_keeps_to_the_folders_given_and_tells_first(db, colours, folder, notices):
     colours.add(folder)
-    (folder / "deep/more.png").write_bytes((folder / "red.png").read_bytes())
+    paint(folder / "deep/more.png", 0x13579B)
     for gone in ("red.png", "deep/grey.png", "far/white.png"):
         (folder / gone).unlink()
     paint(folder / "far/black.png", 0)
@@ -237,25 +234,40 @@ def test_what_is_stored_of_an_emptied_folder_is_kept(colours, folder, notices):
 
 
 @pytest.mark.parametrize(
-    ("call", "code"), [("lstat", errno.ESTALE), ("lstat", errno.EACCES), ("iterdir", errno.EACCES)]
+    ("module", "call", "code"),
+    [(Path, "lstat", errno.ESTALE), (os, "scandir", errno.EACCES), (os, "scandir", errno.EIO)],
 )
 def test_where_a_folder_cannot_be_read_nothing_is_pruned(
-    colours, folder, notices, monkeypatch, call, code
+    colours, folder, notices, monkeypatch, module, call, code
 ):
     colours.add(folder)
     (folder / "red.png").unlink()
     (folder / "deep/grey.png").unlink()
-    real = getattr(Path, call)
-
-    def refuse(path):
-        if folder / "deep" in (path, path.parent):
-            raise OSError(code, os.strerror(code))
-        return real(path)
-
-    monkeypatch.setattr(Path, call, refuse)
+    refuse_in(folder / "deep", module, call, code, monkeypatch)
     assert colours.add(folder, prune=True).removed == 0 and len(colours) == 5
     (told,) = [line for line in notices if line.startswith("Pruning nothing: ")]
     assert str(folder / "deep") in told and os.strerror(code) in told
+
+
+def test_rows_of_a_folder_without_permission_are_kept(colours, folder, monkeypatch):
+    colours.add(folder)
+    (folder / "red.png").unlink()
+    (folder / "deep/grey.png").unlink()
+    refuse_in(folder / "deep", Path, "lstat", errno.EACCES, monkeypatch)
+    assert colours.add(folder, prune=True).removed == 1 and len(colours) == 4
+    assert [match.image_name for match in colours.search("deep/grey.png", exclude_self=False)]
+
+
+def refuse_in(folder, module, call, code, monkeypatch):
+    """Let a call fail for a folder and what is in it."""
+    real = getattr(module, call)
+
+    def refuse(path):
+        if folder in (Path(path), Path(path).parent):
+            raise OSError(code, os.strerror(code))
+        return real(path)
+
+    monkeypatch.setattr(module, call, refuse)
 
 
 def test_a_link_that_leads_nowhere_is_not_gone(colours, folder, tmp_path):
@@ -461,12 +473,13 @@ def test_the_status_tells_what_is_stored_and_what_was_done(database_url, colours
         paint(folder / "more.png", 0x654321)
         report = colours.add(folder, prune=True)
         status = other.status()
-    assert counts(report) == (1, 1, 1, 3, 1)
+    assert counts(report) == (1, 1, 0, 3, 0) and report.moved == 1
     assert (status.name, status.rows, status.dim, status.metric) == (TABLE, 6, 3, "cosine")
     assert (status.model, status.failures) == ("mean-colour", 1)
     assert (status.indexed, status.n_cells) == (6, 1)
     last = status.last_run
-    assert (last.added, last.updated, last.reused, last.unchanged, last.removed) == counts(report)
+    # The run counts moved files as unchanged.
+    assert (last.added, last.updated, last.reused, last.unchanged, last.removed) == (1, 1, 0, 4, 0)
     assert last.failed == 1 and last.error is None and last.started_at <= last.ended_at
 
 

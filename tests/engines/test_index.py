@@ -184,7 +184,7 @@ def test_a_metric_is_remembered(db, small):
     assert again.metric == "dot" and again.search(1, k=1, exclude_self=False)[0].image_name == "b"
     with pytest.raises(InputError, match="'own' ranks by dot, not by cosine"):
         db.collection("own", metric="cosine")
-    with pytest.raises(InputError, match="no metric 'l3': choose cosine, euclidean, dot"):
+    with pytest.raises(InputError, match="unknown metric 'l3'; choose cosine, euclidean, dot"):
         db.collection("own", metric="l3")
 
 

@@ -321,7 +321,7 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
                 colours.add(folder, batch_size=8, patience=1)
         finally:
             mortal.start_if_killed()
-        safe = int(re.search(r"([\d,]+) images of this run are safe", str(caught.value))[1])
+        safe = int(re.search(r"([\d,]+) images of this run are stored", str(caught.value))[1])
         with lookalike.connect(url) as other:
             left = N - len(other.collection(TABLE))
             assert other.collection(TABLE).check_index().is_true

@@ -232,7 +232,7 @@ def test_an_invisible_primary_key_is_not_taken_for_the_ids(strict_server):
         stored = fill(db)
         collection = db.collection("own", dim=DIM)
         assert_searches(collection, stored, exact=True)
-        with pytest.raises(InputError, match="its id is not its PRIMARY KEY"):
+        with pytest.raises(InputError, match="id is not its PRIMARY KEY"):
             collection.add_embeddings(["a"], stored[:1])
 
 
@@ -263,7 +263,7 @@ def test_collections_go_and_change_names_in_any_letters_there(lower_case_server)
     with lookalike.connect(lower_case_server.new_database()) as db:
         stored = embeddings()
         db.collection("mine", dim=DIM).add_embeddings(["a"] * N, stored)
-        with pytest.raises(InputError, match="'mine' has that name already"):
+        with pytest.raises(InputError, match="'mine' already has this name"):
             db.rename_collection("Mine", "MINE")
         renamed = db.rename_collection("MINE", "Yours")
         assert (renamed.name, db.collections()) == ("yours", ["yours"])

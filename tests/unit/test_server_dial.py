@@ -67,7 +67,9 @@ def test_a_folder_that_others_may_enter(folders: Folders, mode: int) -> None:
 def test_another_users_folder(folders: Folders) -> None:
     with fake_mysql.running(folders.socket, folders.home / "heard"):
         os.chown(folders.run, NOBODY, NOBODY)
-        with pytest.raises(ServerError, match=f"run is not a folder .*, it belongs to uid {NOBODY}: "):
+        with pytest.raises(
+            ServerError, match=f"run is not a folder .*, it belongs to uid {NOBODY}: "
+        ):
             dial(folders)
 
 
