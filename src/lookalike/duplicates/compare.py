@@ -18,6 +18,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.duplicates.drawings import (
+    MOST,
+    Sizes,
+    Tolerance,
+    agree,
+    agree_cropped,
+    at_common_size,
+    is_drawing,
+)
+from lookalike.types import Orientations
 from lookalike.vectors import FloatArray
 
 Thumbnails = npt.NDArray[np.uint8]
@@ -38,6 +48,13 @@ _UPRIGHT = 0.25
 """How much better a turned picture must fit to be taken for a crop: unlaid, a crop fits badly."""
 
 _PROMISING = 0.6
+_PROMISING_WHOLE, _PROMISING_CROP = 0.85, 0.8
+"""Of the cells of drawings, the correlation from which on a closer look is taken."""
+
+_TURNS = 8
+_SWAPPING = (1, 3, 4, 6)
+"""The turns that swap width and height."""
+
 _REFINEMENTS = (0.03, 0.015)
 _SHIFT = 3
 _BLOCKS = 5
@@ -62,9 +79,37 @@ class Agreement(NamedTuple):
 LEAST = Agreement(colour=0.95, detail=0.5)
 
 
-def same_picture(first: Thumbnails, second: Thumbnails, least: Agreement = LEAST) -> Flags:
-    """Tell which of n pairs of thumbnails, both of shape (n, SIDE, SIDE, 3), are one picture."""
-    views = _correlations_of_views(first, second)
+def same_picture(
+    first: Thumbnails,
+    second: Thumbnails,
+    least: Agreement = LEAST,
+    *,
+    sizes: Sizes | None = None,
+    orientations: Orientations = "auto",
+    most: Tolerance = MOST,
+) -> Flags:
+    """Tell which of n pairs of thumbnails, both of shape (n, SIDE, SIDE, 3), are one picture.
+
+    sizes: width and height of the two files of each pair, shape (n, 2, 2); without them no file
+    has less than SIDE pixels. orientations: "upright" turns and mirrors none, "all" every picture,
+    "auto" photographs alone. least, most: of photographs and of drawings.
+    """
+    drawn = is_drawing(first) | is_drawing(second)
+    same = np.zeros(len(first), bool)
+    chosen = np.flatnonzero(~drawn)
+    if chosen.size:
+        turns = 1 if orientations == "upright" else _TURNS
+        same[chosen] = _same_photograph(first[chosen], second[chosen], least, turns)
+    chosen = np.flatnonzero(drawn)
+    if chosen.size:
+        turns = _TURNS if orientations == "all" else 1
+        known = np.full((len(chosen), 2, 2), SIDE) if sizes is None else sizes[chosen]
+        same[chosen] = _same_drawing(first[chosen], second[chosen], known, most, turns)
+    return same
+
+
+def _same_photograph(first: Thumbnails, second: Thumbnails, least: Agreement, turns: int) -> Flags:
+    views = _correlations_of_views(first, second)[:turns]
     turned = _turned(second, views.argmax(axis=0))
     same = _agree(first, turned, _whole(len(first)), least, shift=0)
     rest = np.flatnonzero(~same)
@@ -75,17 +120,80 @@ def same_picture(first: Thumbnails, second: Thumbnails, least: Agreement = LEAST
     return same
 
 
-def _agree_cropped(first: Thumbnails, second: Thumbnails, least: Agreement) -> Flags:
+def _same_drawing(
+    first: Thumbnails, second: Thumbnails, sizes: Sizes, most: Tolerance, turns: int
+) -> Flags:
+    views = _correlations_of_views(first, second)[:turns]
+    same = np.zeros(len(first), bool)
+    for turn in range(turns):
+        chosen = np.flatnonzero(~same & (views[turn] >= _PROMISING_WHOLE))
+        if chosen.size:
+            turned = _turned(second[chosen], np.full(len(chosen), turn))
+            common = _upright_sizes(sizes[chosen], turn)
+            one, other = (at_common_size(_floats(side), common) for side in (first[chosen], turned))
+            same[chosen] = agree(one, other, most)
+    rest = np.flatnonzero(~same)
+    if rest.size:
+        views[0] += _UPRIGHT
+        best = views[:, rest].argmax(axis=0)
+        common = np.stack(
+            [_upright_sizes(each, turn) for each, turn in zip(sizes[rest], best, strict=True)]
+        )
+        turned = _turned(second[rest], best)
+        same[rest] = _drawings_agree_cropped(first[rest], turned, common, most)
+    return same
+
+
+def _drawings_agree_cropped(
+    first: Thumbnails, second: Thumbnails, sizes: Sizes, most: Tolerance
+) -> Flags:
+    fit, wholes, others, crops = _laid(first, second)
+    same = fit >= _PROMISING_CROP
+    chosen = np.flatnonzero(same)
+    if chosen.size:
+        refined = _refined(_grey(wholes[chosen]), _grey(others[chosen]), crops[chosen])
+        cells = _cropped(_pooled(others[chosen], _COARSE), refined, _CELLS)
+        near = _correlation(_pooled(wholes[chosen], _CELLS), cells) >= _PROMISING_WHOLE
+        same[chosen], chosen, refined = near, chosen[near], refined[near]
+    if chosen.size:
+        one, other = (
+            at_common_size(_floats(side[chosen]), sizes[chosen]) for side in (wholes, others)
+        )
+        same[chosen] = agree_cropped(one, other, refined, most)
+    return same
+
+
+def _upright_sizes(sizes: Sizes, turn: int) -> Sizes:
+    """Sizes of pairs, shape (..., 2, 2), whose second picture is turned."""
+    sizes = sizes.copy()
+    if turn in _SWAPPING:
+        sizes[..., 1, :] = sizes[..., 1, ::-1]
+    return sizes
+
+
+def _floats(pictures: Thumbnails) -> FloatArray:
+    return pictures.astype(np.float32)
+
+
+def _laid(
+    first: Thumbnails, second: Thumbnails
+) -> tuple[FloatArray, Thumbnails, Thumbnails, FloatArray]:
+    """Which of two is the crop of the other: how well it fits, the whole, the other, its crop."""
     of_second, crops = _best_crops(_grey(first), _grey(second))
     of_first, crops_of_first = _best_crops(_grey(second), _grey(first))
     swap = of_first > of_second
     crops[swap] = crops_of_first[swap]
-    same = np.maximum(of_first, of_second) >= _PROMISING
+    turn = swap[:, np.newaxis, np.newaxis, np.newaxis]
+    wholes, others = np.where(turn, second, first), np.where(turn, first, second)
+    return np.maximum(of_first, of_second), wholes, others, crops
+
+
+def _agree_cropped(first: Thumbnails, second: Thumbnails, least: Agreement) -> Flags:
+    fit, wholes, others, crops = _laid(first, second)
+    same = fit >= _PROMISING
     chosen = np.flatnonzero(same)
     if chosen.size:
-        turn = swap[chosen][:, np.newaxis, np.newaxis, np.newaxis]
-        wholes = np.where(turn, second[chosen], first[chosen])
-        others = np.where(turn, first[chosen], second[chosen])
+        wholes, others = wholes[chosen], others[chosen]
         refined = _refined(_grey(wholes), _grey(others), crops[chosen])
         # A crop is laid out to within a pixel or two.
         same[chosen] = _agree(wholes, others, refined, least, shift=_SHIFT)
@@ -204,8 +312,10 @@ def _grey(pictures: Thumbnails) -> FloatArray:
 def _pooled(pictures: Thumbnails, side: int) -> FloatArray:
     """Thumbnails as means of cells: (n, side, side, 3)."""
     n, step = len(pictures), SIDE // side
-    cells = pictures.reshape(n, side, step, side, step, 3)
-    return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32), np.float32)
+    # One axis after the other, and the long one first: this is several times as quick.
+    rows = pictures.reshape(n, side, step, SIDE * 3).sum(axis=2, dtype=np.float32)
+    cells = rows.reshape(n, side, side, step, 3).sum(axis=3)
+    return np.asarray(cells / step**2, np.float32)
 
 
 # Agreement.

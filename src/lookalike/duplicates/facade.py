@@ -12,7 +12,7 @@ from lookalike.duplicates.report import write_report
 from lookalike.opened import OpenedCollection
 from lookalike.paths import expand_user
 from lookalike.training import FEWEST_ROWS, train
-from lookalike.types import DuplicateGroup, KeepRule, RemovalReport, Tier
+from lookalike.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
 from lookalike.written import DUPLICATES_REPORT, check_target
 
 
@@ -25,6 +25,7 @@ class DuplicateCalls(OpenedCollection):
         min_similarity: float | None = None,
         tier: Tier = "similar",
         keep: KeepRule = "best",
+        orientations: Orientations = "auto",
         progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
     ) -> list[DuplicateGroup]:
         """Return groups of images that resemble one another, and which of each to keep.
@@ -35,12 +36,14 @@ class DuplicateCalls(OpenedCollection):
 
         min_similarity: of the tier "similar", by the collection's metric; by default 0.95, a
         cosine. tier: the loosest that is looked for. keep: "best" (the largest area, then the
-        largest file, then the oldest), "oldest" or "largest" (in bytes). progress: called with
-        what is being done, how much of it is done and of how much.
+        largest file, then the oldest), "oldest" or "largest" (in bytes). orientations: which
+        near-duplicates may be turned or mirrored: "auto" (photographs, no drawings), "upright"
+        (none) or "all". progress: called with what is being done, how much of it is done and of how
+        much.
 
         Groups of stricter tiers come first, then larger ones. Raises InputError.
         """
-        options = DuplicateOptions(min_similarity, tier, keep)
+        options = DuplicateOptions(min_similarity, tier, keep, orientations)
         options.check(self.metric)
         self._require_table()
         if tier != "identical":

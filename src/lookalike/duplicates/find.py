@@ -18,11 +18,13 @@ from lookalike.index_store import IndexStore
 from lookalike.rows import records
 from lookalike.types import (
     KEEP_RULES,
+    ORIENTATIONS,
     TIERS,
     DuplicateGroup,
     DuplicateImage,
     KeepRule,
     Metric,
+    Orientations,
     Tier,
 )
 from lookalike.vectors import similarity
@@ -42,12 +44,14 @@ Stage = Callable[[str], Progress]
 @dataclass(frozen=True)
 class DuplicateOptions:
     """min_similarity: of the tier "similar", None for MIN_SIMILARITY. tier: the loosest that is
-    looked for. keep: which image of a group is the one to keep.
+    looked for. keep: which image of a group is the one to keep. orientations: which near-duplicates
+    may be turned or mirrored.
     """
 
     min_similarity: float | None
     tier: Tier
     keep: KeepRule
+    orientations: Orientations
 
     def check(self, metric: Metric) -> None:
         """Raise InputError for what cannot be honoured."""
@@ -55,6 +59,10 @@ class DuplicateOptions:
             raise InputError(f"there is no tier {self.tier!r}: give {', '.join(TIERS)}")
         if self.keep not in KEEP_RULES:
             raise InputError(f"cannot keep {self.keep!r}: give {', '.join(KEEP_RULES)}")
+        if self.orientations not in ORIENTATIONS:
+            raise InputError(
+                f"there are no orientations {self.orientations!r}: give {', '.join(ORIENTATIONS)}"
+            )
         least = self.min_similarity
         if self.tier != "similar" and least is not None:
             raise InputError(f"min_similarity has no meaning without the tier similar: {least}")
@@ -126,7 +134,14 @@ def _resemble(
         candidates = unique_pairs([both, (one, other, np.zeros(len(one)))])
         progress = stage("Comparing pictures")
         same = candidates.where(
-            confirmed(images, candidates.first, candidates.second, crew, progress)
+            confirmed(
+                images,
+                candidates.first,
+                candidates.second,
+                crew,
+                orientations=options.orientations,
+                progress=progress,
+            )
         )
         resemblances.add("near-duplicate", _ends(same))
     resemblances.add("similar", _ends(near.where(near.similarity >= options.enough)))

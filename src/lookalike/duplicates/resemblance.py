@@ -11,6 +11,7 @@ from lookalike.duplicates.neighbours import Progress
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
 from lookalike.index_store import IndexStore
+from lookalike.types import Orientations
 
 MOST_BITS = 8
 """Of 64 bits, in which the hashes of two images differ that are worth a closer look."""
@@ -69,9 +70,16 @@ def pairs_of_hashes(hashes: Hashes) -> tuple[Numbers, Numbers]:
 
 
 def confirmed(
-    images: Images, first: Numbers, second: Numbers, workers: Workers, progress: Progress
+    images: Images,
+    first: Numbers,
+    second: Numbers,
+    workers: Workers,
+    *,
+    orientations: Orientations,
+    progress: Progress,
 ) -> npt.NDArray[np.bool_]:
     """Tell which pairs of pictures are one picture; those without a thumbnail are none."""
+    sides = np.stack([images.widths, images.heights], axis=1)[images.first]
 
     def confirm(store: IndexStore, start: int) -> npt.NDArray[np.bool_]:
         one, other = first[start : start + _PAIRS], second[start : start + _PAIRS]
@@ -82,6 +90,8 @@ def confirmed(
             same[known] = same_picture(
                 np.stack([pixels[picture] for picture in one[known].tolist()]),
                 np.stack([pixels[picture] for picture in other[known].tolist()]),
+                sizes=np.stack([sides[one[known]], sides[other[known]]], axis=1),
+                orientations=orientations,
             )
         return same
 
