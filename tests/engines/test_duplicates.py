@@ -127,6 +127,7 @@ def test_what_cannot_be_honoured_is_refused(db):
         ({"tier": "identical", "min_similarity": 0.9}, "no meaning without the tier similar"),
         ({"tier": "same"}, "there is no tier 'same'"),
         ({"keep": "newest"}, "cannot keep 'newest'"),
+        ({"orientations": "any"}, "no orientations 'any': give auto, upright, all"),
     ):
         with pytest.raises(InputError, match=message):
             own.duplicates(**options)
@@ -210,6 +211,12 @@ def test_the_same_picture_is_found_however_it_lies(collection, folder):
         "rocket.jpg": {"rocket-copy.jpg": "identical"},
         "cat.jpg": {"deep/cat.jpg": "identical"},
     }
+
+
+def test_turned_pictures_are_others_where_only_upright_ones_count(collection, folder):
+    groups = collection.duplicates(tier="near-duplicate", orientations="upright")
+    upright = {name: tier for name, tier in CATS.items() if name != "cat-turned.png"}
+    assert by_name(groups, folder)["cat.jpg"] == upright
 
 
 def test_the_oldest_or_the_largest_can_be_kept(collection, folder):

@@ -187,8 +187,13 @@ def _windows(planes: FloatArray) -> FloatArray:
     """The mean of the window around each pixel, shape (n, side, side)."""
     side, width = planes.shape[1], 2 * _WINDOW + 1
     padded = np.pad(planes, ((0, 0), (_WINDOW, _WINDOW), (_WINDOW, _WINDOW)), mode="edge")
-    rows = sum(padded[:, k : k + side] for k in range(width))
-    return np.asarray(sum(rows[:, :, k : k + side] for k in range(width)) / width**2, np.float32)
+    rows = np.zeros((len(planes), side, side + width - 1), np.float32)
+    for k in range(width):
+        rows += padded[:, k : k + side]
+    sums = np.zeros(planes.shape, np.float32)
+    for k in range(width):
+        sums += rows[:, :, k : k + side]
+    return np.asarray(sums / width**2, np.float32)
 
 
 def _smooth(planes: FloatArray) -> FloatArray:
