@@ -39,11 +39,14 @@ _COLOURS = 16
 _SHARE = 0.55
 """to at least this share of its pixels,"""
 
+_GROUND = 0.2
+"""of them at least this share of one colour,"""
+
 _DIFFERENT = 0.2
 """and has at most so many colours a pixel: a photograph on an empty ground has more."""
 
-_FLAT = 0.3
-"""The least share of its pixels that have exactly the colour of their neighbour."""
+_FLAT = 0.1
+"""The least share of its pixels that have exactly the colour of the next, across and down."""
 
 _EVERY = 2
 _LEAST_GAIN = 0.5
@@ -61,11 +64,14 @@ def is_drawing(pictures: npt.NDArray[np.uint8]) -> Flags:
     """Tell which pictures, shape (n, side, side, 3), are drawings: flat, and of a few colours."""
     levels = (pictures[:, ::_EVERY, ::_EVERY] >> 3).astype(np.int32)
     colours = levels[..., 0] << 10 | levels[..., 1] << 5 | levels[..., 2]
-    drawn = (pictures[:, :, 1:] == pictures[:, :, :-1]).all(axis=3).mean(axis=(1, 2)) >= _FLAT
+    across = (pictures[:, :, 1:] == pictures[:, :, :-1]).all(axis=3).mean(axis=(1, 2))
+    down = (pictures[:, 1:] == pictures[:, :-1]).all(axis=3).mean(axis=(1, 2))
+    drawn = np.minimum(across, down) >= _FLAT
     for row in np.flatnonzero(drawn):
         pixels = np.sort(colours[row], axis=None)
         counts = np.sort(np.diff(np.flatnonzero(np.diff(pixels, prepend=-1, append=-1))))
         is_plain = counts[-_COLOURS:].sum() >= _SHARE * pixels.size
+        is_plain &= counts[-1] >= _GROUND * pixels.size
         drawn[row] = is_plain and counts.size <= _DIFFERENT * pixels.size
     return np.asarray(drawn)
 
