@@ -39,13 +39,13 @@ _COLOURS = 16
 _SHARE = 0.55
 """to at least this share of its pixels,"""
 
-_GROUND = 0.2
+_GROUND = 0.1
 """of them at least this share of one colour,"""
 
 _DIFFERENT = 0.2
 """and has at most so many colours a pixel: a photograph on an empty ground has more."""
 
-_FLAT = 0.1
+_FLAT = 0.18
 """The least share of its pixels that have exactly the colour of the next, across and down."""
 
 _EVERY = 2
