@@ -48,10 +48,9 @@ _UPRIGHT = 0.25
 """How much better a turned picture must fit to be taken for a crop: unlaid, a crop fits badly."""
 
 _PROMISING = 0.6
-_PROMISING_WHOLE, _PROMISING_CROP = 0.85, 0.8
-"""Of the cells of drawings, the correlation from which on a closer look is taken."""
+_PROMISING_WHOLE, _PROMISING_CROP = 0.85, 0.8  # of drawings' cells
 
-_TURNS = 8
+TURNS = 8
 _SWAPPING = (1, 3, 4, 6)
 """The turns that swap width and height."""
 
@@ -59,8 +58,7 @@ _REFINEMENTS = (0.03, 0.015)
 _SHIFT = 3
 _BLOCKS = 5
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
-_UNSEEN = 5.0
-"""Grey levels by which the means of cells may differ whatever they correlate."""
+_UNSEEN = 5.0  # grey levels by which the means of cells may differ whatever they correlate
 
 _STRIKING = 50.0
 """Grey levels by which no cell may differ beyond brightness and contrast."""
@@ -98,11 +96,11 @@ def same_picture(
     same = np.zeros(len(first), bool)
     chosen = np.flatnonzero(~drawn)
     if chosen.size:
-        turns = 1 if orientations == "upright" else _TURNS
+        turns = 1 if orientations == "upright" else TURNS
         same[chosen] = _same_photograph(first[chosen], second[chosen], least, turns)
     chosen = np.flatnonzero(drawn)
     if chosen.size:
-        turns = _TURNS if orientations == "all" else 1
+        turns = TURNS if orientations == "all" else 1
         known = np.full((len(chosen), 2, 2), SIDE) if sizes is None else sizes[chosen]
         same[chosen] = _same_drawing(first[chosen], second[chosen], known, most, turns)
     return same
@@ -110,13 +108,13 @@ def same_picture(
 
 def _same_photograph(first: Thumbnails, second: Thumbnails, least: Agreement, turns: int) -> Flags:
     views = _correlations_of_views(first, second)[:turns]
-    turned = _turned(second, views.argmax(axis=0))
-    same = _agree(first, turned, _whole(len(first)), least, shift=0)
+    view = turned(second, views.argmax(axis=0))
+    same = _agree(first, view, _whole(len(first)), least, shift=0)
     rest = np.flatnonzero(~same)
     if rest.size:
         views[0] += _UPRIGHT
-        turned = _turned(second[rest], views[:, rest].argmax(axis=0))
-        same[rest] = _agree_cropped(first[rest], turned, least)
+        view = turned(second[rest], views[:, rest].argmax(axis=0))
+        same[rest] = _agree_cropped(first[rest], view, least)
     return same
 
 
@@ -128,30 +126,30 @@ def _same_drawing(
     for turn in range(turns):
         chosen = np.flatnonzero(~same & (views[turn] >= _PROMISING_WHOLE))
         if chosen.size:
-            turned = _turned(second[chosen], np.full(len(chosen), turn))
-            common = _upright_sizes(sizes[chosen], turn)
-            one, other = (at_common_size(_floats(side), common) for side in (first[chosen], turned))
+            view = turned(second[chosen], np.full(len(chosen), turn))
+            common = upright_sizes(sizes[chosen], turn)
+            one, other = (at_common_size(_floats(side), common) for side in (first[chosen], view))
             same[chosen] = agree(one, other, most)
     rest = np.flatnonzero(~same)
     if rest.size:
         views[0] += _UPRIGHT
         best = views[:, rest].argmax(axis=0)
         common = np.stack(
-            [_upright_sizes(each, turn) for each, turn in zip(sizes[rest], best, strict=True)]
+            [upright_sizes(each, turn) for each, turn in zip(sizes[rest], best, strict=True)]
         )
-        turned = _turned(second[rest], best)
-        same[rest] = _drawings_agree_cropped(first[rest], turned, common, most)
+        view = turned(second[rest], best)
+        same[rest] = _drawings_agree_cropped(first[rest], view, common, most)
     return same
 
 
 def _drawings_agree_cropped(
     first: Thumbnails, second: Thumbnails, sizes: Sizes, most: Tolerance
 ) -> Flags:
-    fit, wholes, others, crops = _laid(first, second)
+    fit, wholes, others, crops, _ = laid(first, second)
     same = fit >= _PROMISING_CROP
     chosen = np.flatnonzero(same)
     if chosen.size:
-        refined = _refined(_grey(wholes[chosen]), _grey(others[chosen]), crops[chosen])
+        refined = refined_crops(grey(wholes[chosen]), grey(others[chosen]), crops[chosen])
         cells = _cropped(_pooled(others[chosen], _COARSE), refined, _CELLS)
         near = _correlation(_pooled(wholes[chosen], _CELLS), cells) >= _PROMISING_WHOLE
         same[chosen], chosen, refined = near, chosen[near], refined[near]
@@ -163,7 +161,7 @@ def _drawings_agree_cropped(
     return same
 
 
-def _upright_sizes(sizes: Sizes, turn: int) -> Sizes:
+def upright_sizes(sizes: Sizes, turn: int) -> Sizes:
     """Sizes of pairs, shape (..., 2, 2), whose second picture is turned."""
     sizes = sizes.copy()
     if turn in _SWAPPING:
@@ -175,26 +173,29 @@ def _floats(pictures: Thumbnails) -> FloatArray:
     return pictures.astype(np.float32)
 
 
-def _laid(
+def laid(
     first: Thumbnails, second: Thumbnails
-) -> tuple[FloatArray, Thumbnails, Thumbnails, FloatArray]:
-    """Which of two is the crop of the other: how well it fits, the whole, the other, its crop."""
-    of_second, crops = _best_crops(_grey(first), _grey(second))
-    of_first, crops_of_first = _best_crops(_grey(second), _grey(first))
-    swap = of_first > of_second
+) -> tuple[FloatArray, Thumbnails, Thumbnails, FloatArray, Flags]:
+    """Which of two is the crop of the other: how well it fits, the whole, the other, its crop.
+
+    And whether the second is the whole.
+    """
+    of_second, crops = _best_crops(grey(first), grey(second))
+    of_first, crops_of_first = _best_crops(grey(second), grey(first))
+    swap = np.asarray(of_first > of_second)
     crops[swap] = crops_of_first[swap]
     turn = swap[:, np.newaxis, np.newaxis, np.newaxis]
     wholes, others = np.where(turn, second, first), np.where(turn, first, second)
-    return np.maximum(of_first, of_second), wholes, others, crops
+    return np.maximum(of_first, of_second), wholes, others, crops, swap
 
 
 def _agree_cropped(first: Thumbnails, second: Thumbnails, least: Agreement) -> Flags:
-    fit, wholes, others, crops = _laid(first, second)
+    fit, wholes, others, crops, _ = laid(first, second)
     same = fit >= _PROMISING
     chosen = np.flatnonzero(same)
     if chosen.size:
         wholes, others = wholes[chosen], others[chosen]
-        refined = _refined(_grey(wholes), _grey(others), crops[chosen])
+        refined = refined_crops(grey(wholes), grey(others), crops[chosen])
         # A crop is laid out to within a pixel or two.
         same[chosen] = _agree(wholes, others, refined, least, shift=_SHIFT)
     return same
@@ -229,7 +230,7 @@ def _correlations_of_views(first: Thumbnails, second: Thumbnails) -> FloatArray:
     return np.stack([_correlation(cells, np.asarray(view, np.float32)) for view in views])
 
 
-def _turned(pictures: Thumbnails, numbers: npt.NDArray[np.intp]) -> Thumbnails:
+def turned(pictures: Thumbnails, numbers: npt.NDArray[np.intp]) -> Thumbnails:
     """Each picture in the orientation of this number."""
     turned = np.empty_like(pictures)
     for number, view in enumerate(_orientations(pictures)):
@@ -271,7 +272,7 @@ def _best_crops(wholes: FloatArray, others: FloatArray) -> tuple[FloatArray, Flo
     return np.take_along_axis(scores, best[:, np.newaxis], axis=1)[:, 0], found
 
 
-def _refined(wholes: FloatArray, others: FloatArray, crops: FloatArray) -> FloatArray:
+def refined_crops(wholes: FloatArray, others: FloatArray, crops: FloatArray) -> FloatArray:
     """Move the edges of crops a little, rows and columns in turn, to where they fit best."""
     target = _target(wholes)
     moves = np.array([(a, b) for a in (0, -1, 1) for b in (0, -1, 1)], np.float32)
@@ -305,7 +306,7 @@ def _cropped(pictures: FloatArray, crops: FloatArray, cells: int) -> FloatArray:
     return np.asarray(np.moveaxis(sampled, 1, 3), np.float32)
 
 
-def _grey(pictures: Thumbnails) -> FloatArray:
+def grey(pictures: Thumbnails) -> FloatArray:
     return np.asarray(_pooled(pictures, _COARSE) @ _GREY, np.float32)
 
 

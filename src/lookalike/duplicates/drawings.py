@@ -31,7 +31,12 @@ class Tolerance(NamedTuple):
     overall: float
 
 
-MOST = Tolerance(local=1.35, overall=0.34)
+MOST = Tolerance(local=2.2, overall=0.6)
+"""Of thumbnails, from which on the files are compared: at so few pixels JPEG's noise is as much as
+a small sign."""
+
+NEARLY_NONE = Tolerance(local=0.5, overall=0.15)
+"""Of thumbnails whose files can no longer be read."""
 
 _COLOURS = 16
 """A drawing is mostly of so few colours, of 32 levels each of red, green and blue,"""
@@ -81,8 +86,8 @@ def agree(first: FloatArray, second: FloatArray, most: Tolerance) -> Flags:
 
     Those that show nothing agree with none.
     """
-    second = second * _gain(first, second)
-    off = _windows(_mean_colour(np.square(first - second)))
+    second = second * gain(first, second)
+    off = windows(_mean_colour(np.square(first - second)))
     contrast = np.maximum(_variance(first), _variance(second))
     local = (np.sqrt(off) / (_NOISE + _OF_CONTRAST * np.sqrt(contrast))).max(axis=(1, 2))
     overall = np.sqrt(off.sum(axis=(1, 2)) / (contrast.sum(axis=(1, 2)) + 1))
@@ -90,12 +95,12 @@ def agree(first: FloatArray, second: FloatArray, most: Tolerance) -> Flags:
     return np.asarray((local <= most.local) & (overall <= most.overall) & shows)
 
 
-def _gain(first: FloatArray, second: FloatArray) -> FloatArray:
+def gain(first: FloatArray, second: FloatArray) -> FloatArray:
     """How much brighter the first of each pair is, the ground and all."""
     products = np.einsum("nijc,nijc->n", first, second)
     squares = np.einsum("nijc,nijc->n", second, second)
-    gain = np.clip(products / np.maximum(squares, 1), _LEAST_GAIN, 1 / _LEAST_GAIN)
-    return np.asarray(gain[:, np.newaxis, np.newaxis, np.newaxis], np.float32)
+    ratio = np.clip(products / np.maximum(squares, 1), _LEAST_GAIN, 1 / _LEAST_GAIN)
+    return np.asarray(ratio[:, np.newaxis, np.newaxis, np.newaxis], np.float32)
 
 
 def at_common_size(pictures: FloatArray, sizes: Sizes) -> FloatArray:
@@ -129,7 +134,7 @@ def aligned(wholes: FloatArray, others: FloatArray, crops: FloatArray) -> FloatA
 
     wholes, others: shape (n, side, side, 3); crops: (n, 2, 2).
     """
-    target, views = _smooth(wholes @ _GREY), _smooth(others @ _GREY)
+    target, views = smooth(wholes @ _GREY), smooth(others @ _GREY)
     n, side = target.shape[:2]
     step = 1 / side
     crops = crops.copy()
@@ -167,7 +172,7 @@ def agree_cropped(
     planes = [cropped(others[..., channel], moved) for channel in range(3)]
     # Scaling blurs; so is what it is compared with.
     one, other = (
-        np.stack([_smooth(plane) for plane in side], axis=3)
+        np.stack([smooth(plane) for plane in side], axis=3)
         for side in ([wholes[..., channel] for channel in range(3)], planes)
     )
     inner = slice(_WINDOW, -_WINDOW)  # at its edges a crop is scaled without what was beyond them
@@ -179,8 +184,8 @@ def agree_cropped(
 
 def _variance(pictures: FloatArray) -> FloatArray:
     """The variance in the window around each pixel, the mean of the three colours': (n, s, s)."""
-    squared_means = sum(np.square(_windows(pictures[..., channel])) for channel in range(3)) / 3
-    squares = _windows(_mean_colour(np.square(pictures)))
+    squared_means = sum(np.square(windows(pictures[..., channel])) for channel in range(3)) / 3
+    squares = windows(_mean_colour(np.square(pictures)))
     return np.asarray(np.clip(squares - squared_means, 0, None), np.float32)
 
 
@@ -189,7 +194,7 @@ def _mean_colour(pictures: FloatArray) -> FloatArray:
     return np.asarray((pictures[..., 0] + pictures[..., 1] + pictures[..., 2]) / 3, np.float32)
 
 
-def _windows(planes: FloatArray) -> FloatArray:
+def windows(planes: FloatArray) -> FloatArray:
     """The mean of the window around each pixel, shape (n, side, side)."""
     side, width = planes.shape[1], 2 * _WINDOW + 1
     padded = np.pad(planes, ((0, 0), (_WINDOW, _WINDOW), (_WINDOW, _WINDOW)), mode="edge")
@@ -202,7 +207,7 @@ def _windows(planes: FloatArray) -> FloatArray:
     return np.asarray(sums / width**2, np.float32)
 
 
-def _smooth(planes: FloatArray) -> FloatArray:
+def smooth(planes: FloatArray) -> FloatArray:
     padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), mode="edge")
     rows = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     return np.asarray((rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 16, np.float32)
