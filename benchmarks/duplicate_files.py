@@ -27,8 +27,11 @@ DRAWINGS = {"clip-art"}
 SMALLEST_PHOTOGRAPH = 180  # pixels of the short side
 LARGEST_SIDE = 1000
 LARGEST_DRAWING = 600
-ONE_IN = 33  # drawings of which duplicates are made
-ONE_PHOTOGRAPH_IN = 4  # of the photographs, the others are left out: to run in minutes
+# Of the photographs one in so many is taken, of the drawings too, so that it runs in minutes; and of
+# so many drawings duplicates are made of one.
+ONE_PHOTOGRAPH_IN = 8
+ONE_DRAWING_IN = 2
+ONE_IN = 44
 SMALLEST_DUPLICATE = 32  # of a drawing: with fewer pixels a card does not show its suit
 QUALITY = 90
 ORIGINAL = "original"
@@ -129,9 +132,12 @@ def write(picture: Picture, number: int, folder: Path) -> None:
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     rng = random.Random(zlib.crc32(picture.name.encode()))
     stem = f"{family}~{number}"
+    place = zlib.crc32(name.encode()) // 2
+    if is_drawing and place % ONE_DRAWING_IN:
+        return
     if is_drawing:
         image.save(folder / f"{stem}~drawing~{ORIGINAL}.png", compress_level=1)
-        if zlib.crc32(name.encode()) // 2 % ONE_IN == 0:
+        if place % ONE_IN == 0:
             for kind, data in duplicates_of_drawing(image, rng):
                 suffix = "jpg" if kind.startswith("jpeg") else "png"
                 (folder / f"{stem}~drawing~{kind}.{suffix}").write_bytes(data)
@@ -141,7 +147,7 @@ def write(picture: Picture, number: int, folder: Path) -> None:
     if picture.group not in PHOTOGRAPHS or is_small or contrast < EMPTY:
         image.save(folder / f"{stem}~other~{ORIGINAL}.png", compress_level=1)
         return
-    if zlib.crc32(name.encode()) // 2 % ONE_PHOTOGRAPH_IN:
+    if place % ONE_PHOTOGRAPH_IN:
         return
     image.save(folder / f"{stem}~photograph~{ORIGINAL}.jpg", quality=95)
     for kind, data in duplicates_of_photograph(image, rng):

@@ -39,7 +39,7 @@ NOT_ALL_REMOVED = 1
     "--min-similarity",
     type=float,
     metavar="S",
-    help="From where on images are similar, by default 0.95.",
+    help="From where on images are similar: 0.95 for the embedded model, none for others.",
 )
 @click.option(
     "--tier",
