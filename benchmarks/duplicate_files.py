@@ -27,8 +27,8 @@ DRAWINGS = {"clip-art"}
 SMALLEST_PHOTOGRAPH = 180  # pixels of the short side
 LARGEST_SIDE = 1000
 LARGEST_DRAWING = 600
-# Of the photographs one in so many is taken, of the drawings too, so that it runs in minutes; and of
-# so many drawings duplicates are made of one.
+# Of so many photographs one is taken, of the drawings too, so that it runs in minutes; and of one
+# of so many drawings duplicates are made.
 ONE_PHOTOGRAPH_IN = 8
 ONE_DRAWING_IN = 2
 ONE_IN = 44

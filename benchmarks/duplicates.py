@@ -4,8 +4,8 @@
     python -m benchmarks.duplicates --half dev              the same of the half for choosing
     python -m benchmarks.duplicates --speed                 100,000 embeddings
 
-Of one photograph in eight 17 duplicates are made and of one drawing in 44 up to 9, among half of the
-other drawings (card decks, icons, signs, stars, faces) and stamps, those of benchmarks.real_images,
+Of one photograph in eight 17 duplicates are made and of one drawing in 44 up to 9, among half of
+all drawings (card decks, icons, signs, stars, faces) and stamps, those of benchmarks.real_images,
 fetched once: 360 MB of Debian's packages. All of it falls into two halves by name: thresholds are
 chosen on one, the table is of the other. A photograph's pairs are those with a photograph or one
 made of it, a drawing's likewise. Two drawings are one picture only if their pixels are the same.

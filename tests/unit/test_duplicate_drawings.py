@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from lookalike.duplicates.compare import SIDE, same_picture
+from lookalike.duplicates.closer import SIDE as LARGE
+from lookalike.duplicates.closer import same_drawing
+from lookalike.duplicates.compare import SIDE, TURNS, same_picture
+from lookalike.duplicates.drawings import is_drawing
 from lookalike.images import open_image
 
 SIZE = 140, 190
@@ -76,12 +79,24 @@ def thumbnail(image):
 
 
 def same(one, other, **options):
-    return same_picture(
-        thumbnail(one)[np.newaxis],
-        thumbnail(other)[np.newaxis],
-        sizes=np.array([[one.size, other.size]]),
-        **options,
-    )[0]
+    """Whether their thumbnails agree and, of drawings, then their files too."""
+    small = [thumbnail(image)[np.newaxis] for image in (one, other)]
+    sizes = np.array([[one.size, other.size]])
+    agree = same_picture(*small, sizes=sizes, **options)[0]
+    if not agree or not any(is_drawing(each)[0] for each in small):
+        return agree
+    turns = TURNS if options.get("orientations") == "all" else 1
+    return closer(one, other, turns)
+
+
+def closer(one, other, turns=1):
+    large = [
+        np.asarray(image.convert("RGB").resize((LARGE, LARGE), Image.Resampling.LANCZOS))
+        for image in (one, other)
+    ]
+    is_lossy = np.array([any(image.format == "JPEG" for image in (one, other))])
+    sizes = np.array([[one.size, other.size]])
+    return same_drawing(*(each[np.newaxis] for each in large), sizes, is_lossy, turns)[0]
 
 
 def jpeg(image, quality):
@@ -124,6 +139,13 @@ def test_a_small_sign_makes_another_drawing(copy):
     pairs = list(combinations(DRAWINGS, 2))
     assert not any(same(*pair) for pair in pairs)
     assert not any(same(one, COPIES[copy](other)) for one, other in pairs)
+
+
+@pytest.mark.parametrize("quality", [90, 70, 50])
+def test_files_tell_signs_apart_that_thumbnails_do_not(quality):
+    for one, other in combinations(DRAWINGS, 2):
+        assert not closer(one, jpeg(other, quality))
+        assert not closer(jpeg(one, quality), scaled(other, 0.75))
 
 
 def test_a_mirrored_drawing_is_another_unless_asked_for():

@@ -3,7 +3,8 @@
 At a thumbnail's size the noise of a JPEG is as much as what tells two cards or two stars apart. So
 pairs whose thumbnails agree are laid over one another once more, with four times the pixels and
 slightly blurred, and the greyness and the colour are compared apart: a JPEG keeps colour coarsely.
-What a lossy format may have changed is forgiven to pairs of which one file has such a format alone.
+What a lossy format may have changed, or scaling to few pixels, is forgiven to pairs alone of which
+one file has such a format, or so few pixels.
 """
 
 from collections.abc import Sequence
@@ -56,12 +57,13 @@ class Closeness(NamedTuple):
 
 
 LOSSLESS = Closeness(local=1.8, overall=0.35, colour=45.0)
-LOSSY = Closeness(local=2.2, overall=0.55, colour=70.0)
+LOSSY = Closeness(local=2.6, overall=0.55, colour=70.0)
 
 _LOSSY_FORMATS = ("JPEG", "MPO", "WEBP", "AVIF", "HEIF", "JPEG2000")
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _NOISE, _OF_CONTRAST = 8.0, 0.5
 _COLOUR_BLURS = 3
+_SCALED = 1.5  # in area: crops have less
 _EDGE = 2  # pixels that a window beyond the edge would see
 _CROP_EDGE = 4
 
@@ -102,26 +104,34 @@ def same_drawing(
     orientations, how many are tried.
     """
     same = np.zeros(len(first), bool)
+    coarse = lossy | _scaled_to_few_pixels(sizes)
     for turn in range(turns):
         rest = np.flatnonzero(~same)
         if not rest.size:
             break
         view = turned(second[rest], np.full(len(rest), turn))
         common = upright_sizes(sizes[rest], turn)
-        same[rest] = _agree_whole(first[rest], view, common, lossy[rest])
+        same[rest] = _agree_whole(first[rest], view, common, coarse[rest])
         left = rest[~same[rest]]
         if left.size:
             among = ~same[rest]
-            same[left] = _agree_cropped(first[left], view[among], common[among], lossy[left])
+            same[left] = _agree_cropped(first[left], view[among], common[among], coarse[left])
     return same
 
 
-def _agree_whole(first: Thumbnails, second: Thumbnails, sizes: Sizes, lossy: Flags) -> Flags:
+def _scaled_to_few_pixels(sizes: Sizes) -> Flags:
+    """Of which pairs one file was scaled to so few pixels that they are coarse at SIDE."""
+    areas = sizes.prod(axis=2)
+    is_scaled = areas.max(axis=1) > _SCALED * areas.min(axis=1)
+    return np.asarray(is_scaled & (sizes.min(axis=(1, 2)) < THUMBNAIL))
+
+
+def _agree_whole(first: Thumbnails, second: Thumbnails, sizes: Sizes, coarse: Flags) -> Flags:
     one, other = (at_common_size(side.astype(np.float32), sizes) for side in (first, second))
-    return _agree(_blurred(one), _blurred(other), lossy, _EDGE)
+    return _agree(_blurred(one), _blurred(other), coarse, _EDGE)
 
 
-def _agree_cropped(first: Thumbnails, second: Thumbnails, sizes: Sizes, lossy: Flags) -> Flags:
+def _agree_cropped(first: Thumbnails, second: Thumbnails, sizes: Sizes, coarse: Flags) -> Flags:
     small = [_halved(side) for side in (first, second)]
     _, wholes, others, crops, swap = laid(*small)
     crops = refined_crops(grey(wholes), grey(others), crops)
@@ -130,7 +140,7 @@ def _agree_cropped(first: Thumbnails, second: Thumbnails, sizes: Sizes, lossy: F
     turn = swap[:, np.newaxis, np.newaxis, np.newaxis]
     whole, of_other = np.where(turn, other, one), np.where(turn, one, other)
     part = np.stack([cropped(of_other[..., channel], crops) for channel in range(3)], axis=3)
-    return _agree(_blurred(whole), _blurred(part), lossy, _CROP_EDGE)
+    return _agree(_blurred(whole), _blurred(part), coarse, _CROP_EDGE)
 
 
 def _halved(pictures: Thumbnails) -> Thumbnails:
@@ -147,7 +157,7 @@ def _blurred(pictures: FloatArray, times: int = 1) -> FloatArray:
     return np.stack(planes, axis=3)
 
 
-def _agree(first: FloatArray, second: FloatArray, lossy: Flags, edge: int) -> Flags:
+def _agree(first: FloatArray, second: FloatArray, coarse: Flags, edge: int) -> Flags:
     second = second * gain(first, second)
     one, other = first @ _LUMA, second @ _LUMA
     inner = (slice(None), slice(edge, -edge), slice(edge, -edge))
@@ -158,7 +168,7 @@ def _agree(first: FloatArray, second: FloatArray, lossy: Flags, edge: int) -> Fl
     local = (np.sqrt(off) / (_NOISE + _OF_CONTRAST * np.sqrt(contrast))).max(axis=(1, 2))
     overall = np.sqrt(off.sum(axis=(1, 2)) / (contrast.sum(axis=(1, 2)) + 1))
     colour = np.sqrt(off_colour.max(axis=(1, 2)))
-    most = np.where(lossy, np.array([LOSSY]).T, np.array([LOSSLESS]).T)
+    most = np.where(coarse, np.array([LOSSY]).T, np.array([LOSSLESS]).T)
     return np.asarray((local <= most[0]) & (overall <= most[1]) & (colour <= most[2]))
 
 
