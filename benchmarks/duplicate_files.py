@@ -65,6 +65,10 @@ FAMILIES = {
     "another monument": ("explore_monuments/3487864", "categorization/2832949"),
     "Mars": ("solar_system/129537", "gravity/32268"),
     "Neptune": ("solar_system/189078", "gravity/69177", "8_neptune.png"),
+    "home 8": ("buildings/homes/home8.png", "computer/icons/lemon-theme/filesystems/home8.png"),
+    "home 9": ("buildings/homes/home9.png", "computer/icons/lemon-theme/filesystems/home9.png"),
+    "home 13": ("buildings/homes/home13.png", "computer/home13.png"),
+    "home 15": ("buildings/homes/home15.png", "computer/icons/lemon-theme/filesystems/home15.png"),
     "Earth": ("solar_system/20395", "3_earth.png"),
 }
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}

@@ -155,7 +155,7 @@ class Comparison:
                     np.stack([picture.pixels for picture in pair[0]]),
                     np.stack([picture.pixels for picture in pair[1]]),
                     sizes[known],
-                    np.array([a.is_lossy or b.is_lossy for a, b in zip(*pair, strict=True)]),
+                    np.array([max(a.loss, b.loss) for a, b in zip(*pair, strict=True)], np.float32),
                     turns,
                 )
         return same
