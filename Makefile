@@ -10,7 +10,6 @@ PIP_FLAGS ?= --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 BIN := .venv/bin
 TEST_BIN := .venv-test/bin
 PHOTOS := examples/photos
-COLLECTION := example_photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
@@ -25,10 +24,12 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "==> Starting it"
 	@$(BIN)/lookalike server start
 	@echo "==> Adding the images of $(PHOTOS)"
-	@$(BIN)/lookalike add $(PHOTOS) --collection $(COLLECTION)
+	@$(BIN)/lookalike add $(PHOTOS)
 	@echo "==> Which of them look like $(PHOTOS)/cat.jpg?"
-	@$(BIN)/lookalike search $(PHOTOS)/cat.jpg -k 5 --collection $(COLLECTION) --contact-sheet $(SHEET)
-	@echo "==> Now try it on your own: $(BIN)/lookalike add ~/Pictures"
+	@$(BIN)/lookalike search $(PHOTOS)/cat.jpg -k 5 --contact-sheet $(SHEET)
+	@echo "==> The command is $(BIN)/lookalike; after . $(BIN)/activate it is lookalike. On your own:"
+	@echo "      $(BIN)/lookalike add ~/Pictures"
+	@echo "      $(BIN)/lookalike remove $(PHOTOS)    (takes the demo's images out again)"
 
 test: .venv-test/installed ## Everything that the tests need, then the tests
 	@$(TEST_BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)

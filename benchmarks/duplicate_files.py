@@ -68,7 +68,7 @@ FAMILIES = {
     "home 8": ("buildings/homes/home8.png", "computer/icons/lemon-theme/filesystems/home8.png"),
     "home 9": ("buildings/homes/home9.png", "computer/icons/lemon-theme/filesystems/home9.png"),
     "home 13": ("buildings/homes/home13.png", "computer/home13.png"),
-    "home 15": ("buildings/homes/home15.png", "computer/icons/lemon-theme/filesystems/home15.png"),
+    "home15": ("buildings/homes/home15.png", "computer/icons/lemon-theme/filesystems/home15.png"),
     "Earth": ("solar_system/20395", "3_earth.png"),
 }
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}

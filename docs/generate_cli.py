@@ -18,7 +18,9 @@ def page() -> str:
         context = click.Context(command, info_name=path, max_content_width=WIDTH, **settings)
         context.terminal_width = WIDTH
         help_text = command.get_help(context)
-        parts.append(f"{'##' if path.count(' ') < 2 else '###'} {path}\n\n```\n{help_text}\n```\n")
+        parts.append(
+            f"{'##' if path.count(' ') < 2 else '###'} {path}\n\n```text\n{help_text}\n```\n"
+        )
     return "\n".join(parts)
 
 

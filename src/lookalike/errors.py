@@ -14,6 +14,10 @@ LookalikeError
 Each message is one line that names the value and the remedy.
 """
 
+from lookalike.installed import install_command
+
+_TORCH_FOR_CPU = "for the CPU alone, install torch from its CPU index first: docs/installing.md"
+
 
 class LookalikeError(Exception):
     """The root of all of lookalike's errors."""
@@ -36,10 +40,11 @@ class ModelError(LookalikeError):
 
 
 class MissingExtra(ModelError):
-    """An optional dependency that is not installed; the message is the pip command."""
+    """An optional dependency that is not installed; the message has the pip command."""
 
     def __init__(self, extra: str, what_for: str) -> None:
-        super().__init__(f"{what_for} needs an extra: pip install 'lookalike[{extra}]'")
+        note = f" ({_TORCH_FOR_CPU})" if extra == "clip" else ""
+        super().__init__(f"{what_for} needs an extra: {install_command(extra)}{note}")
 
 
 class DatabaseError(LookalikeError):

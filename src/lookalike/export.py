@@ -25,10 +25,12 @@ _LOOK_AHEAD = 64
 
 _HEADER = """\
 -- Image embeddings by lookalike, model {model}. Load with: mysql DATABASE < FILE.sql
+-- Where the table exists, loading stops before it changes anything: load a file once, and give
+-- each file a table of its own with --collection.
 SET NAMES utf8mb4;
 SET @old_sql_mode = @@sql_mode, sql_mode = 'STRICT_ALL_TABLES';
 
-CREATE TABLE IF NOT EXISTS {table} (
+CREATE TABLE {table} (
     id INT PRIMARY KEY AUTO_INCREMENT,
     image_name VARCHAR(255),
     embedding VECTOR({dim})

@@ -177,7 +177,8 @@ def check_model(record: CollectionRecord, model: str | None) -> None:
         made_by = f"model {record.model}" if record.model else "no model"
         raise ModelError(
             f"collection {record.name!r} holds embeddings of {made_by}; those of {model} cannot "
-            "be compared with them: use the collection's own model or another --collection"
+            "be compared with them: leave --model out, or make a collection for it: "
+            f"lookalike add FOLDER --model {model} --collection NAME"
         )
 
 

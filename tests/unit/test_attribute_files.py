@@ -192,7 +192,7 @@ def test_parquet(tmp_path):
 def test_without_pyarrow_the_command_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("lookalike.attribute_files.find_spec", lambda name: None)
     (tmp_path / "a.parquet").touch()
-    with pytest.raises(MissingExtra, match=r"pip install 'lookalike\[parquet\]'"):
+    with pytest.raises(MissingExtra, match=r"-m pip install .*\[parquet\]"):
         read_attributes(tmp_path / "a.parquet")
 
 

@@ -18,5 +18,6 @@ def test_the_wheel_carries_its_data(tmp_path):
         "lookalike/templates/duplicates.html",
         "lookalike/models/efficientnet_lite2_mean.npy",
         "lookalike/models/imagenet_words.tsv",
+        "lookalike/models/word_hints.tsv.gz",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "examples"))]

@@ -14,7 +14,8 @@ MAX_FUNCTION_LINES = 40
 
 # What a module or package may import, besides the standard library: of lookalike, and of others.
 ALLOWED = {
-    "errors": ({}, {}),
+    "installed": ({}, {}),
+    "errors": ({"installed"}, {}),
     "types": ({}, {}),
     "paths": ({"errors"}, {}),
     "cores": ({}, {}),

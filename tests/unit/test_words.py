@@ -1,5 +1,6 @@
 """Words to ImageNet's classes, and classes to directions."""
 
+import gzip
 import re
 from importlib import resources
 
@@ -7,7 +8,14 @@ import numpy as np
 import pytest
 
 from lookalike.errors import ModelError
-from lookalike.models.words import class_directions, classes_of, spelt, text_directions
+from lookalike.models.words import (
+    class_directions,
+    classes_of,
+    near_in_meaning,
+    spelt,
+    table,
+    text_directions,
+)
 
 TABLE = resources.files("lookalike.models").joinpath("imagenet_words.tsv").read_text("utf-8")
 ROWS = [line.split("\t") for line in TABLE.splitlines() if not line.startswith("#")]
@@ -90,17 +98,63 @@ def test_any_other_word_is_refused_by_name(text, word):
     message = str(caught.value)
     assert message.startswith(f"the embedded model does not know {word!r}")
     assert message.endswith(
-        "use CLIP, which understands free text: --model clip-ViT-B-32 (pip install "
-        "'lookalike[clip]')"
+        "no people, colours or actions; name a thing that is seen, or make a collection for CLIP, "
+        "which understands free text: lookalike add FOLDER --model clip-ViT-B-32 --collection NAME"
     )
     assert "\n" not in message
 
 
-def test_a_misspelt_word_is_told_the_nearest_known_ones():
-    with pytest.raises(ModelError, match=r"does not know 'elefant' \(near it: elephant"):
-        classes_of("elefant")
-    with pytest.raises(ModelError, match=r"does not know 'qqqq': name what is seen"):
-        classes_of("qqqq")
+# Each relation as WordNet 3.0 has it (`wn pear -hypen`, `wn oak -hasmn` ...).
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("pear", "pome"),  # a kind of
+        ("blouse", "dress"),  # both women's clothing
+        ("cottage", "house"),  # a kind of
+        ("pencil", "writing implement"),
+        ("carrots", "root vegetable"),  # a plural
+        ("oak", "acorn"),  # is its fruit
+        ("hut", "shelter"),
+    ],
+)
+def test_the_hints_for_a_word_are_near_in_meaning(word, hint):
+    assert hint in near_in_meaning(word)
+    with pytest.raises(ModelError, match=rf"does not know '{word}' \(near it: .*{hint}"):
+        classes_of(word)
+
+
+@pytest.mark.parametrize("word", ["woman", "man", "person", "red", "blue", "running", "sky", "two"])
+def test_people_colours_and_actions_have_no_hints(word):
+    assert near_in_meaning(word) == []
+    with pytest.raises(ModelError, match=f"does not know '{word}': it knows the names of things"):
+        classes_of(word)
+
+
+def test_synonyms_need_no_hints():
+    for word, like in [
+        ("sofa", "studio couch"),
+        ("kitty", "domestic cat"),
+        ("automobile", "motorcar"),
+    ]:
+        assert found(word) == found(like)
+
+
+def test_a_word_that_no_dictionary_has_is_taken_for_a_misspelt_one():
+    assert near_in_meaning("elefant") == ["elephant"]
+    assert near_in_meaning("qqqq") == []
+
+
+def test_every_hint_can_be_asked_for_and_no_word_with_hints_is_known():
+    file = resources.files("lookalike.models").joinpath("word_hints.tsv.gz")
+    assert len(file.read_bytes()) < 300_000
+    text = gzip.decompress(file.read_bytes()).decode()
+    assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in text
+    lines = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    words = [word for _, of in lines for word in of.split()]
+    assert len(words) == len(set(words)) > 70_000
+    assert [word for word in words if word in table()] == []
+    hints = {hint for near, _ in lines if near for hint in near.split(", ")}
+    assert hints <= set(table())
 
 
 def test_the_classes_found_cannot_be_changed():

@@ -242,7 +242,7 @@ def _summary(report: AddReport, where: str) -> str:
         "removed": report.removed,
         "no longer exist (--prune removes their rows)": report.gone,
         "skipped": len(report.failed),
-        "still unreadable (lookalike failures lists them)": len(report.failed_before),
+        "still unreadable (`lookalike failures` lists them)": len(report.failed_before),
     }
     parts += [f"{count:,} {what}" for what, count in others.items() if count]
     speed = f" ({report.images_per_second:.1f} images/s)" if stored + report.updated else ""

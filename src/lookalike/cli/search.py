@@ -126,8 +126,8 @@ def search(
     words and weights make one mix:
 
     \b
-    lookalike search a.jpg --text "at night" --not b.jpg
-    lookalike search a.jpg --weighted 0.5 c.jpg --weighted-text -0.3 people
+    lookalike search a.jpg --text "a dog" --not b.jpg
+    lookalike search a.jpg --weighted 0.5 c.jpg --weighted-text -0.3 flower
     """
     asked = Mix.of(
         [

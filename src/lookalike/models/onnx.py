@@ -104,8 +104,8 @@ class OnnxModel:
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
         """Raise ModelError: a network of images has no text."""
         raise ModelError(
-            f"the model {self._id} has no text: use a CLIP model, such as --model clip-ViT-B-32 "
-            "(pip install 'lookalike[clip]')"
+            f"the model {self._id} has no text: make a collection for a CLIP model: "
+            "lookalike add FOLDER --model clip-ViT-B-32 --collection NAME"
         )
 
 

@@ -6,6 +6,7 @@ imagenet_words.tsv, from WordNet.
 """
 
 import difflib
+import gzip
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from lookalike.errors import ModelError
 from lookalike.models.base import FloatArray
 
+CLIP_COLLECTION: Final = "lookalike add FOLDER --model clip-ViT-B-32 --collection NAME"
+
 IntArray = npt.NDArray[np.int64]
 
 # These say nothing of what is seen, or how two things lie, which a mean cannot tell.
@@ -27,6 +30,7 @@ FILLERS: Final = frozenset(
 _OPENING: Final = re.compile(
     r"^((a|an|the|some|my) )*(photo|photograph|picture|image)s? (of|with|showing) "
 )
+_MISSPELT: Final = 0.8  # difflib's ratio
 _ENDINGS: Final = (
     ("s", ""),
     ("ses", "s"),
@@ -104,35 +108,64 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 def _first_phrase(words: Sequence[str]) -> tuple[int, IntArray]:
     """The longest known phrase that some words begin with: its length, 0 for none, and classes."""
-    table, longest = _table()
+    known, longest = _table()
     for length in range(min(len(words), longest), 0, -1):
         for last in singulars(words[length - 1]):
-            classes = table.get(" ".join([*words[: length - 1], last]))
+            classes = known.get(" ".join([*words[: length - 1], last]))
             if classes is not None:
                 return length, classes
     return 0, np.empty(0, np.int64)
 
 
 def _unknown(word: str) -> ModelError:
-    near = difflib.get_close_matches(word, _table()[0], n=3)
+    near = near_in_meaning(word)
     known = f" (near it: {', '.join(near)})" if near else ""
     return ModelError(
-        f"the embedded model does not know {word!r}{known}: name what is seen by a common noun, or "
-        "use CLIP, which understands free text: --model clip-ViT-B-32 "
-        "(pip install 'lookalike[clip]')"
+        f"the embedded model does not know {word!r}{known}: it knows the names of things, but no "
+        "people, colours or actions; name a thing that is seen, or make a collection for CLIP, "
+        f"which understands free text: {CLIP_COLLECTION}"
     )
+
+
+def near_in_meaning(word: str) -> list[str]:
+    """Known words that mean something near an unknown one, the nearest first.
+
+    A word that WordNet does not have is taken for a misspelt one. Empty where nothing is near.
+    """
+    hints = _hints()
+    for one in singulars(spelt(word)):
+        if one in hints:
+            return hints[one].split(", ") if hints[one] else []
+    return difflib.get_close_matches(word, table(), n=3, cutoff=_MISSPELT)
+
+
+def table() -> Mapping[str, IntArray]:
+    """The classes of every known word."""
+    return _table()[0]
+
+
+@cache
+def _hints() -> Mapping[str, str]:
+    """Known words near in meaning to unknown ones; all other words of WordNet, without."""
+    file = resources.files("lookalike.models").joinpath("word_hints.tsv.gz")
+    hints: dict[str, str] = {}
+    for line in gzip.decompress(file.read_bytes()).decode("utf-8").splitlines():
+        if not line.startswith("#"):
+            near, words = line.split("\t")
+            hints |= dict.fromkeys(words.split(), near)
+    return hints
 
 
 @cache
 def _table() -> tuple[Mapping[str, IntArray], int]:
     """The classes of every known word, and how many words the longest phrase has."""
     file = resources.files("lookalike.models").joinpath("imagenet_words.tsv")
-    table: dict[str, IntArray] = {}
+    known: dict[str, IntArray] = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             numbers, words = line.split("\t")
-            table |= dict.fromkeys(words.split(", "), _parse_ranges(numbers))
-    return table, max(len(words.split()) for words in table)
+            known |= dict.fromkeys(words.split(", "), _parse_ranges(numbers))
+    return known, max(len(words.split()) for words in known)
 
 
 def _parse_ranges(text: str) -> IntArray:
