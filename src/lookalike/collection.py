@@ -278,7 +278,7 @@ class Collection(RowCalls, DuplicateCalls):
         answers come in their order, each as soon as it is known.
         against: the name of another collection; this one without it.
         min_similarity: what is at least as similar is a match; by default what is stored with the
-        collection, else a default of its model. k: how many matches are told.
+        collection, else what was measured of its model. k: how many matches are told.
         """
         if against not in (None, self.name):
             other = Collection(self._connection, self._dialect, str(against), notify=self._notify)
@@ -319,7 +319,10 @@ class Collection(RowCalls, DuplicateCalls):
 
     @property
     def min_similarity(self) -> float:
-        """From where on `screen` calls an image a match; set, it is stored with the collection."""
+        """From where on `screen` calls an image a match; set, it is stored with the collection.
+
+        Raises InputError where none is stored and none was measured of the model.
+        """
         self._require_table()
         stored = stored_min_similarity(self._index)
         if stored is not None:

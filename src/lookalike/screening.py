@@ -17,6 +17,7 @@ from lookalike.index_store import NO_SUCH_TABLE, IndexStore
 from lookalike.ingest.crew import Channel, Crew
 from lookalike.ingest.embedder import Embedder, Job
 from lookalike.ingest.work import Meter
+from lookalike.measured import measured, owner_of
 from lookalike.models import Model
 from lookalike.paths import expand_user
 from lookalike.retry import Persistence
@@ -27,10 +28,6 @@ from lookalike.types import Match, Metric, Screening
 from lookalike.vectors import FloatArray
 from lookalike.walk import ImageWalk
 
-DEFAULT_MIN_SIMILARITY = {"efficientnet-lite2": 0.7}
-"""Above it two images are mostly the same picture, cropped, mirrored or darker."""
-
-OTHER_MIN_SIMILARITY = 0.92
 LOOK_AHEAD = 128
 MAX_IN_MEMORY = 2**20
 """Bytes of an upload that are kept in memory, more in a file that has no name."""
@@ -226,16 +223,14 @@ def _in_order(
 
 
 def default_min_similarity(model_id: str | None, metric: Metric) -> float:
-    """Return from where on an image is a match where nothing else is known.
-
-    Raises InputError for another metric than cosine, whose values mean something else everywhere.
-    """
-    if metric != "cosine":
+    """Return from where on an image is a match. Raises InputError where it was never measured."""
+    known = measured(model_id, metric)
+    if known is None:
         raise InputError(
-            f"the metric {metric} has no default min_similarity: give one, or store one "
-            "with lookalike calibrate --store"
+            f"no threshold was measured for {owner_of(model_id, metric)}: give --min-similarity, "
+            "or measure one with `lookalike calibrate --store`"
         )
-    return DEFAULT_MIN_SIMILARITY.get(model_id or "", OTHER_MIN_SIMILARITY)
+    return known.match
 
 
 def stored_min_similarity(index: IndexStore) -> float | None:

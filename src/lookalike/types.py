@@ -282,6 +282,8 @@ Tier = Literal["identical", "near-duplicate", "similar"]
 TIERS: tuple[Tier, ...] = ("identical", "near-duplicate", "similar")
 KeepRule = Literal["best", "oldest", "largest"]
 KEEP_RULES: tuple[KeepRule, ...] = ("best", "oldest", "largest")
+Orientations = Literal["auto", "upright", "all"]
+ORIENTATIONS: tuple[Orientations, ...] = ("auto", "upright", "all")
 
 
 @dataclass(frozen=True, slots=True)

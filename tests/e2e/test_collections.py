@@ -91,5 +91,5 @@ def test_what_cannot_be_done_is_one_line(made):
         assert error.startswith("Error: there is no collection 'nope' in ")
         assert error.endswith("the collections are: image_embeddings, own\n")
     error = made("collections", "rename", "own", "image_embeddings", status=2).stderr
-    assert error.startswith("Error: 'image_embeddings' is taken")
+    assert error.startswith("Error: a table 'image_embeddings' exists already")
     assert "after delete" in made("collections", "--json", "delete", "own", status=2).stderr

@@ -172,7 +172,7 @@ def test_an_unknown_name_is_told_with_those_that_there_are(db):
         db.collection(name, dim=2).add_embeddings(["x"], [[1, 2]])
     for call in (db.delete_collection, lambda name: db.rename_collection(name, "other")):
         with pytest.raises(
-            InputError, match="^there is no collection 'nope' in .*: there are a, b"
+            InputError, match="^there is no collection 'nope' in .*; the collections are: a, b"
         ):
             call("nope")
 
@@ -188,7 +188,7 @@ def test_a_table_of_the_users_own_is_never_dropped(db):
         db.delete_collection("own")
     db.rows("ALTER TABLE own ADD COLUMN price INT")
     db.collection("own", dim=DIM).add_embeddings(["a"] * N, embeddings(1))
-    with pytest.raises(InputError, match=r"columns of yours \(price\); --keep-table"):
+    with pytest.raises(InputError, match=r"columns of yours \(price\); use --keep-table"):
         db.delete_collection("own")
     assert db.collection("own").status().indexed == N
     gone = db.delete_collection("own", keep_table=True)
@@ -352,7 +352,7 @@ TAKEN = (
     ("taken", "a table 'taken_phashes' exists already; give another name than 'taken'"),
     ("codes", "a table 'codes_codes_1' exists already"),
     ("lookalike_levels", "exists already"),
-    ("photos", "'photos' has that name already"),
+    ("photos", "'photos' already has this name"),
     ("2pics", "cannot be a collection's name"),
     ("a`b", "cannot be a collection's name"),
 )

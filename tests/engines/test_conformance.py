@@ -113,7 +113,7 @@ def test_k_out_of_range_is_refused(own, k):
         (np.zeros(DIM), EmbeddingError, "all zero"),
         (np.ones(DIM + 1), EmbeddingError, f"{DIM + 1} dimensions, and this collection has {DIM}"),
         (np.full(DIM, np.nan), EmbeddingError, "NaN"),
-        ("nothing.jpg", InputError, "no image file"),
+        ("nothing.jpg", InputError, "not an image file"),
         (99_999, InputError, "no image with id 99999"),
         (Text("a dog"), ModelError, "has no model"),
         (Image.new("RGB", (4, 4)), ModelError, "has no model"),

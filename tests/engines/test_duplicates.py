@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from lookalike import InputError, training
 from lookalike.duplicates import looks, remove
 
 DIM = 24
+STARS = ((70, 16), (71, 16), (75, 17), (75, 16), (79, 17))
 
 
 def planted(n, seed=0):
@@ -70,7 +71,7 @@ def test_more_neighbours_than_one_question_brings_are_all_found(db):
     embeddings[300:400] = embeddings[300]  # and copies, which are one picture
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(1200)], embeddings)
-    groups = found(own.duplicates())
+    groups = found(own.duplicates(min_similarity=0.95))
     assert groups == {101: set(range(102, 201)), 301: set(range(302, 401))}
 
 
@@ -80,10 +81,10 @@ def test_rows_without_embeddings_are_none(db):
         f"embedding VECTOR({DIM}))"
     )
     db.rows("INSERT INTO own (image_name) VALUES " + ", ".join(["('x')"] * 300))
-    assert db.collection("own").duplicates() == []
+    assert db.collection("own").duplicates(min_similarity=0.95) == []
     own = db.collection("own", dim=DIM)
     own.add_embeddings(["a", "b"], [[1.0] * DIM] * 2)
-    assert found(own.duplicates()) == {301: {302}}
+    assert found(own.duplicates(min_similarity=0.95)) == {301: {302}}
 
 
 def test_rows_of_other_programs_are_seen(db):
@@ -91,21 +92,23 @@ def test_rows_of_other_programs_are_seen(db):
     embeddings = planted(1100)
     own.add_embeddings([f"v{i}" for i in range(1100)], embeddings)
     db.rows("INSERT INTO own (image_name, embedding) SELECT 'x', embedding FROM own WHERE id = 5")
-    assert {5, 1101} in [{keep, *others} for keep, others in found(own.duplicates()).items()]
+    assert {5, 1101} in [
+        {keep, *others} for keep, others in found(own.duplicates(min_similarity=0.95)).items()
+    ]
 
 
 def test_decisions_are_remembered(db):
     own = db.collection("own", dim=2)
     own.add_embeddings(["a", "b", "c"], [[1, 0], [1, 0.01], [1, 0.02]])
-    assert found(own.duplicates()) == {1: {2, 3}}
+    assert found(own.duplicates(min_similarity=0.95)) == {1: {2, 3}}
     own.mark_distinct(3, 1)
     own.mark_distinct(1, 3)
-    assert found(db.collection("own").duplicates()) == {1: {2}}
+    assert found(db.collection("own").duplicates(min_similarity=0.95)) == {1: {2}}
     assert db.rows("SELECT * FROM own_distinct")[1] == [(1, 3)]
     own.mark_distinct(1, 2, 3)
-    assert own.duplicates() == []
+    assert own.duplicates(min_similarity=0.95) == []
     assert own.unmark_distinct(2, 3) == 1 and own.unmark_distinct(2, 3) == 0
-    assert found(own.duplicates()) == {2: {3}}
+    assert found(own.duplicates(min_similarity=0.95)) == {2: {3}}
     own.delete([1])
     assert db.rows("SELECT COUNT(*) FROM own_distinct")[1] == [(0,)]
     with pytest.raises(InputError, match="no image with id 99"):
@@ -117,16 +120,17 @@ def test_decisions_are_remembered(db):
 def test_what_cannot_be_honoured_is_refused(db):
     own = db.collection("own", dim=2)
     with pytest.raises(InputError, match="add images first"):
-        own.duplicates()
+        own.duplicates(min_similarity=0.95)
     own.add_embeddings(["a"], [[1, 0]])
-    assert own.duplicates() == []
+    assert own.duplicates(min_similarity=0.95) == []
     own.delete([1])
-    assert own.duplicates() == []
+    assert own.duplicates(min_similarity=0.95) == []
     for options, message in (
         ({"min_similarity": 1.5}, "min_similarity is 1.5"),
         ({"tier": "identical", "min_similarity": 0.9}, "no meaning without the tier similar"),
         ({"tier": "same"}, "there is no tier 'same'"),
         ({"keep": "newest"}, "cannot keep 'newest'"),
+        ({"orientations": "any"}, "no orientations 'any': give auto, upright, all"),
     ):
         with pytest.raises(InputError, match=message):
             own.duplicates(**options)
@@ -139,10 +143,25 @@ def test_what_cannot_be_honoured_is_refused(db):
 def test_other_metrics_need_their_own_threshold(db):
     own = db.collection("own", dim=2, metric="euclidean")
     own.add_embeddings(["a", "b", "c"], [[1, 0], [1, 0.1], [3, 0]])
-    with pytest.raises(InputError, match="this collection ranks by euclidean"):
+    with pytest.raises(InputError, match="was measured for the metric euclidean: give --min-"):
         own.duplicates()
     assert found(own.duplicates(min_similarity=-0.2)) == {1: {2}}
     assert own.duplicates(tier="near-duplicate") == []
+
+
+def test_nothing_is_similar_by_default_where_it_was_never_measured(db):
+    own = db.collection("own", dim=2)
+    own.add_embeddings(["a", "b"], [[1, 0], [1, 0.01]])
+    with pytest.raises(
+        InputError, match=r"embeddings of your own: give --min-similarity .* --tier"
+    ):
+        own.duplicates()
+    db.rows("UPDATE lookalike_collections SET model = 'clip-ViT-B-32'")
+    clip = db.collection("own")
+    with pytest.raises(InputError, match="was measured for the model clip-ViT-B-32"):
+        clip.duplicates()
+    assert clip.duplicates(tier="near-duplicate") == []
+    assert found(clip.duplicates(min_similarity=0.95)) == {1: {2}}
 
 
 def test_a_table_that_others_made_is_searched_and_stays_as_it_is(db):
@@ -151,7 +170,7 @@ def test_a_table_that_others_made_is_searched_and_stays_as_it_is(db):
         "INSERT INTO t VALUES (7, 'a', STRING_TO_VECTOR('[1,2]')), (3, 'b', "
         "STRING_TO_VECTOR('[1,2]')), (5, NULL, NULL), (6, 'zero', STRING_TO_VECTOR('[0,0]'))"
     )
-    assert found(db.collection("t").duplicates()) == {3: {7}}
+    assert found(db.collection("t").duplicates(min_similarity=0.95)) == {3: {7}}
     assert db.rows("SHOW TABLES")[1] == [("t",)]
 
 
@@ -210,6 +229,55 @@ def test_the_same_picture_is_found_however_it_lies(collection, folder):
         "rocket.jpg": {"rocket-copy.jpg": "identical"},
         "cat.jpg": {"deep/cat.jpg": "identical"},
     }
+
+
+def test_turned_pictures_are_others_where_only_upright_ones_count(collection, folder):
+    groups = collection.duplicates(tier="near-duplicate", orientations="upright")
+    upright = {name: tier for name, tier in CATS.items() if name != "cat-turned.png"}
+    assert by_name(groups, folder)["cat.jpg"] == upright
+
+
+def test_without_measured_cosines_the_nearest_are_compared(db, collection, folder):
+    db.rows("UPDATE lookalike_collections SET model = 'another'")
+    groups = db.collection("photos").duplicates(tier="near-duplicate")
+    assert by_name(groups, folder)["cat.jpg"] == CATS
+
+
+def star(points, step):
+    """A star polygon: a line from each point on a circle to the one `step` further."""
+    image = Image.new("RGB", (800, 800), "white")
+    draw = ImageDraw.Draw(image)
+    angles = 2 * np.pi * np.arange(points) / points
+    ends = np.stack([400 + 380 * np.sin(angles), 400 - 380 * np.cos(angles)], axis=1)
+    for place, end in enumerate(ends):
+        draw.line([*end, *ends[(place + step) % points]], fill="black", width=4)
+    return image.resize((200, 200), Image.Resampling.LANCZOS)
+
+
+def test_fine_drawings_are_told_apart_by_their_files(db, embedded_model, tmp_path):
+    folder = tmp_path / "stars"
+    folder.mkdir()
+    for points, step in STARS:
+        image = star(points, step)
+        image.save(folder / f"{points}-{step}.png")
+        image.save(folder / f"{points}-{step}.jpg", quality=70)
+    own = db.collection("stars", model=embedded_model)
+    own.add(folder)
+    pairs = {f"{points}-{step}" for points, step in STARS}
+    groups = own.duplicates(tier="near-duplicate")
+    assert {group.keep.path.stem for group in groups} == pairs
+    assert all([i.path.stem for i in g.duplicates] == [g.keep.path.stem] for g in groups)
+
+
+def test_fine_drawings_whose_files_are_gone_are_not_taken_for_one(db, embedded_model, tmp_path):
+    for points, step in STARS:
+        star(points, step).save(tmp_path / f"{points}-{step}.png")
+    own = db.collection("stars", model=embedded_model)
+    own.add(tmp_path)
+    assert own.duplicates(tier="near-duplicate") == []
+    for file in tmp_path.glob("*.png"):
+        file.unlink()
+    assert own.duplicates(tier="near-duplicate") == []
 
 
 def test_the_oldest_or_the_largest_can_be_kept(collection, folder):

@@ -144,7 +144,7 @@ def test_few_rows_have_no_percentiles_nor_levels_of_an_unmeasured_model(db):
     own.add_embeddings(["a", "b"], [[1, 0], [0, 1]])
     same, other = own.search(np.array([1, 0]), k=2)
     assert same.percentile is None and same.level is None and other.level is None
-    with pytest.raises(InputError, match="min_percentile is not known"):
+    with pytest.raises(InputError, match="min_percentile is not available"):
         own.search(np.array([1, 0]), min_percentile=50)
 
 

@@ -103,7 +103,9 @@ def test_a_connection_that_is_lost_is_opened_again(db, blocklist, photos):
 def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
     own = db.collection("own", model=embedded_model, metric=metric)
     own.add(photos / "cat.jpg")
-    with pytest.raises(InputError, match=f"the metric {metric} has no default"):
+    with pytest.raises(
+        InputError, match=f"no threshold was measured for the metric {metric}: give"
+    ):
         list(own.screen([photos / "cat.jpg"]))
     own.min_similarity = least = -5.0 if metric == "euclidean" else 10.0
     assert own.min_similarity == least
@@ -114,10 +116,16 @@ def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
     assert same.matches
     if metric == "euclidean":
         assert other.is_clean
-        with pytest.raises(InputError, match=r"0\.92; .* 0 at the most"):
+        with pytest.raises(InputError, match=r"0\.92; .* at most 0"):
             own.min_similarity = 0.92
     with pytest.raises(InputError, match="nan"):
         list(own.screen([photos / "cat.jpg"], min_similarity=float("nan")))
+
+
+def test_a_model_without_a_measured_threshold_has_none(db, photos, blocklist):
+    db.rows("UPDATE lookalike_collections SET model = 'clip-ViT-B-32'")
+    with pytest.raises(InputError, match="clip-ViT-B-32: give --min-similarity, or measure one"):
+        print(db.collection("prohibited").min_similarity)
 
 
 def test_a_threshold_that_cannot_be_read_is_not_taken_for_none(db, blocklist, photos):

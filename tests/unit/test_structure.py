@@ -110,10 +110,11 @@ ALLOWED = {
         {"PIL", "numpy"},
     ),
     "screening": (
-        {"download", "errors", "images", "index_store", "ingest", "models", "paths", "retry"}
-        | {"rows", "search", "search_options", "types", "vectors", "walk"},
+        {"download", "errors", "images", "index_store", "ingest", "measured", "models", "paths"}
+        | {"retry", "rows", "search", "search_options", "types", "vectors", "walk"},
         {"PIL"},
     ),
+    "measured": ({"types"}, {}),
     "calibration": ({"errors", "types"}, {"numpy"}),
     "addresses": ({}, {}),
     "download": ({"addresses", "errors"}, {}),
@@ -133,8 +134,8 @@ ALLOWED = {
     ),
     "duplicates": (
         {"connection", "contact_sheet", "cores", "dialects", "duplicates", "errors", "images"}
-        | {"index_store", "opened", "paths", "rows", "search", "search_options", "training"}
-        | {"types", "vectors", "written"},
+        | {"index_store", "measured", "opened", "paths", "rows", "search", "search_options"}
+        | {"training", "types", "vectors", "written"},
         {"numpy", "PIL", "imagehash", "send2trash"},
     ),
     "cli": ({"", "cli", "paths", "written"}, {"click", "rich", "numpy"}),

@@ -16,6 +16,7 @@ from lookalike import (
     DuplicateGroup,
     DuplicateImage,
     KeepRule,
+    Orientations,
     RemovalReport,
     Tier,
 )
@@ -38,7 +39,7 @@ NOT_ALL_REMOVED = 1
     "--min-similarity",
     type=float,
     metavar="S",
-    help="From where on images are similar, by default 0.95.",
+    help="From where on images are similar: 0.95 for the embedded model, none for others.",
 )
 @click.option(
     "--tier",
@@ -53,6 +54,14 @@ NOT_ALL_REMOVED = 1
     show_default=True,
     help="Which image of a group stays: the one of most pixels (then bytes, then age), the oldest "
     "file, or the one of most bytes.",
+)
+@click.option(
+    "--orientations",
+    type=click.Choice(get_args(Orientations)),
+    default="auto",
+    show_default=True,
+    help="Which near-duplicates may be turned or mirrored: photographs but no drawings (auto), "
+    "none (upright), or all.",
 )
 @click.option(
     "--html",
@@ -94,6 +103,7 @@ def duplicates(
     min_similarity: float | None,
     tier: Tier | None,
     keep: KeepRule,
+    orientations: Orientations,
     html: Path | None,
     force: bool,
     delete: bool,
@@ -111,7 +121,8 @@ def duplicates(
 
     \b
     identical        the same bytes
-    near-duplicate   the same picture: resized, recompressed, cropped a little, turned, mirrored
+    near-duplicate   the same picture: resized, recompressed, cropped a little; photographs also
+                     turned or mirrored
     similar          their embeddings are as near as --min-similarity
 
     Every image of a group resembles the one to keep. Files are deleted or moved with --delete or
@@ -133,7 +144,7 @@ def duplicates(
         if distinct or forgotten:
             _decide(out, images, distinct, forgotten)
             return
-        groups = _find(out, images, min_similarity, loosest, keep)
+        groups = _find(out, images, min_similarity, loosest, keep, orientations)
         page = images.duplicates_report(html, groups, force=force) if html else None
         remove = partial(
             images.remove_duplicates, groups, tier=loosest, move_to=move_to, permanently=permanently
@@ -169,18 +180,27 @@ def _check_alone() -> None:
     context = click.get_current_context()
     if not (context.params["distinct"] or context.params["forgotten"]):
         return
-    for name in ("delete", "move_to", "html", "tier", "min_similarity", "keep"):
+    for name in ("delete", "move_to", "html", "tier", "min_similarity", "keep", "orientations"):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = f"--{name.replace('_', '-')}"
             raise click.UsageError(f"--not and --forget-not go without {option}")
 
 
 def _find(
-    out: Output, images: Collection, min_similarity: float | None, tier: Tier, keep: KeepRule
+    out: Output,
+    images: Collection,
+    min_similarity: float | None,
+    tier: Tier,
+    keep: KeepRule,
+    orientations: Orientations,
 ) -> list[DuplicateGroup]:
     with _bar(out) as progress:
         return images.duplicates(
-            min_similarity=min_similarity, tier=tier, keep=keep, progress=progress
+            min_similarity=min_similarity,
+            tier=tier,
+            keep=keep,
+            orientations=orientations,
+            progress=progress,
         )
 
 

@@ -46,6 +46,15 @@ class DuplicatesSQL:
             (after, limit),
         )
 
+    def files_of(self, table: str, content_hashes: Sequence[bytes]) -> Statement:
+        """Return (id, path, content_hash, size, mtime_ns) of the files of these bytes."""
+        return Statement(
+            "SELECT id, path, content_hash, size, mtime_ns "
+            f"FROM {quote_name(table, '_files')} "
+            f"WHERE content_hash IN ({places(len(content_hashes))}) ORDER BY id",
+            tuple(content_hashes),
+        )
+
     def insert_looks(self, table: str, looks: Sequence[StoredLook]) -> Statement:
         return Statement(
             f"REPLACE INTO {quote_name(table, '_phashes')} "

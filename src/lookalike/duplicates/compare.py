@@ -18,6 +18,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.duplicates.drawings import (
+    MOST,
+    Sizes,
+    Tolerance,
+    agree,
+    agree_cropped,
+    at_common_size,
+    is_drawing,
+)
+from lookalike.types import Orientations
 from lookalike.vectors import FloatArray
 
 Thumbnails = npt.NDArray[np.uint8]
@@ -38,12 +48,17 @@ _UPRIGHT = 0.25
 """How much better a turned picture must fit to be taken for a crop: unlaid, a crop fits badly."""
 
 _PROMISING = 0.6
+_PROMISING_WHOLE, _PROMISING_CROP = 0.85, 0.8  # of drawings' cells
+
+TURNS = 8
+_SWAPPING = (1, 3, 4, 6)
+"""The turns that swap width and height."""
+
 _REFINEMENTS = (0.03, 0.015)
 _SHIFT = 3
 _BLOCKS = 5
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
-_UNSEEN = 5.0
-"""Grey levels by which the means of cells may differ whatever they correlate."""
+_UNSEEN = 5.0  # grey levels by which the means of cells may differ whatever they correlate
 
 _STRIKING = 50.0
 """Grey levels by which no cell may differ beyond brightness and contrast."""
@@ -62,31 +77,125 @@ class Agreement(NamedTuple):
 LEAST = Agreement(colour=0.95, detail=0.5)
 
 
-def same_picture(first: Thumbnails, second: Thumbnails, least: Agreement = LEAST) -> Flags:
-    """Tell which of n pairs of thumbnails, both of shape (n, SIDE, SIDE, 3), are one picture."""
-    views = _correlations_of_views(first, second)
-    turned = _turned(second, views.argmax(axis=0))
-    same = _agree(first, turned, _whole(len(first)), least, shift=0)
-    rest = np.flatnonzero(~same)
-    if rest.size:
-        views[0] += _UPRIGHT
-        turned = _turned(second[rest], views[:, rest].argmax(axis=0))
-        same[rest] = _agree_cropped(first[rest], turned, least)
+def same_picture(
+    first: Thumbnails,
+    second: Thumbnails,
+    least: Agreement = LEAST,
+    *,
+    sizes: Sizes | None = None,
+    orientations: Orientations = "auto",
+    most: Tolerance = MOST,
+) -> Flags:
+    """Tell which of n pairs of thumbnails, both of shape (n, SIDE, SIDE, 3), are one picture.
+
+    sizes: width and height of the two files of each pair, shape (n, 2, 2); without them no file
+    has less than SIDE pixels. orientations: "upright" turns and mirrors none, "all" every picture,
+    "auto" photographs alone. least, most: of photographs and of drawings.
+    """
+    drawn = is_drawing(first) | is_drawing(second)
+    same = np.zeros(len(first), bool)
+    chosen = np.flatnonzero(~drawn)
+    if chosen.size:
+        turns = 1 if orientations == "upright" else TURNS
+        same[chosen] = _same_photograph(first[chosen], second[chosen], least, turns)
+    chosen = np.flatnonzero(drawn)
+    if chosen.size:
+        turns = TURNS if orientations == "all" else 1
+        known = np.full((len(chosen), 2, 2), SIDE) if sizes is None else sizes[chosen]
+        same[chosen] = _same_drawing(first[chosen], second[chosen], known, most, turns)
     return same
 
 
-def _agree_cropped(first: Thumbnails, second: Thumbnails, least: Agreement) -> Flags:
-    of_second, crops = _best_crops(_grey(first), _grey(second))
-    of_first, crops_of_first = _best_crops(_grey(second), _grey(first))
-    swap = of_first > of_second
-    crops[swap] = crops_of_first[swap]
-    same = np.maximum(of_first, of_second) >= _PROMISING
+def _same_photograph(first: Thumbnails, second: Thumbnails, least: Agreement, turns: int) -> Flags:
+    views = _correlations_of_views(first, second)[:turns]
+    view = turned(second, views.argmax(axis=0))
+    same = _agree(first, view, _whole(len(first)), least, shift=0)
+    rest = np.flatnonzero(~same)
+    if rest.size:
+        views[0] += _UPRIGHT
+        view = turned(second[rest], views[:, rest].argmax(axis=0))
+        same[rest] = _agree_cropped(first[rest], view, least)
+    return same
+
+
+def _same_drawing(
+    first: Thumbnails, second: Thumbnails, sizes: Sizes, most: Tolerance, turns: int
+) -> Flags:
+    views = _correlations_of_views(first, second)[:turns]
+    same = np.zeros(len(first), bool)
+    for turn in range(turns):
+        chosen = np.flatnonzero(~same & (views[turn] >= _PROMISING_WHOLE))
+        if chosen.size:
+            view = turned(second[chosen], np.full(len(chosen), turn))
+            common = upright_sizes(sizes[chosen], turn)
+            one, other = (at_common_size(_floats(side), common) for side in (first[chosen], view))
+            same[chosen] = agree(one, other, most)
+    rest = np.flatnonzero(~same)
+    if rest.size:
+        views[0] += _UPRIGHT
+        best = views[:, rest].argmax(axis=0)
+        common = np.stack(
+            [upright_sizes(each, turn) for each, turn in zip(sizes[rest], best, strict=True)]
+        )
+        view = turned(second[rest], best)
+        same[rest] = _drawings_agree_cropped(first[rest], view, common, most)
+    return same
+
+
+def _drawings_agree_cropped(
+    first: Thumbnails, second: Thumbnails, sizes: Sizes, most: Tolerance
+) -> Flags:
+    fit, wholes, others, crops, _ = laid(first, second)
+    same = fit >= _PROMISING_CROP
     chosen = np.flatnonzero(same)
     if chosen.size:
-        turn = swap[chosen][:, np.newaxis, np.newaxis, np.newaxis]
-        wholes = np.where(turn, second[chosen], first[chosen])
-        others = np.where(turn, first[chosen], second[chosen])
-        refined = _refined(_grey(wholes), _grey(others), crops[chosen])
+        refined = refined_crops(grey(wholes[chosen]), grey(others[chosen]), crops[chosen])
+        cells = _cropped(_pooled(others[chosen], _COARSE), refined, _CELLS)
+        near = _correlation(_pooled(wholes[chosen], _CELLS), cells) >= _PROMISING_WHOLE
+        same[chosen], chosen, refined = near, chosen[near], refined[near]
+    if chosen.size:
+        one, other = (
+            at_common_size(_floats(side[chosen]), sizes[chosen]) for side in (wholes, others)
+        )
+        same[chosen] = agree_cropped(one, other, refined, most)
+    return same
+
+
+def upright_sizes(sizes: Sizes, turn: int) -> Sizes:
+    """Sizes of pairs, shape (..., 2, 2), whose second picture is turned."""
+    sizes = sizes.copy()
+    if turn in _SWAPPING:
+        sizes[..., 1, :] = sizes[..., 1, ::-1]
+    return sizes
+
+
+def _floats(pictures: Thumbnails) -> FloatArray:
+    return pictures.astype(np.float32)
+
+
+def laid(
+    first: Thumbnails, second: Thumbnails
+) -> tuple[FloatArray, Thumbnails, Thumbnails, FloatArray, Flags]:
+    """Which of two is the crop of the other: how well it fits, the whole, the other, its crop.
+
+    And whether the second is the whole.
+    """
+    of_second, crops = _best_crops(grey(first), grey(second))
+    of_first, crops_of_first = _best_crops(grey(second), grey(first))
+    swap = np.asarray(of_first > of_second)
+    crops[swap] = crops_of_first[swap]
+    turn = swap[:, np.newaxis, np.newaxis, np.newaxis]
+    wholes, others = np.where(turn, second, first), np.where(turn, first, second)
+    return np.maximum(of_first, of_second), wholes, others, crops, swap
+
+
+def _agree_cropped(first: Thumbnails, second: Thumbnails, least: Agreement) -> Flags:
+    fit, wholes, others, crops, _ = laid(first, second)
+    same = fit >= _PROMISING
+    chosen = np.flatnonzero(same)
+    if chosen.size:
+        wholes, others = wholes[chosen], others[chosen]
+        refined = refined_crops(grey(wholes), grey(others), crops[chosen])
         # A crop is laid out to within a pixel or two.
         same[chosen] = _agree(wholes, others, refined, least, shift=_SHIFT)
     return same
@@ -121,7 +230,7 @@ def _correlations_of_views(first: Thumbnails, second: Thumbnails) -> FloatArray:
     return np.stack([_correlation(cells, np.asarray(view, np.float32)) for view in views])
 
 
-def _turned(pictures: Thumbnails, numbers: npt.NDArray[np.intp]) -> Thumbnails:
+def turned(pictures: Thumbnails, numbers: npt.NDArray[np.intp]) -> Thumbnails:
     """Each picture in the orientation of this number."""
     turned = np.empty_like(pictures)
     for number, view in enumerate(_orientations(pictures)):
@@ -163,7 +272,7 @@ def _best_crops(wholes: FloatArray, others: FloatArray) -> tuple[FloatArray, Flo
     return np.take_along_axis(scores, best[:, np.newaxis], axis=1)[:, 0], found
 
 
-def _refined(wholes: FloatArray, others: FloatArray, crops: FloatArray) -> FloatArray:
+def refined_crops(wholes: FloatArray, others: FloatArray, crops: FloatArray) -> FloatArray:
     """Move the edges of crops a little, rows and columns in turn, to where they fit best."""
     target = _target(wholes)
     moves = np.array([(a, b) for a in (0, -1, 1) for b in (0, -1, 1)], np.float32)
@@ -197,15 +306,17 @@ def _cropped(pictures: FloatArray, crops: FloatArray, cells: int) -> FloatArray:
     return np.asarray(np.moveaxis(sampled, 1, 3), np.float32)
 
 
-def _grey(pictures: Thumbnails) -> FloatArray:
+def grey(pictures: Thumbnails) -> FloatArray:
     return np.asarray(_pooled(pictures, _COARSE) @ _GREY, np.float32)
 
 
 def _pooled(pictures: Thumbnails, side: int) -> FloatArray:
     """Thumbnails as means of cells: (n, side, side, 3)."""
     n, step = len(pictures), SIDE // side
-    cells = pictures.reshape(n, side, step, side, step, 3)
-    return np.asarray(cells.mean(axis=(2, 4), dtype=np.float32), np.float32)
+    # One axis after the other, and the long one first: this is several times as quick.
+    rows = pictures.reshape(n, side, step, SIDE * 3).sum(axis=2, dtype=np.float32)
+    cells = rows.reshape(n, side, side, step, 3).sum(axis=3)
+    return np.asarray(cells / step**2, np.float32)
 
 
 # Agreement.

@@ -9,10 +9,11 @@ from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.neighbours import Progress
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
 from lookalike.duplicates.report import write_report
+from lookalike.measured import measured, owner_of
 from lookalike.opened import OpenedCollection
 from lookalike.paths import expand_user
 from lookalike.training import FEWEST_ROWS, train
-from lookalike.types import DuplicateGroup, KeepRule, RemovalReport, Tier
+from lookalike.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
 from lookalike.written import DUPLICATES_REPORT, check_target
 
 
@@ -25,6 +26,7 @@ class DuplicateCalls(OpenedCollection):
         min_similarity: float | None = None,
         tier: Tier = "similar",
         keep: KeepRule = "best",
+        orientations: Orientations = "auto",
         progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
     ) -> list[DuplicateGroup]:
         """Return groups of images that resemble one another, and which of each to keep.
@@ -33,15 +35,18 @@ class DuplicateCalls(OpenedCollection):
         "near-duplicate" (the same picture resized, recompressed, cropped a little, turned or
         mirrored) or "similar" (by their embeddings). An image is in one group at most.
 
-        min_similarity: of the tier "similar", by the collection's metric; by default 0.95, a
-        cosine. tier: the loosest that is looked for. keep: "best" (the largest area, then the
-        largest file, then the oldest), "oldest" or "largest" (in bytes). progress: called with
-        what is being done, how much of it is done and of how much.
+        min_similarity: of the tier "similar", by the collection's metric; by default what was
+        measured of its model, 0.95 for efficientnet-lite2, and to be given for others. tier: the
+        loosest that is looked for. keep: "best" (the largest area, then the largest file, then the
+        oldest), "oldest" or "largest" (in bytes). orientations: which near-duplicates may be turned
+        or mirrored: "auto" (photographs, no drawings), "upright" (none) or "all". progress: called
+        with what is being done, how much of it is done and of how much.
 
         Groups of stricter tiers come first, then larger ones. Raises InputError.
         """
-        options = DuplicateOptions(min_similarity, tier, keep)
-        options.check(self.metric)
+        options = DuplicateOptions(min_similarity, tier, keep, orientations)
+        known = measured(self.model_id, self.metric)
+        options.check(self.metric, known, owner_of(self.model_id, self.metric))
         self._require_table()
         if tier != "identical":
             self._ready_index()
@@ -52,6 +57,7 @@ class DuplicateCalls(OpenedCollection):
         return find_duplicates(
             self._index,
             options,
+            known=known,
             with_files=self._has_tables,
             notify=self._notify,
             stage=stage,

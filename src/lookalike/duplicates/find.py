@@ -15,23 +15,20 @@ from lookalike.duplicates.resemblance import confirmed, similar_hashes
 from lookalike.duplicates.workers import Workers, workers
 from lookalike.errors import InputError
 from lookalike.index_store import IndexStore
+from lookalike.measured import Measured
 from lookalike.rows import records
 from lookalike.types import (
     KEEP_RULES,
+    ORIENTATIONS,
     TIERS,
     DuplicateGroup,
     DuplicateImage,
     KeepRule,
     Metric,
+    Orientations,
     Tier,
 )
 from lookalike.vectors import similarity
-
-MIN_SIMILARITY = 0.95
-"""By default images are similar from this cosine of their embeddings on."""
-
-NEAR_SIMILARITY = 0.6
-"""Thumbnails are compared of neighbours whose embeddings have this cosine; crops have more."""
 
 _ROWS = 1000
 
@@ -41,49 +38,60 @@ Stage = Callable[[str], Progress]
 
 @dataclass(frozen=True)
 class DuplicateOptions:
-    """min_similarity: of the tier "similar", None for MIN_SIMILARITY. tier: the loosest that is
-    looked for. keep: which image of a group is the one to keep.
+    """min_similarity: of the tier "similar", None for what was measured of the model. tier: the
+    loosest that is looked for. keep: which image of a group is the one to keep. orientations: which
+    near-duplicates may be turned or mirrored.
     """
 
     min_similarity: float | None
     tier: Tier
     keep: KeepRule
+    orientations: Orientations
 
-    def check(self, metric: Metric) -> None:
-        """Raise InputError for what cannot be honoured."""
+    def check(self, metric: Metric, known: Measured | None, owner: str) -> None:
+        """known: what was measured of owner. Raise InputError for what cannot be honoured."""
         if self.tier not in TIERS:
             raise InputError(f"there is no tier {self.tier!r}: give {', '.join(TIERS)}")
         if self.keep not in KEEP_RULES:
             raise InputError(f"cannot keep {self.keep!r}: give {', '.join(KEEP_RULES)}")
+        if self.orientations not in ORIENTATIONS:
+            raise InputError(
+                f"there are no orientations {self.orientations!r}: give {', '.join(ORIENTATIONS)}"
+            )
         least = self.min_similarity
         if self.tier != "similar" and least is not None:
             raise InputError(f"min_similarity has no meaning without the tier similar: {least}")
-        if metric != "cosine" and self.tier == "similar" and least is None:
+        if known is None and self.tier == "similar" and least is None:
             raise InputError(
-                f"give min_similarity, or a tier without it: this collection ranks by {metric}"
+                f"no usual similarity was measured for {owner}: give --min-similarity (`lookalike "
+                "search` shows that of pictures you know), or --tier near-duplicate"
             )
         if metric == "cosine" and least is not None and not 0 < least <= 1:
             raise InputError(f"min_similarity is {least}; give more than 0 and at most 1")
 
-    @property
-    def enough(self) -> float:
+    def enough(self, known: Measured | None) -> float:
         """From which similarity on images are similar: infinite where that is not asked for."""
         if self.tier != "similar":
             return np.inf
-        return MIN_SIMILARITY if self.min_similarity is None else self.min_similarity
+        if self.min_similarity is not None:
+            return self.min_similarity
+        assert known is not None
+        return known.similar
 
 
 def find_duplicates(
     index: IndexStore,
     options: DuplicateOptions,
     *,
+    known: Measured | None,
     with_files: bool,
     notify: Callable[[str], None],
     stage: Stage,
 ) -> list[DuplicateGroup]:
     """Return the groups of duplicates, those of the strictest tier first, then the largest.
 
-    with_files: whether the collection has side tables of files.
+    known: what was measured of its model. with_files: whether the collection has side tables of
+    files.
     """
     if with_files:
         unseen = look_at_new_files(index, stage("Looking at files"))
@@ -98,7 +106,7 @@ def find_duplicates(
     resemblances = Resemblances(images.picture.tolist(), images.has_file.tolist())
     if options.tier != "identical":
         with workers(index) as crew:
-            _resemble(index, images, options, resemblances, crew, stage)
+            _resemble(index, images, options, known, resemblances, crew, stage)
     apart = _by_place(images, distinct_images(index))
     groups = make_groups(resemblances, ranks.tolist(), apart, options.tier)
     return _described(index, images, groups, with_files=with_files)
@@ -108,28 +116,35 @@ def _resemble(
     index: IndexStore,
     images: Images,
     options: DuplicateOptions,
+    known: Measured | None,
     resemblances: Resemblances,
     crew: Workers,
     stage: Stage,
 ) -> None:
     has_file = images.has_file[images.first]
-    near = unique_pairs([])
+    near, enough = unique_pairs([]), options.enough(known)
     if options.tier == "similar" or has_file.any():
-        least = NEAR_SIMILARITY if index.metric == "cosine" else -np.inf
+        # Where nothing was measured each is compared with its nearest, however near they are.
+        least = -np.inf if known is None else known.near
         progress = stage("Asking the index")
-        near = neighbours(
-            index, images, crew, enough=options.enough, least=least, progress=progress
-        )
+        near = neighbours(index, images, crew, enough=enough, least=least, progress=progress)
     if has_file.any():
         one, other = similar_hashes(index, images)
         both = near.where(has_file[near.first] & has_file[near.second])
         candidates = unique_pairs([both, (one, other, np.zeros(len(one)))])
         progress = stage("Comparing pictures")
         same = candidates.where(
-            confirmed(images, candidates.first, candidates.second, crew, progress)
+            confirmed(
+                images,
+                candidates.first,
+                candidates.second,
+                crew,
+                orientations=options.orientations,
+                progress=progress,
+            )
         )
         resemblances.add("near-duplicate", _ends(same))
-    resemblances.add("similar", _ends(near.where(near.similarity >= options.enough)))
+    resemblances.add("similar", _ends(near.where(near.similarity >= enough)))
 
 
 def _ends(found: Pairs) -> Iterable[tuple[int, int]]:

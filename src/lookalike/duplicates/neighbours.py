@@ -69,7 +69,7 @@ def neighbours(
     if not len(images):
         return unique_pairs([])
     if len(images) < FEWEST_ROWS:
-        return _among_few(index, images, min(enough, least))
+        return _among_few(index, images, enough, least)
     if index.load() is None:
         raise InputError(
             f"the index of {index.table!r} is being built by another process; try again later"
@@ -109,13 +109,15 @@ def _nearest(
     return ids, np.array([match.similarity for match in matches])
 
 
-def _among_few(index: IndexStore, images: Images, least: float) -> Pairs:
-    """The same where there are too few for an index: all are compared."""
+def _among_few(index: IndexStore, images: Images, enough: float, least: float) -> Pairs:
+    """The same where there are too few for an index: all are compared, K where least is none."""
     ids, embeddings = index.usable_embeddings(images.ids[images.first].tolist())
     pictures, found = images.pictures_of(ids), []
-    for place, embedding in enumerate(embeddings[:-1]):
-        scores = similarity(embedding, embeddings[place + 1 :], index.metric)
-        near = scores >= least
-        others = pictures[place + 1 :][near]
-        found.append((np.full(len(others), pictures[place]), others, scores[near]))
+    for place, embedding in enumerate(embeddings):
+        scores = similarity(embedding, embeddings, index.metric)
+        scores[place] = -np.inf
+        nearest = np.partition(scores, -K)[-K] if len(scores) > K else -np.inf
+        near = scores >= min(enough, nearest if least == -np.inf else least)
+        near[place] = False
+        found.append((np.full(near.sum(), pictures[place]), pictures[near], scores[near]))
     return unique_pairs(found)
