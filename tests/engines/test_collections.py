@@ -75,7 +75,7 @@ def make(db: Database, name: str, seed: int = 1) -> Collection:
     made = db.collection(name, dim=DIM)
     made.add_embeddings([f"{name} {i}" for i in range(N)], embeddings(seed))
     made.mark_distinct(1, 2)
-    made.duplicates()
+    made.duplicates(min_similarity=0.95)
     made.set_attributes([{"path": f"{name} 3", "brand": "acme"}])
     made.index_attribute("brand")
     made.min_similarity = 0.75

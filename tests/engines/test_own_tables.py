@@ -172,7 +172,7 @@ LATER = {
     "filtered search": lambda own: own.search(embeddings()[5], where={"colour": "red"}),
     "search by id": lambda own: own.search(TOO_LARGE),
     "build": lambda own: own.build_index(),
-    "duplicates": lambda own: own.duplicates(),
+    "duplicates": lambda own: own.duplicates(min_similarity=0.95),
     "add": lambda own: own.add_embeddings(["b"], embeddings(1)),
 }
 

@@ -45,9 +45,9 @@ class DuplicateCalls(OpenedCollection):
         Groups of stricter tiers come first, then larger ones. Raises InputError.
         """
         options = DuplicateOptions(min_similarity, tier, keep, orientations)
+        self._require_table()
         known = measured(self.model_id, self.metric)
         options.check(self.metric, known, owner_of(self.model_id, self.metric))
-        self._require_table()
         if tier != "identical":
             self._ready_index()
 
