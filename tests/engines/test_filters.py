@@ -153,7 +153,7 @@ REFUSED = [
     ("id=5", "no attribute 'id'"),
     ("embedding=5", "no attribute 'embedding'"),
     ("code<7", 'code is text; to compare letter by letter, write code<"7"'),
-    ("sale=maybe", "sale is true or false; and 'maybe' is not"),
+    ("sale=maybe", "sale is true or false; 'maybe' is not"),
     ("sale<true", "sale is true or false; < compares numbers and texts"),
     ("tags=summer", "tags is a list; to find a value in the list, write tags:..."),
     ("tags<summer", "tags is a list; < compares numbers and texts"),
@@ -464,9 +464,7 @@ def test_rows_of_no_image_and_of_one_image_twice(engine):
     assert report.unmatched == ("row 2: x", "row 3: b (several images have this name)", "row 4: A")
     with pytest.raises(InputError, match="the rows, row 2: a is the same image as in row 1"):
         own.set_attributes([{"path": "a", "n": 1}, {"path": "a", "n": 2}])
-    with pytest.raises(
-        InputError, match="no path in the rows is an image stored in 'own' .row 1"
-    ):
+    with pytest.raises(InputError, match="no path in the rows is an image stored in 'own' .row 1"):
         own.set_attributes([{"path": "y", "n": 1}])
     with pytest.raises(InputError, match="there is no collection 'none'"):
         engine.collection("none", dim=2).set_attributes([{"path": "y", "n": 1}])
