@@ -161,7 +161,7 @@ REFUSED = [
     ("price~5", "price is a number; ~ searches text only"),
     ("price", "cannot read the condition 'price'"),
     ("", "cannot read the condition ''"),
-    ({"price": object()}, "a object is no value"),
+    ({"price": object()}, "object is not a value"),
 ]
 
 
