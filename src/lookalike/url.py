@@ -52,7 +52,7 @@ class DatabaseURL:
         if parts.fragment:
             raise InputError(f"the database URL has a # after its host: {_ESCAPED}")
         if parts.scheme not in ("mysql", "mysql+pymysql"):
-            raise InputError(f"{parts.scheme or 'no scheme'!r} is no database URL; {_FORM}")
+            raise InputError(f"{parts.scheme or 'no scheme'!r} is not a database URL; {_FORM}")
         database = unquote(parts.path.lstrip("/"))
         if not database or not parts.username:
             missing = "user" if database else "database"

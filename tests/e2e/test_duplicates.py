@@ -198,7 +198,7 @@ def test_decisions_are_kept(duplicates, pictures):
     ids = {Path(row[7]).name: row[2] for row in table(duplicates().stdout)[1:]}
     pair = ids["cat.jpg"], ids["cat-dark.jpg"]
     done = duplicates("--not", *pair, "--not", ids["cat.jpg"], ids["cat-crop.jpg"])
-    assert f"{pair[0]} and {pair[1]} are no duplicates from now on." in done.stderr
+    assert f"{pair[0]} and {pair[1]} are not duplicates from now on." in done.stderr
     (first, *others) = table(duplicates().stdout)[1:]
     together = [row for row in (first, *others) if row[0] == "1"]
     assert "cat-dark.jpg" not in {Path(row[7]).name for row in together}

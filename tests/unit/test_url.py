@@ -36,8 +36,8 @@ def test_the_password_is_never_shown():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("postgres://me:secret@h/d", "'postgres' is no database URL"),
-        ("shop", "'no scheme' is no database URL"),
+        ("postgres://me:secret@h/d", "'postgres' is not a database URL"),
+        ("shop", "'no scheme' is not a database URL"),
         ("mysql://me:secret@h", "names no database"),
         ("mysql://h/d", "names no user"),
         ("mysql://me:secret@h:abc/d", "host or port cannot be read"),

@@ -86,7 +86,7 @@ NOT_ALL_REMOVED = 1
     type=(int, int),
     multiple=True,
     metavar="ID ID",
-    help="Remember that these two are no duplicates, and do nothing else.",
+    help="Remember that these two are not duplicates; do nothing else.",
 )
 @click.option(
     "--forget-not",
@@ -226,7 +226,7 @@ def _decide(
         out.json({"distinct": distinct, "forgotten": n_forgotten})
         return
     for one, other in distinct:
-        out.say(f"{one} and {other} are no duplicates from now on.")
+        out.say(f"{one} and {other} are not duplicates from now on.")
     if forgotten:
         out.say(f"Forgot {n_forgotten:,} {_plural('decision', n_forgotten)}.")
 

@@ -98,7 +98,7 @@ class _Removal:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._target = folder.stat()
             elif os.path.lexists(folder) and not folder.is_dir():
-                raise InputError(f"cannot move files to {folder}: it is no folder")
+                raise InputError(f"cannot move files to {folder}: it is not a folder")
         except OSError as error:
             raise InputError(f"cannot move files to {folder}: {error.strerror}") from error
 

@@ -60,14 +60,18 @@ def watch(folders: Folders) -> None:
 def _others(folders: Folders) -> tuple[int, int] | None:
     """How many clients there are besides this one, and how many there have ever been."""
     try:
-        connection = pymysql.connect(
-            user="root", read_timeout=60, ssl_disabled=True, defer_connect=True
-        )
-        connection.connect(dial(folders))
-        with connection, connection.cursor() as cursor:
+        with _connect(folders) as connection, connection.cursor() as cursor:
             return _count(cursor)
     except (pymysql.MySQLError, OSError, ServerError):
         return None
+
+
+def _connect(folders: Folders) -> "pymysql.Connection[Cursor]":
+    connection = pymysql.connect(
+        user="root", read_timeout=60, ssl_disabled=True, defer_connect=True
+    )
+    connection.connect(dial(folders))
+    return connection
 
 
 def _count(cursor: Cursor) -> tuple[int, int]:
@@ -83,11 +87,8 @@ def _count(cursor: Cursor) -> tuple[int, int]:
 def _stop_if_idle(folders: Folders, process: psutil.Process) -> bool:
     """Stop the server unless somebody has come; whoever comes from now on starts it again."""
     with folders.locked("server"):
-        connection = pymysql.connect(
-            user="root", read_timeout=60, ssl_disabled=True, defer_connect=True
-        )
         try:
-            connection.connect(dial(folders))
+            connection = _connect(folders)
         except (pymysql.MySQLError, OSError, ServerError):
             return False
         with connection, connection.cursor() as cursor:
