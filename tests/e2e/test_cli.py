@@ -282,7 +282,7 @@ def test_bad_files_are_skipped_and_counted(run):
         (["add", "PHOTOS", "--model", "no-such-model"], "unknown model 'no-such-model'"),
         (["add", "PHOTOS", "--model", "/no/such/folder"], "/no/such/folder is not a model"),
         (["add", "PHOTOS", "--collection", "9; DROP"], "'9; DROP' cannot be a collection's name"),
-        (["add", "PHOTOS", "--database", "shop"], "no database URL"),
+        (["add", "PHOTOS", "--database", "shop"], "is not a database URL"),
         (["search", "nowhere.jpg"], "'nowhere.jpg' is not an image file"),
         (["search", "list.jpg"], "list.jpg: not an image that can be read"),
         (["search", "PHOTOS/cat.jpg", "-k", "0"], "k is 0; ask for 1 to 10,000"),
