@@ -1,7 +1,7 @@
 """What can be asked of a collection's rows, and how they go."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from lookalike.ingest.add import find_gone
 from lookalike.opened import OpenedCollection
@@ -28,13 +28,20 @@ class RowCalls(OpenedCollection):
         """
         return self.records(self._ids_of(targets))
 
-    def gone(self, *folders: str | os.PathLike[str]) -> list[ImageRecord]:
+    def gone(
+        self,
+        *folders: str | os.PathLike[str],
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+    ) -> list[ImageRecord]:
         """Return the stored images below folders whose files are gone: what `add` would prune.
+
+        exclude, hidden: as in `add`; a file that was moved to where `add` does not look is gone.
 
         Raises InputError for a folder that is not there, and where it cannot be told.
         """
         self._require_table()
-        walk = ImageWalk(folders)
+        walk = ImageWalk(folders, exclude=exclude, hidden=hidden)
         if not self._has_tables:
             return []
         return self.records(find_gone(self._index, walk, self._notify))

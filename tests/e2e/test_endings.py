@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -142,3 +143,31 @@ def test_what_is_on_standard_input_without_a_last_line_break_is_read(
     given = f"{photos / 'cat.jpg'}\r\n\n{photos / 'cat.jpg'}".encode()
     done = subprocess.run(screen, input=given, env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stdout.count(b": match")) == (1, 2)
+
+
+@pytest.fixture
+def silent_mirror():
+    """The URL of a mirror that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening, f"http://127.0.0.1:{listening.getsockname()[1]}/debian"
+
+
+def test_an_interrupt_of_an_installation(silent_mirror, environment, tmp_path):
+    listening, url = silent_mirror
+    home = tmp_path / "home of its own"
+    process = subprocess.Popen(
+        [*PROGRAM, "server", "install", "--mirror", url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**environment, "LOOKALIKE_HOME": str(home), "LOOKALIKE_MYSQLD": ""},
+    )
+    with process:
+        listening.settimeout(60)
+        asked = listening.accept()[0]  # so apt is waiting for an answer
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) == 130
+        errors = process.stderr.read().decode()
+    asked.close()
+    assert "interrupted" in errors and "Traceback" not in errors
+    assert [path.name for path in home.iterdir() if path.name != "install.lock"] == []

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,13 @@ def test_files_that_are_gone_are_counted_and_pruned_after_a_dry_run(run, folder)
     assert "--dry-run needs --prune" in run("add", folder, "--dry-run", status=2).stderr
     both = run("add", folder, "--prune", "--dry-run", "--attributes", "x.csv", status=2)
     assert "--dry-run cannot be combined with --attributes" in both.stderr
+
+
+def test_the_dry_run_looks_where_the_run_itself_will(run, folder):
+    """A file that was moved to an excluded folder is not found there, and its row goes."""
+    (folder / "bee.jpg").rename(folder / "deep" / "moved.jpg")
+    prune = ("add", folder, "--prune", "--json")
+    assert json.loads(run(*prune, "--dry-run").stdout)["gone"] == []
+    found = json.loads(run(*prune, "--exclude", "deep", "--dry-run").stdout)["gone"]
+    assert [Path(row["path"]).name for row in found] == ["bee.jpg"]
+    assert json.loads(run(*prune, "--exclude", "deep").stdout)["removed"] == 1

@@ -96,7 +96,7 @@ def add(
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
         if dry_run:
-            _print_gone(out, images, paths)
+            _print_gone(out, images, paths, options)
             return
         if paths:
             with _bar(out, "Adding") as progress:
@@ -166,9 +166,11 @@ def _check_dry_run(paths: tuple[str, ...], attributes: str | None, prune: bool) 
         raise click.UsageError("--dry-run cannot be combined with --attributes")
 
 
-def _print_gone(out: Output, images: Collection, paths: tuple[str, ...]) -> None:
+def _print_gone(
+    out: Output, images: Collection, paths: tuple[str, ...], options: dict[str, Any]
+) -> None:
     """Show what --prune would remove."""
-    found = images.gone(*paths)
+    found = images.gone(*paths, exclude=options["exclude"], hidden=options["hidden"])
     if out.as_json:
         rows = [{"id": row.id, "path": row.path} for row in found]
         out.json({"collection": images.name, "is_dry_run": True, "gone": rows})
