@@ -4,11 +4,13 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.preloaded import TIMEOUT, Preloaded
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -19,25 +21,42 @@ def environment(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "LOOKALIKE_DATABASE": database_url, "HOME": str(tmp_path)}
 
 
+@pytest.fixture(scope="session")
+def preloaded() -> Iterator[Preloaded]:
+    """The program, ready to run."""
+    program = Preloaded()
+    yield program
+    program.close()
+
+
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
+def run(environment: dict[str, str], tmp_path: Path, preloaded: Preloaded) -> Run:
     """Run `lookalike ARGS...` in an empty folder; no run may end in a traceback."""
 
     def run_command(*args: object, status: int = 0, stdin: str | None = None, **env: str):
-        done = subprocess.run(
-            [sys.executable, "-m", "lookalike", *map(str, args)],
-            capture_output=True,
-            text=True,
-            input=stdin,
-            cwd=tmp_path,
-            env=environment | env,
-            timeout=120,
-        )
+        # What Python reads as it starts needs a start.
+        start = subprocess_run if any(name.startswith("PYTHON") for name in env) else preloaded.run
+        done = start([str(arg) for arg in args], stdin or "", cwd=tmp_path, env=environment | env)
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == status, done.stdout + done.stderr
         return done
 
     return run_command
+
+
+def subprocess_run(
+    arguments: list[str], typed: str, *, cwd: Path, env: dict[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run `lookalike ARGUMENTS...` from Python's start on."""
+    return subprocess.run(
+        [sys.executable, "-m", "lookalike", *arguments],
+        capture_output=True,
+        text=True,
+        input=typed,
+        cwd=cwd,
+        env=env,
+        timeout=TIMEOUT,
+    )
 
 
 @pytest.fixture
