@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike import Database
-from lookalike.vectors import FloatArray, pack
+from lookalike.core.vectors import FloatArray, pack
 
 ROWS = 300
 QUERIES = 3

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 import lookalike
-from lookalike import training
+from lookalike.index import training
 
 K = 10
 

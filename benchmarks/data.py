@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.synthetic import CHUNK, Process, Recipe
-from lookalike.vectors import FloatArray
+from lookalike.core.vectors import FloatArray
 
 Name = Literal["real", "real512", "synthetic"]
 

@@ -13,10 +13,10 @@ from PIL import Image
 
 from benchmarks.embedded_model_mean import fetch
 from benchmarks.real_images import samples, wallpapers
-from lookalike import images
-from lookalike.errors import ImageError
-from lookalike.images import open_image
-from lookalike.models.efficientnet import EfficientNetLite2
+from lookalike.core.errors import ImageError
+from lookalike.images import decode as images
+from lookalike.images.decode import open_image
+from lookalike.models.efficientnet.model import EfficientNetLite2
 
 CACHE = Path(__file__).parent / ".cache"
 SIZE = (4000, 3000)

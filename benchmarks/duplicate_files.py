@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 from benchmarks.data import CACHE
 from benchmarks.embedded_model_mean import fetch
 from benchmarks.real_images import EMPTY, Picture, pictures
-from lookalike.errors import ImageError
-from lookalike.images import open_image
+from lookalike.core.errors import ImageError
+from lookalike.images.decode import open_image
 
 PHOTOGRAPHS = {"wallpapers", "gcompris", "samples"}
 DRAWINGS = {"clip-art"}

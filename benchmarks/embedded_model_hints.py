@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.embedded_model_words import WordNet
-from lookalike.models.words import singulars, spelt, table
+from lookalike.models.efficientnet.words import singulars, spelt, table
 
-HINTS = Path(__file__).parents[1] / "src/lookalike/models/word_hints.tsv.gz"
+HINTS = Path(__file__).parents[1] / "src/lookalike/models/efficientnet/word_hints.tsv.gz"
 # WordNet's files of what can be seen and shown: animals, artefacts, food, plants
 SEEN = {"05", "06", "13", "20"}
 WRITTEN = "10"  # first senses such as "book" for what is written in it are passed over

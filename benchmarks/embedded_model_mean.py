@@ -10,7 +10,7 @@ have seven tenths of the weight. On a Debian machine:
     python benchmarks/embedded_model_mean.py compute FOLDER
     python benchmarks/embedded_model_mean.py evaluate FOLDER
 
-`compute` writes src/lookalike/models/efficientnet_lite2_mean.npy. `evaluate` compares raw and
+`compute` writes src/lookalike/models/efficientnet/mean.npy. `evaluate` compares raw and
 centred embeddings on labelled images, each time with a mean that never saw their source.
 """
 
@@ -28,7 +28,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.models.base import FloatArray
-from lookalike.models.efficientnet import EfficientNetLite2
+from lookalike.models.efficientnet.model import EfficientNetLite2
 
 WALLPAPERS = (
     "plasma-workspace-wallpapers",
@@ -45,7 +45,9 @@ DEBIAN = (
     "openclipart-png",
 )
 PYPI = ("scikit-image==0.26.0", "scikit-learn==1.9.1", "foolbox==3.3.4")
-MEAN_FILE = Path(__file__).parents[1] / "src/lookalike/models/efficientnet_lite2_mean.npy"
+MEAN_FILE = (
+    Path(__file__).parents[1] / "src/lookalike/models/efficientnet/mean.npy"
+)
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 SMALLEST_SIDE = 64  # pixels; smaller ones are icons
 CROPS = 8

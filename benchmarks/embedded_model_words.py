@@ -1,4 +1,4 @@
-"""Writes the words that mean ImageNet's classes: src/lookalike/models/imagenet_words.tsv.
+"""Writes the words that mean ImageNet's classes: imagenet_words.tsv in models/efficientnet.
 
 The words are WordNet 3.0's, from Debian 12's package wordnet-base 1:3.0-37, and the order of the
 1000 classes is that of timm 1.0.31 (Apache-2.0), from PyPI. In an empty folder:
@@ -21,9 +21,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from lookalike.models.words import singulars, spelt
+from lookalike.models.efficientnet.words import singulars, spelt
 
-TABLE = Path(__file__).parents[1] / "src/lookalike/models/imagenet_words.tsv"
+TABLE = Path(__file__).parents[1] / "src/lookalike/models/efficientnet/imagenet_words.tsv"
 
 ANIMAL = "05"
 LEXICOGRAPHERS = (ANIMAL, "06", "13", "17", "18", "20")  # artefacts, food, objects, people, plants

@@ -18,11 +18,12 @@ import numpy.typing as npt
 
 from benchmarks.ground_truth import similarities
 from benchmarks.index import STOCK_POOL, database, without_training
-from lookalike import Collection, selectivity
-from lookalike.attributes import filter_of
-from lookalike.search import Searcher, Trace
-from lookalike.search_options import SearchOptions
-from lookalike.vectors import FloatArray
+from lookalike import Collection
+from lookalike.attributes.catalog import filter_of
+from lookalike.core.vectors import FloatArray
+from lookalike.search import selectivity
+from lookalike.search.options import SearchOptions
+from lookalike.search.searcher import Searcher, Trace
 
 N, DIM, KINDS, SUBJECTS, K = 100_000, 128, 20, 2000, 10
 SHARES = (0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0001)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from benchmarks.data import DIM, N_QUERIES, SEED, load
 from benchmarks.resemblance import PERCENTILES, spectrum, unit
 from benchmarks.synthetic import Process, Recipe
-from lookalike.vectors import FloatArray
+from lookalike.core.vectors import FloatArray
 
 FITTED = (
     ("subjects", 500, 8000),

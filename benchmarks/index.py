@@ -22,7 +22,8 @@ import lookalike
 from benchmarks import article, mariadb
 from benchmarks.data import CACHE, Dataset, further, load
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from lookalike import Collection, Database, PrivateServer, training
+from lookalike import Collection, Database, PrivateServer
+from lookalike.index import training
 
 K = 10
 STOCK_POOL = 128 * 2**20

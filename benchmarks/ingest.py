@@ -32,10 +32,12 @@ import lookalike
 from benchmarks import photographs
 from benchmarks.data import CACHE
 from benchmarks.index import STOCK_POOL, database, url
-from lookalike.images import open_image
-from lookalike.models import BatchModel, chosen_arithmetic, load_model
-from lookalike.models.encoders import BatchEncoderModel
-from lookalike.vectors import FloatArray
+from lookalike.core.vectors import FloatArray
+from lookalike.images.decode import open_image
+from lookalike.models.base import BatchModel
+from lookalike.models.clip.encoder import BatchEncoderModel
+from lookalike.models.clip.precision import chosen_precision
+from lookalike.models.registry import load_model
 
 ROUNDS = 3
 SAMPLE = 192  # images that the model alone embeds again and again
@@ -239,7 +241,7 @@ def measure(task: Task) -> None:
 
 
 def arithmetic_of(task: Task) -> str:
-    chosen = chosen_arithmetic(str(task.model), device=task.device)
+    chosen = chosen_precision(str(task.model), device=task.device)
     return chosen.name if chosen else "float32"
 
 

@@ -24,7 +24,10 @@ import lookalike
 from benchmarks.data import CACHE
 from benchmarks.word_labels import LABELS
 from benchmarks.words import SOURCES, Mask, Measurement
-from lookalike.levels import (
+from lookalike.models.base import FloatArray
+from lookalike.models.efficientnet.model import ID, build_directions
+from lookalike.models.efficientnet.words import class_shares, text_directions
+from lookalike.search.levels import (
     UNMEASURED,
     Scale,
     Thresholds,
@@ -33,10 +36,7 @@ from lookalike.levels import (
     unmeasured_scores,
     word_scores,
 )
-from lookalike.models.base import FloatArray
-from lookalike.models.efficientnet import ID, build_directions
-from lookalike.models.words import class_shares, text_directions
-from lookalike.percentiles import IMAGE, PERCENTILES, TEXT, WORDS, Percentiles
+from lookalike.search.percentiles import IMAGE, PERCENTILES, TEXT, WORDS, Percentiles
 
 SEED = 20240601
 BROAD = {"animal", "vehicle", "tool", "musical instrument", "clothing"}
@@ -279,7 +279,7 @@ def report(asked: list[Asked], scale: Scale) -> str:
 
 
 def write(trial: Trial, asked: list[Asked]) -> None:
-    """Make the file of the model's scale, and print what belongs into lookalike.levels."""
+    """Make the file of the model's scale, and print what belongs into lookalike.search.levels."""
     fitted, _ = halves()
     asked = [one for one in asked if one.label in fitted]
     background = trial.background().astype(np.float64)

@@ -16,10 +16,10 @@ from typing import TypeAlias
 import pymysql
 from pymysql.cursors import Cursor
 
-from lookalike.server.debian import APT, Apt
+from lookalike.core.progress import silent
+from lookalike.server.install.debian import APT, Apt
+from lookalike.server.install.sources import debian_mirror
 from lookalike.server.mysqld import Tree
-from lookalike.server.progress import silent
-from lookalike.server.sources import debian_mirror
 
 SUITE = "trixie"
 PACKAGES = ("mariadb-server-core", "mariadb-client-core")

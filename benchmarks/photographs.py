@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.data import CACHE
-from lookalike.images import open_image
+from lookalike.images.decode import open_image
 
 SCIKIT_IMAGE = "scikit-image==0.26.0"
 PHOTOS = Path(__file__).parents[1] / "examples" / "photos"

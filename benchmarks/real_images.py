@@ -18,10 +18,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks.embedded_model_mean import SMALLEST_SIDE, WALLPAPERS, images_under
-from lookalike.errors import ImageError
-from lookalike.images import open_image
+from lookalike.core.errors import ImageError
+from lookalike.images.decode import open_image
 from lookalike.models.base import FloatArray, Pixels
-from lookalike.models.efficientnet import EfficientNetLite2
+from lookalike.models.efficientnet.model import EfficientNetLite2
 
 CLIP_ART_CROPS = 3
 PHOTO_CROPS = 8

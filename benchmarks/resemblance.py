@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from benchmarks.data import Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from lookalike.vectors import FloatArray
+from lookalike.core.vectors import FloatArray
 
 PERCENTILES = (10, 50, 90)
 NEIGHBOURS = 100

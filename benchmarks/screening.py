@@ -26,8 +26,8 @@ from benchmarks.index import STOCK_POOL, database, url
 from benchmarks.ingest import EMBEDDED, ROUNDS, SAMPLE, Task, alone, apart, image_folder
 from benchmarks.synthetic import Process, Recipe
 from lookalike import Database, connect, load_model
-from lookalike.images import open_image
-from lookalike.models.efficientnet import EfficientNetLite2
+from lookalike.images.decode import open_image
+from lookalike.models.efficientnet.model import EfficientNetLite2
 
 SIZES = (100, 1000, 10_000, 100_000)
 BATCH = 32

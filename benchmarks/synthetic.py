@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.vectors import FloatArray
+from lookalike.core.vectors import FloatArray
 
 CHUNK = 25_000  # rows
 SPECIAL = 92  # the dimension in which all of CLIP's vectors are about -0.65

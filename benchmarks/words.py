@@ -20,12 +20,12 @@ from PIL import Image
 from benchmarks.data import CACHE
 from benchmarks.embedded_model_mean import fetch, images_under
 from benchmarks.word_labels import LABELS, UNLABELLED, WITHOUT_CLASS
-from lookalike.errors import ImageError, ModelError
-from lookalike.images import open_image
+from lookalike.core.errors import ImageError, ModelError
+from lookalike.images.decode import open_image
 from lookalike.models.base import FloatArray
-from lookalike.models.checkpoint import read_legacy_checkpoint
-from lookalike.models.efficientnet import EfficientNetLite2, weights_path
-from lookalike.models.words import class_directions, text_directions
+from lookalike.models.efficientnet.checkpoint import read_legacy_checkpoint
+from lookalike.models.efficientnet.model import EfficientNetLite2, weights_path
+from lookalike.models.efficientnet.words import class_directions, text_directions
 
 PACKAGES = ("gcompris-qt-data", "tuxpaint-stamps-default", "openclipart-png")
 SOURCES = ("photographs", "cut-outs", "drawings")

@@ -1,10 +1,11 @@
 """The names of the package, each imported from its module when it is first used."""
 
-from .attribute_files import read_attributes
-from .collection import Collection
-from .database import Database, connect
-from .dialects import Statement
-from .errors import (
+from .attributes.files import read_attributes
+from .attributes.filters import Condition
+from .client import Database, connect
+from .collection.collection import Collection
+from .collection.export import export_sql
+from .core.errors import (
     ConnectionFailed,
     DatabaseError,
     EmbeddingError,
@@ -16,14 +17,7 @@ from .errors import (
     ServerError,
     UnsupportedServer,
 )
-from .export import export_sql
-from .filters import Condition
-from .functions import functions_sql
-from .models import Model, load_model
-from .query import Image, Mix, Query, Text
-from .server import PrivateServer
-from .shell import open_shell
-from .types import (
+from .core.types import (
     AddReport,
     AttributesReport,
     Calibration,
@@ -48,6 +42,13 @@ from .types import (
     StoredFailure,
     Tier,
 )
+from .database.functions import functions_sql
+from .dialects import Statement
+from .models.base import Model
+from .models.registry import load_model
+from .search.query import Image, Mix, Query, Text
+from .server import PrivateServer
+from .shell import open_shell
 
 __all__ = [
     "AddReport",

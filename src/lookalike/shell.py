@@ -4,10 +4,10 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 
-from lookalike.database import URL_VARIABLE
+from lookalike.client import URL_VARIABLE
+from lookalike.database.url import DatabaseURL
 from lookalike.server import PrivateServer
 from lookalike.server.client import find_client, open_client
-from lookalike.url import DatabaseURL
 
 
 def open_shell(

@@ -16,12 +16,13 @@ from sentence_transformers.base.modules import Dense, Normalize, Transformer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from lookalike.errors import ModelError
-from lookalike.models import Arithmetic, BatchModel, arithmetic, chosen_arithmetic, load_model
-from lookalike.models.arithmetic import measure
-from lookalike.models.base import FloatArray, Pixels
-from lookalike.models.encoders import BatchEncoderModel, describe, make_model
+from lookalike.core.errors import ModelError
+from lookalike.models.base import BatchModel, FloatArray, Pixels
+from lookalike.models.clip import precision as precision
+from lookalike.models.clip.encoder import BatchEncoderModel, describe, make_model
+from lookalike.models.clip.precision import Precision, chosen_precision, measure
 from lookalike.models.preprocessing import shorten
+from lookalike.models.registry import load_model
 
 TEXTS = ["a cat", "two red bicycles"]
 SIZES = [(224, 224), (640, 480), (480, 641), (97, 61), (1025, 333), (226, 900), (7, 3), (1, 1)]
@@ -125,7 +126,7 @@ def test_a_batch_is_embedded_as_encode_does(
     assert (pixels.shape, pixels.dtype) == ((11, 32, 32, 3), np.uint8)
     expected = SentenceTransformer(str(saved)).encode(images)
     single = np.concatenate([model.embed_batch(each[None]) for each in pixels])
-    assert model.arithmetic == "float32"
+    assert model.precision == "float32"
     np.testing.assert_allclose(single, expected, rtol=0, atol=1e-5)
     pixels.flags.writeable = False
     embeddings = model.embed_batch(pixels)
@@ -221,20 +222,18 @@ def test_bfloat16_is_chosen_on_the_users_own_images_and_remembered(
     model: BatchEncoderModel, saved: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = {"float32": 2.0, "bfloat16": 1.0}
-    monkeypatch.setattr(arithmetic, "HOPELESS", np.inf)
-    monkeypatch.setattr(
-        arithmetic, "_median_seconds", lambda ways, _: {n: seconds[n] for n in ways}
-    )
+    monkeypatch.setattr(precision, "HOPELESS", np.inf)
+    monkeypatch.setattr(precision, "_median_seconds", lambda ways, _: {n: seconds[n] for n in ways})
     pixels = preprocessed(model, [noisy(40 + i, 50) for i in range(20)])
     reference = np.concatenate([model.embed_batch(pixels[i : i + 7]) for i in (0, 7, 14)])
     texts = model.embed_texts(TEXTS)
-    assert model.arithmetic == "float32"
-    assert chosen_arithmetic(model.id) is None
+    assert model.precision == "float32"
+    assert chosen_precision(model.id) is None
     embeddings = model.embed_batch(pixels)
-    assert model.arithmetic == "bfloat16"
+    assert model.precision == "bfloat16"
     assert embeddings.dtype == np.float32
     assert 0.999 <= cosines(embeddings, reference).min() < 1 - 1e-7
-    chosen = chosen_arithmetic(model.id)
+    chosen = chosen_precision(model.id)
     assert chosen is not None
     assert chosen.cosine == pytest.approx(cosines(embeddings, reference)[:16].min(), abs=1e-4)
     np.testing.assert_array_equal(model.embed_texts(TEXTS), texts)
@@ -242,7 +241,7 @@ def test_bfloat16_is_chosen_on_the_users_own_images_and_remembered(
     assert linear_dtypes(model, "text_model") == {torch.float32}
     again = load_model(str(saved))
     assert isinstance(again, BatchEncoderModel)
-    assert again.arithmetic == "bfloat16"
+    assert again.precision == "bfloat16"
     np.testing.assert_allclose(again.embed_batch(pixels), embeddings, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(again.embed_texts(TEXTS), texts)
 
@@ -271,11 +270,11 @@ def test_a_record_of_float32_asks_for_no_measurement(
 ) -> None:
     calls: list[int] = []
 
-    def measured(pixels: Pixels, *_: object) -> Arithmetic:
+    def measured(pixels: Pixels, *_: object) -> Precision:
         calls.append(len(pixels))
-        return Arithmetic("float32", 1.0, 1.0)
+        return Precision("float32", 1.0, 1.0)
 
-    monkeypatch.setattr(arithmetic, "measure", measured)
+    monkeypatch.setattr(precision, "measure", measured)
     images = [noisy(40 + i, 50) for i in range(8)]
     model.embed_images(images)
     model.embed_images(images)
@@ -287,7 +286,7 @@ def test_threads_that_embed_while_the_choice_is_made_are_served(
     model: BatchEncoderModel, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        arithmetic, "measure", lambda *_: Arithmetic("bfloat16", speedup=2.0, cosine=0.9999)
+        precision, "measure", lambda *_: Precision("bfloat16", speedup=2.0, cosine=0.9999)
     )
     images = [noisy(40 + i, 50) for i in range(9)]
     expected = SentenceTransformer(str(saved)).encode(images)
@@ -300,7 +299,7 @@ def test_threads_that_embed_while_the_choice_is_made_are_served(
     with ThreadPoolExecutor(6) as pool:
         for embeddings in pool.map(embed, [1, 9, 3, 9, 1, 9]):
             assert cosines(embeddings, expected[: len(embeddings)]).min() > 0.999
-    assert model.arithmetic == "bfloat16"
+    assert model.precision == "bfloat16"
 
 
 def test_torch_keeps_its_threads_for_everyone_else(model: BatchEncoderModel) -> None:

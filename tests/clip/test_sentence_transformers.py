@@ -23,11 +23,11 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer import modules
 from transformers import CLIPModel, CLIPTokenizer
 
-from lookalike.errors import InputError, ModelError
-from lookalike.models import load_model
-from lookalike.models import sentence_transformers as subject
-from lookalike.models.checkpoint import read_legacy_checkpoint
-from lookalike.models.efficientnet import weights_path
+from lookalike.core.errors import InputError, ModelError
+from lookalike.models.clip import load as subject
+from lookalike.models.efficientnet.checkpoint import read_legacy_checkpoint
+from lookalike.models.efficientnet.model import weights_path
+from lookalike.models.registry import load_model
 
 TEXTS = ["a cat", "two red bicycles", "a cat and a dog by the sea, and far too long for sixteen"]
 DIM, PIXELS = 16, 32
@@ -321,7 +321,7 @@ def test_a_hub_that_answers_is_asked_and_the_download_announced(
 def test_loading_prints_nothing_and_warns_of_nothing(raw: Path, tmp_path: Path) -> None:
     put_in_hub_cache(raw, tmp_path / "hub", "sentence-transformers/clip-ViT-B-32")
     code = (
-        "from PIL import Image; from lookalike.models import load_model; m = load_model(); "
+        "from PIL import Image; from lookalike import load_model; m = load_model(); "
         "m.embed_images([Image.new('RGB', (50, 40))]); m.embed_texts(['a cat']); print(m.id)"
     )
     hidden = {"HF_HUB_CACHE", "SENTENCE_TRANSFORMERS_HOME"}

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike.images import open_image
+from lookalike.images.decode import open_image
 from tests.mortal_server import MortalServer, mortal_server
 
 TABLE = "image_embeddings"
@@ -26,7 +26,7 @@ CONTENTS, FILES = 80, 240
 # The command as it is, but that its transactions are small, and an index is trained from 100 rows.
 COMMAND = (
     "from lookalike import training; training.FEWEST_ROWS = 100; "
-    "from lookalike.ingest import run; run.WRITE_IMAGES = 4; "
+    "from lookalike.add import run; run.WRITE_IMAGES = 4; "
     "from lookalike.__main__ import main; main()"
 )
 

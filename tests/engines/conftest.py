@@ -7,7 +7,8 @@ import pytest
 import lookalike
 from benchmarks import mariadb_server
 from lookalike import Database
-from lookalike.dialects import MySQL, MySQLNative
+from lookalike.dialects.mysql import MySQL
+from lookalike.dialects.mysql_native import MySQLNative
 from tests.conftest import SHARED_HOME
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with

@@ -13,7 +13,7 @@ from PIL import Image
 
 import lookalike
 from lookalike import InputError, ModelError
-from lookalike.walk import ImageWalk
+from lookalike.images.walk import ImageWalk
 
 
 @pytest.fixture

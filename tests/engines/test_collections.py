@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike import Collection, Database, DatabaseError, InputError, connection, own_tables
+from lookalike import Collection, Database, DatabaseError, InputError
+from lookalike.database import connection, own_tables
 from lookalike.dialects import SHARED_TABLES, Statement
 from tests.oracle import similarities
 

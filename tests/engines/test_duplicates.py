@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lookalike import InputError, training
-from lookalike.duplicates import looks, remove
+from lookalike import InputError
+from lookalike.duplicates import remove
+from lookalike.duplicates import thumbnails as looks
+from lookalike.index import training
 
 DIM = 24
 STARS = ((70, 16), (71, 16), (75, 17), (75, 16), (79, 17))

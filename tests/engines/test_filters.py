@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike import Condition, DatabaseError, InputError, training
+from lookalike import Condition, DatabaseError, InputError
+from lookalike.index import training
 
 DIM = 32
 N = 8000

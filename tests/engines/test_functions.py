@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 import lookalike
 from lookalike import DatabaseError
-from lookalike.vectors import pack
+from lookalike.core.vectors import pack
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 # DOT as Oracle's notebook prints it, on MySQL AI.

@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike import EmbeddingError, InputError, training
-from lookalike.ingest import run, scanner
-from lookalike.walk import FoundImage, ImageWalk
+from lookalike import EmbeddingError, InputError
+from lookalike.add import ingest as run
+from lookalike.add import scanner
+from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.index import training
 from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
 
 RED, GREEN, BLUE, GREY = 0xFF0000, 0x00FF00, 0x0000FF, 0x808080

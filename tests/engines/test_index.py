@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import lookalike
-from lookalike import DatabaseError, InputError, training
-from lookalike.rows import insert_rows
-from lookalike.vectors import pack
+from lookalike import DatabaseError, InputError
+from lookalike.core.vectors import pack
+from lookalike.index import training
+from lookalike.index.rows import insert_rows
 from tests.oracle import similarities
 
 DIM = 64

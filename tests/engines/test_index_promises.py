@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike import training
 from lookalike.dialects import Statement
+from lookalike.index import training
 from tests.oracle import similarities
 
 DIM = 64

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike import training
 from lookalike.dialects import Statement
+from lookalike.index import training
 
 DIM = 32
 N = 300

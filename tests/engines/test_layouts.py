@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike import Database, DatabaseError, layouts
+from lookalike import Database, DatabaseError
+from lookalike.database import layouts
 from lookalike.dialects import LAYOUT, SHARED_TABLES, Statement
 from tests.layouts.make import DIMS, FILES, METRICS, ROWS, brand_of
 

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 import lookalike
-from lookalike import ConnectionFailed, training
-from lookalike.connection import Connection
-from lookalike.ingest import run
+from lookalike import ConnectionFailed
+from lookalike.add import ingest as run
+from lookalike.database.connection import Connection
+from lookalike.index import training
 from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
 from tests.mortal_server import MortalServer, mortal_server
 

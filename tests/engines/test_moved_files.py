@@ -13,9 +13,9 @@ import pytest
 
 import lookalike
 from lookalike import InputError
+from lookalike.add.content import NewFile
+from lookalike.add.origins import Origins
 from lookalike.dialects import StoredFile
-from lookalike.ingest.origins import Origins
-from lookalike.ingest.work import NewFile
 from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
 
 

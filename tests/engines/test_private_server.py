@@ -18,9 +18,10 @@ import pymysql
 import pytest
 
 import lookalike
-from lookalike.errors import ServerError
-from lookalike.server import PrivateServer, ServerStatus, debian
+from lookalike.core.errors import ServerError
+from lookalike.server import PrivateServer, ServerStatus
 from lookalike.server import process as server_process
+from lookalike.server.install import debian
 from lookalike.server.mysqld import Mysqld, Tree, inspect
 from tests import fake_mysql
 

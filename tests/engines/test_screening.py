@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike import DatabaseError, InputError, screening
+from lookalike import DatabaseError, InputError
 from lookalike.dialects import Statement
-from lookalike.images import open_image
-from lookalike.ingest.decoder import Decoder
+from lookalike.images.decode import open_image
+from lookalike.pipeline.decoder import Decoder
+from lookalike.screening import screener as screening
 
 
 @pytest.fixture

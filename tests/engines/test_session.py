@@ -13,10 +13,12 @@ import pymysql
 import pytest
 
 import lookalike
-from lookalike import ConnectionFailed, DatabaseError, connection, training
-from lookalike.connection import LOCK_WAIT_TIMEOUT
+from lookalike import ConnectionFailed, DatabaseError
+from lookalike.database import connection
+from lookalike.database.connection import LOCK_WAIT_TIMEOUT
+from lookalike.database.retry import Persistence
 from lookalike.dialects import Statement
-from lookalike.retry import Persistence
+from lookalike.index import training
 from tests.mortal_server import MortalServer
 from tests.own_server import own_server
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from lookalike import InputError, Statement
-from lookalike.connection import Connection
-from lookalike.url import DatabaseURL
+from lookalike.database.connection import Connection
+from lookalike.database.url import DatabaseURL
 
 THREADS = 4
 

@@ -13,7 +13,7 @@ from random import Random
 
 from PIL import Image
 
-from lookalike.walk import SUFFIXES
+from lookalike.images.walk import SUFFIXES
 from tests.fuzz.originals import chunk, originals, saved
 
 Mutation = Callable[[Random, bytes], bytes]

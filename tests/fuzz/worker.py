@@ -18,9 +18,9 @@ import numpy.typing as npt
 import psutil
 
 import lookalike
-from lookalike.ingest import embedder
-from lookalike.ingest.decoder import Decoded, Decoder
-from lookalike.models.efficientnet import PREPROCESSING
+from lookalike.models.efficientnet.model import PREPROCESSING
+from lookalike.pipeline import embedder
+from lookalike.pipeline.decoder import Decoded, Decoder
 from tests.fuzz.originals import PHOTO
 
 COLLECTION = "fuzz"
@@ -30,7 +30,7 @@ class MeanColours:
     """What an image looks like from afar; the preprocessing is the embedded model's."""
 
     id, dim, has_text = "mean-colours", 13, False
-    batch_size, arithmetic = 32, "float32"
+    batch_size, precision = 32, "float32"
     preprocessing = PREPROCESSING
 
     def embed_batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

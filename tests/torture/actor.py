@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from lookalike.types import Metric
+from lookalike.core.types import Metric
 from tests.torture.journal import Journal
 
 Rows = list[tuple[int, str]]

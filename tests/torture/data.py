@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.types import Metric
+from lookalike.core.types import Metric
 
 Vectors = npt.NDArray[np.float32]
 

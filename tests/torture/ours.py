@@ -8,7 +8,7 @@ from typing import Any
 
 import lookalike
 from lookalike import LookalikeError
-from lookalike.errors import ConnectionFailed
+from lookalike.core.errors import ConnectionFailed
 from tests.torture import data
 from tests.torture.actor import Actor, Lost, Rows
 from tests.torture.journal import DONE, FAILED

@@ -10,7 +10,7 @@ from random import Random
 
 import pymysql
 
-from lookalike.types import METRICS, Metric
+from lookalike.core.types import METRICS, Metric
 from tests.torture.actor import Target
 from tests.torture.crew import Crew
 from tests.torture.disk import SmallDisk, small_disk

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.types import Metric
+from lookalike.core.types import Metric
 from tests.torture import data
 from tests.torture.journal import DONE, Action
 from tests.torture.problems import Problem

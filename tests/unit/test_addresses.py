@@ -7,7 +7,7 @@ https://www.iana.org/assignments/ipv6-address-space
 
 import pytest
 
-from lookalike.addresses import is_public
+from lookalike.images.addresses import is_public
 
 # The first and last address of each block whose "Globally Reachable" is not "True".
 SPECIAL = [

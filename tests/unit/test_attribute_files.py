@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike import InputError, MissingExtra, read_attributes
-from lookalike.attribute_files import kind_of
+from lookalike.attributes.files import kind_of
 
 
 def read(tmp_path, text, name="products.csv"):
@@ -190,7 +190,7 @@ def test_parquet(tmp_path):
 
 
 def test_without_pyarrow_the_command_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("lookalike.attribute_files.find_spec", lambda name: None)
+    monkeypatch.setattr("lookalike.attributes.files.find_spec", lambda name: None)
     (tmp_path / "a.parquet").touch()
     with pytest.raises(MissingExtra, match=r"-m pip install .*\[parquet\]"):
         read_attributes(tmp_path / "a.parquet")

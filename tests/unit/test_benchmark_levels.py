@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import levels
-from lookalike.percentiles import IMAGE, PERCENTILES, Percentiles
+from lookalike.search.percentiles import IMAGE, PERCENTILES, Percentiles
 
 NOBODYS = Percentiles(np.linspace(0, 1, len(PERCENTILES)))
 

@@ -1,7 +1,7 @@
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lookalike.blas import one_thread
+from lookalike.core.threads import one_thread
 
 
 def threads():

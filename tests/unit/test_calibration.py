@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lookalike.calibration import calibrate
-from lookalike.errors import InputError
+from lookalike.core.errors import InputError
+from lookalike.screening.calibration import calibrate
 
 
 def test_a_gap_is_cut_in_its_middle():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lookalike.codes import Rotation, encode, estimate, query_planes
+from lookalike.index.codes import Rotation, encode, estimate, query_planes
 
 RNG = np.random.default_rng(5)
 

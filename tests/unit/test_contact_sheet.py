@@ -6,10 +6,9 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from PIL import Image
 
-from lookalike.contact_sheet import match_tiles, query_tile, write_contact_sheet
-from lookalike.errors import InputError
-from lookalike.query_pictures import QueryPart
-from lookalike.types import ImageRecord, Match
+from lookalike.core.errors import InputError
+from lookalike.core.types import ImageRecord, Match
+from lookalike.pages.contact_sheet import QueryPart, match_tiles, query_tile, write_contact_sheet
 
 
 class Page(HTMLParser):

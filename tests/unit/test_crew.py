@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from lookalike.ingest.crew import Channel, Crew, Stopped
+from lookalike.pipeline.tasks import Channel, Crew, Stopped
 
 LIMIT = 30.0  # seconds that anything may take
 N = 500

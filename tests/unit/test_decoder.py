@@ -14,10 +14,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from lookalike.errors import ImageError, InputError, LookalikeError
-from lookalike.images import MAX_PIXELS, open_image
-from lookalike.ingest.decoder import Decoder, OutOfReach
-from lookalike.models import Preprocessing
+from lookalike.core.errors import ImageError, InputError, LookalikeError
+from lookalike.images.decode import MAX_PIXELS, open_image
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.pipeline.decoder import Decoder, OutOfReach
 from tests.fuzz.originals import chunk, originals
 
 CROP = Preprocessing(short_side=20, crop=16)
@@ -32,7 +32,7 @@ import os, re, signal, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 import numpy
-from lookalike.models import Preprocessing
+from lookalike.models.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Hostile(Preprocessing):
@@ -50,7 +50,7 @@ PARENT = """
 import sys
 import time
 from pathlib import Path
-from lookalike.ingest.decoder import Decoder
+from lookalike.pipeline.decoder import Decoder
 from hostile import Hostile
 
 decoder = Decoder(lambda: Hostile(20, 16, act=sys.argv[2]), time_limit=1.5)
@@ -234,7 +234,7 @@ def test_what_a_library_prints_is_no_answer(folder, hostile):
 def test_an_answer_that_makes_no_sense_is_a_crash(folder, hostile, answer):
     # As code does that an image has taken over.
     act = f"""
-from lookalike.ingest import decoder_process
+from lookalike.pipeline import decoder_process
 for file in range(3, 9):
     try:
         os.write(file, decoder_process.HEADER.pack({answer}))

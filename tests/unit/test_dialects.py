@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.core.errors import InputError
 from lookalike.dialects import (
     Dialect,
-    MySQLNative,
     Statement,
     generation_comment,
     literal,
     quote_name,
 )
-from lookalike.errors import InputError
+from lookalike.dialects.mysql_native import MySQLNative
 
 
 @pytest.mark.parametrize("name", ["a", "image_embeddings", "_x9", "select", "a" * 48])

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lookalike import download as subject
-from lookalike.download import download
-from lookalike.errors import ImageError
+from lookalike.core.errors import ImageError
+from lookalike.images import download as subject
+from lookalike.images.download import download
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
 from lookalike.duplicates.compare import SIDE, same_picture
-from lookalike.images import open_image
+from lookalike.images.decode import open_image
 
 # These overlap with others, or were made of them: see examples/photos/SOURCES.md.
 DERIVED = ("-crop", "-dark", "-mirrored", "-rotated", "-small", "-near", "-tower")

@@ -11,7 +11,7 @@ from lookalike.duplicates.closer import SIDE as LARGE
 from lookalike.duplicates.closer import same_drawing
 from lookalike.duplicates.compare import SIDE, TURNS, same_picture
 from lookalike.duplicates.drawings import is_drawing
-from lookalike.images import open_image
+from lookalike.images.decode import open_image
 
 SIZE = 140, 190
 

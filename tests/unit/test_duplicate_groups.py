@@ -6,11 +6,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.core.types import TIERS
 from lookalike.duplicates.groups import Resemblances, make_groups
+from lookalike.duplicates.hashes import MOST_BITS, pairs_of_hashes
 from lookalike.duplicates.neighbours import unique_pairs
 from lookalike.duplicates.pictures import Images
-from lookalike.duplicates.resemblance import MOST_BITS, pairs_of_hashes
-from lookalike.types import TIERS
 
 N = 10
 

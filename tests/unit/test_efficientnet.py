@@ -7,10 +7,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from lookalike.errors import ModelError
-from lookalike.models import efficientnet, load_model
-from lookalike.models.checkpoint import read_legacy_checkpoint
-from lookalike.models.efficientnet import EfficientNetLite2
+from lookalike.core.errors import ModelError
+from lookalike.models.efficientnet import model as efficientnet
+from lookalike.models.efficientnet.checkpoint import read_legacy_checkpoint
+from lookalike.models.efficientnet.model import EfficientNetLite2
+from lookalike.models.registry import load_model
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 CATS = range(281, 286)  # the ImageNet classes tabby, tiger cat, Persian, Siamese, Egyptian
@@ -106,7 +107,7 @@ def test_agrees_with_a_plain_forward_pass(model: EfficientNetLite2) -> None:
     assert logits.shape == (1000,)
     np.testing.assert_allclose(model.logits(pixels[None])[0], logits, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(model.run("pooled", pixels[None])[0], pooled, rtol=1e-3, atol=1e-4)
-    mean = np.load(Path(efficientnet.__file__).with_name("efficientnet_lite2_mean.npy"))
+    mean = np.load(Path(efficientnet.__file__).with_name("mean.npy"))
     embedding = model.embed_images([photo("cat.jpg")])[0]
     np.testing.assert_allclose(embedding, pooled - mean, rtol=1e-3, atol=1e-4)
 

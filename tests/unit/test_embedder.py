@@ -9,12 +9,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from lookalike.errors import EmbeddingError, ImageError, ModelError
-from lookalike.ingest import embedder as embedder_module
-from lookalike.ingest.crew import Crew
-from lookalike.ingest.embedder import PLAIN_BATCH, Embedder, Job
-from lookalike.ingest.work import Meter
-from lookalike.models import BatchModel, Preprocessing
+from lookalike.core.errors import EmbeddingError, ImageError, ModelError
+from lookalike.models.base import BatchModel
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.pipeline import embedder as embedder_module
+from lookalike.pipeline.embedder import PLAIN_BATCH, Embedder, Job
+from lookalike.pipeline.meter import Meter
+from lookalike.pipeline.tasks import Crew
 
 N = 10
 
@@ -39,7 +40,7 @@ class Plain:
 class Batch(Plain):
     """A model of preprocessed images; the colours in `bad` have no embedding."""
 
-    id, batch_size, arithmetic = "batch", 4, "float32"
+    id, batch_size, precision = "batch", 4, "float32"
     preprocessing = Preprocessing(short_side=20, crop=16)
     bad: tuple[int, ...] = ()
 
@@ -245,7 +246,7 @@ def test_no_child_is_left_behind(files):
 
 def test_the_time_of_batches_side_by_side_counts_once(monkeypatch):
     clock = iter([10.0, 12.0, 20.0, 21.0])
-    monkeypatch.setattr("lookalike.ingest.work.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("lookalike.pipeline.meter.perf_counter", lambda: next(clock))
     meter = Meter()
     with meter.time_shared("embed", 4), meter.time_shared("embed", 3):
         pass

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import lookalike
-from lookalike.errors import InputError
-from lookalike.export import vector_literal
+from lookalike.collection.export import vector_literal
+from lookalike.core.errors import InputError
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))

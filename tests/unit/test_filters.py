@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike import Condition, InputError
-from lookalike.dialects import ATTRIBUTE_NAME, Attribute, MySQL, Statement
-from lookalike.filters import clause, conditions, find, unknown_attribute
+from lookalike.attributes.filters import clause, conditions, find, unknown_attribute
+from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Statement
+from lookalike.dialects.mysql import MySQL
 
 GOOD = {
     "brand=acme": ("brand", "=", "acme"),

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from lookalike import images
-from lookalike.errors import ImageError
-from lookalike.images import content_hash, open_image, to_rgb
-from lookalike.walk import SUFFIXES
+from lookalike.core.errors import ImageError
+from lookalike.images import decode as images
+from lookalike.images.decode import content_hash, open_image, to_rgb
+from lookalike.images.walk import SUFFIXES
 
 RED, GREEN = (220, 30, 40), (20, 200, 60)
 

@@ -9,7 +9,7 @@ import pytest
 
 REPO = Path(__file__).parents[2]
 # lookalike itself cannot be imported there: its dependencies are left out
-MODULE = REPO / "src" / "lookalike" / "installed.py"
+MODULE = REPO / "src" / "lookalike" / "core" / "installed.py"
 ASK = "import runpy, sys; print(runpy.run_path(sys.argv[1])['install_command']('clip'))"
 
 

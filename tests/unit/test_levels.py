@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lookalike.levels import Scale, Thresholds, scale_of, unmeasured_scores, word_scores
-from lookalike.models.words import class_shares
-from lookalike.percentiles import PERCENTILES, Percentiles
+from lookalike.models.efficientnet.words import class_shares
+from lookalike.search.levels import Scale, Thresholds, scale_of, unmeasured_scores, word_scores
+from lookalike.search.percentiles import PERCENTILES, Percentiles
 
 
 def test_a_larger_collection_asks_for_more():

@@ -1,4 +1,4 @@
-"""The choice of an arithmetic: by accuracy, then by time; kept, and damaged."""
+"""The choice of a precision: by accuracy, then by time; kept, and damaged."""
 
 import subprocess
 import sys
@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.models import Arithmetic, arithmetic, chosen_arithmetic
-from lookalike.models.arithmetic import choose_arithmetic, measure
 from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.cache import keep
+from lookalike.models.clip import precision as precision
+from lookalike.models.clip.precision import (
+    Precision,
+    choose_precision,
+    chosen_precision,
+    measure,
+)
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), dtype=np.uint8)
-FLOAT32 = Arithmetic("float32", 1.0, 1.0)
+FLOAT32 = Precision("float32", 1.0, 1.0)
 
 
 class Clock:
@@ -30,7 +35,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(arithmetic.time, "perf_counter", clock)
+    monkeypatch.setattr(precision.time, "perf_counter", clock)
     return clock
 
 
@@ -103,26 +108,26 @@ def test_one_that_the_processor_lacks_is_passed_over(clock: Clock) -> None:
     assert measure(PIXELS, Embedder(clock, 1.0), candidates).name == "bfloat16"
 
 
-def choose(clock: Clock, model: str = "clip") -> tuple[Arithmetic, int]:
+def choose(clock: Clock, model: str = "clip") -> tuple[Precision, int]:
     """What is chosen, and how often float32 was run for it."""
     exact = Embedder(clock, 1.0)
     candidates = {"bfloat16": Embedder(clock, 0.25)}
-    return choose_arithmetic(model, "cpu", PIXELS, exact, candidates), exact.calls
+    return choose_precision(model, "cpu", PIXELS, exact, candidates), exact.calls
 
 
 def test_a_choice_is_made_once_for_each_model(clock: Clock) -> None:
-    assert chosen_arithmetic("clip", device="cpu") is None
+    assert chosen_precision("clip", device="cpu") is None
     chosen, calls = choose(clock)
     assert calls > 0
     assert (chosen.name, chosen.speedup) == ("bfloat16", 4.0)
-    assert chosen_arithmetic("clip", device="cpu") == chosen
+    assert chosen_precision("clip", device="cpu") == chosen
     assert choose(clock) == (chosen, 0)
-    assert chosen_arithmetic("other", device="cpu") is None
+    assert chosen_precision("other", device="cpu") is None
 
 
 def test_float32_is_a_choice_too(clock: Clock) -> None:
-    assert choose_arithmetic("clip", "cpu", PIXELS, Embedder(clock, 1.0), {}) == FLOAT32
-    assert chosen_arithmetic("clip", device="cpu") == FLOAT32
+    assert choose_precision("clip", "cpu", PIXELS, Embedder(clock, 1.0), {}) == FLOAT32
+    assert chosen_precision("clip", device="cpu") == FLOAT32
 
 
 @pytest.mark.parametrize("what", ["processor_name", "torch"])
@@ -131,15 +136,15 @@ def test_another_processor_or_torch_chooses_anew(
 ) -> None:
     choose(clock)
     if what == "torch":
-        monkeypatch.setattr(arithmetic.metadata, "version", lambda package: "99.0")
+        monkeypatch.setattr(precision.metadata, "version", lambda package: "99.0")
     else:
-        monkeypatch.setattr(arithmetic, "processor_name", lambda device: "a 386")
-    assert chosen_arithmetic("clip", device="cpu") is None
+        monkeypatch.setattr(precision, "processor_name", lambda device: "a 386")
+    assert chosen_precision("clip", device="cpu") is None
     assert choose(clock)[1] > 0
 
 
 def files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.name.startswith("arithmetic"))
+    return (path for path in folder.iterdir() if path.name.startswith("precision"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty"])
@@ -148,9 +153,9 @@ def test_a_damaged_file_is_ignored_and_replaced(clock: Clock, folder: Path, dama
     (path,) = files(folder)
     raw = path.read_bytes()
     path.write_bytes({"cut": raw[:-3], "bit": raw[:-1] + b"!", "empty": b""}[damage])
-    assert chosen_arithmetic("clip", device="cpu") is None
+    assert chosen_precision("clip", device="cpu") is None
     assert choose(clock)[1] > 0
-    assert chosen_arithmetic("clip", device="cpu") == chosen
+    assert chosen_precision("clip", device="cpu") == chosen
     assert path.read_bytes() == raw
 
 
@@ -170,29 +175,29 @@ def test_a_file_of_another_version_is_ignored(clock: Clock, folder: Path, conten
     choose(clock)
     (path,) = files(folder)
     keep(path.name, content)
-    assert chosen_arithmetic("clip", device="cpu") is None
+    assert chosen_precision("clip", device="cpu") is None
 
 
 def test_without_torch_nothing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     def lacking(package: str) -> str:
-        raise arithmetic.metadata.PackageNotFoundError(package)
+        raise precision.metadata.PackageNotFoundError(package)
 
-    monkeypatch.setattr(arithmetic.metadata, "version", lacking)
-    monkeypatch.setattr(arithmetic, "default_device", lambda: pytest.fail("it imports torch"))
-    assert chosen_arithmetic("clip") is None
+    monkeypatch.setattr(precision.metadata, "version", lacking)
+    monkeypatch.setattr(precision, "default_device", lambda: pytest.fail("it imports torch"))
+    assert chosen_precision("clip") is None
 
 
 def test_it_is_told_in_words() -> None:
     assert str(FLOAT32) == "float32"
-    assert str(Arithmetic("bfloat16", 3.86, 0.99989)) == (
+    assert str(Precision("bfloat16", 3.86, 0.99989)) == (
         "bfloat16, 3.9 times float32 on this machine, cosine to it at least 0.9998"
     )
 
 
 def test_looking_it_up_loads_no_torch() -> None:
     code = (
-        "import sys; from lookalike.models import chosen_arithmetic; "
-        "print(chosen_arithmetic('clip', device='cpu'), 'torch' in sys.modules)"
+        "import sys; from lookalike.models.clip.precision import chosen_precision; "
+        "print(chosen_precision('clip', device='cpu'), 'torch' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "None False\n"

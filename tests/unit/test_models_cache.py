@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from lookalike.models.cache import cache_folder, cached
-from lookalike.models.efficientnet import EfficientNetLite2
+from lookalike.models.efficientnet.model import EfficientNetLite2
 
 CONTENT = b"content" * 1000
 
@@ -86,7 +86,7 @@ def test_a_damaged_graph_is_built_again(folder: Path) -> None:
 
 
 def test_processes_that_build_at_once_both_get_the_model(folder: Path) -> None:
-    code = "from lookalike.models import load_model; print(load_model('efficientnet-lite2').dim)"
+    code = "import lookalike; print(lookalike.load_model('efficientnet-lite2').dim)"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", code],

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.errors import ModelError
-from lookalike.models.checkpoint import MAGIC_NUMBER, PROTOCOL_VERSION, read_legacy_checkpoint
-from lookalike.models.efficientnet import weights_path
+from lookalike.core.errors import ModelError
+from lookalike.models.efficientnet.checkpoint import (
+    MAGIC_NUMBER,
+    PROTOCOL_VERSION,
+    read_legacy_checkpoint,
+)
+from lookalike.models.efficientnet.model import weights_path
 
 
 class Global:

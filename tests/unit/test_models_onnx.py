@@ -5,7 +5,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from lookalike.errors import ModelError
+from lookalike.core.errors import ModelError
 from lookalike.models.base import BatchModel, FloatArray
 from lookalike.models.onnx import OnnxModel
 from lookalike.models.preprocessing import Preprocessing
@@ -68,7 +68,7 @@ def test_is_a_batch_model_in_float32() -> None:
     model: BatchModel = colour_model()
     assert isinstance(model, BatchModel)
     assert (model.id, model.dim, model.has_text) == ("colour", 3, False)
-    assert (model.preprocessing, model.arithmetic) == (Preprocessing(4, 4), "float32")
+    assert (model.preprocessing, model.precision) == (Preprocessing(4, 4), "float32")
 
 
 def test_a_batch_keeps_every_thread_at_work() -> None:

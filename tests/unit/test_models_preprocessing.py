@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from lookalike.errors import InputError
+from lookalike.core.errors import InputError
 from lookalike.models.preprocessing import Preprocessing
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"

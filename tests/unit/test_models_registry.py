@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import MissingExtra, ModelError
-from lookalike.models import KNOWN_MODELS, load_model
+from lookalike.core.errors import MissingExtra, ModelError
+from lookalike.models.registry import KNOWN_MODELS, load_model
 
 
 @pytest.fixture

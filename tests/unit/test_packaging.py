@@ -13,11 +13,12 @@ def test_the_wheel_carries_its_data(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "lookalike/py.typed",
-        "lookalike/sql/functions.sql",
-        "lookalike/templates/contact_sheet.html",
-        "lookalike/templates/duplicates.html",
-        "lookalike/models/efficientnet_lite2_mean.npy",
-        "lookalike/models/imagenet_words.tsv",
-        "lookalike/models/word_hints.tsv.gz",
+        "lookalike/dialects/sql/functions.sql",
+        "lookalike/pages/templates/contact_sheet.html",
+        "lookalike/pages/templates/duplicates.html",
+        "lookalike/models/efficientnet/mean.npy",
+        "lookalike/models/efficientnet/imagenet_words.tsv",
+        "lookalike/models/efficientnet/word_hints.tsv.gz",
+        "lookalike/search/scales/efficientnet-lite2.npz",
     } <= names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "examples"))]

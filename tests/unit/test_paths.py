@@ -5,7 +5,7 @@ import os
 import pytest
 from rich.cells import cell_len
 
-from lookalike.paths import shortened
+from lookalike.core.paths import shortened
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lookalike.percentiles import PERCENTILES, Percentiles
+from lookalike.search.percentiles import PERCENTILES, Percentiles
 
 
 def percentiles_of(scores):

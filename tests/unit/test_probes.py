@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lookalike.codes import Rotation
-from lookalike.index import Index, Preparation, unit_for
-from lookalike.probes import LEAST_RESCORED, K, PlanFinder
-from lookalike.types import Plan
+from lookalike.core.types import Plan
+from lookalike.index.codes import Rotation
+from lookalike.index.ivf import Index, Preparation, unit_for
+from lookalike.index.probes import LEAST_RESCORED, K, PlanFinder
 
 DIM = 64
 RNG = np.random.default_rng(8)

@@ -28,5 +28,5 @@ def test_importing_loads_no_model_library():
 
 
 def test_a_process_that_decodes_images_starts_with_little():
-    loaded = loaded_by("import lookalike.ingest.decoder_process")
-    assert not loaded & {"pymysql", "jinja2", "faiss", "lookalike.database", "lookalike.search"}
+    loaded = loaded_by("import lookalike.pipeline.decoder_process")
+    assert not loaded & {"pymysql", "jinja2", "faiss", "lookalike.client", "lookalike.search"}

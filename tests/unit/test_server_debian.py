@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import ServerError
-from lookalike.server import debian
+from lookalike.core.errors import ServerError
+from lookalike.core.progress import silent
 from lookalike.server.commands import run
-from lookalike.server.progress import silent
+from lookalike.server.install import debian
 
 pytestmark = pytest.mark.skipif(
     not (debian.has_apt() and shutil.which("gpg")), reason="needs apt, dpkg and gpg"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 from lookalike.server.dial import dial, peer
 from lookalike.server.folders import Folders, make_private
 from tests import fake_mysql

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 from lookalike.server import PrivateServer
 from lookalike.server.folders import (
     LONGEST_SOCKET,

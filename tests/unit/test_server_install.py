@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import ServerError
-from lookalike.server import PrivateServer, debian, docker
+from lookalike.core.errors import ServerError
+from lookalike.server import PrivateServer
 from lookalike.server.commands import run
+from lookalike.server.install import debian, docker
 
 MYSQLD = "#!/bin/sh\necho 'mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)'\n"
 DOCKER = """#!/bin/sh

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 from lookalike.server.mysqld import Mysqld, Tree, find, find_or_refuse, inspect
 
 MYSQL_9 = "mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"

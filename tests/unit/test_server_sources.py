@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.server.sources import AptSource, debian_mirror, parse_deb822, parse_list
+from lookalike.server.install.sources import AptSource, debian_mirror, parse_deb822, parse_list
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lookalike.types import METRICS
+from lookalike.core.types import METRICS
 from tests.torture import data
 from tests.torture.journal import DONE, FAILED, UNDONE, Action
 from tests.torture.round import RoundResult, plan_round

@@ -5,8 +5,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from lookalike.errors import InputError
-from lookalike.url import _ESCAPED, _FORM, DatabaseURL
+from lookalike.core.errors import InputError
+from lookalike.database.url import _ESCAPED, _FORM, DatabaseURL
 
 
 def test_all_parts_are_read():
@@ -126,7 +126,7 @@ def test_no_piece_of_an_unescaped_password_is_shown(form, password):
         url.driver_arguments()
     except InputError as error:
         shown = "".join(traceback.format_exception(error)) + repr(error)
-        shown = shown.partition("lookalike.errors.InputError")[2]
+        shown = shown.partition("lookalike.core.errors.InputError")[2]
         # What the remedy says of itself is no password.
         shown = shown.replace(_ESCAPED, "").replace(_FORM, "")
         if "@ after its host" in str(error) or "cannot be read" in str(error):

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lookalike.errors import EmbeddingError, InputError
-from lookalike.vectors import (
+from lookalike.core.errors import EmbeddingError, InputError
+from lookalike.core.vectors import (
     check_embedding,
     check_embeddings,
     ids_array,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import InputError
-from lookalike.walk import FoundImage, ImageWalk
+from lookalike.core.errors import InputError
+from lookalike.images.walk import FoundImage, ImageWalk
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from lookalike.errors import ModelError
-from lookalike.models.words import (
+from lookalike.core.errors import ModelError
+from lookalike.models.efficientnet.words import (
     class_directions,
     classes_of,
     near_in_meaning,
@@ -17,7 +17,11 @@ from lookalike.models.words import (
     text_directions,
 )
 
-TABLE = resources.files("lookalike.models").joinpath("imagenet_words.tsv").read_text("utf-8")
+TABLE = (
+    resources.files("lookalike.models.efficientnet")
+    .joinpath("imagenet_words.tsv")
+    .read_text("utf-8")
+)
 ROWS = [line.split("\t") for line in TABLE.splitlines() if not line.startswith("#")]
 
 DOGS = [*range(151, 269)]  # the 118 breeds of ILSVRC 2012; 269 and on are wolves and wild dogs
@@ -145,7 +149,7 @@ def test_a_word_that_no_dictionary_has_is_taken_for_a_misspelt_one():
 
 
 def test_every_hint_can_be_asked_for_and_no_word_with_hints_is_known():
-    file = resources.files("lookalike.models").joinpath("word_hints.tsv.gz")
+    file = resources.files("lookalike.models.efficientnet").joinpath("word_hints.tsv.gz")
     assert len(file.read_bytes()) < 300_000
     text = gzip.decompress(file.read_bytes()).decode()
     assert "WordNet 3.0 Copyright 2006 by Princeton University.  All rights reserved." in text

@@ -10,10 +10,9 @@ import pytest
 from PIL import Image
 
 import lookalike
-from lookalike.contact_sheet import query_tile, write_contact_sheet
-from lookalike.duplicates.report import write_report
-from lookalike.errors import InputError
-from lookalike.query_pictures import QueryPart
+from lookalike.core.errors import InputError
+from lookalike.pages.contact_sheet import QueryPart, query_tile, write_contact_sheet
+from lookalike.pages.duplicates import write_report
 
 
 class Grey:
@@ -122,8 +121,8 @@ def test_a_file_that_comes_meanwhile_stays(tmp_path):
 KILLED = """
 import resource, signal, sys
 from pathlib import Path
-from lookalike.contact_sheet import query_tile, write_contact_sheet
-from lookalike.query_pictures import QueryPart
+from lookalike.pages.contact_sheet import query_tile, write_contact_sheet
+from lookalike.pages.contact_sheet import QueryPart
 signal.signal(signal.SIGXFSZ, signal.{action})
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

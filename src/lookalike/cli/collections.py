@@ -39,7 +39,7 @@ def status(collection: str | None, database: str | None, out: Output) -> None:
 
 def _lines(status: Status) -> list[str]:
     model = status.model or "none (embeddings were added without a model)"
-    computes = f"; {status.arithmetic}" if status.arithmetic else ""
+    computes = f"; {status.precision}" if status.precision else ""
     cells = "1 cell" if status.n_cells == 1 else f"{status.n_cells:,} cells"
     index = f"{status.indexed:,} rows in {cells}"
     if status.plan:

@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lookalike import InputError, Plan, Statement
-from lookalike.paths import shortened
+from lookalike.core.paths import shortened
 
 NOT_DONE = 2
 """The exit status of a command that did nothing."""

@@ -1,6 +1,15 @@
 """Intent to SQL: each dialect's methods return (sql, params) and touch no server."""
 
-from lookalike.dialects.attributes_sql import (
+from lookalike.dialects.base import Dialect
+from lookalike.dialects.literals import is_utf8, literal
+from lookalike.dialects.statement import (
+    Statement,
+    generation_comment,
+    generation_of,
+    is_name,
+    quote_name,
+)
+from lookalike.dialects.tables.attributes import (
     ATTRIBUTE_NAME,
     MAX_TEXT,
     NAME_RULE,
@@ -11,12 +20,11 @@ from lookalike.dialects.attributes_sql import (
     Kind,
     attribute_index,
 )
-from lookalike.dialects.base import Dialect
-from lookalike.dialects.collections_sql import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
-from lookalike.dialects.duplicates_sql import StoredLook
-from lookalike.dialects.files_sql import MAX_PATH, FailedFile, StoredFile
-from lookalike.dialects.index_sql import CodeRow, IndexState
-from lookalike.dialects.layouts_sql import (
+from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
+from lookalike.dialects.tables.duplicates import StoredLook
+from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
+from lookalike.dialects.tables.index import CodeRow, IndexState
+from lookalike.dialects.tables.layouts import (
     INDEXES,
     KEYS,
     LAYOUT,
@@ -24,17 +32,7 @@ from lookalike.dialects.layouts_sql import (
     SCHEMA_TABLE,
     SHARED_TABLES,
 )
-from lookalike.dialects.literals import is_utf8, literal
-from lookalike.dialects.mysql import MySQL
-from lookalike.dialects.mysql_native import MySQLNative
-from lookalike.dialects.search_sql import Probe, Shortlist
-from lookalike.dialects.statements import (
-    Statement,
-    generation_comment,
-    generation_of,
-    is_name,
-    quote_name,
-)
+from lookalike.dialects.tables.search import Probe, Shortlist
 
 __all__ = [
     "ATTRIBUTE_NAME",
@@ -59,8 +57,6 @@ __all__ = [
     "Filter",
     "IndexState",
     "Kind",
-    "MySQL",
-    "MySQLNative",
     "Probe",
     "Shortlist",
     "Statement",

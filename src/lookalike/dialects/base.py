@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from lookalike.dialects.attributes_sql import AttributesSQL, Filter, and_
-from lookalike.dialects.collections_sql import CollectionsSQL
-from lookalike.dialects.duplicates_sql import DuplicatesSQL
-from lookalike.dialects.files_sql import FilesSQL
-from lookalike.dialects.index_sql import IndexSQL
-from lookalike.dialects.layouts_sql import KEYS, LayoutsSQL
-from lookalike.dialects.levels_sql import LevelsSQL
-from lookalike.dialects.search_sql import SearchSQL
-from lookalike.dialects.statements import Statement, places, quote_name, values
-from lookalike.dialects.thresholds_sql import ThresholdsSQL
+from lookalike.dialects.statement import Statement, places, quote_name, values
+from lookalike.dialects.tables.attributes import AttributesSQL, Filter, and_
+from lookalike.dialects.tables.collections import CollectionsSQL
+from lookalike.dialects.tables.duplicates import DuplicatesSQL
+from lookalike.dialects.tables.files import FilesSQL
+from lookalike.dialects.tables.index import IndexSQL
+from lookalike.dialects.tables.layouts import KEYS, LayoutsSQL
+from lookalike.dialects.tables.levels import LevelsSQL
+from lookalike.dialects.tables.search import SearchSQL
+from lookalike.dialects.tables.thresholds import ThresholdsSQL
 
 
 class Dialect(
@@ -28,26 +28,19 @@ class Dialect(
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
-    has_distance = False
-    """Whether the server ranks embeddings itself; then `nearest` is available."""
+    has_nearest = False
+    """Whether the server ranks embeddings by itself: then `nearest` is available."""
+    needs_index = True
+    """Whether searches need lookalike's own index to be quick."""
 
     # What the server is, and whether it will do.
 
     def version(self) -> Statement:
         return Statement("SELECT VERSION()")
 
-    def probe_vector(self) -> Statement:
-        return Statement("SELECT VECTOR_DIM(STRING_TO_VECTOR('[1,2]'))")
-
-    def probe_distance(self) -> Statement:
-        return Statement("SELECT DISTANCE(STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]'), 'DOT')")
-
-    def stored_distance(self) -> Statement:
-        """Whether the current database has a stored function DISTANCE: slow, so not native."""
-        return Statement(
-            "SELECT COUNT(*) FROM information_schema.routines "
-            "WHERE routine_schema = DATABASE() AND routine_name = 'DISTANCE'"
-        )
+    def probes(self) -> list[Statement]:
+        """Statements whose single value is true on a server of this engine, and only there."""
+        return [Statement("SELECT VECTOR_DIM(STRING_TO_VECTOR('[1,2]')) = 2")]
 
     def analyze(self, statement: Statement) -> Statement:
         """The server's EXPLAIN ANALYZE of a statement, with rows and time of each step."""

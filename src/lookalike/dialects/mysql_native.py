@@ -1,8 +1,8 @@
 """MySQL AI, HeatWave and Percona Server 9.7: a VECTOR type and a DISTANCE function."""
 
-from lookalike.dialects.attributes_sql import Filter, and_
 from lookalike.dialects.base import Dialect
-from lookalike.dialects.statements import Statement, quote_name
+from lookalike.dialects.statement import Statement, quote_name
+from lookalike.dialects.tables.attributes import Filter, and_
 
 # From distance to similarity. DOT is larger for nearer vectors.
 _SIMILARITY = {"cosine": "1 - ", "euclidean": "-", "dot": ""}
@@ -12,7 +12,20 @@ class MySQLNative(Dialect):
     """MySQL whose DISTANCE function is the server's own: it ranks by itself."""
 
     name = "mysql_native"
-    has_distance = True
+    has_nearest = True
+    needs_index = False
+
+    def probes(self) -> list[Statement]:
+        vectors = "STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]')"
+        return [
+            *super().probes(),
+            Statement(f"SELECT DISTANCE({vectors}, 'DOT') IS NOT NULL"),
+            # A stored function of that name, such as lookalike's own, is slow.
+            Statement(
+                "SELECT COUNT(*) = 0 FROM information_schema.routines "
+                "WHERE routine_schema = DATABASE() AND routine_name = 'DISTANCE'"
+            ),
+        ]
 
     def nearest(
         self,

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from lookalike.connection import Row
-from lookalike.duplicates.compare import (
-    SIDE as THUMBNAIL,
-)
+from lookalike.core.errors import ImageError
+from lookalike.core.vectors import FloatArray
+from lookalike.database.connection import Row
+from lookalike.duplicates.compare import SIDE as THUMBNAIL
 from lookalike.duplicates.compare import (
     Flags,
     Thumbnails,
@@ -35,9 +35,7 @@ from lookalike.duplicates.drawings import (
     smooth,
     windows,
 )
-from lookalike.errors import ImageError
-from lookalike.images import FORMATS, open_file, open_image, without_warnings
-from lookalike.vectors import FloatArray
+from lookalike.images.decode import FORMATS, open_file, open_image, without_warnings
 
 SIDE = 2 * THUMBNAIL
 """Pixels of the sides of what is compared."""

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.core.types import Orientations
+from lookalike.core.vectors import FloatArray
 from lookalike.duplicates.drawings import (
     MOST,
     Sizes,
@@ -27,8 +29,6 @@ from lookalike.duplicates.drawings import (
     at_common_size,
     is_drawing,
 )
-from lookalike.types import Orientations
-from lookalike.vectors import FloatArray
 
 Thumbnails = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from lookalike.errors import DatabaseError, InputError
-from lookalike.index_store import NO_SUCH_TABLE, IndexStore
+from lookalike.core.errors import DatabaseError, InputError
+from lookalike.index.store import NO_SUCH_TABLE, IndexStore
 
 
 def distinct_images(index: IndexStore) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lookalike.vectors import FloatArray
+from lookalike.core.vectors import FloatArray
 
 Flags = npt.NDArray[np.bool_]
 Sizes = npt.NDArray[np.int64]

@@ -6,18 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.duplicates.decisions import distinct_images
-from lookalike.duplicates.groups import Group, Resemblances, make_groups
-from lookalike.duplicates.looks import look_at_new_files
-from lookalike.duplicates.neighbours import Pairs, Progress, neighbours, unique_pairs
-from lookalike.duplicates.pictures import Images, read_images
-from lookalike.duplicates.resemblance import confirmed, similar_hashes
-from lookalike.duplicates.workers import Workers, workers
-from lookalike.errors import InputError
-from lookalike.index_store import IndexStore
-from lookalike.measured import Measured
-from lookalike.rows import records
-from lookalike.types import (
+from lookalike.core.errors import InputError
+from lookalike.core.types import (
     KEEP_RULES,
     ORIENTATIONS,
     TIERS,
@@ -28,7 +18,17 @@ from lookalike.types import (
     Orientations,
     Tier,
 )
-from lookalike.vectors import similarity
+from lookalike.core.vectors import similarity
+from lookalike.duplicates.decisions import distinct_images
+from lookalike.duplicates.groups import Group, Resemblances, make_groups
+from lookalike.duplicates.hashes import confirmed, similar_hashes
+from lookalike.duplicates.neighbours import Pairs, Progress, neighbours, unique_pairs
+from lookalike.duplicates.pictures import Images, read_images
+from lookalike.duplicates.thumbnails import look_at_new_files
+from lookalike.duplicates.workers import Workers, workers
+from lookalike.index.rows import records
+from lookalike.index.store import IndexStore
+from lookalike.models.measured import Measured
 
 _ROWS = 1000
 

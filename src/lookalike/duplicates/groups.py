@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from lookalike.types import TIERS, Tier
+from lookalike.core.types import TIERS, Tier
 
 
 class Group(NamedTuple):

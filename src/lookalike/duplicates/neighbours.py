@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.core.errors import InputError
+from lookalike.core.vectors import FloatArray, similarity
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
-from lookalike.errors import InputError
-from lookalike.index_store import IndexStore
-from lookalike.search import Searcher, Trace
-from lookalike.search_options import SearchOptions
-from lookalike.training import FEWEST_ROWS
-from lookalike.vectors import FloatArray, similarity
+from lookalike.index.store import IndexStore
+from lookalike.index.training import FEWEST_ROWS
+from lookalike.search.options import SearchOptions
+from lookalike.search.searcher import Searcher, Trace
 
 Scores = npt.NDArray[np.float64]
 Progress = Callable[[int, int | None], None]

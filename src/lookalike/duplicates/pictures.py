@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from lookalike.index_store import IndexStore
-from lookalike.types import KeepRule
+from lookalike.core.types import KeepRule
+from lookalike.index.store import IndexStore
 
 Numbers = npt.NDArray[np.int64]
 

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from lookalike.errors import ImageError, InputError
-from lookalike.images import content_hash
-from lookalike.index_store import IndexStore
-from lookalike.rows import delete_rows
-from lookalike.types import (
+from lookalike.core.errors import ImageError, InputError
+from lookalike.core.types import (
     TIERS,
     DuplicateGroup,
     DuplicateImage,
@@ -21,6 +18,9 @@ from lookalike.types import (
     RemovedFile,
     Tier,
 )
+from lookalike.images.decode import content_hash
+from lookalike.index.rows import delete_rows
+from lookalike.index.store import IndexStore
 
 Progress = Callable[[int, int | None], None]
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TypeVar
 
-from lookalike.index_store import IndexStore
+from lookalike.index.store import IndexStore
 
 T = TypeVar("T")
 R = TypeVar("R")

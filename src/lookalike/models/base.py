@@ -48,7 +48,7 @@ class BatchModel(Model, Protocol):
 
     preprocessing: turns an image into the network's input, without the network.
     batch_size: how many images it embeds quickest at once, on this machine.
-    arithmetic: what it computes in, as "float32" or "bfloat16".
+    precision: what it computes in, as "float32" or "bfloat16".
     """
 
     @property
@@ -58,7 +58,7 @@ class BatchModel(Model, Protocol):
     def batch_size(self) -> int: ...
 
     @property
-    def arithmetic(self) -> str: ...
+    def precision(self) -> str: ...
 
     def embed_batch(self, pixels: Pixels) -> FloatArray:
         """Embed preprocessed images, (n, height, width, 3) uint8, into (n, dim) float32.

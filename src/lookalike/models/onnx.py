@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from lookalike.cores import available_cores
-from lookalike.errors import ModelError
+from lookalike.core.cores import available_cores
+from lookalike.core.errors import ModelError
 from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.preprocessing import Preprocessing
 
@@ -71,7 +71,7 @@ class OnnxModel:
         return CHUNK * CHUNKS * self._threads
 
     @property
-    def arithmetic(self) -> str:
+    def precision(self) -> str:
         return "float32"
 
     def run(self, output: str, pixels: Pixels) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lookalike.errors import InputError
+from lookalike.core.errors import InputError
 
 LONGEST_SIDES: Final = 16  # an image longer than this many times its short side is cut first
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 
 _OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_mode", "connect_timeout")
 

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 
 TAIL = 20  # lines
 STEP = 0.2  # seconds

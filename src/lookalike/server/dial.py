@@ -5,7 +5,7 @@ import socket
 import struct
 import sys
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 from lookalike.server.folders import Folders, check_private
 
 TIMEOUT = 10.0  # seconds

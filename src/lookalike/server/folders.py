@@ -20,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 
 SOCKET_NAME = "mysql.sock"
 LONGEST_SOCKET = 103  # bytes: sun_path holds 104 on macOS and 108 on Linux, with a final zero

@@ -16,7 +16,7 @@ import pymysql
 from filelock import FileLock, Timeout
 from pymysql.cursors import Cursor
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 from lookalike.server.dial import dial
 from lookalike.server.folders import Folders
 from lookalike.server.process import find_process, terminate

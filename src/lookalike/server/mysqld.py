@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 
 VARIABLE = "LOOKALIKE_MYSQLD"
 IN_TREE = Path("usr/sbin/mysqld")

@@ -13,13 +13,14 @@ import psutil
 import pymysql
 from pymysql.cursors import Cursor
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
+from lookalike.core.progress import Progress, silent
 from lookalike.server import log, settings
 from lookalike.server.commands import tail
 from lookalike.server.dial import dial
 from lookalike.server.folders import Folders, check_private
 from lookalike.server.idle import watch_in_background
-from lookalike.server.install import install
+from lookalike.server.install.install import install
 from lookalike.server.mysqld import NO_OPTION_FILES, find, find_or_refuse
 from lookalike.server.process import (
     START_LIMIT,
@@ -31,7 +32,6 @@ from lookalike.server.process import (
     program_of,
     terminate,
 )
-from lookalike.server.progress import Progress, silent
 
 USER = "root"
 DATABASE = "lookalike"

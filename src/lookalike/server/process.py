@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from lookalike.errors import ServerError
+from lookalike.core.errors import ServerError
 from lookalike.server import log
 from lookalike.server.folders import Folders, make_private, remove_leftovers, require_space
 from lookalike.server.mysqld import NO_OPTION_FILES, VARIABLE, Mysqld

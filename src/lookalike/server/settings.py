@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from lookalike.errors import InputError, ServerError
+from lookalike.core.errors import InputError, ServerError
 from lookalike.server.folders import Folders
 
 AUTO, NEVER = "auto", "never"

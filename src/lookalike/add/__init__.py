@@ -1,0 +1,1 @@
+"""Embeddings of files to rows: scan, write, prune."""

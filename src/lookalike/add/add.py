@@ -1,0 +1,170 @@
+"""What `add` does: a run over files, rows of lost files pruned, and a record of the run."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from lookalike.add.content import InFlight, NewFile
+from lookalike.add.ingest import Ingest, IngestOptions, Progress, batches
+from lookalike.add.prune import Prune
+from lookalike.add.scanner import Scanner
+from lookalike.add.writer import Tally
+from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.types import AddReport
+from lookalike.database.retry import Persistence
+from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.index.rows import delete_rows
+from lookalike.index.store import IndexStore
+from lookalike.models.base import Model
+
+Notify = Callable[[str], None]
+
+
+@dataclass
+class _Run:
+    """What the record of a run says of it."""
+
+    tally: Tally
+    removed: int = 0
+    gone: int = 0
+
+
+def add_files(
+    index: IndexStore,
+    model: Callable[[], Model],
+    walk: ImageWalk,
+    options: IngestOptions,
+    *,
+    prune: bool,
+    progress: Progress,
+    notify: Notify,
+) -> AddReport:
+    """Embed and store a walk's images, and prune if so asked; the record of it is kept.
+
+    Raises what `Ingest.run` raises.
+    """
+    started = time.perf_counter()
+    pruning = Prune(walk) if prune else None
+    ingest = Ingest(index, model, options, notify=notify)
+    run = _Run(ingest.tally)
+    persistence = Persistence(index.connection, patience=options.patience, notify=notify)
+    with _recorded(index, persistence, run):
+        ingest.run(walk, progress)
+        if pruning:
+            run.removed = _prune(index, persistence, pruning, notify)
+        else:
+            run.gone = _count_gone(index, persistence, walk, run.tally)
+    files = run.tally.files
+    return AddReport(
+        added=files["added"],
+        updated=files["updated"],
+        reused=files["reused"],
+        unchanged=files["unchanged"],
+        removed=run.removed,
+        failed=tuple(run.tally.failed),
+        failed_before=tuple(run.tally.failed_before),
+        seconds=time.perf_counter() - started,
+        stages=ingest.rates(),
+        gone=run.gone,
+        moved=files["moved"],
+    )
+
+
+def find_gone(index: IndexStore, walk: ImageWalk, notify: Notify) -> list[int]:
+    """Return the ids of the rows that pruning would delete. Raises what `Prune.find` raises."""
+    pruning = Prune(walk)
+    ids, _ = pruning.find(index)
+    _tell_empty(pruning, index.table, notify)
+    moved = _find_moved(index, walk) if ids else set()
+    return [row_id for row_id in ids if row_id not in moved]
+
+
+def _find_moved(index: IndexStore, walk: ImageWalk) -> set[int]:
+    """Return the ids of the rows whose files are at new paths in the walk."""
+    connection, dialect = index.connection, index.dialect
+    scanner = Scanner(
+        connection.query_parts,
+        dialect,
+        index.table,
+        index.dim,
+        InFlight(),
+        folders=walk.folders,
+        retry=False,
+    )
+    new: list[NewFile] = []
+    for batch in batches(walk.walk()):
+        scan = scanner.scan([found for found in batch if isinstance(found, FoundImage)])
+        new += [each for content in scan.new for each in content.files if each.origin]
+    new += [each for content in scanner.finish().new for each in content.files]
+    return {each.origin.row_id for each in new if each.origin}
+
+
+def _count_gone(index: IndexStore, persistence: Persistence, walk: ImageWalk, tally: Tally) -> int:
+    """Return how many stored files below the walk's folders are gone, 0 where it is not known."""
+    seen = sum(tally.files[kind] for kind in ("added", "updated", "reused", "unchanged", "moved"))
+
+    def find() -> int:
+        below = (index.dialect.count_files_below(index.table, f"{f}/") for f in walk.folders)
+        stored = sum(int(index.connection.value(statement)) for statement in below)
+        # Where as many are stored as were seen, none is gone: no file need be asked for again.
+        if stored <= seen and not walk.files:
+            return 0
+        return len(Prune(walk).find(index)[0])
+
+    try:
+        return persistence.run(find)
+    except InputError:  # a folder that cannot be read has been told of as a failure
+        return 0
+
+
+def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: Notify) -> int:
+    """Delete what is stored of files that are gone, after saying how many there are."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    try:
+        ids, failures = persistence.run(lambda: pruning.find(index))
+    except InputError as error:
+        notify(f"Pruning nothing: {error}.")
+        return 0
+    _tell_empty(pruning, table, notify)
+    if ids:
+        images = "image whose file is" if len(ids) == 1 else "images whose files are"
+        notify(f"Removing {len(ids):,} {images} gone.")
+    if failures:
+        persistence.run(
+            lambda: connection.execute_parts(
+                failures, lambda part: dialect.delete_failures(table, part)
+            )
+        )
+    return persistence.run(lambda: delete_rows(index, ids)) if ids else 0
+
+
+def _tell_empty(pruning: Prune, table: str, notify: Notify) -> None:
+    for folder in pruning.empty_folders:
+        notify(
+            f"Keeping the rows of {folder}, which is empty: is it mounted? "
+            f"If its images are gone for good: lookalike remove {folder} --collection {table}"
+        )
+
+
+@contextmanager
+def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterator[None]:
+    """Keep a record of what the block does, and of how it ends."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    persistence.run(lambda: connection.execute(dialect.start_run(table)))
+    problem: str | None = "interrupted"
+    try:
+        yield
+        problem = None
+    except Exception as error:
+        problem = str(error)
+        raise
+    finally:
+        files, tally = run.tally.files, run.tally
+        embedded = (files["added"], files["updated"], files["reused"])
+        failed = len(tally.failed) + len(tally.failed_before)
+        counts = (*embedded, files["unchanged"] + files["moved"], failed, run.removed)
+        if problem:  # of the server, perhaps, and then it has been waited for
+            persistence = Persistence(connection, patience=0)
+        with suppress(DatabaseError):
+            persistence.run(lambda: connection.execute(dialect.end_run(table, counts, problem)))

@@ -1,0 +1,244 @@
+"""One run over image files into one collection: its stages, side by side."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.add.content import Content, InFlight
+from lookalike.add.scanner import Scan, Scanner
+from lookalike.add.writer import Batch, Tally, Writer
+from lookalike.core.errors import ConnectionFailed, InputError
+from lookalike.core.types import Failure
+from lookalike.database.connection import Connection
+from lookalike.database.retry import PATIENCE_SECONDS, Persistence
+from lookalike.dialects import FailedFile
+from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.index.store import IndexStore
+from lookalike.models.base import Model
+from lookalike.pipeline.decoder import OutOfReach
+from lookalike.pipeline.embedder import Embedder, Job
+from lookalike.pipeline.meter import Meter
+from lookalike.pipeline.tasks import Channel, Crew
+
+SCAN_FILES = 500
+"""Files that are compared with the table at a time."""
+
+WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
+"""A transaction holds as many images, or what was embedded in this time."""
+
+TIME_LIMIT_SECONDS = 60.0
+
+Progress = Callable[[int, int | None], None]
+"""Called with (files done, files in all, or None while they are being counted)."""
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """batch_size: images embedded at a time, None for what suits the model. retry: try files again
+    that have failed and are as they were. time_limit: for decoding a file, and patience: with a
+    database that does not answer, in seconds. Raises InputError where one is out of range.
+    """
+
+    batch_size: int | None = None
+    retry: bool = False
+    time_limit: float = TIME_LIMIT_SECONDS
+    patience: float = PATIENCE_SECONDS
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"batch_size is {self.batch_size}; give 1 or more")
+        if not self.time_limit > 0:
+            raise InputError(f"time_limit is {self.time_limit:g}; give more than 0 seconds")
+        if not self.patience >= 0:
+            raise InputError(f"patience is {self.patience:g}; give 0 seconds or more")
+
+
+class Ingest:
+    """One run of files into one collection's table.
+
+    model: called when there is an image to embed. notify: told in one line what users should know
+    at once.
+    """
+
+    def __init__(
+        self,
+        index: IndexStore,
+        model: Callable[[], Model],
+        options: IngestOptions,
+        *,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._index = index
+        self._model = model
+        self._options = options
+        self._notify = notify
+        self._in_flight = InFlight()
+        self._meter = Meter()
+        self._total: int | None = None
+        self.tally = Tally()
+
+    def run(self, walk: ImageWalk, progress: Progress) -> None:
+        """Embed and store the images that are new or changed; `tally` is what is committed.
+
+        Raises ConnectionFailed, with the number of images that are safe, where the database does
+        not come back.
+        """
+        crew = Crew()
+        persistence = self._persistence(self._index.connection, crew)
+        writer = Writer(self._index, persistence, self.tally)
+        try:
+            with closing(persistence.run(self._index.connection.open_another)) as another, crew:
+                self._start(crew, walk, another, writer, progress)
+            writer.advance_tail()
+        except ConnectionFailed as error:
+            safe = self.tally.stored
+            raise ConnectionFailed(
+                f"{error} {safe:,} images of this run are stored; run the same command again for "
+                "the rest",
+                code=error.code,
+            ) from error
+
+    def rates(self) -> dict[str, float]:
+        """Return what each stage has made, in images per second of its own working time."""
+        return self._meter.rates()
+
+    def _start(
+        self,
+        crew: Crew,
+        walk: ImageWalk,
+        connection: Connection,
+        writer: Writer,
+        progress: Progress,
+    ) -> None:
+        to_embed: Channel[Content] = crew.channel(SCAN_FILES)
+        to_write: Channel[Batch] = crew.channel(4, producers=2)
+        scanner = self._scanner(self._persistence(connection, crew), connection, walk.folders)
+        crew.start("count", lambda: self._count(crew, walk))
+        crew.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
+        crew.start("write", lambda: self._write(writer, to_write, progress))
+        embedder = Embedder[Content](
+            self._model,
+            lambda content: content.files[0].file.path,
+            batch_size=self._options.batch_size,
+            time_limit=self._options.time_limit,
+            meter=self._meter,
+        )
+        self._gather(embedder.embed(crew, to_embed), to_write)
+
+    def _persistence(self, connection: Connection, crew: Crew) -> Persistence:
+        return Persistence(
+            connection, patience=self._options.patience, stop=crew.stop, notify=self._notify
+        )
+
+    def _count(self, crew: Crew, walk: ImageWalk) -> None:
+        total = 0
+        for _ in walk.walk():
+            crew.check()
+            total += 1
+        self._total = total
+
+    def _scanner(
+        self, persistence: Persistence, connection: Connection, folders: Sequence[Path]
+    ) -> Scanner:
+        return Scanner(
+            lambda items, make: persistence.run(lambda: connection.query_parts(items, make)),
+            self._index.dialect,
+            self._index.table,
+            self._index.dim,
+            self._in_flight,
+            folders=folders,
+            retry=self._options.retry,
+        )
+
+    def _scan(
+        self,
+        scanner: Scanner,
+        walk: ImageWalk,
+        to_embed: Channel[Content],
+        to_write: Channel[Batch],
+    ) -> None:
+        for batch in batches(walk.walk()):
+            files = [found for found in batch if isinstance(found, FoundImage)]
+            with self._meter.time("scan", len(files)):
+                scan = scanner.scan(files)
+            folders = [failure for failure in batch if isinstance(failure, Failure)]
+            self._pass_on(scan, folders, to_embed, to_write)
+        self._pass_on(scanner.finish(), [], to_embed, to_write)
+        to_embed.close()
+        to_write.close()
+
+    def _pass_on(
+        self,
+        scan: Scan,
+        folders: list[Failure],
+        to_embed: Channel[Content],
+        to_write: Channel[Batch],
+    ) -> None:
+        to_write.put(_known(scan, folders))
+        for content in scan.new:
+            if content.embedding is None:
+                to_embed.put(content)
+
+    def _gather(self, results: Iterator[list[Job[Content]]], to_write: Channel[Batch]) -> None:
+        """Pass what is embedded on to the writer, in batches of its size."""
+        batch, since = Batch(), time.monotonic()
+        for jobs in results:
+            for job in jobs:
+                reason, is_final = _problem(job)
+                self._in_flight.land(job.item, None if reason else job.embedding)
+                _put(job.item, reason, is_final, batch)
+            late = time.monotonic() - since > WRITE_SECONDS
+            if late or len(batch.contents) + len(batch.failed) >= WRITE_IMAGES:
+                to_write.put(batch)
+                batch, since = Batch(), time.monotonic()
+        to_write.put(batch)
+        to_write.close()
+
+    def _write(self, writer: Writer, to_write: Channel[Batch], progress: Progress) -> None:
+        progress(0, self._total)
+        for batch in to_write:
+            with self._meter.time("write", sum(len(each.files) for each in batch.contents)):
+                writer.write(batch)
+            self._in_flight.forget(batch.contents)
+            progress(self.tally.seen, self._total)
+
+
+def _known(scan: Scan, folders: list[Failure]) -> Batch:
+    """Return what needs no embedding."""
+    return Batch(
+        contents=[content for content in scan.new if content.embedding is not None],
+        touched=scan.touched,
+        failed=scan.failed,
+        failed_before=scan.failed_before,
+        unreadable=folders + scan.unreadable,
+        unchanged=scan.unchanged,
+    )
+
+
+def _problem(job: Job[Content]) -> tuple[str, bool]:
+    """Return why a file has no embedding, "" where it has, and whether that is final."""
+    first, decoded = job.item.files[0].file, job.decoded
+    if decoded and (decoded.size, decoded.mtime_ns) != (first.size, first.mtime_ns):
+        return "it changed while it was being read; add it again", False
+    return str(job.error) if job.error else "", not isinstance(job.error, OutOfReach)
+
+
+def _put(content: Content, reason: str, is_final: bool, batch: Batch) -> None:
+    """Add a content, or where there is a reason the failure of each of its files, to a batch."""
+    if not reason:
+        batch.contents.append(content)
+        return
+    for new in content.files:
+        stamp = (new.file.size, new.file.mtime_ns) if is_final else (None, None)
+        batch.failed.append(FailedFile(str(new.file.path), reason, *stamp))
+
+
+def batches(found: Iterator[FoundImage | Failure]) -> Iterator[list[FoundImage | Failure]]:
+    """Yield batches that grow: the first images are soon on their way."""
+    size = 16
+    while batch := list(itertools.islice(found, size)):
+        yield batch
+        size = min(2 * size, SCAN_FILES)

@@ -1,0 +1,90 @@
+"""What is stored of files that are gone: found only where it is sure that they are."""
+
+import os
+import stat
+from itertools import chain
+from pathlib import Path
+
+from lookalike.core.errors import InputError
+from lookalike.images.walk import ImageWalk, identity
+from lookalike.index.rows import files_below
+from lookalike.index.store import IndexStore
+
+
+class Prune:
+    """Finds the rows and failures below the folders of a walk whose files are gone.
+
+    A folder that is another one than when the walk was made, since a disk or a network has gone,
+    says nothing of its files.
+    """
+
+    def __init__(self, walk: ImageWalk) -> None:
+        self._before = walk.identities
+        self._empty: dict[Path, bool] = {}
+
+    @property
+    def empty_folders(self) -> list[Path]:
+        """Folders with nothing in them, perhaps unmounted: what is stored of them is kept."""
+        return sorted(folder for folder, is_empty in self._empty.items() if is_empty)
+
+    def find(self, index: IndexStore) -> tuple[list[int], list[str]]:
+        """Return the ids of rows, and the paths of failures, whose files are gone.
+
+        Raises InputError where that cannot be told, since a folder cannot be read any more.
+        """
+        stored = chain.from_iterable(files_below(index, folder) for folder in self._before)
+        ids = [row_id for row_id, path in stored if self._is_gone(path)]
+        rows = index.connection.query(index.dialect.failures(index.table))
+        failures = [row[0] for row in rows if self._root_of(row[0]) and self._is_gone(row[0])]
+        for folder, before in self._before.items():
+            if before is None or identity(folder) != before:
+                raise InputError(f"{folder} is not the folder that it was a moment ago")
+        return ids, failures
+
+    def _root_of(self, path: str) -> Path | None:
+        return next((root for root in self._before if root in Path(path).parents), None)
+
+    def _is_gone(self, path: str) -> bool:
+        if not (is_missing(Path(path)) or is_something_else(Path(path))):
+            return False
+        nearest = nearest_folder(Path(path))
+        if nearest not in self._empty:
+            self._empty[nearest] = holds_nothing(nearest)
+        return not self._empty[nearest]
+
+
+def nearest_folder(path: Path) -> Path:
+    """Return the nearest of the folders above a path that is there. Raises InputError."""
+    return next(folder for folder in path.parents if not is_missing(folder))
+
+
+def is_missing(path: Path) -> bool:
+    """Whether there is nothing, not even a link that leads nowhere. Raises InputError."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except PermissionError:  # the walk has told of its folder
+        return False
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    return False
+
+
+def is_something_else(path: Path) -> bool:
+    """Whether a folder, a pipe or a device has taken the place of a file, or of a link's."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a link that leads nowhere, perhaps only for now
+        return False
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Whether a folder is empty, as one that is not mounted. Raises InputError."""
+    try:
+        with os.scandir(folder) as listing:  # of a large folder, no more than its beginning
+            return next(listing, None) is None
+    except NotADirectoryError:  # a file has taken the folder's place
+        return False
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror or error}") from error

@@ -1,0 +1,213 @@
+"""Contents to rows: each batch with its index entries, files and failures in one transaction."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from lookalike.add.content import Content, NewFile, Touched
+from lookalike.add.moves import move_rows
+from lookalike.core.types import Failure
+from lookalike.core.vectors import FloatArray, pack
+from lookalike.database.connection import Row
+from lookalike.database.retry import Persistence
+from lookalike.dialects import FailedFile, Statement
+from lookalike.index.rows import insert_rows
+from lookalike.index.store import IndexStore
+
+T = TypeVar("T")
+
+MAX_ROWS, MAX_BYTES = 500, 8_000_000
+"""Of one transaction."""
+
+TAIL_ROWS = 5000
+"""After as many new rows the index looks after them, so that searches meanwhile stay quick."""
+
+
+@dataclass
+class Batch:
+    """What one transaction writes."""
+
+    contents: list[Content] = field(default_factory=list)
+    touched: list[Touched] = field(default_factory=list)
+    failed: list[FailedFile] = field(default_factory=list)
+    failed_before: list[Failure] = field(default_factory=list)
+    unreadable: list[Failure] = field(default_factory=list)
+    unchanged: int = 0
+
+
+@dataclass
+class Tally:
+    """What has been committed, in files."""
+
+    files: Counter[str] = field(default_factory=Counter)
+    failed: list[Failure] = field(default_factory=list)
+    failed_before: list[Failure] = field(default_factory=list)
+
+    @property
+    def stored(self) -> int:
+        """How many rows were written."""
+        return sum(self.files[kind] for kind in ("added", "reused", "updated"))
+
+    @property
+    def seen(self) -> int:
+        """How many files and unreadable folders are done with."""
+        return self.files.total() + len(self.failed) + len(self.failed_before)
+
+    def count(self, kinds: Counter[str], batch: "Batch") -> None:
+        """Add a batch that is committed; kinds: how many of its rows were added and so on."""
+        self.files += kinds
+        self.files["unchanged"] += len(batch.touched) + batch.unchanged
+        self.failed += batch.unreadable
+        self.failed += [Failure(Path(file.path), file.reason) for file in batch.failed]
+        self.failed_before += batch.failed_before
+
+
+@dataclass
+class _Row:
+    """A file to store, with its image's embedding, shape (dim,)."""
+
+    new: NewFile
+    embedding: FloatArray
+    is_reused: bool
+
+    @property
+    def path(self) -> str:
+        return str(self.new.file.path)
+
+
+@dataclass
+class _Plan:
+    """What there is to do for some rows; `same` are stored already, with their ids."""
+
+    fresh: list[_Row] = field(default_factory=list)
+    changed: list[tuple[int, _Row]] = field(default_factory=list)
+    same: list[tuple[int, _Row]] = field(default_factory=list)
+
+
+class Writer:
+    """Writes batches into one collection; a lost connection or a held lock is tried again."""
+
+    def __init__(self, index: IndexStore, persistence: Persistence, tally: Tally) -> None:
+        self._index = index
+        self._connection = index.connection
+        self._dialect = index.dialect
+        self._table = index.table
+        self._persistence = persistence
+        self._kinds: dict[str, str] = {}
+        self._above_tail: list[int] = []
+        self._tally = tally
+
+    def write(self, batch: Batch) -> None:
+        """Commit a batch; where many files are the same bytes, in several transactions."""
+        rows = [
+            _Row(new, content.embedding, content.is_reused or position > 0)
+            for content in batch.contents
+            if content.embedding is not None
+            for position, new in enumerate(content.files)
+        ]
+        # In one order for all processes, so that two at work on the same files wait in turn. Moved
+        # files come first and together: others may have taken their paths, or swapped with them.
+        rows.sort(key=lambda row: (row.new.origin is None, row.path))
+        size = max(1, min(MAX_ROWS, MAX_BYTES // (4 * self._index.dim)))
+        first = max(size, sum(row.new.origin is not None for row in rows))
+        self._write(rows[:first], batch)
+        for start in range(first, len(rows), size):
+            self._write(rows[start : start + size], Batch())
+
+    def _write(self, rows: Sequence[_Row], batch: Batch) -> None:
+        self._kinds = {}
+        if rows or batch.touched or batch.failed:
+            self._above_tail += self._persistence.run(lambda: self._commit(rows, batch))
+        self._tally.count(Counter(self._kinds.values()), batch)
+        if len(self._above_tail) >= TAIL_ROWS:
+            self.advance_tail()
+
+    def advance_tail(self) -> None:
+        """Have the index look after the rows that were written."""
+        self._persistence.run(lambda: self._index.advance_tail(self._above_tail))
+        self._above_tail = []
+
+    def _commit(self, rows: Sequence[_Row], batch: Batch) -> list[int]:
+        ids: list[int] = []
+        with self._connection.transaction():
+            self._index.hold()
+            moved = move_rows(self._index, [row.new for row in rows])
+            plan = self._plan([row for row in rows if row.path not in moved])
+            if plan.fresh:
+                embeddings = np.stack([row.embedding for row in plan.fresh])
+                ids = insert_rows(self._index, [row.new.name for row in plan.fresh], embeddings)
+                files = [(i, row.new.file) for i, row in zip(ids, plan.fresh, strict=True)]
+                self._execute(files, self._dialect.insert_files)
+            if plan.changed:
+                self._replace(plan.changed)
+            touched = [Touched(row_id, row.new.file) for row_id, row in plan.same]
+            for row_id, file in (*batch.touched, *touched):
+                self._connection.execute(self._dialect.touch_file(self._table, row_id, file))
+            self._write_failures(rows, batch)
+            self._name_kinds(plan, moved)
+        return ids
+
+    def _plan(self, rows: Sequence[_Row]) -> _Plan:
+        """Compare with what is stored now: other processes may be at work on the same files."""
+        known: dict[str, Row] = {}
+        if rows:
+            paths = [row.path for row in rows]
+            found = self._connection.query_parts(
+                paths, lambda part: self._dialect.known_files(self._table, part)
+            )
+            known = {row[0]: row[1:] for row in found}
+        plan = _Plan()
+        for row in rows:
+            stored = known.get(row.path)
+            if stored is None:
+                plan.fresh.append(row)
+            elif stored[1] == row.new.file.content_hash:
+                plan.same.append((stored[0], row))
+            else:
+                plan.changed.append((stored[0], row))
+        return plan
+
+    def _replace(self, changed: Sequence[tuple[int, _Row]]) -> None:
+        """Give rows other embeddings, but for rows that have been deleted by now."""
+        locked = self._dialect.lock_rows(self._table, [row_id for row_id, _ in changed])
+        there = {row[0] for row in self._connection.query(locked)}
+        changed = [(row_id, row) for row_id, row in changed if row_id in there]
+        if not changed:
+            return
+        ids = [row_id for row_id, _ in changed]
+        self._index.remove(ids)
+        for row_id, row in changed:
+            packed = pack(row.embedding)
+            update = self._dialect.update_embedding(self._table, row_id, packed)
+            self._connection.execute(update)
+            self._connection.execute(self._dialect.update_file(self._table, row_id, row.new.file))
+        self._index.insert(ids, np.stack([row.embedding for _, row in changed]))
+
+    def _write_failures(self, rows: Sequence[_Row], batch: Batch) -> None:
+        mended = [row.path for row in rows if row.new.has_failed]
+        if mended:
+            self._execute(mended, self._dialect.delete_failures)
+        if batch.failed:
+            self._execute(batch.failed, self._dialect.insert_failures)
+
+    def _execute(
+        self, items: Sequence[T], statement: Callable[[str, Sequence[T]], Statement]
+    ) -> None:
+        self._connection.execute_parts(items, lambda part: statement(self._table, part))
+
+    def _name_kinds(self, plan: _Plan, moved: set[str]) -> None:
+        """Note what becomes of each file, once this attempt is committed.
+
+        Where the connection was lost at the commit, an earlier attempt may have done it, and then
+        its word holds.
+        """
+        kinds = self._kinds
+        kinds |= dict.fromkeys(moved, "moved")
+        kinds |= {row.path: "reused" if row.is_reused else "added" for row in plan.fresh}
+        kinds |= {row.path: "updated" for _, row in plan.changed}
+        for _, row in plan.same:
+            kinds.setdefault(row.path, "unchanged")

@@ -1,0 +1,1 @@
+"""Attributes of images, and the filters that use them."""

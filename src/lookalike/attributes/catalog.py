@@ -1,0 +1,148 @@
+"""Attributes of stored images: list them, filter by them, index them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from lookalike.attributes.filters import Where, clause, conditions, find, unknown_attribute
+from lookalike.core.errors import DatabaseError
+from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Filter, Kind, Statement, attribute_index
+from lookalike.index.store import NO_SUCH_TABLE, IndexStore
+
+_DUPLICATE_INDEX = 1061
+_OWN = {"id", "image_name", "embedding", "attributes"}
+_NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float"}
+_NUMBERS |= {"year"}
+_TEXTS = {"char", "varchar", "enum", "set", "date", "datetime", "timestamp", "time"}
+_LONG_TEXTS = {"tinytext", "text", "mediumtext", "longtext"}
+_JSON_TYPES: dict[str, Kind] = {
+    "INTEGER": "number",
+    "UNSIGNED INTEGER": "number",
+    "DOUBLE": "number",
+    "DECIMAL": "number",
+    "STRING": "text",
+    "BOOLEAN": "boolean",
+    "ARRAY": "list",
+}
+
+
+def known_attributes(index: IndexStore) -> list[Attribute]:
+    """Return the user's own columns, and the names that lookalike has stored."""
+    types = column_types(index)
+    noted: list[tuple[str, Kind]] = []
+    if types.get("attributes") == "json":
+        try:
+            noted = index.connection.query(index.dialect.noted_attributes(index.table))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+    return _columns(types) + _keys(noted, types)
+
+
+def all_attributes(index: IndexStore) -> list[Attribute]:
+    """Return those, and the names that other programs stored. Reads the whole table."""
+    types = column_types(index)
+    stored: list[tuple[str, Kind]] = []
+    if types.get("attributes") == "json":
+        rows = index.connection.query(index.dialect.stored_attributes(index.table))
+        stored = [(name, _JSON_TYPES[type_]) for name, type_ in rows if type_ in _JSON_TYPES]
+    known = known_attributes(index)
+    names = {attribute.name for attribute in known}
+    return known + [each for each in _keys(stored, types) if each.name not in names]
+
+
+def column_types(index: IndexStore) -> dict[str, str]:
+    """The types of the table's columns; the names of lookalike's own are in lower case."""
+    columns = index.connection.query(index.dialect.table_columns(index.table))
+    return {name.lower() if name.lower() in _OWN else name: type_ for name, type_ in columns}
+
+
+def _columns(types: Mapping[str, str]) -> list[Attribute]:
+    return [
+        Attribute(name, kinds, is_column=True, is_single=type_.startswith("float"))
+        for name, type_ in types.items()
+        if name not in _OWN and ATTRIBUTE_NAME.fullmatch(name)
+        if (kinds := _kinds_of_column(type_))
+    ]
+
+
+def _kinds_of_column(type_: str) -> frozenset[Kind]:
+    word = type_.split("(")[0].split()[0]
+    if type_ == "tinyint(1)":
+        return frozenset({"number", "boolean"})
+    if word == "json":
+        return frozenset({"list"})
+    if word in _NUMBERS:
+        return frozenset({"number"})
+    return frozenset({"text"} if word in _TEXTS | _LONG_TEXTS else ())
+
+
+def _keys(rows: Iterable[tuple[str, Kind]], types: Iterable[str]) -> list[Attribute]:
+    """The keys of the JSON objects, except those that a column hides."""
+    hidden = {name.casefold() for name in types}
+    kinds: dict[str, set[Kind]] = defaultdict(set)
+    for name, kind in rows:
+        if name.casefold() not in hidden and ATTRIBUTE_NAME.fullmatch(name):
+            kinds[name].add(kind)
+    return [Attribute(name, frozenset(kinds[name]), is_column=False) for name in kinds]
+
+
+def filter_of(index: IndexStore, where: Where | None) -> Filter | None:
+    """Return the filter for these conditions, None for none.
+
+    Raises InputError for conditions that cannot be read, unknown names, and values that do not fit
+    them.
+    """
+    asked = conditions(where)
+    if not asked:
+        return None
+    known = known_attributes(index)
+    if any(find(condition.name, known) is None for condition in asked):
+        known = all_attributes(index)
+    clauses = []
+    for condition in asked:
+        attribute = find(condition.name, known)
+        if attribute is None:
+            raise unknown_attribute(condition.name, known, index.table)
+        clauses.append(clause(condition, attribute))
+    return index.dialect.filter(clauses)
+
+
+def make_index(index: IndexStore, name: str) -> bool:
+    """Index an attribute in the database; return False if it already has an index."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    known = all_attributes(index)
+    attribute = find(name, known)
+    if attribute is None:
+        raise unknown_attribute(name, known, table)
+    is_long = attribute.is_column and column_types(index)[attribute.name].split()[0] in _LONG_TEXTS
+    indexes = connection.query(dialect.indexed_columns(table))
+    made = False
+    for kind in _index_kinds(attribute):
+        is_there = any(
+            index_name == attribute_index(attribute, kind)
+            or (attribute.is_column and column == attribute.name)
+            for index_name, column in indexes
+        )
+        if not is_there:
+            statement = dialect.create_attribute_index(table, attribute, kind, is_long=is_long)
+            made = unless_there(index, statement, _DUPLICATE_INDEX) or made
+    return made
+
+
+def _index_kinds(attribute: Attribute) -> list[Kind]:
+    """The kinds that each need an index: a column has one type, and a JSON true is text."""
+    kinds: set[Kind] = {"text" if kind == "boolean" else kind for kind in attribute.kinds}
+    if attribute.is_column and "number" in kinds:
+        kinds = {"number"}
+    return sorted(kinds)
+
+
+def unless_there(index: IndexStore, statement: Statement, code: int) -> bool:
+    """Run a statement that creates something; ignore that another process created it first."""
+    try:
+        index.connection.alter(statement)
+    except DatabaseError as error:
+        if error.code != code:
+            raise
+        return False
+    return True

@@ -1,0 +1,267 @@
+"""Store attributes from files: match rows with images, and store all rows or none."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from lookalike.attributes.catalog import column_types, known_attributes, unless_there
+from lookalike.attributes.files import AttributeRow, AttributeTable, kind_of
+from lookalike.attributes.filters import text_of
+from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
+from lookalike.core.paths import expand_user
+from lookalike.core.types import AttributesReport
+from lookalike.dialects import Attribute, Kind, Statement
+from lookalike.index.rows import stored_name
+from lookalike.index.store import IndexStore
+
+_BATCH = 1000
+_SHOWN = 3
+_DUPLICATE_COLUMN = 1060
+_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
+_SHOWN_AS: dict[Kind, str] = {
+    "text": "texts",
+    "number": "numbers",
+    "boolean": "true or false",
+    "list": "lists",
+}
+
+
+def store_attributes(
+    index: IndexStore,
+    given: AttributeTable,
+    folders: Sequence[str | os.PathLike[str]] = (),
+    *,
+    with_paths: bool,
+) -> AttributesReport:
+    """Store the attributes of a file, all or none.
+
+    A row's path is relative to the file's folder, or else to one of the folders, or absolute, or
+    a stored image_name. with_paths: whether the collection has a side table of files. Raises
+    InputError where no row's image is stored, or two rows are of one image, or a value does not
+    fit a column; it names the line.
+    """
+    connection, dialect, table = index.connection, index.dialect, index.table
+    match = partial(_match, index, given, [Path(folder) for folder in folders], with_paths)
+    found, unmatched = match()
+    if not found:
+        raise _nothing_matches(given, unmatched, table)
+    known = known_attributes(index)
+    columns = {a.name.casefold(): a for a in known if a.is_column}
+    for _, row in found:
+        _check_columns(given, row, columns, table)
+    kinds = _kinds(found)
+    if any(name.casefold() not in columns for _, row in found for name in row.values):
+        _require_json(index)
+    in_json = [name for name in kinds if name.casefold() not in columns]
+    noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
+    with connection.transaction():
+        # Again, under locks: a row may be gone, and another may have its id.
+        found, unmatched = match(lock="FOR UPDATE")
+        for batch in _batches(found, columns):
+            _update(index, given, batch)
+        connection.execute_parts(noted, lambda part: dialect.note_attributes(table, part))
+    for attribute in known:
+        if attribute.name in kinds and not attribute.is_column:
+            kinds[attribute.name] |= attribute.kinds
+    return AttributesReport(
+        rows=len(given.rows),
+        stored=len(found),
+        unmatched=tuple(unmatched),
+        without=max(0, int(connection.value(dialect.count_rows(table))) - len(found)),
+        kinds={name: "/".join(sorted(kinds[name])) for name in sorted(kinds)},
+    )
+
+
+def _nothing_matches(given: AttributeTable, unmatched: Sequence[str], table: str) -> InputError:
+    some = ", ".join(unmatched[:_SHOWN]) + (", ..." if len(unmatched) > _SHOWN else "")
+    return InputError(
+        f"no path in {given.name} is an image stored in {table!r} ({some}): paths are "
+        f"relative to {given.folder}, or to the folders given with the file"
+    )
+
+
+def _kinds(found: Sequence["_Found"]) -> dict[str, set[Kind]]:
+    kinds: dict[str, set[Kind]] = defaultdict(set)
+    for _, row in found:
+        for name, value in row.values.items():
+            kind = kind_of(value)
+            if kind is not None:
+                kinds[name].add(kind)
+    return kinds
+
+
+def _require_json(index: IndexStore) -> None:
+    """Create the column for the attributes; this is instant on a table of any size."""
+    connection, dialect, table = index.connection, index.dialect, index.table
+    for statement in (*dialect.create_schema(), dialect.create_attributes()):
+        connection.execute(statement)
+    there = column_types(index).get("attributes")
+    if there is None:
+        unless_there(index, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)
+    elif there != "json":
+        raise InputError(
+            f"the column attributes of {table!r} has type {there}, and lookalike needs it for its "
+            "own JSON: rename your column, or give each attribute a column of its own"
+        )
+
+
+class _Paths:
+    """The paths that a row's path may mean, as `add` stores them: with folder links resolved."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = folders
+        self._resolved: dict[Path, Path] = {}
+
+    def of(self, path: str) -> list[str]:
+        whole = [folder / expand_user(path) for folder in self._folders]
+        return list(dict.fromkeys(self._resolve(each) for each in whole))
+
+    def _resolve(self, path: Path) -> str:
+        if path.parent not in self._resolved:
+            self._resolved[path.parent] = expand_user(path.parent).resolve()
+        return str(self._resolved[path.parent] / path.name)
+
+
+_Found = tuple[int, AttributeRow]
+
+
+def _match(
+    index: IndexStore,
+    given: AttributeTable,
+    folders: Sequence[Path],
+    with_paths: bool,
+    lock: str = "",
+) -> tuple[list[_Found], list[str]]:
+    """Return (id, row) for rows whose image is stored, and descriptions of the others."""
+    paths = _Paths([given.folder, *folders])
+    found: dict[int, AttributeRow] = {}
+    unmatched: list[str] = []
+    for start in range(0, len(given.rows), _BATCH):
+        rows = given.rows[start : start + _BATCH]
+        by_path = _ids_by_path(index, rows, paths, lock) if with_paths else {}
+        by_name = _ids_by_name(index, [row for row in rows if row.path not in by_path], lock)
+        for row in rows:
+            ids = by_path.get(row.path) or by_name.get(stored_name(row.path), [])
+            if len(ids) != 1:
+                several = " (several images have this name)" if ids else ""
+                unmatched.append(f"{row.place}: {row.path}{several}")
+                continue
+            other = found.setdefault(ids[0], row)
+            if other is not row:
+                raise InputError(
+                    f"{given.name}, {row.place}: {row.path} is the same image as in {other.place}"
+                )
+    return list(found.items()), unmatched
+
+
+def _ids_by_path(
+    index: IndexStore, rows: Sequence[AttributeRow], paths: _Paths, lock: str
+) -> dict[str, list[int]]:
+    wanted = {row.path: paths.of(row.path) for row in rows}
+    candidates = sorted({path for several in wanted.values() for path in several})
+    known: dict[str, int] = {}
+    for start in range(0, len(candidates), _BATCH):
+        found = index.connection.query_parts(
+            candidates[start : start + _BATCH],
+            lambda part: index.dialect.known_files(index.table, part, lock=lock),
+        )
+        known |= {row[0]: row[1] for row in found}
+    first = {
+        path: next((known[each] for each in several if each in known), None)
+        for path, several in wanted.items()
+    }
+    return {path: [row_id] for path, row_id in first.items() if row_id is not None}
+
+
+def _ids_by_name(
+    index: IndexStore, rows: Sequence[AttributeRow], lock: str
+) -> dict[str, list[int]]:
+    names = sorted({stored_name(row.path) for row in rows})
+    ids: dict[str, list[int]] = defaultdict(list)
+    found = index.connection.query_parts(
+        names, lambda part: index.dialect.ids_by_names(index.table, part, lock=lock)
+    )
+    for row_id, name in found:
+        ids[name].append(row_id)
+    return ids
+
+
+def _check_columns(
+    given: AttributeTable, row: AttributeRow, columns: Mapping[str, Attribute], table: str
+) -> None:
+    """Raise InputError if a value does not fit the user's own column."""
+    for name, value in row.values.items():
+        column = columns.get(name.casefold())
+        kind = kind_of(value)
+        if column is None or kind is None or kind in column.kinds:
+            continue
+        if "text" in column.kinds and kind != "list":
+            continue
+        takes = " or ".join(_SHOWN_AS[each] for each in sorted(column.kinds))
+        raise InputError(
+            f"{given.name}, {row.place}: {name} is {value!r}; column {column.name} of {table!r} "
+            f"takes {takes}"
+        )
+
+
+_Batch = tuple[list[Attribute], tuple[str, ...], Sequence[_Found]]
+"""Columns to set, as the file names them, and rows."""
+
+
+def _batches(found: Sequence[_Found], columns: Mapping[str, Attribute]) -> Iterator[_Batch]:
+    """Yield batches of rows that set the same columns."""
+    alike: dict[tuple[str, ...], list[_Found]] = defaultdict(list)
+    for row_id, row in found:
+        if row.values:
+            own = tuple(sorted(name for name in row.values if name.casefold() in columns))
+            alike[own].append((row_id, row))
+    for own, rows in alike.items():
+        for start in range(0, len(rows), _BATCH):
+            yield [columns[name.casefold()] for name in own], own, rows[start : start + _BATCH]
+
+
+def _update(index: IndexStore, given: AttributeTable, batch: _Batch) -> None:
+    columns, own, rows = batch
+    try:
+        index.connection.execute_parts(rows, lambda part: _statement(index, (columns, own, part)))
+    except DatabaseError as error:
+        # After a lost connection or lock there is no transaction to retry in.
+        if isinstance(error, ConnectionFailed) or error.code in _LOCKED:
+            raise
+        for row in rows:  # which of them is it?
+            try:
+                index.connection.execute(_statement(index, (columns, own, [row])))
+            except DatabaseError as its_own:
+                place = f"{given.name}, {row[1].place}"
+                raise DatabaseError(f"{place}: {its_own}", code=its_own.code) from error
+        raise
+
+
+def _statement(index: IndexStore, batch: _Batch) -> Statement:
+    columns, own, rows = batch
+    others = [
+        {name: value for name, value in row.values.items() if name not in own} for _, row in rows
+    ]
+    changes = [
+        (
+            row_id,
+            json.dumps(patch, ensure_ascii=False) if any(others) else None,
+            *(_bound(row, name, column) for name, column in zip(own, columns, strict=True)),
+        )
+        for (row_id, row), patch in zip(rows, others, strict=True)
+    ]
+    names = [column.name for column in columns]
+    return index.dialect.update_attributes(index.table, names, changes)
+
+
+def _bound(row: AttributeRow, name: str, column: Attribute) -> str | int | float | None:
+    """A value for a column of the user's."""
+    value = row.values[name]
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    if value is None or "text" not in column.kinds:
+        return value
+    return row.written.get(name, text_of(value))

@@ -1,0 +1,163 @@
+"""Embeddings as a .sql file: the article's table and INSERTs, for any mysql client."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+import numpy as np
+
+from lookalike.add.ingest import TIME_LIMIT_SECONDS, Progress
+from lookalike.core.paths import expand_user
+from lookalike.core.types import AddReport, Failure
+from lookalike.core.vectors import FloatArray, pack
+from lookalike.core.written import SQL_FILE, written_file
+from lookalike.dialects import is_utf8, literal, quote_name
+from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.index.rows import stored_name
+from lookalike.models.base import Model
+from lookalike.models.registry import load_model
+from lookalike.pipeline.embedder import Embedder, Job
+from lookalike.pipeline.meter import Meter
+from lookalike.pipeline.tasks import Channel, Crew
+
+_LOOK_AHEAD = 64
+
+_HEADER = """\
+-- Image embeddings by lookalike, model {model}. Load with: mysql DATABASE < FILE.sql
+-- Where the table exists, loading stops before it changes anything: load a file once, and give
+-- each file a table of its own with --collection.
+SET NAMES utf8mb4;
+SET @old_sql_mode = @@sql_mode, sql_mode = 'STRICT_ALL_TABLES';
+
+CREATE TABLE {table} (
+    id INT PRIMARY KEY AUTO_INCREMENT,
+    image_name VARCHAR(255),
+    embedding VECTOR({dim})
+);
+
+START TRANSACTION;
+"""
+_FOOTER = """\
+COMMIT;
+SET sql_mode = @old_sql_mode;
+"""
+
+
+def export_sql(
+    *paths: str | os.PathLike[str],
+    file: str | os.PathLike[str] | TextIO,
+    table: str = "image_embeddings",
+    model: str | Model = "auto",
+    force: bool = False,
+    progress: Progress = lambda done, total: None,
+    notify: Callable[[str], None] = lambda line: None,
+) -> AddReport:
+    """Write the embeddings of images to a .sql file, without any database.
+
+    The file holds the article's CREATE TABLE and INSERTs, with every float32 written so that it
+    is read back bit for bit; it appears when it is complete. Files that cannot be read are
+    reported and skipped.
+
+    file: a name that ends in .sql, or an open text file. force: replace it also where lookalike
+    did not write it. notify: told which model "auto" has chosen. Raises InputError where there is
+    no image or the file cannot be written.
+    """
+    started = time.perf_counter()
+    exported = 0
+    meter = Meter()
+    with _opened(file, force) as out:
+        walk = ImageWalk(paths)
+        total, failed = _look_through(walk)
+        progress(done := 0, total)
+        loaded = load_model(model, notify=notify) if isinstance(model, str) else model
+        out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
+        for jobs in _embedded(walk, loaded, meter):
+            inserts = list(_inserts(table, jobs, failed))
+            out.writelines(inserts)
+            exported += len(inserts)
+            progress(done := done + len(jobs), total)
+        out.write(_FOOTER)
+    return AddReport(
+        added=exported,
+        updated=0,
+        reused=0,
+        unchanged=0,
+        removed=0,
+        failed=tuple(failed),
+        failed_before=(),
+        seconds=time.perf_counter() - started,
+        stages=meter.rates(),
+    )
+
+
+def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
+    """Return how many images there are, and the folders that cannot be read."""
+    total, failed = 0, []
+    for found in walk.walk():
+        if isinstance(found, Failure):
+            failed.append(found)
+        else:
+            total += 1
+    if not total:
+        walk.check()
+    return total, failed
+
+
+@contextmanager
+def _opened(file: str | os.PathLike[str] | TextIO, force: bool) -> Iterator[TextIO]:
+    if isinstance(file, str | os.PathLike):
+        with written_file(expand_user(file), SQL_FILE, force=force) as out:
+            yield out
+    else:
+        yield file
+        file.flush()
+
+
+def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[FoundImage]]]:
+    embedder = Embedder[FoundImage](
+        lambda: model,
+        lambda found: found.path,
+        batch_size=None,
+        time_limit=TIME_LIMIT_SECONDS,
+        meter=meter,
+    )
+    with Crew() as crew:
+        files: Channel[FoundImage] = crew.channel(_LOOK_AHEAD)
+
+        def find() -> None:
+            for found in walk:
+                files.put(found)
+            files.close()
+
+        crew.start("find", find)
+        yield from embedder.embed(crew, files)
+
+
+def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure]) -> Iterator[str]:
+    for job in jobs:
+        if job.embedding is None:
+            failed.append(Failure(job.item.path, str(job.error)))
+            continue
+        if not is_utf8(job.item.name):
+            failed.append(Failure(job.item.path, "the file's name is not UTF-8; rename the file"))
+            continue
+        name = literal(stored_name(job.item.name))
+        yield (
+            f"INSERT INTO {quote_name(table)} (image_name, embedding) "  # noqa: S608
+            f"VALUES ({name}, {vector_literal(job.embedding)});\n"
+        )
+
+
+def vector_literal(embedding: FloatArray) -> str:
+    """Return SQL whose value is this embedding, shape (dim,), bit for bit.
+
+    Nine significant digits tell any two float32 apart (IEEE 754-2019, 5.12.2). Numbers below
+    the normal range are refused by STRING_TO_VECTOR, so a vector with one is written in hex.
+    """
+    sizes = np.abs(embedding)
+    if ((sizes > 0) & (sizes < np.finfo(np.float32).tiny)).any():
+        return literal(pack(embedding))
+    numbers = ",".join(f"{number:.9g}" for number in embedding.tolist())
+    return f"STRING_TO_VECTOR('[{numbers}]')"

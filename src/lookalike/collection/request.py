@@ -1,0 +1,67 @@
+"""What a collection was opened with, held against what is stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lookalike.core.errors import InputError, ModelError
+from lookalike.core.types import METRICS, Metric
+from lookalike.core.vectors import MAX_DIM
+from lookalike.database.schema import CollectionRecord, check_metric, check_model
+from lookalike.models.base import Model
+from lookalike.models.registry import load_model
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of `Database.collection`."""
+
+    name: str
+    model: str | Model | None
+    dim: int | None
+    metric: Metric | None
+
+    def check(self, record: CollectionRecord | None) -> None:
+        """Refuse what contradicts itself or the stored collection; no model is loaded for it.
+
+        Raises InputError, and ModelError where the embeddings are another model's.
+        """
+        if self.model is not None and self.dim is not None:
+            raise InputError("give model= or dim=, not both: a model determines the dim")
+        if self.dim is not None and not 1 <= self.dim <= MAX_DIM:
+            raise InputError(f"dim is {self.dim}; MySQL stores 1 to {MAX_DIM} dimensions")
+        if self.metric is not None and self.metric not in METRICS:
+            raise InputError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")
+        if record is None:
+            return
+        if self.metric is not None:
+            check_metric(record, self.metric)
+        if self.dim is not None and self.dim != record.dim:
+            raise InputError(f"collection {self.name!r} has dim {record.dim}, not {self.dim}")
+        if self.dim is not None and record.model is not None:
+            raise ModelError(
+                f"collection {self.name!r} holds embeddings of model {record.model}: "
+                "open it without dim="
+            )
+
+    def load_model(self, record: CollectionRecord | None, notify: Callable[[str], None]) -> Model:
+        """Return the model to use. Raises ModelError where there is none, or another is stored."""
+        stored = record.model if record is not None else None
+        if self.dim is not None or (record is not None and record.is_registered and stored is None):
+            raise ModelError(
+                f"collection {self.name!r} has no model, because its embeddings were added without "
+                "one: query it with a vector or a stored image"
+            )
+        wanted = self.model
+        if wanted is None or wanted == AUTO:
+            wanted = stored or AUTO
+        model = load_model(wanted, notify=notify) if isinstance(wanted, str) else wanted
+        if record is not None:
+            check_model(record, model.id)
+            if record.dim != model.dim:
+                raise ModelError(
+                    f"collection {self.name!r} has embeddings of length {record.dim}, and model "
+                    f"{model.id} makes {model.dim}: name the model that made them with --model"
+                )
+        return model

@@ -1,0 +1,1 @@
+"""What every layer uses: errors, types, paths, vectors, threads."""

@@ -1,0 +1,34 @@
+"""Limit BLAS to one thread for small products."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+from lookalike.core.shared import SharedState
+
+
+def one_thread() -> AbstractContextManager[None]:
+    """Limit BLAS to one thread in a `with` block with small products.
+
+    More threads gain nothing there, and they wait by spinning. The limit holds for the whole
+    process; blocks of several threads may overlap.
+    """
+    return _ONE_THREAD.held()
+
+
+def _limit() -> Callable[[], object]:
+    limit = _libraries().limit(limits=1)
+    end: Callable[[], object] = limit.restore_original_limits
+    return end
+
+
+@cache
+def _libraries() -> Any:
+    """Found once: finding the libraries takes longer than setting the limit."""
+    return ThreadpoolController().select(user_api="blas")
+
+
+_ONE_THREAD = SharedState(_limit)

@@ -1,0 +1,121 @@
+"""Float32 vectors: check them, pack them into the bytes of a VECTOR column, compare them."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.core.errors import EmbeddingError, InputError
+from lookalike.core.types import Metric
+
+FloatArray = npt.NDArray[np.float32]
+
+MAX_DIM = 16383
+"""The longest VECTOR that MySQL stores."""
+
+
+def check_embeddings(embeddings: npt.ArrayLike, dim: int) -> FloatArray:
+    """Return embeddings as an array of shape (n, dim), float32, C order.
+
+    Takes shape (n, dim) or, for one embedding, (dim,). Raises EmbeddingError for another
+    length, NaN, infinity (also after rounding to float32) and all-zero rows, which have no
+    cosine.
+    """
+    try:
+        with np.errstate(over="ignore"):
+            array = np.atleast_2d(np.asarray(embeddings)).astype("<f4", order="C")
+    except (ValueError, TypeError) as error:
+        raise EmbeddingError(f"embeddings must be numbers, one row each: {error}") from error
+    if array.ndim != 2 or array.shape[1] != dim:
+        raise EmbeddingError(
+            f"an embedding has {array.shape[-1]} dimensions, and this collection has {dim}"
+        )
+    _refuse_rows(~np.isfinite(array).all(axis=1), "has NaN or infinity")
+    _refuse_rows(~array.any(axis=1), "is all zero, so it has no direction to compare")
+    return array
+
+
+def check_embedding(embedding: npt.ArrayLike, dim: int) -> FloatArray:
+    """Return one embedding as an array of shape (dim,), float32; like `check_embeddings`."""
+    array = np.asarray(embedding)
+    if array.ndim != 1:
+        raise EmbeddingError(f"an embedding has shape ({dim},), not {array.shape}")
+    checked: FloatArray = check_embeddings(array, dim)[0]
+    return checked
+
+
+def _refuse_rows(bad: npt.ArrayLike, why: str) -> None:
+    rows = np.flatnonzero(bad)
+    if rows.size:
+        raise EmbeddingError(f"embedding {rows[0]} of {np.size(bad)} (counted from 0) {why}")
+
+
+def ids_array(values: Iterable[int]) -> npt.NDArray[np.int64]:
+    """Return ids as an array of shape (n,), int64.
+
+    Raises InputError for one of 2^63 and above, which a BIGINT UNSIGNED can hold.
+    """
+    ids = list(values)
+    try:
+        return np.array(ids, np.int64)
+    except OverflowError as error:
+        raise InputError(
+            f"id {max(ids, key=abs)} is too large: lookalike supports ids below 2^63 "
+            f"({2**63}); give that row a smaller id"
+        ) from error
+
+
+def pack(embedding: FloatArray) -> bytes:
+    """Return the 4 * dim little-endian bytes that a VECTOR column stores."""
+    return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
+
+
+def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
+    """Return the vectors of VECTOR columns' bytes as an array of shape (n, dim), float32.
+
+    Raises EmbeddingError if one does not have length dim: VECTOR(n) stores shorter ones too.
+    """
+    wrong = next((p for p in packed if len(p) != 4 * dim), None)
+    if wrong is not None:
+        raise EmbeddingError(
+            f"a stored embedding has {len(wrong) // 4} dimensions, not {dim}: "
+            "find it with SELECT id, VECTOR_DIM(embedding), and delete it"
+        )
+    return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
+
+
+def pack_bfloat16(vectors: FloatArray) -> list[bytes]:
+    """Return each row's numbers rounded to bfloat16, 2 little-endian bytes a number.
+
+    bfloat16 is the upper half of a float32: the same range, with 8 significant bits.
+    """
+    bits = np.ascontiguousarray(vectors, "<f4").view("<u4")
+    halves = ((bits.astype(np.uint64) + 0x8000) >> 16).astype("<u2")
+    return [row.tobytes() for row in halves]
+
+
+def unpack_bfloat16(packed: Sequence[bytes], dim: int) -> FloatArray:
+    """Return what `pack_bfloat16` has packed as an array of shape (n, dim), float32."""
+    halves = np.frombuffer(b"".join(packed), "<u2").reshape(len(packed), dim)
+    return (halves.astype("<u4") << 16).view("<f4")
+
+
+def similarity(
+    query: FloatArray, embeddings: FloatArray, metric: Metric
+) -> npt.NDArray[np.float64]:
+    """Return the similarity of query, shape (dim,), to each row of (n, dim): (n,), in float64.
+
+    Larger is nearer: the cosine, within [-1, 1]; the dot product; or the Euclidean distance with a
+    minus sign. A row that is all zero has no cosine and gives NaN.
+    """
+    left, right = query.astype(np.float64), embeddings.astype(np.float64)
+    if metric == "euclidean":
+        distances: npt.NDArray[np.float64] = np.linalg.norm(right - left, axis=1)
+        return -distances
+    dots: npt.NDArray[np.float64] = right @ left
+    if metric == "dot":
+        return dots
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosines = dots / (np.linalg.norm(right, axis=1) * np.linalg.norm(left))
+    clipped: npt.NDArray[np.float64] = np.clip(cosines, -1.0, 1.0)
+    return clipped

@@ -1,0 +1,1 @@
+"""SQL to the server: connections, retries, schema, layouts."""

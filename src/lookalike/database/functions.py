@@ -1,0 +1,89 @@
+"""The SQL functions: made in a database, or what an administrator has to allow first."""
+
+import re
+from importlib.resources import files
+
+from lookalike.core.errors import DatabaseError
+from lookalike.database.connection import Connection
+from lookalike.dialects import Statement
+
+NAMES = ("my_dot_product", "my_vec_norm", "DISTANCE")
+PRIVILEGES = ("CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE")
+_BINLOG_REFUSES = 1419
+_REFUSALS = {_BINLOG_REFUSES, 1044, 1142, 1143, 1227, 1370}
+_GRANT = re.compile(r"GRANT (.+?) ON (?:(\*|`(?:[^`]|``)*`)\.\*) TO ")
+
+
+def functions_sql() -> str:
+    """Return the SQL of the functions, as the mysql client reads it."""
+    return files("lookalike.dialects").joinpath("sql", "functions.sql").read_text(encoding="utf-8")
+
+
+def install_functions(connection: Connection) -> list[str]:
+    """Make my_dot_product, my_vec_norm and DISTANCE in the current database, and name them.
+
+    Raises DatabaseError that says all that an administrator has to do where the server refuses.
+    """
+    body = functions_sql().split("DELIMITER //")[1].split("DELIMITER ;")[0]
+    try:
+        for sql in body.split(" //"):
+            if sql.strip():
+                connection.execute(Statement(sql.strip()))
+    except DatabaseError as error:
+        if error.code not in _REFUSALS:
+            raise
+        raise DatabaseError(_remedy(connection, str(error)), code=error.code) from error
+    return list(NAMES)
+
+
+def _remedy(connection: Connection, refusal: str) -> str:
+    database = connection.url.database
+    held = _held(connection, database)
+    missing = [] if "ALL PRIVILEGES" in held else [p for p in PRIVILEGES if p not in held]
+    reasons, statements = [], []
+    if missing:
+        user, _, host = str(connection.value(Statement("SELECT CURRENT_USER()"))).rpartition("@")
+        listed = ", ".join(missing)
+        reasons.append(f"user {user!r} lacks {listed} on database {database}")
+        account = f"{_quoted(user, chr(39))}@{_quoted(host, chr(39))}"
+        needed = ", ".join(PRIVILEGES)
+        statements.append(f"GRANT {needed} ON {_quoted(database, '`')}.* TO {account};")
+    if not held & {"SUPER", "ALL PRIVILEGES ON *.*"} and _binlog_refuses(connection):
+        reasons.append(
+            "the server writes a binary log and lets only users with SUPER create functions"
+        )
+        statements.append("SET PERSIST log_bin_trust_function_creators = 1;")
+    if not reasons:
+        return refusal
+    return (
+        f"the functions cannot be created: {' and '.join(reasons)}; have an administrator run "
+        f"{' '.join(statements)}"
+    )
+
+
+def _held(connection: Connection, database: str) -> set[str]:
+    """Return the session's privileges on everything and on a database, its active roles' too.
+
+    Those on patterns of names do not count: a grant on the database itself puts them out of force.
+    """
+    roles = str(connection.value(Statement("SELECT CURRENT_ROLE()")))
+    using = "" if roles == "NONE" else f" USING {roles}"
+    held = set[str]()
+    for (grant,) in connection.query(Statement(f"SHOW GRANTS FOR CURRENT_USER(){using}")):
+        if not (found := _GRANT.match(grant)):
+            continue
+        privileges = set(found[1].split(", "))
+        if found[2] == "*":
+            held |= privileges | {f"{name} ON *.*" for name in privileges}
+        elif found[2][1:-1].replace("``", "`").replace("\\", "") == database:
+            held |= privileges
+    return held
+
+
+def _binlog_refuses(connection: Connection) -> bool:
+    sql = "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators"
+    return bool(connection.value(Statement(sql)))
+
+
+def _quoted(name: str, sign: str) -> str:
+    return sign + name.replace(sign, 2 * sign) + sign

@@ -1,0 +1,166 @@
+"""Layouts: upgrade tables that an older version of lookalike created.
+
+Every step can be repeated, and the version is recorded after the last one: an interrupted upgrade
+is finished by the next client that opens a collection.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from math import ceil, sqrt
+
+from lookalike.core.errors import DatabaseError
+from lookalike.database.connection import Connection
+from lookalike.dialects import (
+    INDEXES,
+    LAYOUT,
+    REGISTRY,
+    SCHEMA_TABLE,
+    SHARED_TABLES,
+    Dialect,
+    is_name,
+)
+
+LOCK_SECONDS = 5
+"""How long an upgrade waits for a table that another transaction holds."""
+
+TURN_SECONDS = 30
+"""How long it waits for another client that is upgrading."""
+
+_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
+_MAY_NOT = {1044, 1142, 1143, 1227, 1290, 1792, 1836}  # privileges, a read-only server
+
+
+def existing_tables(connection: Connection, dialect: Dialect, others: Sequence[str]) -> set[str]:
+    """Return which of lookalike's shared tables and of these others exist in the database.
+
+    The shared ones then have this version's layout. Raises DatabaseError if they cannot be
+    upgraded, and if a newer version made them.
+    """
+    names = [*SHARED_TABLES, *others]
+    found = {row[0] for row in connection.query(dialect.existing_tables(names))}
+    if not found.isdisjoint(SHARED_TABLES) and _version(connection, dialect, found) < LAYOUT:
+        _upgrade(connection, dialect)
+    return found
+
+
+def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
+    """Return the layout's version. Raises DatabaseError for a newer one than this program's."""
+    noted = connection.value(dialect.layout_version()) if SCHEMA_TABLE in tables else None
+    version = 1 if noted is None else int(noted)
+    if version > LAYOUT:
+        raise DatabaseError(
+            f"lookalike's tables in database {connection.url.database!r} have layout {version}, "
+            f"and this version of lookalike supports layouts up to {LAYOUT}: upgrade lookalike"
+        )
+    return version
+
+
+def _upgrade(connection: Connection, dialect: Dialect) -> None:
+    """Upgrade the shared tables, on a separate connection that holds the lock."""
+    try:
+        with closing(connection.open_another()) as alone:
+            for statement in dialect.wait_for_locks(LOCK_SECONDS):
+                alone.execute(statement)
+            if not alone.value(dialect.layout_lock(TURN_SECONDS)):
+                raise DatabaseError(
+                    f"another client is upgrading lookalike's tables in database "
+                    f"{connection.url.database!r}: try again in a minute"
+                )
+            alone.execute(dialect.create_schema_table())
+            for version in range(_version(alone, dialect, {SCHEMA_TABLE}), LAYOUT):
+                _UPGRADES[version](alone, dialect)
+                alone.execute(dialect.note_layout(version + 1))
+    except DatabaseError as error:
+        raise _explain(error, connection) from error
+
+
+def _explain(error: DatabaseError, connection: Connection) -> DatabaseError:
+    tables = f"lookalike's tables in database {connection.url.database!r}"
+    if error.code in _MAY_NOT:
+        return DatabaseError(
+            f"{tables} have an older layout, and user {connection.url.user!r} may not change them: "
+            "run `lookalike status` once as a user who may CREATE, ALTER and DROP tables "
+            f"({error})",
+            code=error.code,
+        )
+    if error.code in _LOCKED:
+        return DatabaseError(
+            f"{tables} have an older layout, and an open transaction of another connection locks "
+            "them: end that transaction, then try again",
+            code=error.code,
+        )
+    return error
+
+
+def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
+    """Record the plan and recall of searches, and mark index tables as lookalike's own."""
+    tables = {row[0] for row in connection.query(dialect.existing_tables(SHARED_TABLES))}
+    for table, column, statement in dialect.columns_since_1():
+        if table in tables and column not in dict(connection.query(dialect.table_columns(table))):
+            connection.execute(statement)
+    for table, statement in dialect.lower_names():
+        if table in tables:
+            connection.execute(statement)
+    if INDEXES not in tables:
+        return
+    metrics: dict[str, str] = {}
+    if REGISTRY in tables:
+        metrics = dict(connection.query(dialect.metrics()))
+    for name, *index in connection.query(dialect.recorded_generations()):
+        if is_name(name):
+            upgrade = _forget_index if metrics.get(name) == "dot" else _keep_index
+            upgrade(connection, dialect, name, *index)
+
+
+def _keep_index(
+    connection: Connection,
+    dialect: Dialect,
+    table: str,
+    generation: int,
+    building: int | None,
+    rescored: int,
+) -> None:
+    for number in filter(None, (generation, building)):
+        for name, columns in _tables_of(connection, dialect, table, number):
+            if "centroid" in columns and "spread" not in columns:
+                connection.execute(dialect.add_spread(table, number))
+            connection.execute(dialect.mark_generation(table, number, name))
+    types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
+    kind, _, dim = types.get("embedding", "").rstrip(")").partition("(")
+    if generation and not rescored and kind == "vector":
+        least = ceil(50 * max(1.0, sqrt(512 / int(dim))))  # what version 1 compared exactly
+        connection.execute(dialect.set_rescored(table, least))
+
+
+def _forget_index(
+    connection: Connection,
+    dialect: Dialect,
+    table: str,
+    generation: int,
+    building: int | None,
+    rescored: int,
+) -> None:
+    """Drop an index whose codes have another meaning now, unless this version made it."""
+    if rescored:
+        return
+    for number in filter(None, (generation, building)):
+        for name, _ in _tables_of(connection, dialect, table, number):
+            connection.execute(dialect.drop_of_generation(table, name))
+    connection.execute(dialect.forget_generation(table))
+
+
+def _tables_of(
+    connection: Connection, dialect: Dialect, table: str, generation: int
+) -> Iterator[tuple[str, set[str]]]:
+    """Yield the tables of a recorded generation, with their columns.
+
+    A table without a generation's columns belongs to someone else.
+    """
+    for name, expected in dialect.generation_of_1(table, generation):
+        columns = {row[0] for row in connection.query(dialect.table_columns(name))}
+        if expected <= columns <= expected | {"spread"}:
+            yield name, columns
+
+
+_UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {1: _from_1_to_2}
+"""The upgrade from each version to the next."""

@@ -1,0 +1,31 @@
+"""Which engine a server is: found out by asking it, never by its version."""
+
+from lookalike.core.errors import ConnectionFailed, DatabaseError, UnsupportedServer
+from lookalike.database.connection import Connection
+from lookalike.dialects import Dialect
+from lookalike.dialects.registry import DIALECTS
+
+
+def probe(connection: Connection) -> Dialect:
+    """Return the dialect of the first engine that the server passes for.
+
+    Raises UnsupportedServer where it is none of them.
+    """
+    for engine in DIALECTS:
+        dialect = engine()
+        if _is_engine(connection, dialect):
+            return dialect
+    version = connection.value(dialect.version())
+    raise UnsupportedServer(
+        f"{connection.url} is version {version}, which lacks STRING_TO_VECTOR and MySQL's "
+        "VECTOR type: use MySQL 9.0 or newer, or leave out the URL for the private MySQL"
+    )
+
+
+def _is_engine(connection: Connection, dialect: Dialect) -> bool:
+    try:
+        return all(connection.value(each) for each in dialect.probes())
+    except ConnectionFailed:
+        raise
+    except DatabaseError:
+        return False

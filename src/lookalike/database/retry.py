@@ -1,0 +1,79 @@
+"""What a lost connection or a held lock has cut short is done again, for a while."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.nap import sleep_using_event
+
+from lookalike.core.errors import ConnectionFailed, DatabaseError
+from lookalike.database.connection import DUPLICATE_KEY, Connection
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 60.0
+"""A cluster has a new primary, and a restarted server its tables, in less."""
+
+_LOCKED = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
+_SOON_BACK = {1040, 1290, 1836, 3100, 3101}  # too many connections, read-only, no primary
+
+
+class Persistence:
+    """Runs what may be run again, on one connection, until it is done.
+
+    Actions must be whole transactions, or change nothing. patience: seconds after which the error
+    is raised. stop: an event after which nothing is tried again. notify: told in one line that the
+    database is waited for.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        stop: threading.Event | None = None,
+        notify: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._connection = connection
+        self._notify = notify
+        self._patience = patience
+        event = stop or threading.Event()
+        self._retrying = Retrying(
+            retry=retry_if_exception(_is_transient),
+            wait=wait_random_exponential(multiplier=0.05, max=3),
+            stop=stop_after_delay(patience) | stop_when_event_set(event),
+            sleep=sleep_using_event(event),
+            before_sleep=self._give_up_connection,
+            reraise=True,
+        )
+
+    def run(self, action: Callable[[], T]) -> T:
+        """Return the action's result; raises its error once patience is at its end."""
+
+        def connected() -> T:
+            if not self._connection.is_open:
+                self._connection.reopen()
+            return action()
+
+        return self._retrying(connected)
+
+    def _give_up_connection(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, ConnectionFailed):
+            if state.attempt_number == 2:  # it is not back at once
+                self._notify(f"{error} Retrying for {self._patience:g} seconds.")
+            self._connection.close()
+
+
+def _is_transient(error: BaseException) -> bool:
+    if isinstance(error, ConnectionFailed):
+        return error.is_lost
+    return isinstance(error, DatabaseError) and error.code in {DUPLICATE_KEY} | _LOCKED | _SOON_BACK

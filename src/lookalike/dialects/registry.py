@@ -1,0 +1,7 @@
+"""The engines, in the order in which a server is asked whether it is one."""
+
+from lookalike.dialects.base import Dialect
+from lookalike.dialects.mysql import MySQL
+from lookalike.dialects.mysql_native import MySQLNative
+
+DIALECTS: tuple[type[Dialect], ...] = (MySQLNative, MySQL)

@@ -1,0 +1,67 @@
+"""One SQL statement with its values, and the parts that statements are built from."""
+
+import re
+from typing import Any, NamedTuple
+
+from lookalike.core.errors import InputError
+from lookalike.dialects.literals import literal
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+
+
+class Statement(NamedTuple):
+    """One SQL statement with %s placeholders, and the values bound to them."""
+
+    sql: str
+    params: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        """The statement with its values as literals, to paste into any client."""
+        if not self.params:
+            return self.sql
+        return self.sql % tuple(literal(value) for value in self.params)
+
+
+def quote_name(collection: str, suffix: str = "") -> str:
+    """Return the name of a collection's table, or of a side table of it, as an identifier.
+
+    Raises InputError for a collection that is not a letter or underscore followed by at most 47
+    letters, digits and underscores: MySQL's 64 leave room for the suffix.
+    """
+    if not is_name(collection):
+        raise InputError(
+            f"{collection!r} cannot be a collection's name: use letters, digits and underscores, "
+            "48 at most, and no digit first"
+        )
+    return f"`{collection}{suffix}`"
+
+
+def is_name(collection: str) -> bool:
+    """Whether a collection can have this name."""
+    return _NAME.fullmatch(collection) is not None
+
+
+def generation_comment(collection: str, generation: int) -> str:
+    """Return the COMMENT of a generation's two tables, which marks them as lookalike's own."""
+    return f"lookalike: index of {collection}, generation {generation:d}"
+
+
+def generation_of(collection: str, table: str) -> tuple[str, int] | None:
+    """Return (kind, generation) of a table that has the name of an index table of a collection.
+
+    Its comment has to say so as well: others may have tables of such names.
+    """
+    kind, _, text = table[len(collection) + 1 :].partition("_")
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    is_so_called = table.lower() == f"{collection}_{kind}_{number}".lower()
+    return (kind, number) if is_so_called else None
+
+
+def places(n: int) -> str:
+    """Return n placeholders."""
+    return ", ".join(["%s"] * n)
+
+
+def values(columns: int, rows: int) -> str:
+    """Return the placeholders of a multi-row insert."""
+    return ", ".join([f"({places(columns)})"] * rows)

@@ -1,0 +1,1 @@
+"""The SQL of one family of tables a file."""

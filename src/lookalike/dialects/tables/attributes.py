@@ -1,0 +1,293 @@
+"""The SQL of attributes: storing them, filtering by them, indexing them.
+
+An attribute is a column of the user's own in the collection's table, or a key of the JSON object in
+its column `attributes`. `lookalike_attributes` lists the keys that lookalike has stored. Statements
+with a filter call the collection's table `v`.
+"""
+
+import ctypes
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from lookalike.core.errors import InputError
+from lookalike.dialects.statement import Statement, places, quote_name, values
+
+Kind = Literal["text", "number", "boolean", "list"]
+
+ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
+"""Nothing that could end a quoted name or JSON path, nor an operator of a condition."""
+
+MAX_TEXT = 255
+"""This many characters of a text attribute are compared and indexed; `~` searches all of it."""
+
+_MAX_INDEX_NAME = 64
+_TYPES = {
+    "number": "'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL'",
+    "text": "'STRING', 'BOOLEAN'",
+    "list": "'ARRAY'",
+}
+
+
+class Attribute(NamedTuple):
+    """A name to filter by, what its values are, and whether it is a column of its own.
+
+    is_single: whether that column keeps numbers as float32.
+    """
+
+    name: str
+    kinds: frozenset[Kind]
+    is_column: bool
+    is_single: bool = False
+
+
+class Comparison(NamedTuple):
+    """One test of an attribute's values of one kind.
+
+    operator: in, <, <=, >, >=, `:` (the list holds it) or `~` (the text contains it).
+    """
+
+    attribute: Attribute
+    kind: Kind
+    operator: str
+    values: tuple[str | int | float, ...]
+
+
+class Clause(NamedTuple):
+    """One condition: any of the comparisons holds, or, if negated, none does."""
+
+    alternatives: tuple[Comparison, ...]
+    is_negated: bool
+
+
+class Filter(NamedTuple):
+    """A condition on the row `v` of a collection's table, and the values bound to it."""
+
+    sql: str
+    params: tuple[Any, ...]
+
+
+def and_(where: Filter | None) -> Filter:
+    """The filter as SQL after another condition; empty for None."""
+    return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
+
+
+class AttributesSQL:
+    """Statements on attributes, and the filters of searches."""
+
+    # Which there are.
+
+    def create_attributes(self) -> Statement:
+        return Statement(
+            "CREATE TABLE IF NOT EXISTS lookalike_attributes (\n"
+            "    collection VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
+            "    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL,\n"
+            "    kind VARCHAR(8) NOT NULL,\n"
+            "    PRIMARY KEY (collection, name, kind)\n"
+            ") ENGINE = InnoDB"
+        )
+
+    def noted_attributes(self, table: str) -> Statement:
+        return Statement(
+            "SELECT name, kind FROM lookalike_attributes WHERE collection = %s", (table,)
+        )
+
+    def note_attributes(self, table: str, kinds: Sequence[tuple[str, Kind]]) -> Statement:
+        return Statement(
+            "INSERT IGNORE INTO lookalike_attributes (collection, name, kind) "
+            f"VALUES {values(3, len(kinds))}",
+            tuple(value for name, kind in kinds for value in (table, name, kind)),
+        )
+
+    def stored_attributes(self, table: str) -> Statement:
+        """Return (name, JSON type) of every key. Reads the whole table."""
+        return Statement(
+            "SELECT DISTINCT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
+            "CONCAT('$.', JSON_QUOTE(k.name)))) "
+            f"FROM {quote_name(table)} AS v, JSON_TABLE(JSON_KEYS(v.attributes), '$[*]' COLUMNS "
+            "(name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS k"
+        )
+
+    def add_attributes_column(self, table: str) -> Statement:
+        # The default algorithm is INSTANT wherever that is possible.
+        return Statement(f"ALTER TABLE {quote_name(table)} ADD COLUMN attributes JSON")
+
+    # Stored.
+
+    def ids_by_names(self, table: str, names: Sequence[str], *, lock: str = "") -> Statement:
+        """Return (id, image_name) of rows whose name is one of these, ignoring letter case."""
+        return Statement(
+            f"SELECT id, image_name FROM {quote_name(table)} "
+            f"WHERE image_name IN ({places(len(names))}) {lock}",
+            tuple(names),
+        )
+
+    def update_attributes(
+        self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+    ) -> Statement:
+        """Set attributes of rows (id, patch, each column's value).
+
+        patch: a JSON object of keys to set, or with null to remove; None leaves all as they are.
+        """
+        names = ["id", "patch", *(f"c{i}" for i in range(len(columns)))]
+        changes = [f"v.{quote_column(name)} = new.c{i}" for i, name in enumerate(columns)]
+        if rows[0][1] is not None:
+            changes.append(
+                "v.attributes = JSON_MERGE_PATCH(COALESCE(v.attributes, JSON_OBJECT()), new.patch)"
+            )
+        row = f"ROW({places(len(names))})"
+        return Statement(
+            f"UPDATE {quote_name(table)} AS v JOIN (VALUES {', '.join([row] * len(rows))}) "
+            f"AS new ({', '.join(names)}) ON v.id = new.id SET {', '.join(changes)}",
+            tuple(value for row in rows for value in row),
+        )
+
+    # Indexed.
+
+    def indexed_columns(self, table: str) -> Statement:
+        """Return (name of the index, its first column or NULL for an expression)."""
+        return Statement(
+            "SELECT index_name, column_name FROM information_schema.statistics WHERE "
+            "table_schema = DATABASE() AND table_name = %s AND seq_in_index = 1",
+            (table,),
+        )
+
+    def create_attribute_index(
+        self, table: str, attribute: Attribute, kind: Kind, *, is_long: bool
+    ) -> Statement:
+        """An index on the expression that filters of this kind compare.
+
+        is_long: whether the column's values are too long for a key, such as TEXT.
+        """
+        key = _key(attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
+        return Statement(
+            f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {quote_name(table)} ({key})"
+        )
+
+    # Filters.
+
+    def filter(self, clauses: Sequence[Clause]) -> Filter:
+        """All of these clauses; a row without a value matches no condition on the attribute."""
+        parts = [_clause(clause) for clause in clauses]
+        return Filter(
+            " AND ".join(f"({sql})" for sql, _ in parts), tuple(v for _, p in parts for v in p)
+        )
+
+    def explain_filter(self, table: str, where: Filter) -> Statement:
+        """How the server would find the matching rows: its EXPLAIN table."""
+        return Statement(
+            "EXPLAIN FORMAT=TRADITIONAL SELECT v.id, v.embedding "
+            f"FROM {quote_name(table)} AS v WHERE {where.sql}",
+            where.params,
+        )
+
+    def sample_filter(
+        self,
+        table: str,
+        where: Filter,
+        ids: Sequence[int],
+        *,
+        generation: int,
+        cells: Sequence[int],
+        every: int,
+    ) -> Statement:
+        """Return (rows, matching rows) among some ids, and among one in `every` of some cells."""
+        counts = f"SELECT COUNT(*), COALESCE(SUM({where.sql}), 0)"
+        return Statement(
+            f"{counts} FROM {quote_name(table)} AS v WHERE v.id IN ({places(len(ids))})\n"
+            f"UNION ALL\n{counts} FROM {quote_name(table, f'_codes_{generation:d}')} AS c "
+            f"JOIN {quote_name(table)} AS v ON v.id = c.id "
+            f"WHERE c.cell IN ({places(len(cells))}) AND CRC32(c.id) %% %s = 0",
+            (*where.params, *ids, *where.params, *cells, every),
+        )
+
+
+def quote_column(name: str) -> str:
+    """Return the name of a user's column as an identifier. Raises InputError."""
+    if not ATTRIBUTE_NAME.fullmatch(name):
+        raise InputError(f"{name!r} cannot be an attribute's name: {NAME_RULE}")
+    return f"`{name}`"
+
+
+NAME_RULE = "use letters, digits, spaces and _ . -, 64 at most, and a letter or digit first"
+
+
+def attribute_index(attribute: Attribute, kind: Kind) -> str:
+    """The name of lookalike's index on the values of one kind."""
+    name = f"lookalike_{kind}_{attribute.name}"
+    if len(name) > _MAX_INDEX_NAME:
+        digest = hashlib.sha256(attribute.name.encode()).hexdigest()
+        name = f"lookalike_{kind}_{digest[:32]}"
+    return name
+
+
+def _path(attribute: Attribute) -> str:
+    """The attribute's JSON path as a literal: an index only serves the identical expression."""
+    return f"'$.\"{quote_column(attribute.name)[1:-1]}\"'"
+
+
+def _expression(attribute: Attribute, kind: Kind, row: str) -> str:
+    """The SQL whose value is compared."""
+    if attribute.is_column:
+        return row + quote_column(attribute.name)
+    column, path = f"{row}attributes", _path(attribute)
+    if kind == "list":
+        return f"JSON_EXTRACT({column}, {path})"
+    returned = "DOUBLE" if kind == "number" else f"CHAR({MAX_TEXT})"
+    return f"JSON_VALUE({column}, {path} RETURNING {returned})"
+
+
+def _key(attribute: Attribute, kind: Kind) -> str:
+    expression = _expression(attribute, kind, "")
+    if kind == "list":
+        return f"(CAST({expression} AS CHAR({MAX_TEXT}) ARRAY))"
+    return expression if attribute.is_column else f"({expression})"
+
+
+def _clause(clause: Clause) -> tuple[str, list[Any]]:
+    parts = [_comparison(each) for each in clause.alternatives]
+    sql = " OR ".join(sql for sql, _ in parts)
+    params = [value for _, bound in parts for value in bound]
+    # NULL for a row without a value, so it matches neither a condition nor its opposite.
+    return (f"NOT ({sql})" if clause.is_negated else sql), params
+
+
+def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
+    attribute, kind, operator, compared = comparison
+    expression = _expression(attribute, kind, "v.")
+    # An index on a DOUBLE is not used for integers.
+    is_double = kind == "number" and not attribute.is_column
+    bound = [float(value) for value in compared] if is_double else list(compared)
+    if attribute.is_single:
+        bound = [_single(float(value)) for value in compared]
+    if operator == ":":
+        sql = f"%s MEMBER OF ({expression})"
+    elif operator == "~":
+        whole = expression
+        if not attribute.is_column:
+            path = _path(attribute)
+            whole = f"JSON_UNQUOTE(JSON_EXTRACT(v.attributes, {path}))"
+            whole = f"{whole} COLLATE utf8mb4_0900_ai_ci"
+        sql = f"LOCATE(%s, {whole}) > 0"
+    elif operator == "in":
+        several = len(bound) > 1
+        sql = f"{expression} IN ({places(len(bound))})" if several else f"{expression} = %s"
+    else:
+        sql = f"{expression} {operator} %s"
+    return _of_kind(attribute, kind, sql), bound
+
+
+def _single(value: float) -> float:
+    """Round to float32: MySQL compares as float64, and a stored FLOAT 19.99 is not 19.99."""
+    rounded = ctypes.c_float(value).value
+    return value if math.isinf(rounded) else rounded
+
+
+def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:
+    """The comparison, restricted to its own kind if an attribute has values of several kinds."""
+    if attribute.is_column or len(attribute.kinds) == 1:
+        return sql
+    types = _TYPES[kind]
+    return f"({sql} AND JSON_TYPE(JSON_EXTRACT(v.attributes, {_path(attribute)})) IN ({types}))"

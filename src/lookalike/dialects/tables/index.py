@@ -1,0 +1,318 @@
+"""The SQL of the index: its tables, and how they are updated.
+
+Generation 3 of the index of a collection `photos` is two tables,
+
+    photos_cells_3      cell, centroid, spread          the inverted file's centroids, bfloat16
+    photos_codes_3      cell, id, code, scale, bias     a row an embedding, clustered by cell
+
+a row of `lookalike_indexes` that says which generation holds, and one of `lookalike_index_tails`
+with the last id that has been looked after: rows above it, which other programs may have inserted,
+are searched exactly. While the next generation is being made, `lookalike_index_changes` collects
+the ids whose embeddings change or go. A comment marks a generation's tables as lookalike's own: no
+others are ever dropped.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lookalike.dialects.literals import literal
+from lookalike.dialects.statement import Statement, generation_comment, places, quote_name, values
+
+_COLLECTION = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
+
+
+class CodeRow(NamedTuple):
+    """A row of the codes' table."""
+
+    cell: int
+    id: int
+    code: bytes
+    scale: float
+    bias: float
+
+
+class IndexState(NamedTuple):
+    """A row of `lookalike_indexes`: the generation that holds, and what it was trained to."""
+
+    generation: int
+    building: int | None
+    seed: int
+    unit: float
+    n_probes: int
+    probe_gap: float
+    rescored: int
+    recall: float | None
+    target_recall: float
+    trained_rows: int
+    fingerprint: bytes
+
+
+class IndexSQL:
+    """Statements about the index of a collection's table."""
+
+    # Tables.
+
+    def create_indexes(self) -> list[Statement]:
+        return [
+            Statement(
+                "CREATE TABLE IF NOT EXISTS lookalike_indexes (\n"
+                f"    collection {_COLLECTION} PRIMARY KEY,\n"
+                "    generation INT UNSIGNED NOT NULL,\n"
+                "    building INT UNSIGNED,\n"
+                "    seed INT UNSIGNED NOT NULL,\n"
+                "    n_probes INT UNSIGNED NOT NULL,\n"
+                "    probe_gap DOUBLE NOT NULL,\n"
+                "    trained_rows BIGINT UNSIGNED NOT NULL,\n"
+                "    fingerprint BINARY(32) NOT NULL,\n"
+                "    rescored INT UNSIGNED NOT NULL DEFAULT 0,\n"
+                "    recall DOUBLE,\n"
+                "    target_recall DOUBLE NOT NULL DEFAULT 0.99,\n"
+                "    unit DOUBLE NOT NULL DEFAULT 1\n"
+                ") ENGINE = InnoDB"
+            ),
+            Statement(
+                "CREATE TABLE IF NOT EXISTS lookalike_index_tails (\n"
+                f"    collection {_COLLECTION} PRIMARY KEY,\n"
+                "    indexed_through BIGINT NOT NULL,\n"
+                "    strays BIGINT UNSIGNED NOT NULL DEFAULT 0\n"
+                ") ENGINE = InnoDB"
+            ),
+            Statement(
+                "CREATE TABLE IF NOT EXISTS lookalike_index_changes (\n"
+                f"    collection {_COLLECTION},\n"
+                "    id BIGINT NOT NULL,\n"
+                "    PRIMARY KEY (collection, id)\n"
+                ") ENGINE = InnoDB"
+            ),
+        ]
+
+    def create_generation(
+        self, table: str, generation: int, bits: int, id_type: str
+    ) -> list[Statement]:
+        """id_type: of the collection's ids. Fails if a name is taken (error 1050)."""
+        # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
+        code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
+        mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table, generation))}"
+        return [
+            Statement(
+                f"CREATE TABLE {_cells(table, generation)} (\n"
+                "    cell SMALLINT UNSIGNED PRIMARY KEY,\n"
+                f"    centroid VARBINARY({2 * bits:d}) NOT NULL,\n"
+                "    spread FLOAT NOT NULL DEFAULT 0\n"
+                f") {mark}"
+            ),
+            Statement(
+                f"CREATE TABLE {codes_table(table, generation)} (\n"
+                "    cell SMALLINT UNSIGNED NOT NULL,\n"
+                f"    id {id_type} NOT NULL,\n"
+                f"    code {code} NOT NULL,\n"
+                "    scale FLOAT NOT NULL,\n"
+                "    bias FLOAT NOT NULL,\n"
+                "    PRIMARY KEY (cell, id)\n"
+                f") {mark}"
+            ),
+        ]
+
+    def drop_generation(
+        self, table: str, generation: int, kinds: Sequence[str] = ("cells", "codes")
+    ) -> Statement:
+        names = ", ".join(quote_name(table, f"_{kind}_{generation:d}") for kind in kinds)
+        return Statement(f"DROP TABLE IF EXISTS {names}")
+
+    def generation_tables(self, table: str) -> Statement:
+        """Names and comments of all tables that have the name of one of this collection's index.
+
+        Only one whose comment is `generation_comment` was made by lookalike.
+        """
+        return Statement(
+            "SELECT table_name, table_comment FROM information_schema.tables "
+            "WHERE table_schema = DATABASE() "
+            "AND (LEFT(table_name, %s) = %s OR LEFT(table_name, %s) = %s)",
+            (len(table) + 7, f"{table}_cells_", len(table) + 7, f"{table}_codes_"),
+        )
+
+    # Which generation holds.
+
+    def index_state(self, table: str, *, lock: str = "") -> Statement:
+        """lock: FOR SHARE locks the generation for the transaction, FOR UPDATE is to change it."""
+        return Statement(
+            f"SELECT {', '.join(IndexState._fields)} "
+            f"FROM lookalike_indexes WHERE collection = %s {lock}",
+            (table,),
+        )
+
+    def start_building(self, table: str, generation: int) -> Statement:
+        return Statement(
+            "INSERT INTO lookalike_indexes (collection, generation, building, seed, n_probes, "
+            "probe_gap, trained_rows, fingerprint) VALUES (%s, 0, %s, 0, 0, 0, 0, '') "
+            "ON DUPLICATE KEY UPDATE building = VALUES(building)",
+            (table, generation),
+        )
+
+    def switch_generation(self, table: str, state: IndexState) -> Statement:
+        changed = ", ".join(f"{name} = %s" for name in IndexState._fields)
+        return Statement(
+            f"UPDATE lookalike_indexes SET {changed} WHERE collection = %s", (*state, table)
+        )
+
+    def trainer_lock(self, table: str, seconds: int = 0) -> Statement:
+        """1 if this connection may train, until it is closed; 0 if another one trains."""
+        return Statement(
+            "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64), %s)",
+            (table, seconds),
+        )
+
+    def trainer_unlock(self, table: str) -> Statement:
+        return Statement(
+            "SELECT RELEASE_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64))", (table,)
+        )
+
+    # The tail: rows above the last id that has been looked after.
+
+    def tail(self, table: str, *, lock: str = "") -> Statement:
+        return Statement(
+            f"SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s {lock}",
+            (table,),
+        )
+
+    def set_tail(self, table: str, indexed_through: int) -> Statement:
+        return Statement(
+            "INSERT INTO lookalike_index_tails (collection, indexed_through) VALUES (%s, %s) "
+            "ON DUPLICATE KEY UPDATE indexed_through = VALUES(indexed_through)",
+            (table, indexed_through),
+        )
+
+    def strays(self, table: str) -> Statement:
+        """The sum of CRC32 of the ids at or below the tail that are known to need no code."""
+        return Statement("SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table,))
+
+    def set_strays(self, table: str, strays: int) -> Statement:
+        return Statement(
+            "UPDATE lookalike_index_tails SET strays = %s WHERE collection = %s", (strays, table)
+        )
+
+    def id_sums(self, table: str, generation: int, through: int) -> Statement:
+        """The sums of CRC32 of the ids up to `through`: of the rows, and of the codes.
+
+        Equal sets have equal sums. No WHERE: so the server reads the table's shortest index.
+        """
+        total = "SELECT COALESCE(SUM(IF(id <= %s, CRC32(id), 0)), 0) FROM"
+        return Statement(
+            f"SELECT ({total} {quote_name(table)}), ({total} {codes_table(table, generation)})",
+            (through, through),
+        )
+
+    def code_keys(self, table: str, generation: int) -> Statement:
+        return Statement(f"SELECT cell, id FROM {codes_table(table, generation)}")
+
+    def ids_among(self, table: str, ids: Sequence[int], *, lock: str = "") -> Statement:
+        """The ids that have a row."""
+        return Statement(
+            f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) {lock}",
+            tuple(ids),
+        )
+
+    def ids_above(self, table: str, row_id: int, *, lock: str = "") -> Statement:
+        return Statement(
+            f"SELECT id FROM {quote_name(table)} FORCE INDEX (PRIMARY) "
+            f"WHERE id > %s ORDER BY id {lock}",
+            (row_id,),
+        )
+
+    def read_uncommitted(self) -> Statement:
+        """Let this connection read uncommitted rows."""
+        return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+
+    def id_range(self, table: str) -> Statement:
+        return Statement(f"SELECT MIN(id), MAX(id) FROM {quote_name(table)}")
+
+    def indexable_ids(self, table: str) -> Statement:
+        return Statement(f"SELECT id FROM {quote_name(table)}")
+
+    # Cells and codes.
+
+    def centroids(self, table: str, generation: int) -> Statement:
+        return Statement(f"SELECT centroid, spread FROM {_cells(table, generation)} ORDER BY cell")
+
+    def insert_centroids(
+        self, table: str, generation: int, rows: Sequence[tuple[int, bytes, float]]
+    ) -> Statement:
+        return Statement(
+            f"INSERT INTO {_cells(table, generation)} (cell, centroid, spread) "
+            f"VALUES {values(3, len(rows))}",
+            tuple(value for row in rows for value in row),
+        )
+
+    def insert_codes(self, table: str, generation: int, rows: Sequence[CodeRow]) -> Statement:
+        """Insert codes; existing ones stay.
+
+        The values are literals (numbers and hex digits only), because a million rows would be many
+        bound values.
+        """
+        text = ",".join(
+            f"({cell:d},{id_:d},x'{code.hex()}',{scale:.9g},{bias:.9g})"
+            for cell, id_, code, scale, bias in rows
+        )
+        return Statement(
+            f"INSERT IGNORE INTO {codes_table(table, generation)} (cell, id, code, scale, bias) "
+            f"VALUES {text}"
+        )
+
+    def delete_codes(
+        self, table: str, generation: int, cells: Sequence[tuple[int, int]]
+    ) -> Statement:
+        """Delete the codes of these (cell, id)."""
+        return Statement(
+            f"DELETE FROM {codes_table(table, generation)} "
+            f"WHERE (cell, id) IN ({values(2, len(cells))})",
+            tuple(value for row in cells for value in row),
+        )
+
+    def delete_codes_by_id(self, table: str, generation: int, ids: Sequence[int]) -> Statement:
+        """The same without the cells. Reads the whole table."""
+        return Statement(
+            f"DELETE FROM {codes_table(table, generation)} WHERE id IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
+    def has_codes(self, table: str, generation: int) -> Statement:
+        return Statement(f"SELECT EXISTS (SELECT 1 FROM {codes_table(table, generation)})")
+
+    def count_codes(self, table: str, generation: int) -> Statement:
+        return Statement(f"SELECT COUNT(*) FROM {codes_table(table, generation)}")
+
+    def codes_with_embeddings(
+        self, table: str, generation: int, keys: Sequence[tuple[int, int]] = ()
+    ) -> Statement:
+        """Every code, or those of (cell, id), with the embedding of its row if it exists."""
+        chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
+        return Statement(
+            "SELECT c.cell, c.id, c.code, c.scale, c.bias, CAST(v.embedding AS BINARY) "
+            f"FROM {codes_table(table, generation)} AS c "
+            f"LEFT JOIN {quote_name(table)} AS v ON v.id = c.id{chosen}",
+            tuple(value for key in keys for value in key),
+        )
+
+    # Changes while the next generation is being made.
+
+    def note_changes(self, table: str, ids: Sequence[int]) -> Statement:
+        return Statement(
+            "INSERT IGNORE INTO lookalike_index_changes (collection, id) "
+            f"VALUES {values(2, len(ids))}",
+            tuple(value for row_id in ids for value in (table, row_id)),
+        )
+
+    def changes(self, table: str) -> Statement:
+        return Statement("SELECT id FROM lookalike_index_changes WHERE collection = %s", (table,))
+
+    def forget_changes(self, table: str) -> Statement:
+        return Statement("DELETE FROM lookalike_index_changes WHERE collection = %s", (table,))
+
+
+def _cells(table: str, generation: int) -> str:
+    return quote_name(table, f"_cells_{generation:d}")
+
+
+def codes_table(table: str, generation: int) -> str:
+    """Return the quoted name of a generation's codes."""
+    return quote_name(table, f"_codes_{generation:d}")

@@ -1,0 +1,39 @@
+"""The SQL of match levels: how similar random pairs of a collection are."""
+
+from lookalike.dialects.statement import Statement
+
+
+class LevelsSQL:
+    """Statements on `lookalike_levels`."""
+
+    def create_levels(self) -> Statement:
+        """similarities: float32, little-endian, at fixed percentiles of random pairs."""
+        return Statement(
+            "CREATE TABLE IF NOT EXISTS lookalike_levels (\n"
+            "    collection VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,\n"
+            "    kind VARCHAR(16),\n"
+            "    id_range BIGINT UNSIGNED NOT NULL,\n"
+            "    similarities BLOB NOT NULL,\n"
+            "    PRIMARY KEY (collection, kind)\n"
+            ") ENGINE = InnoDB"
+        )
+
+    def levels(self, table: str, kind: str) -> Statement:
+        return Statement(
+            "SELECT similarities FROM lookalike_levels WHERE collection = %s AND kind = %s",
+            (table, kind),
+        )
+
+    def store_levels(self, table: str, kind: str, id_range: int, similarities: bytes) -> Statement:
+        return Statement(
+            "REPLACE INTO lookalike_levels (collection, kind, id_range, similarities) "
+            "VALUES (%s, %s, %s, %s)",
+            (table, kind, id_range, similarities),
+        )
+
+    def forget_levels(self, table: str, id_range: int) -> Statement:
+        """Forget what was measured when the ids' range was smaller than this."""
+        return Statement(
+            "DELETE FROM lookalike_levels WHERE collection = %s AND id_range < %s",
+            (table, id_range),
+        )

@@ -1,0 +1,92 @@
+"""The SQL of the search through the index."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lookalike.dialects.statement import Statement, places, quote_name
+from lookalike.dialects.tables.attributes import Filter, and_
+from lookalike.dialects.tables.index import codes_table
+
+_HOLDS = (
+    "EXISTS (SELECT 1 FROM lookalike_indexes "
+    "WHERE collection = %s AND generation = %s AND fingerprint = %s)"
+)
+
+
+class Probe(NamedTuple):
+    """A cell to search: see `codes` for its base, slope, step and bit planes."""
+
+    cell: int
+    base: float
+    slope: float
+    step: float
+    planes: tuple[bytes, ...]
+
+
+class Shortlist(NamedTuple):
+    """What a search wants from the index: the `rows` best estimates in the probed cells."""
+
+    generation: int
+    fingerprint: bytes
+    probes: Sequence[Probe]
+    centre: float
+    rows: int
+
+
+class SearchSQL:
+    """The statement that searches a collection's table through its index."""
+
+    def search_codes(
+        self, table: str, shortlist: Shortlist, where: Filter | None = None
+    ) -> Statement:
+        """The embeddings of the shortlist and of the tail, for exact ranking by the client.
+
+        is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone has a NULL
+        embedding. where: only matching rows. An outdated generation returns no rows.
+        """
+        passing = and_(where)
+        best = _best_codes(table, shortlist, where)
+        holds = (table, shortlist.generation, shortlist.fingerprint)
+        sql = (
+            "SELECT v.id, v.image_name, CAST(v.embedding AS BINARY) AS embedding, 1 AS is_coded\n"
+            f"FROM (\n{best.sql}\n"
+            f") AS shortlist LEFT JOIN {quote_name(table)} AS v ON v.id = shortlist.id\n"
+            f"WHERE {_HOLDS}\n"
+            "UNION ALL\n"
+            "SELECT id, image_name, CAST(embedding AS BINARY) AS embedding, 0\n"
+            f"FROM {quote_name(table)} AS v\n"
+            f"WHERE embedding IS NOT NULL{passing.sql} AND {_HOLDS} AND id >\n"
+            "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
+        )
+        return Statement(sql, (*best.params, *holds, *passing.params, *holds, table))
+
+
+def _best_codes(table: str, shortlist: Shortlist, where: Filter | None) -> Statement:
+    """The ids of the best estimates in the probed cells."""
+    # One multiplication less per row if all slopes are 1: for cosine and euclidean.
+    slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
+    columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
+    row = f"ROW({places(8 if slope else 7)})"
+    distance = " + ".join(
+        f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
+        for j in range(4)
+    )
+    joined = ""
+    if where is not None:
+        joined = f"    JOIN {quote_name(table)} AS v ON v.id = c.id\n    WHERE {where.sql}\n"
+    sql = (
+        "    SELECT STRAIGHT_JOIN c.id\n"
+        f"    FROM (VALUES {', '.join([row] * len(shortlist.probes))}) AS probes ({columns})\n"
+        f"    JOIN {codes_table(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
+        f"{joined}"
+        f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"
+        f"        {distance})) DESC\n"
+        "    LIMIT %s"
+    )
+    bound = [
+        value
+        for p in shortlist.probes
+        for value in (p.cell, p.base, *([p.slope] if slope else []), p.step, *p.planes)
+    ]
+    passing = and_(where)
+    return Statement(sql, (*bound, *passing.params, shortlist.centre, shortlist.rows))

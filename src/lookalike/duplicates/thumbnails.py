@@ -1,0 +1,104 @@
+"""What images look like: perceptual hashes and a thumbnail of each file, kept in the database."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lookalike.core.cores import available_cores
+from lookalike.core.errors import ImageError
+from lookalike.database.connection import Row
+from lookalike.dialects import StoredLook
+from lookalike.duplicates.compare import SIDE
+from lookalike.images.decode import FORMATS, open_file, open_image, without_warnings
+from lookalike.index.store import IndexStore
+
+Progress = Callable[[int, int | None], None]
+
+_FILES = 256
+_QUALITY = 90
+_TURNS = (
+    None,
+    Image.Transpose.ROTATE_90,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.TRANSVERSE,
+)
+
+
+def look_at(path: Path, content_hash: bytes) -> StoredLook:
+    """Return what the image in a file looks like. Raises ImageError."""
+    import imagehash  # brings scipy, which takes a while to load
+
+    thumbnail = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    grey = thumbnail.convert("L")
+    views = (grey if turn is None else grey.transpose(turn) for turn in _TURNS)
+    phashes = b"".join(np.packbits(imagehash.phash(view).hash).tobytes() for view in views)
+    file = BytesIO()
+    thumbnail.save(file, "JPEG", quality=_QUALITY, subsampling=0)
+    return StoredLook(content_hash, *_size(path), phashes, file.getvalue())
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Return width and height in pixels of an image that can be decoded."""
+    with without_warnings(), open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+        return image.size
+
+
+def look_at_new_files(index: IndexStore, progress: Progress) -> int:
+    """Store the looks of files that have none; return of how many that cannot be done.
+
+    Such are gone, have changed since they were added, or are damaged. progress: called with
+    (files done, None).
+    """
+    connection, dialect, table = index.connection, index.dialect, index.table
+    connection.execute(dialect.create_phashes(table))
+    done = unseen = 0
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="lookalike-look") as threads:
+        for files in _without_look(index):
+            looks = [look for look in threads.map(_look_at_first, _by_content(files)) if look]
+            if looks:
+                connection.execute_parts(looks, lambda part: dialect.insert_looks(table, part))
+            seen = {look.content_hash for look in looks}
+            unseen += sum(content not in seen for _, _, content, _, _ in files)
+            done += len(files)
+            progress(done, None)
+    if done > unseen:
+        connection.execute(dialect.delete_stray_looks(table))
+    return unseen
+
+
+def _without_look(index: IndexStore) -> Iterator[list[Row]]:
+    after = 0
+    while files := index.connection.query(
+        index.dialect.files_without_look(index.table, after, _FILES)
+    ):
+        yield files
+        after = files[-1][0]
+
+
+def _by_content(files: Sequence[Row]) -> list[list[Row]]:
+    def content(file: Row) -> bytes:
+        return bytes(file[2])
+
+    return [list(same) for _, same in groupby(sorted(files, key=content), key=content)]
+
+
+def _look_at_first(files: Sequence[Row]) -> StoredLook | None:
+    """Look at the first that can be read of files of the same bytes."""
+    for _, path, content_hash, size, mtime_ns in files:
+        try:
+            status = Path(path).stat()
+            # Bytes that `add` has not seen may be another image, or a hostile one.
+            if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
+                return look_at(Path(path), content_hash)
+        except (ImageError, OSError):
+            continue
+    return None

@@ -1,0 +1,1 @@
+"""Images: found in folders, fetched from URLs, decoded."""

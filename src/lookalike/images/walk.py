@@ -1,0 +1,161 @@
+"""Image files below files, folders and globs: found one after the other, in order."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pathspec
+
+from lookalike.core.errors import InputError
+from lookalike.core.paths import expand_user
+from lookalike.core.types import Failure
+
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
+    | {".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"}
+)
+"""Which files of a folder are images; a file that is named itself is always tried."""
+
+
+class FoundImage(NamedTuple):
+    """An image file: its absolute path, and its name within the folder that was asked for."""
+
+    path: Path
+    name: str
+
+
+class ImageWalk:
+    """The image files below files, folders (recursively, sorted) and globs, each once.
+
+    exclude: patterns as in a .gitignore file, matched below each folder. hidden: take files and
+    folders whose names begin with a dot as well. Links to files are read; links to folders are
+    followed only where they are named themselves, and so there are no loops. May be walked
+    several times, and nothing of it is kept in memory.
+
+    Raises InputError for a path that does not exist and for a pattern that is none.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+    ) -> None:
+        self._given = [os.fspath(path) for path in paths]
+        roots = dict.fromkeys(root for path in self._given for root in _expand(path))
+        folders = {root for root in roots if root.is_dir()}
+        self.folders = sorted(root for root in folders if folders.isdisjoint(root.parents))
+        """The folders that are walked, none of them within another."""
+        self.identities = {folder: identity(folder) for folder in self.folders}
+        """What tells whether a folder is the same one later."""
+        self.files = [root for root in roots if root not in folders]
+        """The files that were named themselves."""
+        self._named = frozenset(self.files)
+        self._hidden = hidden
+        self._excluded = _compile(exclude)
+
+    def __iter__(self) -> Iterator[FoundImage]:
+        yield from (found for found in self.walk() if isinstance(found, FoundImage))
+
+    def walk(self) -> Iterator[FoundImage | Failure]:
+        """Yield the images, and the folders that cannot be read."""
+        for file in self.files:
+            yield FoundImage(file, file.name)
+        for folder in self.folders:
+            yield from self._below(folder)
+
+    def check(self) -> None:
+        """Raise InputError where there is no image, which says what cannot be read."""
+        unread = []
+        for found in self.walk():
+            if isinstance(found, FoundImage):
+                return
+            unread.append(found)
+        if not unread:
+            raise InputError(f"no images in {', '.join(self._given)}")
+        more = f" and {len(unread) - 1:,} more folders" if unread[1:] else ""
+        raise InputError(
+            f"{unread[0].path}: {unread[0].reason}{more}; no image was "
+            "found elsewhere: allow your user to read it"
+        )
+
+    def _below(self, root: Path) -> Iterator[FoundImage | Failure]:
+        # Not by recursion, which ends at a depth that folders may exceed.
+        waiting = [""]
+        while waiting:
+            within = waiting.pop()
+            try:
+                with os.scandir(root / within) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+            except OSError as error:
+                yield Failure(root / within, error.strerror or str(error))
+                continue
+            subfolders = []
+            for entry in entries:
+                name = within + entry.name
+                if entry.name.startswith(".") and not self._hidden:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if not self._excluded.match_file(name + "/"):
+                        subfolders.append(name + "/")
+                elif self._is_image(entry, name):
+                    yield FoundImage(root / name, name)
+            waiting += reversed(subfolders)
+
+    def _is_image(self, entry: os.DirEntry[str], name: str) -> bool:
+        if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122
+            return False
+        try:
+            return (
+                entry.is_file()
+                and not self._excluded.match_file(name)
+                and Path(entry.path) not in self._named
+            )
+        except OSError:  # a link into a folder that is out of reach
+            return False
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Return what no other folder has at the same time; None where there is none."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _compile(exclude: Sequence[str]) -> pathspec.GitIgnoreSpec:
+    try:
+        return pathspec.GitIgnoreSpec.from_lines(exclude)
+    except ValueError as error:
+        raise InputError(f"cannot exclude {', '.join(exclude)}: {error}") from error
+
+
+def _expand(path: str) -> list[Path]:
+    root = expand_user(path)
+    try:
+        if root.exists():
+            # The file itself may be a link: the name that people see is kept.
+            return [root.resolve() if root.is_dir() else root.parent.resolve() / root.name]
+    except (OSError, ValueError) as error:  # too long, a NUL, or in a folder that is out of reach
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    pattern = str(root)
+    matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
+    if not matches:
+        _refuse_closed(root)
+        raise InputError(f"no such file or folder: {path}")
+    return [expanded for match in matches for expanded in _expand(glob.escape(match))]
+
+
+def _refuse_closed(pattern: Path) -> None:
+    """Raise InputError where a folder that a pattern leads into cannot be listed."""
+    for parent in reversed(pattern.parents):
+        for folder in glob.glob(str(parent)) if glob.has_magic(str(pattern)) else []:  # noqa: PTH207
+            try:
+                if Path(folder).is_dir():
+                    os.scandir(folder).close()
+            except PermissionError as error:
+                raise InputError(f"{folder}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""The index in SQL: codes, cells, training, checks and repairs."""

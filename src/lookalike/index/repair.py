@@ -1,0 +1,143 @@
+"""Repair codes after other programs have inserted or deleted rows.
+
+lookalike changes both in one transaction, and whoever inserts above the tail is found by every
+search. What others do below it, deleting rows, inserting ids that were free, emptying the table, is
+found here: the sums of a checksum of all ids are compared, which costs a read of two narrow
+indexes, and only where they differ the ids themselves. Embeddings that others change keep their
+ids: those `lookalike index --check` finds.
+"""
+
+from zlib import crc32
+
+import numpy as np
+
+from lookalike.core.errors import DatabaseError
+from lookalike.core.vectors import ids_array
+from lookalike.index.check import differing
+from lookalike.index.ivf import Ids, Index
+from lookalike.index.store import BUSY, NO_SUCH_TABLE, IndexStore
+from lookalike.index.training import is_due as training_is_due
+
+SHARE_BETWEEN = 0.05
+"""Rows and codes are compared again after this share of the rows has been inserted."""
+
+FEW_ROWS = 5000
+"""Smaller collections are compared at every insert: it takes a millisecond or two."""
+
+REPLACED = 0.1
+"""If this share of a sample's codes does not match, the table was filled again."""
+
+_BATCH = 1000
+_SAMPLE = 500
+
+
+def repair(store: IndexStore) -> None:
+    """Add missing codes, and delete codes without a row.
+
+    A table that was emptied and filled again is trained again: `store.lost_codes` says so. If
+    another transaction holds a needed lock, a later call does the rest.
+    """
+    index = store.load()
+    if index is None or store.lost_codes:
+        return
+    try:
+        _compare(store, index)
+    except DatabaseError as error:
+        if error.code in BUSY:
+            return
+        if error.code != NO_SUCH_TABLE:
+            raise
+        store.lost_codes = True
+    store.inserted_since_repair = 0
+
+
+def maintain(store: IndexStore, *, compare: bool) -> bool:
+    """Repair what is due, and return whether the index should be trained.
+
+    compare: always compare rows and codes; otherwise only if they were not compared yet, or many
+    rows were inserted since.
+    """
+    inserted, index = store.inserted_since_repair, store.load()
+    if index is not None:
+        often = SHARE_BETWEEN * index.trained_rows if index.trained_rows >= FEW_ROWS else 0
+        if compare or inserted is None or inserted >= often:
+            repair(store)
+    return training_is_due(store)
+
+
+def _compare(store: IndexStore, index: Index) -> None:
+    connection, dialect, table = store.connection, store.dialect, store.table
+    with connection.transaction():  # one snapshot of all
+        tail = int(connection.value(dialect.tail(table)) or 0)
+        sums = connection.query(dialect.id_sums(table, index.generation, tail))[0]
+        if int(sums[0]) - int(sums[1]) == int(connection.value(dialect.strays(table)) or 0):
+            return
+        ids = ids_array(row[0] for row in connection.query(dialect.indexable_ids(table)))
+        keys = connection.query(dialect.code_keys(table, index.generation))
+    ids = ids[ids <= tail]
+    coded = ids_array(key[1] for key in keys)
+    cell_of = dict(zip(coded.tolist(), (key[0] for key in keys), strict=True))
+    for part in _parts(np.setdiff1d(coded[coded <= tail], ids)):
+        _delete(store, index, [(cell_of[row_id], row_id) for row_id in part])
+    strays = 0
+    for part in _parts(np.setdiff1d(ids, coded)):
+        strays += _insert(store, index, part)
+    _note_strays(store, index, strays)
+    store.lost_codes = _is_replaced(store, index, np.intersect1d(ids, coded), cell_of)
+
+
+def _parts(ids: Ids) -> list[list[int]]:
+    return [ids[start : start + _BATCH].tolist() for start in range(0, ids.size, _BATCH)]
+
+
+def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> None:
+    """Delete the codes of (cell, id) whose row is still gone."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+    with connection.transaction():
+        if not _holds(store, index):
+            return
+        wanted = [row_id for _, row_id in keys]
+        there = {
+            row[0]
+            for row in connection.query(dialect.ids_among(table, wanted, lock="FOR SHARE NOWAIT"))
+        }
+        gone = [key for key in keys if key[1] not in there]
+        if gone:
+            connection.execute(dialect.delete_codes(table, index.generation, gone))
+
+
+def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
+    """Add codes for existing rows; return the sum of CRC32 of the ids that can have none."""
+    connection, dialect = store.connection, store.dialect
+    with connection.transaction():
+        if not _holds(store, index):
+            return 0
+        there = connection.query(dialect.ids_among(store.table, ids, lock="FOR SHARE NOWAIT"))
+        found, embeddings = store.indexable_embeddings([row[0] for row in there])
+        store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
+    return sum(crc32(str(row[0]).encode()) for row in there if row[0] not in set(found.tolist()))
+
+
+def _holds(store: IndexStore, index: Index) -> bool:
+    """Lock the generation, and return whether it is still current."""
+    state = store.state("FOR SHARE")
+    return state is not None and state.fingerprint == index.fingerprint
+
+
+def _note_strays(store: IndexStore, index: Index, strays: int) -> None:
+    with store.connection.transaction():
+        if _holds(store, index):
+            store.connection.execute(store.dialect.set_strays(store.table, strays))
+
+
+def _is_replaced(store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, int]) -> bool:
+    """Whether many codes of a sample do not match the current embeddings."""
+    sample = np.random.default_rng(0).permutation(ids)[:_SAMPLE].tolist()
+    if not sample:
+        return bool(cell_of)
+    keys = [(cell_of[row_id], row_id) for row_id in sample]
+    rows = store.connection.query(
+        store.dialect.codes_with_embeddings(store.table, index.generation, keys)
+    )
+    known = [row for row in rows if row[5] is not None]
+    return len(differing(index, known)) > REPLACED * len(sample)

@@ -1,0 +1,262 @@
+"""The index in the database: load it, and keep it consistent with the embeddings."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lookalike.core.errors import DatabaseError
+from lookalike.core.types import Metric, Plan
+from lookalike.core.vectors import FloatArray, ids_array, unpack, unpack_bfloat16
+from lookalike.database.connection import Connection, Row
+from lookalike.dialects import CodeRow, Dialect, IndexState, Statement
+from lookalike.index.codes import Rotation
+from lookalike.index.ivf import Ids, Index
+
+NO_SUCH_TABLE = 1146
+BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
+_BATCH = 4096
+_CODES = 10_000
+
+
+class IndexStore:
+    """The index of one collection's table.
+
+    Methods that change the codes run in the caller's transaction, with the change of the rows.
+    """
+
+    def __init__(
+        self, connection: Connection, dialect: Dialect, table: str, metric: Metric, dim: int
+    ) -> None:
+        self.connection = connection
+        self.dialect = dialect
+        self.table = table
+        self.metric = metric
+        self.dim = dim
+        self._loaded: Index | None = None
+        self.lost_codes = False
+        """Whether another program emptied or dropped the codes' table, or replaced the rows."""
+        self.inserted_since_repair: int | None = None
+        """Rows inserted since `repair` compared rows and codes, None before the first time."""
+
+    def load(self, *, or_last: bool = False) -> Index | None:
+        """Return the current index, None if there is none yet.
+
+        or_last: accept the cached index, for statements that check the generation themselves.
+
+        Raises DatabaseError if its parameters are not those that made its codes.
+        """
+        if or_last and self._loaded is not None:
+            return self._loaded
+        return self._at(self.state())
+
+    def state(self, lock: str = "") -> IndexState | None:
+        """Return the stored state of the index, None if there is none.
+
+        lock: FOR SHARE locks the generation until the transaction ends, FOR UPDATE is for changing
+        it.
+        """
+        try:
+            rows = self.connection.query(self.dialect.index_state(self.table, lock=lock))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            return None
+        return IndexState(*rows[0]) if rows else None
+
+    def _at(self, state: IndexState | None) -> Index | None:
+        if state is None or state.generation == 0:
+            return None
+        loaded = self._loaded
+        if loaded is None or (loaded.generation, loaded.fingerprint) != (
+            state.generation,
+            state.fingerprint,
+        ):
+            self._loaded = self._read(state)
+        return self._loaded
+
+    def _read(self, state: IndexState) -> Index | None:
+        try:
+            rows = self.connection.query(self.dialect.centroids(self.table, state.generation))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            return None  # dropped by hand
+        packed, bits = [row[0] for row in rows], Rotation(self.dim, 0).bits
+        if packed and all(len(centroid) == 2 * bits for centroid in packed):
+            index = Index(
+                metric=self.metric,
+                dim=self.dim,
+                generation=state.generation,
+                seed=state.seed,
+                unit=state.unit,
+                plan=Plan(
+                    state.n_probes,
+                    state.probe_gap,
+                    state.rescored,
+                    state.recall,
+                    state.target_recall,
+                ),
+                trained_rows=state.trained_rows,
+                centroids=unpack_bfloat16(packed, bits),
+                spreads=np.array([row[1] for row in rows], np.float32),
+            )
+            if index.fingerprint == state.fingerprint:
+                return index
+        raise DatabaseError(
+            f"the index of {self.table!r} does not match its fingerprint: make it again with "
+            f"lookalike index --rebuild --collection {self.table}"
+        )
+
+    def id_range(self) -> int:
+        """Return how many rows there are at most, by their ids."""
+        low, high = self.connection.query(self.dialect.id_range(self.table))[0]
+        return 0 if high is None else high - low + 1
+
+    def size(self) -> tuple[int, int]:
+        """Return (rows in the index, number of cells): (0, 0) while there is none."""
+        index = self.load()
+        if index is None or self._has_no_codes(index):
+            return 0, 0
+        codes = self.connection.value(self.dialect.count_codes(self.table, index.generation))
+        return int(codes), index.n_cells
+
+    def plan(self) -> Plan | None:
+        """Return how searches use the index, None while there is none."""
+        index = self.load(or_last=True)
+        return None if index is None else index.plan
+
+    def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
+        """Return those of the ids whose embedding has a direction, and the embeddings (n, dim)."""
+        found, embeddings = self.indexable_embeddings(ids)
+        nonzero = embeddings.any(axis=1)
+        return found[nonzero], embeddings[nonzero]
+
+    def indexable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
+        """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""
+        if not ids:
+            return np.empty(0, np.int64), np.empty((0, self.dim), np.float32)
+        return self.indexable(self.connection.query(self.dialect.embeddings(self.table, ids)))
+
+    def indexable(self, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
+        """Return ids and embeddings (n, dim) of (id, bytes) rows that can have a code.
+
+        NULL has no code, and an all-zero embedding has no cosine.
+        """
+        known = [row for row in rows if row[1] is not None]
+        ids = ids_array(row[0] for row in known)
+        embeddings = unpack([row[1] for row in known], self.dim)
+        if self.metric != "cosine":
+            return ids, embeddings
+        nonzero = embeddings.any(axis=1)
+        return ids[nonzero], embeddings[nonzero]
+
+    def forget_loaded(self) -> None:
+        """Drop the cached index, so that the next use reads it again."""
+        self._loaded = None
+
+    # In the transactions of whoever changes rows.
+
+    def hold(self) -> None:
+        """Lock the generation until the transaction ends.
+
+        For transactions that read before they insert: the first read fixes what all later reads
+        see, and that must not be older than the generation.
+        """
+        self.state("FOR SHARE")
+
+    def insert(self, ids: Sequence[int], embeddings: FloatArray) -> None:
+        """Add the codes of new rows; the generation cannot change until the transaction ends."""
+        index = self._at(self.state("FOR SHARE"))
+        if index is not None:
+            self.lost_codes = self.lost_codes or self._has_no_codes(index)
+            self.insert_codes(index, index.code_rows(ids, embeddings))
+        if self.inserted_since_repair is not None:
+            self.inserted_since_repair += len(ids)
+
+    def insert_codes(self, index: Index, rows: Sequence[CodeRow]) -> None:
+        """Insert codes in batches that fit into one packet."""
+        step = self.code_batch(index)
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            self._change(self.dialect.insert_codes(self.table, index.generation, part))
+
+    def code_batch(self, index: Index) -> int:
+        """Return how many codes one statement may hold: a code is twice as many hex digits."""
+        size = index.centroids.shape[1] // 4 + 100
+        return int(max(1, min(_CODES, (self.connection.max_packet - 1000) // size)))
+
+    def _change(self, statement: Statement) -> int:
+        """Change the codes. If their table was dropped, the next training repairs it."""
+        try:
+            return self.connection.execute(statement)
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            self.lost_codes = True
+            return 0
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Delete the codes of rows that will be deleted or changed."""
+        state = self.state("FOR SHARE")
+        index = self._at(state)
+        if state is not None and state.building is not None:
+            self.connection.execute(self.dialect.note_changes(self.table, ids))
+        if index is None:
+            return
+        found, embeddings = self.indexable_embeddings(ids)
+        generation = index.generation
+        cells = [(row.cell, row.id) for row in index.code_rows(found.tolist(), embeddings)]
+        if not cells:
+            return
+        deleted = self._change(self.dialect.delete_codes(self.table, generation, cells))
+        if deleted < len(cells):
+            # Rounding put one into another cell, or another program changed the embedding.
+            self._change(self.dialect.delete_codes_by_id(self.table, generation, ids))
+
+    # After a change.
+
+    def advance_tail(self, own_ids: Sequence[int]) -> None:
+        """Process all rows above the tail; those in own_ids already have their codes.
+
+        If another transaction is still inserting there, the tail stays, and searches read it
+        exactly until a later call.
+        """
+        mine = set(own_ids)
+        try:
+            with self.connection.transaction():
+                # Locks first: what is read later is then not older than the rows that they show.
+                state = self.state("FOR SHARE")
+                if state is None or state.generation == 0:
+                    return
+                tail = self.connection.value(
+                    self.dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
+                )
+                share = "FOR SHARE NOWAIT"
+                ids = self.connection.query(
+                    self.dialect.ids_above(self.table, tail or 0, lock=share)
+                )
+                index = self._at(state)
+                if index is None:
+                    return
+                self.lost_codes = self.lost_codes or self._has_no_codes(index)
+                if not ids:
+                    return
+                self.index_rows(index, [row[0] for row in ids if row[0] not in mine])
+                self.connection.execute(self.dialect.set_tail(self.table, ids[-1][0]))
+        except DatabaseError as error:
+            if error.code not in BUSY:
+                raise
+
+    def index_rows(self, index: Index, ids: Sequence[int]) -> None:
+        """Add the codes of rows that the caller's transaction has locked."""
+        for start in range(0, len(ids), _BATCH):
+            found, embeddings = self.indexable_embeddings(ids[start : start + _BATCH])
+            self.insert_codes(index, index.code_rows(found.tolist(), embeddings))
+
+    def _has_no_codes(self, index: Index) -> bool:
+        try:
+            return not self.connection.value(self.dialect.has_codes(self.table, index.generation))
+        except DatabaseError as error:
+            if error.code != NO_SUCH_TABLE:
+                raise
+            return True

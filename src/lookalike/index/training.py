@@ -1,0 +1,373 @@
+"""Training an index: centroids, the codes of every embedding, and the switch to it.
+
+The next generation is built next to the current one, from a snapshot, while searches and `add`
+continue. Then, under an exclusive lock (writers hold it shared), later changes are applied and one
+UPDATE switches. An interrupted training leaves the old generation untouched, and tables that the
+next training drops.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+from tenacity import retry, retry_if_exception, stop_after_attempt
+
+from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.types import Plan
+from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
+from lookalike.database.connection import Connection
+from lookalike.dialects import IndexState, generation_comment, generation_of
+from lookalike.index.codes import Rotation
+from lookalike.index.ivf import Codes, Ids, Index, Preparation, concatenate, unit_for
+from lookalike.index.probes import QUERIES, TARGET_RECALL, PlanFinder
+from lookalike.index.store import IndexStore
+
+T = TypeVar("T")
+
+FEWEST_ROWS = 200
+"""Smaller collections are searched exactly: fetching all embeddings is fast."""
+
+GROWTH = 4
+"""An index is trained again when the collection has grown by this factor."""
+
+ROWS_FOR_CELLS = 5000
+"""Smaller collections have one cell: reading all codes is cheap."""
+
+MAX_CELLS = 65_535
+SAMPLE_PER_CELL = 32
+ITERATIONS = 6
+DROP_PATIENCE_SECONDS = 1
+"""Tables that an open transaction has read cannot be dropped until it ends."""
+
+KINDS = ("cells", "codes")
+
+_BATCH_BYTES = 16_000_000
+_SAMPLE_BATCH = 1000
+_CENTROIDS = 500
+_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
+
+
+def n_cells_for(rows: int) -> int:
+    """About 4 sqrt(rows) cells, one below ROWS_FOR_CELLS."""
+    return 1 if rows < ROWS_FOR_CELLS else min(MAX_CELLS, round(4 * math.sqrt(rows)))
+
+
+def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
+    """Return centroids, shape (n_cells, dim), by k-means on prepared embeddings (n, dim)."""
+    if n_cells == 1:
+        return np.asarray(sample.mean(axis=0, dtype=np.float64)[np.newaxis], np.float32)
+    import faiss
+
+    kmeans = faiss.Kmeans(
+        sample.shape[1],
+        n_cells,
+        niter=ITERATIONS,
+        seed=seed,
+        min_points_per_centroid=1,
+        max_points_per_centroid=SAMPLE_PER_CELL,
+    )
+    kmeans.train(sample)
+    return np.asarray(kmeans.centroids, np.float32)
+
+
+def is_due(store: IndexStore) -> bool:
+    """Whether the collection has grown, or its index has lost rows, enough to train."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+    index = store.load()
+    if index is None:
+        # If the server ranks by itself, our index is built on request only.
+        wanted = FEWEST_ROWS if dialect.needs_index else None
+    else:
+        wanted = 1 if store.lost_codes else GROWTH * index.trained_rows
+    low, high = connection.query(dialect.id_range(table))[0]
+    # The range of ids is free to ask for; only where it is large enough are the rows counted.
+    if wanted is None or high is None or high - low + 1 < wanted:
+        return False
+    return int(connection.value(dialect.count_embeddings(table))) >= wanted
+
+
+def train(
+    store: IndexStore,
+    open_connection: Callable[[], Connection],
+    *,
+    seed: int = 0,
+    target_recall: float | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Index | None:
+    """Train an index on all rows of the store's table and switch to it.
+
+    open_connection: a second connection to the same database, for reading during the computation.
+    target_recall: the share of the true 10 nearest to find, by default as in the last training.
+    Returns None where another process is training already, or there are too few rows.
+    """
+    if target_recall is not None and not 0.5 <= target_recall <= 0.999:
+        raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
+    connection, dialect, table = store.connection, store.dialect, store.table
+    lock, unlock = dialect.trainer_lock(table), dialect.trainer_unlock(table)
+    with connection.named_lock(lock, unlock) as is_ours:
+        if not is_ours:
+            return None
+        for statement in (*dialect.create_schema(), *dialect.create_indexes()):
+            connection.execute(statement)
+        ids = _ids(store, connection)
+        if ids.size < FEWEST_ROWS:
+            return None
+        state = store.state()
+        target = target_recall or (state.target_recall if state else TARGET_RECALL)
+        index, finder = _train_on_sample(store, ids, _start(store, state), seed)
+        codes, index = _encode_all(index, store, open_connection, finder, progress)
+        _write(index, store, codes)
+        index = replace(index, plan=finder.plan(index, codes, target), trained_rows=len(codes.ids))
+        _switch(index, store, open_connection, codes.ids, ids)
+        store.lost_codes = False
+        store.inserted_since_repair = 0
+        return index
+
+
+def _ids(store: IndexStore, connection: Connection) -> Ids:
+    return ids_array(row[0] for row in connection.query(store.dialect.indexable_ids(store.table)))
+
+
+def _start(store: IndexStore, state: IndexState | None) -> int:
+    """Announce the next generation, drop what interrupted ones left, and return its number."""
+    connection, dialect, table = store.connection, store.dialect, store.table
+    current = state.generation if state else 0
+    names = _drop_generations(store, but=current)
+    generation = current + 1
+    while any(f"{table}_{kind}_{generation}".lower() in names for kind in KINDS):
+        generation += 1
+    connection.execute(dialect.forget_changes(table))
+    # From now on changes are logged; this waits for the transactions that have not seen it.
+    _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
+    bits = Rotation(store.dim, 0).bits
+    types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
+    for statement in dialect.create_generation(table, generation, bits, types["id"]):
+        connection.execute(statement)
+    return generation
+
+
+def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
+    """Drop this index's tables of other generations, and return the names that are still taken.
+
+    Other programs may have tables with such names: only tables whose comment says that lookalike
+    made them are dropped. A table that an open transaction has read stays for the next training.
+    """
+    connection, dialect, table = store.connection, store.dialect, store.table
+    taken = set()
+    for name, comment in connection.query(dialect.generation_tables(table)):
+        taken.add(name.lower())
+        kind, number = generation_of(table, name) or ("", 0)
+        if kind and comment == generation_comment(table, number) and number != but:
+            try:
+                with connection.lock_wait(DROP_PATIENCE_SECONDS):
+                    connection.execute(dialect.drop_generation(table, number, [kind]))
+                taken.remove(name.lower())
+            except DatabaseError as error:
+                if error.code not in _LOCKED:
+                    raise
+    return taken
+
+
+def _train_on_sample(
+    store: IndexStore, ids: Ids, generation: int, seed: int
+) -> tuple[Index, PlanFinder]:
+    """Return the index without its measured plan and spreads, and the object that measures them."""
+    rng = np.random.default_rng(seed)
+    n_cells = n_cells_for(ids.size)
+    size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
+    sample_ids = np.sort(rng.choice(ids, size, replace=False))
+    unit = _unit(store, sample_ids)
+    sampled, sample = _prepared(store, sample_ids, seed, unit)
+    if not len(sample):
+        raise DatabaseError(f"collection {store.table!r} has no embeddings to index")
+    trained = train_centroids(sample, min(n_cells, len(sample)), seed)
+    # Rounded as they are stored: the meaning of a code depends on every bit of them.
+    centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
+    index = Index(
+        metric=store.metric,
+        dim=store.dim,
+        generation=generation,
+        seed=seed,
+        unit=unit,
+        plan=Plan(1, 0.0, 0, None, TARGET_RECALL),
+        trained_rows=ids.size,
+        centroids=centroids,
+        spreads=np.zeros(len(centroids), np.float32),
+    )
+    chosen = rng.choice(len(sample), min(QUERIES, len(sample)), replace=False)
+    return index, PlanFinder(index.metric, sample[chosen], sampled[chosen])
+
+
+def _unit(store: IndexStore, ids: Ids) -> float:
+    """Return the unit for the lengths of some embeddings; cosine needs none."""
+    if store.metric == "cosine":
+        return 1.0
+    return unit_for(
+        store.indexable_embeddings(ids[:: max(1, ids.size // _SAMPLE_BATCH)].tolist())[1]
+    )
+
+
+def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
+    """Read and prepare embeddings batch by batch, so that memory holds them only once."""
+    prepare = Preparation(store.metric, Rotation(store.dim, seed), unit)
+    sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
+    usable_ids = np.empty(ids.size, np.int64)
+    for start in range(0, ids.size, _SAMPLE_BATCH):
+        found, embeddings = store.indexable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())
+        sample[n : n + len(found)] = prepare(embeddings)
+        usable_ids[n : n + len(found)] = found
+        n += len(found)
+    return usable_ids[:n], sample[:n]
+
+
+def _encode_all(
+    index: Index,
+    store: IndexStore,
+    open_connection: Callable[[], Connection],
+    finder: PlanFinder,
+    progress: Callable[[int, int], None],
+) -> tuple[Codes, Index]:
+    """Return the codes of all embeddings, in key order, and the index with the cells' spreads."""
+    batches: list[Codes] = []
+    done = 0
+    squares, counts = np.zeros(index.n_cells), np.zeros(index.n_cells, np.int64)
+    for ids, embeddings in _read_ahead(store, open_connection):
+        prepared = index.preparation(embeddings)
+        batches.append(index.encode(ids, prepared))
+        if index.metric == "dot":
+            cells = batches[-1].cells
+            residuals = prepared - index.centroids[cells]
+            lengths = np.einsum("ij,ij->i", residuals, residuals)
+            squares += np.bincount(cells, lengths, index.n_cells)
+            counts += np.bincount(cells, minlength=index.n_cells)
+        finder.see(ids, prepared)
+        done += len(ids)
+        progress(done, index.trained_rows)
+    spreads = np.sqrt(squares / np.maximum(counts, 1)).astype(np.float32)
+    return concatenate(batches).in_key_order(), replace(index, spreads=spreads)
+
+
+def _read_ahead(
+    store: IndexStore, open_connection: Callable[[], Connection]
+) -> Iterator[tuple[Ids, FloatArray]]:
+    """Yield ids and embeddings of all rows; a thread reads ahead."""
+    reader = open_connection()
+    try:
+        statement = store.dialect.all_embeddings(store.table)
+        stream = reader.stream(statement, batch=max(1, _BATCH_BYTES // (4 * store.dim)))
+
+        def read() -> tuple[Ids, FloatArray] | None:
+            rows = next(stream, None)
+            return None if rows is None else store.indexable(rows)
+
+        with ThreadPoolExecutor(1) as thread:
+            coming = thread.submit(read)
+            while (batch := coming.result()) is not None:
+                coming = thread.submit(read)
+                yield batch
+    finally:
+        reader.close()
+
+
+def _write(index: Index, store: IndexStore, codes: Codes) -> None:
+    connection, dialect, table = store.connection, store.dialect, store.table
+    size = 4 * index.centroids.shape[1] + 100
+    step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
+    for start in range(0, index.n_cells, step):
+        part = slice(start, start + step)
+        packed, spreads = pack_bfloat16(index.centroids[part]), index.spreads[part].tolist()
+        rows = list(zip(range(start, start + len(packed)), packed, spreads, strict=True))
+        connection.execute(dialect.insert_centroids(table, index.generation, rows))
+    step = store.code_batch(index)
+    for start in range(0, len(codes.ids), step):
+        rows_of = codes.take(slice(start, start + step)).rows()
+        connection.execute(dialect.insert_codes(table, index.generation, rows_of))
+
+
+def _switch(
+    index: Index,
+    store: IndexStore,
+    open_connection: Callable[[], Connection],
+    coded: Ids,
+    known: Ids,
+) -> None:
+    """Switch to the new generation once it equals the table.
+
+    known: the ids when it was begun. Uncommitted rows of other programs are unknown, so the tail
+    begins before them.
+    """
+    connection, dialect, table = store.connection, store.dialect, store.table
+    last = int(known.max())
+
+    def switch() -> None:
+        with closing(open_connection()) as reader:
+            reader.execute(dialect.read_uncommitted())
+            all_ids = _ids(store, reader)
+        with connection.transaction():
+            # Waits for current writers, and makes new ones wait.
+            store.state("FOR UPDATE")
+            committed = _bring_up_to_date(index, store, coded)
+            # Ids that are missing now were deleted meanwhile.
+            pending = np.setdiff1d(all_ids[all_ids <= last], np.union1d(committed, known))
+            through = int(pending.min()) - 1 if pending.size else last
+            connection.execute(dialect.set_tail(table, through))
+            connection.execute(dialect.set_strays(table, 0))
+            connection.execute(dialect.switch_generation(table, _state_of(index)))
+
+    _patiently(switch)
+    _drop_generations(store, but=index.generation)
+
+
+def _state_of(index: Index) -> IndexState:
+    plan = index.plan
+    return IndexState(
+        generation=index.generation,
+        building=None,
+        seed=index.seed,
+        unit=index.unit,
+        n_probes=plan.n_probes,
+        probe_gap=plan.probe_gap,
+        rescored=plan.rescored,
+        recall=plan.recall,
+        target_recall=plan.target_recall,
+        trained_rows=index.trained_rows,
+        fingerprint=index.fingerprint,
+    )
+
+
+def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
+    """Add and remove codes for rows inserted, deleted or changed since `coded` was read.
+
+    Return the current ids.
+    """
+    connection, dialect, table = store.connection, store.dialect, store.table
+    changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
+    now = _ids(store, connection)
+    gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
+    come = np.union1d(np.setdiff1d(now, coded), np.intersect1d(now, changed))
+    for ids in _parts(gone):
+        connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
+    for ids in _parts(come):
+        found, embeddings = store.indexable_embeddings(ids)
+        store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
+    connection.execute(dialect.forget_changes(table))
+    return now
+
+
+def _parts(ids: Ids) -> Iterator[list[int]]:
+    for start in range(0, ids.size, _SAMPLE_BATCH):
+        yield ids[start : start + _SAMPLE_BATCH].tolist()
+
+
+@retry(
+    retry=retry_if_exception(lambda e: isinstance(e, DatabaseError) and e.code in _LOCKED),
+    stop=stop_after_attempt(10),
+    reraise=True,
+)
+def _patiently(action: Callable[[], T]) -> T:
+    """Retry an action while another program's transaction holds a lock that it needs."""
+    return action()

@@ -1,1 +1,0 @@
-"""Files to rows: scanned, decoded, embedded and written at the same time."""

@@ -1,0 +1,1 @@
+"""CLIP models of sentence-transformers, on PyTorch."""

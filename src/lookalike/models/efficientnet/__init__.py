@@ -1,0 +1,1 @@
+"""The embedded model, EfficientNet-Lite2, on ONNX Runtime."""

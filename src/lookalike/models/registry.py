@@ -1,0 +1,119 @@
+"""Embedding models by name; importing this loads none of them."""
+
+import importlib.util
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from lookalike.core.errors import MissingExtra, ModelError
+from lookalike.models.base import Model
+from lookalike.models.clip.precision import chosen_precision
+
+AUTO: Final = "auto"
+EMBEDDED: Final = "efficientnet-lite2"
+CLIP: Final = "clip-ViT-B-32"
+KNOWN_MODELS: Final = (
+    EMBEDDED,
+    CLIP,
+    "clip-ViT-B-16",
+    "clip-ViT-L-14",
+    "clip-ViT-B-32-multilingual-v1",
+)
+
+_HUB_ORGANISATION: Final = "sentence-transformers/"
+_HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+|clip-[\w.-]+")
+
+Notify = Callable[[str], None]
+_log: Final = logging.getLogger("lookalike.models")
+
+
+def load_model(
+    name: str = AUTO, *, device: str | None = None, notify: Notify = _log.warning
+) -> Model:
+    """Load a model by its name, by the folder it was saved to, or the best one within reach.
+
+    name: "auto", "efficientnet-lite2", a CLIP model of sentence-transformers such as
+        "clip-ViT-B-32", "owner/name" on the Hugging Face Hub, or a folder that
+        SentenceTransformer.save() wrote. "auto" is CLIP where the extra is installed and the
+        weights are on this machine or can be fetched, and the embedded model otherwise.
+    device: where torch computes, such as "cpu" or "cuda"; None for the best that there is. The
+        embedded model knows the CPU only.
+    notify: told in one line of a long download, and of which model "auto" fell back to and why.
+
+    Raises MissingExtra when the model needs `lookalike[clip]`, and ModelError when there is no
+    such model or device, or the weights are out of reach.
+    """
+    if name == AUTO:
+        return _load_auto(device, notify)
+    if name == EMBEDDED:
+        return _load_embedded(device)
+    short = name.removeprefix(_HUB_ORGANISATION)
+    folder = None if short in KNOWN_MODELS else _find_folder(name)
+    if folder is not None:
+        return _load_folder(folder, device)
+    if not _HUB_NAME.fullmatch(name):
+        raise ModelError(
+            f"unknown model {name!r}: choose {AUTO}, {', '.join(KNOWN_MODELS)}, owner/name on "
+            "the Hugging Face Hub, or a folder written by SentenceTransformer.save()"
+        )
+    return _load_clip(short, device, notify)
+
+
+def precision_of(model_id: str) -> str:
+    """Return what a model computes in on this machine; every one begins with float32."""
+    chosen = chosen_precision(model_id)
+    return str(chosen) if chosen else "float32"
+
+
+def _find_folder(name: str) -> Path | None:
+    """The path that a name means, where it means one, be there something or not."""
+    try:
+        path = Path(name).expanduser()
+        there = name != "" and path.exists()
+    except (OSError, RuntimeError):  # too long a name, or no such user
+        return None
+    return path if there or name.startswith((".", "~")) or path.is_absolute() else None
+
+
+def _load_embedded(device: str | None) -> Model:
+    if device not in (None, "cpu"):
+        raise ModelError(
+            f"the model {EMBEDDED} runs on the CPU only, not on {device!r}: leave the device out, "
+            f"or use a CLIP model such as {CLIP}"
+        )
+    from lookalike.models.efficientnet.model import EfficientNetLite2
+
+    return EfficientNetLite2()
+
+
+def _load_folder(folder: Path, device: str | None) -> Model:
+    if not folder.joinpath("modules.json").is_file():
+        raise ModelError(
+            f"{folder} is not a model; give a folder written by SentenceTransformer.save()"
+        )
+    _require_clip(str(folder))
+    from lookalike.models.clip.load import load_folder
+
+    return load_folder(folder.resolve(), device=device)
+
+
+def _load_clip(name: str, device: str | None, notify: Notify) -> Model:
+    _require_clip(name)
+    from lookalike.models.clip.load import load_by_name
+
+    return load_by_name(name, device=device, notify=notify)
+
+
+def _load_auto(device: str | None, notify: Notify) -> Model:
+    try:
+        return _load_clip(CLIP, device, notify)
+    except ModelError as error:
+        notify(f"using the embedded model {EMBEDDED}, because {error}")
+        return _load_embedded(device)
+
+
+def _require_clip(name: str) -> None:
+    if not all(importlib.util.find_spec(module) for module in ("sentence_transformers", "torch")):
+        raise MissingExtra("clip", f"the model {name}")

@@ -1,0 +1,235 @@
+"""Image files to pixels, in a child process that is replaced when it crashes or hangs."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.core.errors import ImageError, InputError, LookalikeError
+from lookalike.models.preprocessing import Preprocessing
+from lookalike.pipeline import decoder_process as child
+
+START_SECONDS = 120.0
+"""How long a child process may take until it is ready."""
+
+_STARTS = 3
+_LONGEST_SECONDS = 1e6
+_ANSWERS = child.DECODED, child.DAMAGED, child.OUT_OF_REACH
+
+
+class Decoded(NamedTuple):
+    """pixels: (height, width, 3), uint8; size in bytes and mtime_ns: of the file as it was read."""
+
+    pixels: npt.NDArray[np.uint8]
+    size: int
+    mtime_ns: int
+
+
+class OutOfReach(ImageError):
+    """A file that could not be opened or read; its image may be sound."""
+
+
+class Decoder:
+    """Decodes one file at a time in a child process, started when it is first needed.
+
+    preprocessing: called once a child is starting; its pixels are what `decode` returns, and all
+    of the image's where it is None. time_limit: for each file, in seconds. Raises InputError for
+    a time limit that is not above zero.
+    """
+
+    def __init__(
+        self, preprocessing: Callable[[], Preprocessing | None], *, time_limit: float
+    ) -> None:
+        if not time_limit > 0:
+            raise InputError(f"a time limit of {time_limit:g} seconds is not above zero")
+        self._preprocessing = preprocessing
+        self._time_limit = min(time_limit, _LONGEST_SECONDS)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ended = False
+
+    def decode(self, source: Path | bytes) -> Decoded:
+        """Decode one file, by its path or its bytes; the mtime_ns of bytes is 0.
+
+        Raises ImageError, OutOfReach where it could not be opened or read.
+
+        Raises LookalikeError where no child process can be started.
+        """
+        try:
+            process, deadline = self._begin(source)
+            answer = self._receive(process, deadline, *_ANSWERS)
+        except TimeoutError as error:
+            self.close()
+            raise ImageError(self._too_slow) from error
+        except (OSError, EOFError) as error:
+            raise ImageError(self._reason(self.close())) from error
+        if answer.outcome == child.OUT_OF_REACH:
+            raise OutOfReach(answer.reason)
+        if answer.outcome == child.DAMAGED:
+            raise ImageError(answer.reason)
+        pixels = np.frombuffer(answer.content, np.uint8)
+        return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
+
+    def kill(self) -> None:
+        """End the child process, and any other; for another thread than the one that decodes."""
+        self._is_ended = True
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def close(self) -> int | None:
+        """End the child process, and return its exit status; the next file starts another."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        process.kill()
+        with suppress(BrokenPipeError), process:  # closes its pipes and waits for it
+            pass
+        return process.returncode
+
+    def _begin(self, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
+        """Have a child process begin with a file; return it and when it has to be done.
+
+        A child that has died since its last file is replaced: this file has nothing to do with it.
+        """
+        if self._process is not None:
+            with suppress(BrokenPipeError, EOFError):
+                return self._process, self._hand_over(self._process, source)
+            self.close()
+        process = self._start()
+        return process, self._hand_over(process, source)
+
+    def _hand_over(self, process: subprocess.Popen[bytes], source: Path | bytes) -> float:
+        deadline = time.monotonic() + self._time_limit
+        if isinstance(source, bytes):
+            self._send(process, child.CONTENT, source)
+        else:
+            self._send(process, child.PATH, os.fsencode(source))
+        self._receive(process, deadline, child.BEGUN)
+        return deadline
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Start a child process; one that is killed meanwhile is replaced, a few times."""
+        ending = ""
+        for _ in range(_STARTS):
+            process = self._process = _spawn(self._time_limit)
+            if self._is_ended:
+                process.kill()
+            preprocessing = self._preprocessing()
+            try:
+                self._send(process, pickle.dumps(preprocessing))
+                deadline = time.monotonic() + START_SECONDS
+                answer = self._receive(process, deadline, child.READY, child.DAMAGED)
+            except TimeoutError as error:
+                self.close()
+                raise _no_start(f"it is not ready after {START_SECONDS:g} seconds") from error
+            except (OSError, EOFError):
+                status = self.close()
+                ending = _ending(status)
+                if status is None or status >= 0 or self._is_ended:
+                    break
+            else:
+                if answer.outcome == child.READY:
+                    return process
+                self.close()
+                raise _no_start(answer.reason)
+        raise _no_start(ending)
+
+    def _send(self, process: subprocess.Popen[bytes], *parts: bytes) -> None:
+        assert process.stdin is not None
+        process.stdin.write(child.LENGTH.pack(sum(map(len, parts))))
+        process.stdin.writelines(parts)
+        process.stdin.flush()
+
+    def _receive(
+        self, process: subprocess.Popen[bytes], deadline: float, *outcomes: int
+    ) -> child.Answer:
+        """Read an answer, and believe none of it. Raises EOFError, TimeoutError and OSError."""
+        header = child.HEADER.unpack(self._read(process, child.HEADER.size, deadline))
+        outcome, size, mtime_ns, height, width, length = header
+        expected = 3 * height * width if outcome == child.DECODED else length
+        if outcome not in outcomes or not length == expected <= child.MAX_CONTENT:
+            raise EOFError("it sent an invalid answer")
+        content = self._read(process, length, deadline)
+        return child.Answer(outcome, size, mtime_ns, height, width, content)
+
+    def _read(self, process: subprocess.Popen[bytes], size: int, deadline: float) -> bytearray:
+        assert process.stdout is not None
+        output = process.stdout.fileno()
+        content, there = bytearray(size), 0
+        while there < size:
+            if not wait([output], max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            count = os.readv(output, [memoryview(content)[there:]])
+            if not count:
+                raise EOFError
+            there += count
+        return content
+
+    def _reason(self, status: int | None) -> str:
+        # The child's own clock, where this process was held up.
+        if status == -signal.SIGALRM:
+            return self._too_slow
+        return f"its decoder crashed ({_ending(status)})"
+
+    @property
+    def _too_slow(self) -> str:
+        return f"not decoded within {self._time_limit:g} seconds"
+
+
+def _spawn(time_limit: float) -> subprocess.Popen[bytes]:
+    # Not by multiprocessing, which would import the caller's main module again.
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        f"from {child.__name__} import main; main()"
+    )
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", program, str(time_limit)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+        )
+    except OSError as error:
+        raise _no_start(error.strerror or str(error)) from error
+
+
+def _ending(status: int | None) -> str:
+    """Return how a process ended, in words."""
+    if status is None or status >= 0:
+        return f"status {status}"
+    if -status == signal.SIGKILL:
+        return "SIGKILL: killed, perhaps because memory ran out"
+    name = signal.Signals(-status).name if -status in list(signal.Signals) else f"signal {-status}"
+    return f"{name}: {signal.strsignal(-status)}"
+
+
+def _no_start(reason: str) -> LookalikeError:
+    return LookalikeError(f"cannot start a process for decoding images: {reason}")
+
+
+def _import_path() -> list[str]:
+    """Return where a child finds modules: where this process does, but for the current folder.
+
+    What lies there is the user's: images, and perhaps a struct.py. Only where it holds lookalike
+    itself is it needed.
+    """
+    keeps_all = _is_here(Path(child.__file__).parents[2])
+    return [entry for entry in sys.path if keeps_all or not _is_here(Path(entry))]
+
+
+def _is_here(folder: Path) -> bool:
+    try:
+        return folder.samefile(os.curdir)
+    except OSError:
+        return False

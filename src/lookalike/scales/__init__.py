@@ -1,1 +1,0 @@
-"""The scales of models that were measured; `lookalike.levels` reads them."""

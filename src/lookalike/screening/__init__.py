@@ -1,0 +1,1 @@
+"""Screening images against a blocklist, and its threshold."""

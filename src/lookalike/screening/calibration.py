@@ -1,0 +1,65 @@
+"""A threshold from examples of what should match a collection and of what should not."""
+
+from collections.abc import Sequence
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.core.errors import InputError
+from lookalike.core.types import Calibration
+
+
+def calibrate(
+    matches: Sequence[float],
+    others: Sequence[float],
+    *,
+    max_false_positive_rate: float | None = None,
+    highest: float = inf,
+) -> Calibration:
+    """Suggest a threshold from the best similarities of examples.
+
+    matches: of images that should match; others: of images that should not. The threshold makes
+    the sum of both error rates smallest, and lies in the middle of the values that do.
+    max_false_positive_rate: from 0 to 1, makes the false negatives fewest below it instead.
+    highest: what a similarity may be at the most.
+
+    Raises InputError without examples of both kinds, and where no threshold keeps that rate.
+    """
+    if not len(matches) or not len(others):
+        raise InputError(
+            "calibrate needs images that should match and images that should not match"
+        )
+    if max_false_positive_rate is not None and not 0 <= max_false_positive_rate <= 1:
+        raise InputError(f"max_false_positive_rate is {max_false_positive_rate}; give 0 to 1")
+    positive, negative = np.sort(matches), np.sort(others)
+    edges = _edges(np.unique(np.concatenate([positive, negative])), highest)
+    false_negative = np.searchsorted(positive, edges) / len(positive)
+    false_positive = 1 - np.searchsorted(negative, edges) / len(negative)
+    cost = false_negative + false_positive
+    if max_false_positive_rate is not None:
+        cost = np.where(false_positive <= max_false_positive_rate, false_negative, np.inf)
+        if np.isinf(cost).all():
+            raise InputError(
+                f"no threshold keeps the false positive rate at {max_false_positive_rate:g}: some "
+                "of the others look like stored images; remove those from the others"
+            )
+    (best,) = np.nonzero(np.isclose(cost, cost.min()))
+    chosen = best[len(best) // 2]
+    return Calibration(
+        min_similarity=float(edges[chosen]),
+        false_positive_rate=float(false_positive[chosen]),
+        false_negative_rate=float(false_negative[chosen]),
+        matches=len(positive),
+        others=len(negative),
+    )
+
+
+def _edges(scores: npt.NDArray[np.float64], highest: float) -> npt.NDArray[np.float64]:
+    """Return the thresholds that tell the scores, ascending, apart in another way each.
+
+    Each is in the middle of two neighbours, so that neither is on the edge.
+    """
+    above = scores[-1] + max(1e-6, (1 - scores[-1]) / 2)
+    edges = np.concatenate([[scores[0]], (scores[:-1] + scores[1:]) / 2, [above]])
+    return np.asarray(edges[edges <= highest])

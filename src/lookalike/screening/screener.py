@@ -1,0 +1,253 @@
+"""Screening: does an image resemble anything in a collection, such as a list of prohibited ones?"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from PIL import Image as Pillow
+
+from lookalike.core.errors import DatabaseError, ImageError, InputError
+from lookalike.core.paths import expand_user
+from lookalike.core.types import Match, Metric, Screening
+from lookalike.core.vectors import FloatArray
+from lookalike.database.retry import Persistence
+from lookalike.images.decode import to_rgb
+from lookalike.images.download import download, is_url
+from lookalike.images.walk import ImageWalk
+from lookalike.index.rows import with_paths
+from lookalike.index.store import NO_SUCH_TABLE, IndexStore
+from lookalike.models.base import Model
+from lookalike.models.measured import measured, owner_of
+from lookalike.pipeline.embedder import Embedder, Job
+from lookalike.pipeline.meter import Meter
+from lookalike.pipeline.tasks import Channel, Crew
+from lookalike.search.options import SearchOptions
+from lookalike.search.searcher import Searcher, Trace
+
+LOOK_AHEAD = 128
+MAX_IN_MEMORY = 2**20
+"""Bytes of an upload that are kept in memory, more in a file that has no name."""
+
+
+@dataclass
+class _Upload:
+    """An image to screen: its place in the order, and its file or why there is none."""
+
+    number: int
+    image: Any
+    file: Path | IO[bytes] | None
+    error: ImageError | None = None
+
+    def source(self) -> Path | bytes:
+        """Return the file's path, or its bytes, and keep them no longer."""
+        assert self.file is not None
+        if isinstance(self.file, Path):
+            return self.file
+        with self.file as file:
+            file.seek(0)
+            return file.read()
+
+    def close(self) -> None:
+        """Have no file any more."""
+        if self.file is not None and not isinstance(self.file, Path):
+            self.file.close()
+
+
+class Screener:
+    """Screens images against one collection; min_similarity: from where on it is a match."""
+
+    def __init__(
+        self,
+        index: IndexStore,
+        model: Callable[[], Model],
+        *,
+        has_files: bool,
+        min_similarity: float | None,
+        k: int,
+        time_limit: float,
+        allow_private: bool,
+        notify: Callable[[str], None],
+    ) -> None:
+        self._index = index
+        self._has_files = has_files
+        self._searcher = Searcher(index)
+        self._persistence = Persistence(index.connection, notify=notify)
+        self._model = model
+        self._options = SearchOptions(k=k, min_similarity=min_similarity)
+        self._options.check(index.metric)
+        self._time_limit = time_limit
+        self._allow_private = allow_private
+
+    def screen(self, images: Iterable[Any]) -> Iterator[Screening]:
+        """Yield what each image has come to, in their order, as soon as it is known.
+
+        images: paths, http(s) URLs, the bytes of files, and PIL images.
+        """
+        for image, outcome in self.embed(images):
+            if isinstance(outcome, ImageError):
+                yield Screening(image, (), str(outcome))
+            else:
+                # One that is kept open outlives the server's patience with idle connections.
+                matches = self._persistence.run(partial(self._search, outcome))
+                yield Screening(image, tuple(matches), None)
+
+    def _search(self, embedding: FloatArray) -> list[Match]:
+        _, matches = self._searcher.search(embedding, self._options, Trace())
+        return with_paths(self._index, matches, has_files=self._has_files)
+
+    def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
+        """Yield how similar the most similar stored image is to each image.
+
+        Raises ImageError for one that cannot be judged, InputError where nothing is stored.
+        """
+        for screening in self.screen(images):
+            if screening.error is not None:
+                raise ImageError(f"{screening.image}: {screening.error}")
+            if not screening.matches:
+                raise InputError("the collection is empty: lookalike add FOLDER --collection NAME")
+            yield screening.matches[0].similarity
+
+    def embed(self, images: Iterable[Any]) -> Iterator[tuple[Any, FloatArray | ImageError]]:
+        """Yield each image with its embedding, shape (dim,), or why there is none, in order."""
+        embedder = Embedder[_Upload](
+            self._model,
+            _Upload.source,
+            batch_size=None,
+            time_limit=self._time_limit,
+            meter=Meter(),
+            eager=True,
+        )
+        kept: dict[int, _Upload] = {}
+        try:
+            with Crew() as crew:
+                # All that is on its way, so that one slow image holds up a bounded number.
+                order: Channel[_Upload] = crew.channel(LOOK_AHEAD)
+                uploads: Channel[_Upload] = crew.channel(LOOK_AHEAD)
+
+                def take() -> None:
+                    for number, image in enumerate(images):
+                        with _closed_if_stopped(self._upload(number, image)) as upload:
+                            kept[number] = upload
+                            order.put(upload)
+                            if upload.error is None:
+                                uploads.put(upload)
+                    order.close()
+                    uploads.close()
+
+                # Whoever gives the images may take their time, also while this is interrupted.
+                crew.start("take", take, may_stay=True)
+                for upload, outcome in _in_order(order, embedder.embed(crew, uploads)):
+                    kept.pop(upload.number).close()
+                    yield upload.image, outcome
+        finally:
+            for upload in list(kept.values()):
+                upload.close()
+
+    def _upload(self, number: int, image: Any) -> _Upload:
+        """Have an image as a file, or as the bytes of one: processes of their own decode it."""
+        try:
+            if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
+                return _Upload(number, image, _path(image))
+            if not isinstance(image, Pillow.Image | bytes | str):
+                raise InputError(
+                    f"a {type(image).__name__} is not an image; give a path, a URL, bytes or a "
+                    "PIL image"
+                )
+            return _Upload(number, image, self._spooled(image))
+        except ImageError as error:
+            return _Upload(number, image, None, error)
+
+    def _spooled(self, image: Pillow.Image | bytes | str) -> IO[bytes]:
+        """Return an image's bytes as a file without a name, of which nobody ever finds a rest."""
+        content = (
+            download(image, allow_private=self._allow_private) if isinstance(image, str) else image
+        )
+        file = tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY)  # noqa: SIM115
+        try:
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                to_rgb(content).save(file, "BMP")
+        except BaseException as error:
+            file.close()
+            if isinstance(error, OSError):
+                raise ImageError(f"it cannot be read: {error.strerror or error}") from error
+            raise
+        return file
+
+
+def _path(image: str | Path) -> Path:
+    try:
+        return expand_user(image).absolute()
+    except InputError as error:
+        raise ImageError(str(error)) from error
+
+
+@contextmanager
+def _closed_if_stopped(upload: _Upload) -> Iterator[_Upload]:
+    try:
+        yield upload
+    except BaseException:
+        upload.close()
+        raise
+
+
+def expanded(images: Iterable[Any]) -> Iterator[Any]:
+    """Yield images with those of folders and globs in their places. Raises InputError."""
+    for image in images:
+        if isinstance(image, str | Path) and not is_url(str(image)):
+            yield from (found.path for found in ImageWalk([image]))
+        else:
+            yield image
+
+
+def _in_order(
+    order: Iterable[_Upload], batches: Iterator[list[Job[_Upload]]]
+) -> Iterator[tuple[_Upload, FloatArray | ImageError]]:
+    done: dict[int, Job[_Upload]] = {}
+    for upload in order:
+        if upload.error is not None:
+            yield upload, upload.error
+            continue
+        while upload.number not in done:
+            done |= {job.item.number: job for job in next(batches)}
+        job = done.pop(upload.number)
+        if job.embedding is not None:
+            yield upload, job.embedding
+        else:
+            yield upload, job.error or ImageError("not decoded")
+
+
+def default_min_similarity(model_id: str | None, metric: Metric) -> float:
+    """Return from where on an image is a match. Raises InputError where it was never measured."""
+    known = measured(model_id, metric)
+    if known is None:
+        raise InputError(
+            f"no threshold was measured for {owner_of(model_id, metric)}: give --min-similarity, "
+            "or measure one with `lookalike calibrate --store`"
+        )
+    return known.match
+
+
+def stored_min_similarity(index: IndexStore) -> float | None:
+    """Return the threshold that is stored with a collection, None where there is none."""
+    try:
+        found = index.connection.value(index.dialect.threshold(index.table))
+    except DatabaseError as error:
+        # One that cannot be read must not be taken for none: it may be the stricter one.
+        if error.code != NO_SUCH_TABLE:
+            raise
+        return None
+    return None if found is None else float(found)
+
+
+def store_min_similarity(index: IndexStore, min_similarity: float) -> None:
+    """Store the threshold of a collection. Raises InputError for one that no image can reach."""
+    SearchOptions(min_similarity=min_similarity).check(index.metric)
+    for statement in (*index.dialect.create_schema(), index.dialect.create_thresholds()):
+        index.connection.execute(statement)
+    index.connection.execute(index.dialect.store_threshold(index.table, min_similarity))

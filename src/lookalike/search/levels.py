@@ -1,0 +1,180 @@
+"""Levels: whether a result is a strong match, a weak one, or no better than chance.
+
+A model that was measured on labelled pictures has a scale, a file of this package that
+`python -m benchmarks.levels --write` makes; other models are judged by the collection's own pairs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from math import log10, sqrt
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.core.types import Level, Match
+from lookalike.core.vectors import FloatArray
+from lookalike.index.store import IndexStore
+from lookalike.models.base import Model, NamingModel
+from lookalike.search.embedding import EmbeddedQuery
+from lookalike.search.percentiles import IMAGE, TEXT, Percentiles
+
+CHANCE: Final[Level] = "chance"
+EQUAL: Final = 1e-6
+"""Embeddings whose cosine falls short of 1 by less are equal but for rounding."""
+
+FEW: Final = 100
+"""Smaller collections are judged as ones of so many images."""
+
+Scores = npt.NDArray[np.float64]
+
+
+def decades(n: int) -> float:
+    """Return how many times ten times a collection of n images is larger than one of 100."""
+    return log10(max(n, FEW) / FEW)
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From which score on a result is weak or strong in a collection of up to 100 images.
+
+    growth: how much more is asked for in a collection of ten times the images: the best of those
+    that have nothing to do with a query is better among more.
+    """
+
+    weak: float
+    strong: float
+    growth: float
+
+    def level(self, score: float, n: int) -> Level:
+        """Return the level of a score in a collection of n images."""
+        score -= self.growth * decades(n)
+        return "strong" if score >= self.strong else "weak" if score >= self.weak else CHANCE
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is known of a model's embeddings, of length one, from a varied set of pictures.
+
+    mean: shape (dim,). axes: the directions in which they vary most, each as long as the standard
+    deviation along it, (r, dim). rest: the variance along each other direction.
+    images, words: for the scores of queries by images, and by words where the model has them.
+    """
+
+    mean: FloatArray
+    axes: FloatArray
+    rest: float
+    images: Thresholds
+    words: Thresholds | None
+
+    def image_scores(self, query: FloatArray, similarities: Scores) -> Scores:
+        """Return by how many standard deviations cosines exceed those of any picture.
+
+        Some pictures are similar to all, as drawings to drawings: what is unusual for one query is
+        usual for another.
+        """
+        direction = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
+        variance = float(((self.axes @ direction) ** 2).sum()) + self.rest
+        return (similarities - float(self.mean @ direction)) / sqrt(variance)
+
+
+# Of scores as `unmeasured_scores` makes them, from the embedded model as if it were not known.
+UNMEASURED: Final = {
+    IMAGE: Thresholds(weak=5.0896, strong=7.8702, growth=0.0),
+    TEXT: Thresholds(weak=6.0671, strong=6.9988, growth=2.4195),
+}
+
+
+def word_scores(similarities: Scores, shares: Scores) -> Scores:
+    """Return the scores of pictures for words: how similar they are, and that to few other words.
+
+    shares: how much of what each picture shows is what the words name, from 0 to 1.
+    """
+    return similarities * np.sqrt(shares)
+
+
+def unmeasured_scores(similarities: Scores, percentiles: Percentiles) -> Scores | None:
+    """Return by how many standard deviations similarities exceed those of random pairs.
+
+    The deviation is that of the 90th percentile above the median, since the pairs above it may
+    belong together. None where it is nothing.
+    """
+    middle, high = percentiles.similarity(50), percentiles.similarity(90)
+    return None if high <= middle else 1.2816 * (similarities - middle) / (high - middle)
+
+
+@cache
+def scale_of(model_id: str | None) -> Scale | None:
+    """Return the scale of a model, None where it was not measured."""
+    files = {file.name: file for file in resources.files("lookalike.search.scales").iterdir()}
+    if f"{model_id}.npz" not in files:
+        return None
+    with files[f"{model_id}.npz"].open("rb") as file, np.load(file) as stored:
+        return Scale(
+            mean=stored["mean"].astype(np.float32),
+            axes=stored["axes"].astype(np.float32),
+            rest=float(stored["rest"]),
+            images=Thresholds(*map(float, stored["images"])),
+            words=Thresholds(*map(float, stored["words"])) if "words" in stored else None,
+        )
+
+
+class Rater:
+    """Tells the levels of one collection's results."""
+
+    def __init__(self, index: IndexStore, model_id: str | None, model: Callable[[], Model]) -> None:
+        self._index = index
+        self._scale = scale_of(model_id) if index.metric == "cosine" else None
+        self._model = model
+
+    def rate(
+        self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None
+    ) -> list[Match]:
+        """Return the matches with their levels, as far as they are known, and percentiles."""
+        if not matches:
+            return []
+        scored = self._scores(query, matches, percentiles)
+        levels: list[Level | None] = [None] * len(matches)
+        if scored is not None:
+            scores, thresholds = scored
+            n = self._index.id_range()
+            levels = [thresholds.level(score, n) for score in scores.tolist()]
+            if self._index.metric == "cosine" and query.kind == IMAGE:
+                levels = [
+                    "strong" if match.similarity > 1 - EQUAL else level
+                    for match, level in zip(matches, levels, strict=True)
+                ]
+        return [
+            replace(
+                match,
+                level=level,
+                percentile=percentiles.percentile(match.similarity) if percentiles else None,
+            )
+            for match, level in zip(matches, levels, strict=True)
+        ]
+
+    def _scores(
+        self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None
+    ) -> tuple[Scores, Thresholds] | None:
+        similarities = np.array([match.similarity for match in matches])
+        if query.kind == IMAGE and self._scale:
+            return self._scale.image_scores(query.embedding, similarities), self._scale.images
+        if query.kind == TEXT and query.text is None:
+            return None
+        if query.kind == TEXT and self._scale and self._scale.words:
+            model = self._model()
+            if isinstance(model, NamingModel):
+                shares = self._shares(model, str(query.text), matches)
+                return word_scores(similarities, shares), self._scale.words
+        if percentiles is None:
+            return None
+        scores = unmeasured_scores(similarities, percentiles)
+        return None if scores is None else (scores, UNMEASURED[query.kind])
+
+    def _shares(self, model: NamingModel, text: str, matches: Sequence[Match]) -> Scores:
+        """Return how much of each match is what a text names; 0 for one that is gone by now."""
+        ids, embeddings = self._index.usable_embeddings([match.id for match in matches])
+        shares = dict(zip(ids.tolist(), model.shares(text, embeddings).tolist(), strict=True))
+        return np.array([shares.get(match.id, 0.0) for match in matches])

@@ -1,0 +1,125 @@
+"""What can be asked of a search, and how far that makes it look."""
+
+from dataclasses import dataclass, replace
+from math import ceil, isnan
+from typing import TypedDict
+
+from lookalike.attributes.filters import Where
+from lookalike.core.errors import InputError
+from lookalike.core.types import Metric
+from lookalike.index.ivf import Index
+from lookalike.index.probes import LEAST_RESCORED
+
+MAX_K = 10_000
+_OVERSAMPLING = 3.0
+_ROUNDING = 1e-6
+_WORDS_PROBES, _WORDS_OVERSAMPLING = 4, 20.0
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The fields of SearchOptions, as keyword arguments."""
+
+    k: int
+    offset: int
+    where: Where | None
+    min_similarity: float | None
+    min_percentile: float | None
+    exclude_self: bool | None
+    allow_private_urls: bool
+    exact: bool
+    n_probes: int | None
+    oversampling: float | None
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search.
+
+    k: how many results. offset: how many to pass over, for the next page.
+    where: conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
+    rows that pass all of them alone are searched.
+    min_similarity: leave out what is less similar; for cosine from -1 to 1. min_percentile: the
+    same by `Match.percentile`, from 0 to 100.
+    exclude_self: leave out stored images that are part of the query, and files with the bytes of
+    an image that is; None leaves out those that are named as stored images, by id or name.
+    allow_private_urls: take URLs of this machine and of private networks.
+    exact: compare every embedding, instead of those that the index finds. n_probes: how many of
+    the index's cells to read; by default as many as training has found to be needed.
+    oversampling: compare the k * oversampling best estimates exactly; by default as many as
+    training has found to be needed, 3 times k and 50 at the least.
+    """
+
+    k: int = 10
+    offset: int = 0
+    where: Where | None = None
+    min_similarity: float | None = None
+    min_percentile: float | None = None
+    exclude_self: bool | None = None
+    allow_private_urls: bool = False
+    exact: bool = False
+    n_probes: int | None = None
+    oversampling: float | None = None
+
+    def check(self, metric: Metric) -> None:
+        """Raise InputError for what cannot be honoured."""
+        if not 1 <= self.k <= MAX_K:
+            raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
+        if not 0 <= self.offset <= MAX_K - self.k:
+            raise InputError(f"offset is {self.offset}; with k it can be at most {MAX_K:,}")
+        if self.min_percentile is not None and not 0 <= self.min_percentile <= 100:
+            raise InputError(
+                f"min_percentile is {self.min_percentile}; it is a percentage, from 0 to 100"
+            )
+        least = self.min_similarity
+        if least is not None:
+            _check_similarity(least, metric)
+        if self.n_probes is not None and self.n_probes < 1:
+            raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
+        if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
+            raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
+
+    @property
+    def floor(self) -> float | None:
+        """min_similarity less what rounding takes: equal vectors may fall short of 1 by it."""
+        least = self.min_similarity
+        return None if least is None else least - _ROUNDING * max(1.0, abs(least))
+
+    def for_words(self, index: Index | None) -> "SearchOptions":
+        """Look further, where nothing else is asked for.
+
+        Words lie apart from the images that the index was measured on, and the images nearest to
+        them in more of its cells.
+        """
+        if index is None or index.plan.is_exact:
+            return self
+        oversampling = max(_WORDS_OVERSAMPLING, self.rescored(index) / self.k)
+        return replace(
+            self,
+            n_probes=self.n_probes or _WORDS_PROBES * index.plan.n_probes,
+            oversampling=self.oversampling or oversampling,
+        )
+
+    def is_exact(self, index: Index | None) -> bool:
+        """Whether to compare every embedding: on request, and where training found it cheaper."""
+        if self.exact or index is None:
+            return True
+        return index.plan.is_exact and self.n_probes is None and self.oversampling is None
+
+    def rescored(self, index: Index) -> int:
+        """How many rows are compared exactly; training has measured it for 10 results."""
+        if self.oversampling is not None:
+            return ceil(self.oversampling * self.k)
+        measured = index.plan.rescored or LEAST_RESCORED
+        return ceil(measured * max(1.0, _OVERSAMPLING * self.k / LEAST_RESCORED))
+
+
+def _check_similarity(least: float, metric: Metric) -> None:
+    if metric == "cosine" and not -1 <= least <= 1:
+        raise InputError(f"min_similarity is {least}; a cosine is from -1 to 1")
+    if metric == "euclidean" and not least <= 0:
+        raise InputError(
+            f"min_similarity is {least}; with euclidean a similarity is the "
+            "negative distance, at most 0"
+        )
+    if isnan(least):
+        raise InputError("min_similarity is nan; give a number")

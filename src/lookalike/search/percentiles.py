@@ -1,0 +1,168 @@
+"""Percentiles: a similarity as the share of random pairs of the collection that are less similar.
+
+A cosine of 0.3 is a match for one model and noise for another, and words and images have scales of
+their own; a percentile of random pairs means the same everywhere.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.core.errors import DatabaseError, InputError, ModelError
+from lookalike.core.types import Metric
+from lookalike.core.vectors import FloatArray, ids_array, pack
+from lookalike.index.store import IndexStore
+from lookalike.models.base import Model
+from lookalike.search.options import SearchOptions
+
+IMAGE, TEXT = "image", "text"
+SAMPLE = 1000
+FEWEST_ROWS = 20
+GROWTH = 4
+"""Percentiles are measured again when there may be as many times the rows."""
+
+PERCENTILES = np.concatenate(
+    [np.arange(0, 99), *(100 - np.arange(100, 10, -1) * step for step in (1e-2, 1e-3, 1e-4)), [100]]
+)
+"""Where the distribution is kept: densely towards 100, where matches are."""
+
+WORDS = (
+    *("dog", "cat", "bird", "fish", "snake", "spider", "butterfly", "elephant", "bear", "monkey"),
+    *("car", "truck", "bus", "bicycle", "train", "ship", "airplane", "boat", "clock", "camera"),
+    *("chair", "table", "lamp", "bottle", "cup", "bowl", "knife", "spoon", "hat", "shoe"),
+    *("shirt", "bag", "umbrella", "guitar", "piano", "drum", "ball", "computer", "telephone"),
+    *("bridge", "castle", "church", "house", "tower", "mountain", "beach", "volcano", "fruit"),
+    *("banana", "orange", "pizza", "bread", "mushroom", "flower", "vegetable", "tool", "toy"),
+)
+"""What is asked for to learn how similar words and images are that have nothing in common."""
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """similarities: ascending, shape (n,), of random pairs at PERCENTILES."""
+
+    similarities: npt.NDArray[np.float64]
+
+    def percentile(self, similarity: float) -> float:
+        """Return the percentage of random pairs that are less similar, from 0 to 100."""
+        # Pairs of copies are all as similar, but for the last bits; of equal ones none is less.
+        values, first = np.unique(np.round(self.similarities, 6), return_index=True)
+        return float(np.interp(round(similarity, 6), values, PERCENTILES[first], right=100.0))
+
+    def similarity(self, percentile: float) -> float:
+        """Return the similarity that a percentage of random pairs stays below."""
+        return float(np.interp(percentile, PERCENTILES, self.similarities))
+
+
+class PercentileStore:
+    """The percentiles of one collection: measured when they are first needed, and then kept."""
+
+    def __init__(self, index: IndexStore, model: Callable[[], Model]) -> None:
+        self._index = index
+        self._model = model
+        self._known: dict[str, Percentiles | None] = {}
+
+    def get(self, kind: str) -> Percentiles | None:
+        """Return those of queries by "image" or "text"; None for others, or too few rows."""
+        if kind not in (IMAGE, TEXT):
+            return None
+        if kind not in self._known:
+            self._known[kind] = self._read(kind) or self._measure(kind)
+        return self._known[kind]
+
+    def forget_if_grown(self) -> None:
+        """Measure again, when next needed, if there may be many more rows by now."""
+        self._known.clear()
+        forget = self._index.dialect.forget_levels(
+            self._index.table, self._index.id_range() // GROWTH
+        )
+        self._index.connection.execute(forget)
+
+    def _read(self, kind: str) -> Percentiles | None:
+        with suppress(DatabaseError):  # the table of somebody else's collection is not there yet
+            packed = self._index.connection.value(
+                self._index.dialect.levels(self._index.table, kind)
+            )
+            if packed and len(packed) == 4 * len(PERCENTILES):
+                return Percentiles(np.frombuffer(packed, "<f4").astype(np.float64))
+        return None
+
+    def _measure(self, kind: str) -> Percentiles | None:
+        sample = self._sample()
+        if len(sample) < FEWEST_ROWS:
+            return None
+        if kind == IMAGE:
+            pairs = _similarities(sample, sample, self._index.metric)
+            scores = pairs[np.triu_indices(len(sample), 1)]
+        else:
+            try:
+                texts = self._model().embed_texts(WORDS)
+            except ModelError:
+                return None
+            scores = _similarities(texts, sample, self._index.metric).ravel()
+        # Products of very long embeddings leave float32.
+        most = np.finfo(np.float32).max
+        similarities = np.percentile(scores, PERCENTILES).clip(-most, most).astype(np.float32)
+        statement = self._index.dialect.store_levels(
+            self._index.table, kind, self._index.id_range(), pack(similarities)
+        )
+        with suppress(DatabaseError):  # of a user who may only read
+            self._index.connection.execute(statement)
+        return Percentiles(similarities.astype(np.float64))
+
+    def _sample(self) -> FloatArray:
+        """Return embeddings (n, dim) of random rows; all where there are few."""
+        index = self._index
+        low, high = index.connection.query(index.dialect.id_range(index.table))[0]
+        if high is None:
+            return np.empty((0, index.dim), np.float32)
+        ids_array((low, high))  # refuses what is too large
+        rng = np.random.default_rng(0)
+        if high - low < 2 * SAMPLE:
+            ids = np.arange(low, high + 1)
+        else:
+            ids = np.unique(rng.integers(low, high + 1, 2 * SAMPLE))
+        embeddings = index.usable_embeddings(ids.tolist())[1]
+        if len(embeddings) < min(SAMPLE, len(ids)) // 4:  # many ids are gone
+            rows = index.connection.query(index.dialect.indexable_ids(index.table))
+            ids = ids_array(row[0] for row in rows)
+            chosen = rng.choice(ids, min(SAMPLE, len(ids)), replace=False).tolist()
+            embeddings = index.usable_embeddings(chosen)[1]
+        return rng.permutation(embeddings)[:SAMPLE]
+
+
+def _similarities(
+    queries: FloatArray, embeddings: FloatArray, metric: Metric
+) -> npt.NDArray[np.float64]:
+    """Return the similarity of each query, (n, dim), to each embedding, (m, dim): (n, m)."""
+    left, right = queries.astype(np.float64), embeddings.astype(np.float64)
+    if metric == "cosine":
+        left /= np.linalg.norm(left, axis=1, keepdims=True)
+        right /= np.linalg.norm(right, axis=1, keepdims=True)
+    dots: npt.NDArray[np.float64] = left @ right.T
+    if metric != "euclidean":
+        return dots
+    squares = (left**2).sum(axis=1)[:, np.newaxis] + (right**2).sum(axis=1) - 2 * dots
+    distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(squares, 0))
+    return -distances
+
+
+def at_percentile(options: SearchOptions, percentiles: Percentiles | None) -> SearchOptions:
+    """Return search options whose min_percentile has become a min_similarity.
+
+    Raises InputError where there are no percentiles to go by.
+    """
+    if options.min_percentile is None:
+        return options
+    if percentiles is None:
+        raise InputError(
+            "min_percentile is not available for mixes of images and words, nor for fewer than "
+            f"{FEWEST_ROWS} images: use min_similarity"
+        )
+    least = percentiles.similarity(options.min_percentile)
+    if options.min_similarity is not None:
+        least = max(least, options.min_similarity)
+    return replace(options, min_percentile=None, min_similarity=least)

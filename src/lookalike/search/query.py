@@ -1,0 +1,85 @@
+"""What a search is asked for: an image, words, a stored image, a vector, or a mix of these.
+
+photos.search(Image("shoe.jpg") + 0.5 * Text("red") - Image("boot.jpg"))
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Self
+
+from lookalike.core.errors import InputError
+
+
+class Term:
+    """A part of a mix: terms can be added, subtracted and multiplied by a weight."""
+
+    @property
+    def weighted(self) -> "tuple[tuple[float, Term], ...]":
+        """The weights and terms that this is the sum of."""
+        return ((1.0, self),)
+
+    def __add__(self, other: "Term") -> "Mix":
+        return Mix((*self.weighted, *_term(other).weighted))
+
+    def __sub__(self, other: "Term") -> "Mix":
+        return self + -1 * _term(other)
+
+    def __mul__(self, weight: float) -> "Mix":
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not isfinite(weight):
+            raise InputError(f"{weight!r} is not a weight; multiply a query by a number")
+        return Mix(tuple((weight * each, term) for each, term in self.weighted))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "Mix":
+        return self * -1
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Term):
+    """Words: `photos.search(Text("a red bicycle"))`, for models that have text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Image(Term):
+    """An image: a path, an http(s) URL, the bytes of a file, or a PIL image."""
+
+    source: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query(Term):
+    """Anything that `search` takes, so that it can be part of a mix.
+
+    A str is an image's path or http(s) URL, or else the name or id of a stored image; an int is
+    the id of one; a Path, PIL image or bytes is an image; an array of shape (dim,) is a vector.
+    """
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mix(Term):
+    """A weighted sum of terms, made by adding, subtracting and multiplying them."""
+
+    terms: tuple[tuple[float, Term], ...]
+
+    @property
+    def weighted(self) -> tuple[tuple[float, Term], ...]:
+        return self.terms
+
+    @classmethod
+    def of(cls, terms: Iterable[tuple[float, Term]]) -> Self:
+        """Make a mix of weights and terms; an empty one is refused when it is searched for."""
+        return cls(tuple(part for weight, term in terms for part in (weight * term).weighted))
+
+
+def _term(value: object) -> Term:
+    if isinstance(value, Term):
+        return value
+    raise InputError(
+        f"cannot mix a query with {value!r}: wrap it, as Query({value!r}), Image(...) or Text(...)"
+    )

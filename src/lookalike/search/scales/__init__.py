@@ -1,0 +1,1 @@
+"""The scales of models that were measured; `lookalike.search.levels` reads them."""

@@ -1,0 +1,1 @@
+"""Installing MySQL: Debian's packages, Docker's image or Homebrew."""

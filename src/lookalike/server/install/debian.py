@@ -1,0 +1,224 @@
+"""Installing Debian's own MySQL packages into a folder, without root.
+
+apt works on a private state: its own lists, cache and sources, and an empty list of installed
+packages, so that every library comes along. What the machine's configuration says of proxies and
+passwords holds; its hooks, pins and sources do not, nor what it says of mirrors without signatures.
+The index is checked by the archive's keyring, and the packages by the index, by apt and once more.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.core.errors import ServerError
+from lookalike.core.progress import Progress
+from lookalike.server.commands import run
+from lookalike.server.install.sources import debian_mirror
+
+SUITE = "sid"  # the only one with MySQL
+PACKAGES = ("mysql-server-core", "mysql-client-core")
+APT = Path("/etc/apt")
+KEYRINGS = Path("/usr/share/keyrings")
+MEGABYTES = 600  # of disk, at the height of an installation
+
+SOURCES = """\
+Types: deb
+URIs: {mirror}
+Suites: {suite}
+Components: main
+Architectures: {architecture}
+Targets: Packages
+Signed-By: {keyring}
+"""
+
+# Read after the machine's own configuration. Hooks of the machine are cleared: they are meant for
+# the system's package lists. As root, apt would download as a user who may not enter our folder.
+CONFIGURATION = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Key;
+#clear Acquire::gpgv;
+Dir::State "{root}/state/";
+Dir::State::lists "lists/";
+Dir::State::status "{root}/status";
+Dir::Cache "{root}/cache/";
+Dir::Cache::archives "archives/";
+Dir::Log "{root}/log/";
+Dir::Etc::sourcelist "{root}/debian.sources";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+APT::Default-Release "";
+APT::Update::Error-Mode "any";
+APT::Install-Recommends "false";
+APT::Sandbox::User "root";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+APT::Get::AllowUnauthenticated "false";
+Acquire::ForceHash "SHA256";
+Acquire::Languages "none";
+Acquire::Retries "3";
+"""
+
+# One line of `apt-get --print-uris`: an address, a file, its bytes, and the index's hash of it.
+PLANNED = re.compile(r"^'\S+' (\S+) (\d+) (\S*)$", re.MULTILINE)
+
+# mysqldumpslow and other scripts, which nothing here runs, bring Perl along.
+UNUSED_PACKAGES = ("perl", "libperl")
+KEPT_PROGRAMS = {"mysql", "mysqladmin", "mysqldump"}
+
+
+def is_debian() -> bool:
+    """Whether this machine is Debian itself, whose sources name a Debian mirror."""
+    return has_apt() and _os_id() == "debian"
+
+
+def has_apt() -> bool:
+    """Whether Debian's packages can be fetched and unpacked here."""
+    return all(shutil.which(program) for program in ("apt-get", "dpkg", "dpkg-deb"))
+
+
+def unpack(tree: Path, *, work: Path, mirror: str | None, progress: Progress) -> None:
+    """Fetches MySQL and its libraries from a Debian mirror and unpacks them into `tree`.
+
+    `mirror` defaults to the machine's own. `work` is an empty folder for apt.
+    """
+    mirror = mirror or debian_mirror(APT)
+    if mirror is None:
+        raise ServerError(
+            f"No Debian mirror among the sources in {APT}: name one, "
+            "`lookalike server install --mirror URL`"
+        )
+    apt = Apt(work, mirror)
+    apt.prepare()
+    apt.download(progress)
+    tree.mkdir()
+    apt.unpack(tree, progress)
+    for program in tree.glob("usr/bin/*"):
+        if program.name not in KEPT_PROGRAMS:
+            program.unlink()
+
+
+@dataclass(frozen=True)
+class Apt:
+    """apt with a private state in the folder `root`, on one mirror and suite of Debian's."""
+
+    root: Path
+    mirror: str
+    suite: str = SUITE
+    packages: tuple[str, ...] = PACKAGES
+
+    @property
+    def archives(self) -> Path:
+        return self.root / "cache" / "archives"
+
+    @property
+    def _public_mirror(self) -> str:
+        return without_password(self.mirror)
+
+    def prepare(self) -> None:
+        for folder in ("state/lists/partial", "cache/archives/partial", "log"):
+            (self.root / folder).mkdir(parents=True)
+        architecture = run(["dpkg", "--print-architecture"], failure="dpkg does not run").strip()
+        source = SOURCES.format(
+            # apt uses the packages of a file: address where they lie; copy: brings them here
+            mirror=re.sub(r"^file:", "copy:", self.mirror),
+            suite=self.suite,
+            architecture=architecture,
+            keyring=_keyring(),
+        )
+        (self.root / "status").touch()
+        (self.root / "debian.sources").write_text(source)
+        (self.root / "apt.conf").write_text(CONFIGURATION.format(root=self.root))
+
+    def download(self, progress: Progress) -> None:
+        """Downloads the packages and all that they depend on."""
+        step = "Reading Debian's package lists"
+        self._run("update", meanwhile=lambda: progress(step, 0, 0))
+        install = ("install", "--yes", "--download-only")
+        plan = self._run(*install, "--print-uris", *self.packages)
+        planned = PLANNED.findall(plan)
+        total = sum(int(size) for _, size, _ in planned)
+
+        def report() -> None:
+            progress("Downloading MySQL", min(_size(self.archives), total), total)
+
+        self._run(*install, *self.packages, meanwhile=report)
+        report()
+        self._verify({name: digest for name, _, digest in planned})
+
+    def _verify(self, expected: dict[str, str]) -> None:
+        """Check that the packages are those that the signed index names, by their hashes."""
+        found = dict[str, str]()
+        for path in self.archives.glob("*.deb"):
+            with path.open("rb") as file:
+                found[path.name] = f"SHA256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        for name in sorted(expected.keys() | found):
+            if expected.get(name) != found.get(name):
+                raise ServerError(
+                    f"{name} is not what the signed index of {self._public_mirror} names: name "
+                    "another Debian mirror with --mirror URL"
+                )
+
+    def unpack(self, tree: Path, progress: Progress) -> None:
+        packages = sorted(self.archives.glob("*.deb"))
+        for number, package in enumerate(packages):
+            progress("Unpacking MySQL", number, len(packages))
+            if not package.name.startswith(UNUSED_PACKAGES):
+                run(
+                    ["dpkg-deb", "--extract", str(package), str(tree)],
+                    failure=f"{package.name} could not be unpacked into {tree}",
+                )
+            package.unlink()
+        progress("Unpacking MySQL", len(packages), len(packages))
+
+    def _run(self, *arguments: str, meanwhile: Callable[[], None] = lambda: None) -> str:
+        return run(
+            ["apt-get", f"--config-file={self.root / 'apt.conf'}", *arguments],
+            env={**os.environ, "LC_ALL": "C"},
+            failure=(
+                f"MySQL could not be fetched from {self._public_mirror} (suite {self.suite}): "
+                "check the network, or name another Debian mirror with --mirror URL"
+            ),
+            meanwhile=meanwhile,
+        )
+
+
+def without_password(url: str) -> str:
+    """A mirror's address as it may be printed."""
+    return re.sub(r"//.*@", "//", url)
+
+
+def _keyring() -> Path:
+    for name in ("debian-archive-keyring.gpg", "debian-archive-keyring.pgp"):
+        if (KEYRINGS / name).is_file():
+            return KEYRINGS / name
+    raise ServerError(
+        f"No debian-archive-keyring.gpg in {KEYRINGS}, which Debian's packages are checked with: "
+        "install the package debian-archive-keyring"
+    )
+
+
+def _os_id() -> str:
+    try:
+        return platform.freedesktop_os_release().get("ID", "")
+    except OSError:
+        return ""
+
+
+def _size(folder: Path) -> int:
+    """The bytes of the packages in a folder, while apt moves them about in it."""
+    size = 0
+    for path in folder.rglob("*.deb"):
+        try:
+            size += path.stat().st_size
+        except FileNotFoundError:
+            continue
+    return size

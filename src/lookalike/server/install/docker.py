@@ -1,0 +1,74 @@
+"""Installing MySQL's Docker image into a folder.
+
+The server does not run in a container: the image's programs and libraries are copied out of it,
+and run through the image's own loader, as Debian's packages are. Its steps are tested with a
+stand-in for `docker`; a real Docker engine has not run them yet.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lookalike.core.errors import ServerError
+from lookalike.core.progress import Progress
+from lookalike.server.commands import run
+
+IMAGE = "mysql:9.7"
+WANTED = (
+    "usr/sbin/mysqld",
+    "usr/bin/mysql",
+    "usr/lib*/ld-linux*",
+    "usr/lib64",
+    "usr/share/mysql*",
+)
+MEGABYTES = 2500  # of disk: the image in Docker's store and our copy
+
+
+def runs() -> bool:
+    """Whether there is a Docker engine whose Linux programs run on this machine."""
+    if sys.platform != "linux" or shutil.which("docker") is None:
+        return False
+    try:
+        answer = subprocess.run(
+            ["docker", "info"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0
+
+
+def unpack(tree: Path, *, progress: Progress) -> None:
+    """Copies what MySQL needs out of its image into `tree`."""
+    failure = f"Docker could not give its image {IMAGE}"
+    run(
+        ["docker", "pull", "--quiet", IMAGE],
+        failure=failure,
+        meanwhile=lambda: progress(f"Downloading Docker's image {IMAGE}", 0, 0),
+    )
+    container = run(["docker", "create", IMAGE], failure=failure).split()[-1]
+    try:
+        progress("Unpacking MySQL", 0, 0)
+        tree.mkdir()
+        _copy(container, tree)
+    finally:
+        run(["docker", "rm", container], failure=f"Docker could not remove {container}")
+
+
+def _copy(container: str, tree: Path) -> None:
+    with subprocess.Popen(
+        ["docker", "export", container],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as export:
+        copied = subprocess.run(
+            ["tar", "-x", "-C", str(tree), "--no-same-owner", "--wildcards", *WANTED],
+            stdin=export.stdout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    # tar also complains of a wanted name that this image does not have: what came is checked next
+    if not (tree / "usr/sbin/mysqld").is_file():
+        raise ServerError(f"Docker's image {IMAGE} could not be unpacked\n{copied.stderr.strip()}")
