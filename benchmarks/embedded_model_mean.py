@@ -45,9 +45,7 @@ DEBIAN = (
     "openclipart-png",
 )
 PYPI = ("scikit-image==0.26.0", "scikit-learn==1.9.1", "foolbox==3.3.4")
-MEAN_FILE = (
-    Path(__file__).parents[1] / "src/lookalike/models/efficientnet/mean.npy"
-)
+MEAN_FILE = Path(__file__).parents[1] / "src/lookalike/models/efficientnet/mean.npy"
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 SMALLEST_SIDE = 64  # pixels; smaller ones are icons
 CROPS = 8

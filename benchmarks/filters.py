@@ -88,7 +88,7 @@ def search_all(
     for query, (where, passing) in zip(data.queries, filters, strict=False):
         started = time.perf_counter()
         index, options = collection._index, SearchOptions(k=K, where=where)
-        searcher = Searcher(index, filter_of(index, where))
+        searcher = Searcher(index, filter_of(index.table, where))
         plan, matches = searcher.search(query, options, Trace())
         times.append((time.perf_counter() - started) * 1000)
         plans[plan] += 1

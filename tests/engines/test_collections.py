@@ -13,7 +13,7 @@ import pytest
 import lookalike
 from lookalike import Collection, Database, DatabaseError, InputError
 from lookalike.database import connection, own_tables
-from lookalike.dialects import SHARED_TABLES, Statement
+from lookalike.dialects import SHARED_TABLES, Statement, Table
 from tests.oracle import similarities
 
 N, DIM = 230, 16
@@ -259,7 +259,7 @@ def test_a_transaction_elsewhere_is_waited_for_only_so_long(
 @pytest.mark.parametrize("call", CALLS)
 def test_a_collection_in_training_is_refused(db, photos, database_url, call, monkeypatch):
     monkeypatch.setattr(own_tables, "TRAINER_SECONDS", 1)
-    lock = str(db.dialect.trainer_lock("photos"))
+    lock = str(db.dialect.trainer_lock(Table("photos")))
     before = everything(db)
     with another(database_url, lock):
         with pytest.raises(DatabaseError, match="is training the index of 'photos'; try again"):

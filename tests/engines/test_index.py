@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import lookalike
 from lookalike import DatabaseError, InputError
 from lookalike.core.vectors import pack
+from lookalike.dialects import Table
 from lookalike.index import training
 from lookalike.index.rows import insert_rows
 from tests.oracle import similarities
@@ -516,7 +517,7 @@ class Histories(RuleBasedStateMachine):
         index = self.own._index
         with self.db.connection.transaction():  # as Ingest does for a file that has changed
             index.remove([row_id])
-            change = self.db.dialect.update_embedding("own", row_id, pack(vector[0]))
+            change = self.db.dialect.update_embedding(Table("own"), row_id, pack(vector[0]))
             self.db.connection.execute(change)
             index.insert([row_id], vector)
         self.rows[row_id] = vector[0]

@@ -17,7 +17,7 @@ from PIL import Image
 
 import lookalike
 from lookalike import Database, PrivateServer
-from lookalike.dialects import literal
+from lookalike.dialects import Table, literal
 from tests.conftest import TEST_HOME
 
 DATABASE = "layout_dump"
@@ -79,8 +79,8 @@ def fill(db: Database, folder: Path) -> None:
         assert collection.status().indexed == ROWS, name
     # A training that was cut short, and tables of the user's own.
     for statement in (
-        db.dialect.start_building("shapes", 7),
-        *db.dialect.create_generation("shapes", 7, 24, "int"),
+        db.dialect.start_building(Table("shapes"), 7),
+        *db.dialect.create_generation(Table("shapes"), 7, 24, "int"),
     ):
         db.rows(*statement)
     for other in ("photos_codes_2024", "photos_cells_9"):

@@ -8,6 +8,7 @@ from lookalike.core.errors import InputError
 from lookalike.dialects import (
     Dialect,
     Statement,
+    Table,
     generation_comment,
     literal,
     quote_name,
@@ -27,7 +28,7 @@ def test_names_that_are_no_identifiers_are_refused(name):
 
 
 def test_no_method_puts_a_value_into_its_sql():
-    statement = Dialect().ids_by_name("t", "x'); DROP TABLE t; -- ")
+    statement = Dialect().ids_by_name(Table("t"), "x'); DROP TABLE t; -- ")
     assert "DROP" not in statement.sql and len(statement.params) == 2
 
 
@@ -38,7 +39,7 @@ def test_a_statement_is_written_out_with_its_values():
 
 
 def test_a_server_with_distance_ranks_by_itself():
-    statement = MySQLNative().nearest("t", "cosine", b"\0" * 8, 5, 0.25)
+    statement = MySQLNative().nearest(Table("t"), "cosine", b"\0" * 8, 5, 0.25)
     assert statement.sql.count("%s") == len(statement.params)
     assert statement.params == (b"\0" * 8, b"\0" * 8, 0.25, b"\0" * 8, 5)
 

@@ -13,6 +13,7 @@ from lookalike.add.writer import Tally
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.core.types import AddReport
 from lookalike.database.retry import Persistence
+from lookalike.database.table import VectorTable
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.rows import delete_rows
 from lookalike.index.store import IndexStore
@@ -48,13 +49,13 @@ def add_files(
     pruning = Prune(walk) if prune else None
     ingest = Ingest(index, model, options, notify=notify)
     run = _Run(ingest.tally)
-    persistence = Persistence(index.connection, patience=options.patience, notify=notify)
+    persistence = Persistence(index.table.connection, patience=options.patience, notify=notify)
     with _recorded(index, persistence, run):
         ingest.run(walk, progress)
         if pruning:
             run.removed = _prune(index, persistence, pruning, notify)
         else:
-            run.gone = _count_gone(index, persistence, walk, run.tally)
+            run.gone = _count_gone(index.table, persistence, walk, run.tally)
     files = run.tally.files
     return AddReport(
         added=files["added"],
@@ -71,23 +72,20 @@ def add_files(
     )
 
 
-def find_gone(index: IndexStore, walk: ImageWalk, notify: Notify) -> list[int]:
+def find_gone(table: VectorTable, walk: ImageWalk, notify: Notify) -> list[int]:
     """Return the ids of the rows that pruning would delete. Raises what `Prune.find` raises."""
     pruning = Prune(walk)
-    ids, _ = pruning.find(index)
-    _tell_empty(pruning, index.table, notify)
-    moved = _find_moved(index, walk) if ids else set()
+    ids, _ = pruning.find(table)
+    _tell_empty(pruning, table.name, notify)
+    moved = _find_moved(table, walk) if ids else set()
     return [row_id for row_id in ids if row_id not in moved]
 
 
-def _find_moved(index: IndexStore, walk: ImageWalk) -> set[int]:
+def _find_moved(table: VectorTable, walk: ImageWalk) -> set[int]:
     """Return the ids of the rows whose files are at new paths in the walk."""
-    connection, dialect = index.connection, index.dialect
     scanner = Scanner(
-        connection.query_parts,
-        dialect,
-        index.table,
-        index.dim,
+        table.connection.query_parts,
+        table,
         InFlight(),
         folders=walk.folders,
         retry=False,
@@ -100,17 +98,17 @@ def _find_moved(index: IndexStore, walk: ImageWalk) -> set[int]:
     return {each.origin.row_id for each in new if each.origin}
 
 
-def _count_gone(index: IndexStore, persistence: Persistence, walk: ImageWalk, tally: Tally) -> int:
+def _count_gone(table: VectorTable, persistence: Persistence, walk: ImageWalk, tally: Tally) -> int:
     """Return how many stored files below the walk's folders are gone, 0 where it is not known."""
     seen = sum(tally.files[kind] for kind in ("added", "updated", "reused", "unchanged", "moved"))
 
     def find() -> int:
-        below = (index.dialect.count_files_below(index.table, f"{f}/") for f in walk.folders)
-        stored = sum(int(index.connection.value(statement)) for statement in below)
+        below = (table.dialect.count_files_below(table, f"{f}/") for f in walk.folders)
+        stored = sum(int(table.connection.value(statement)) for statement in below)
         # Where as many are stored as were seen, none is gone: no file need be asked for again.
         if stored <= seen and not walk.files:
             return 0
-        return len(Prune(walk).find(index)[0])
+        return len(Prune(walk).find(table)[0])
 
     try:
         return persistence.run(find)
@@ -120,13 +118,14 @@ def _count_gone(index: IndexStore, persistence: Persistence, walk: ImageWalk, ta
 
 def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: Notify) -> int:
     """Delete what is stored of files that are gone, after saying how many there are."""
-    connection, dialect, table = index.connection, index.dialect, index.table
+    table = index.table
+    connection, dialect = table.connection, table.dialect
     try:
-        ids, failures = persistence.run(lambda: pruning.find(index))
+        ids, failures = persistence.run(lambda: pruning.find(index.table))
     except InputError as error:
         notify(f"Pruning nothing: {error}.")
         return 0
-    _tell_empty(pruning, table, notify)
+    _tell_empty(pruning, table.name, notify)
     if ids:
         images = "image whose file is" if len(ids) == 1 else "images whose files are"
         notify(f"Removing {len(ids):,} {images} gone.")
@@ -150,7 +149,8 @@ def _tell_empty(pruning: Prune, table: str, notify: Notify) -> None:
 @contextmanager
 def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterator[None]:
     """Keep a record of what the block does, and of how it ends."""
-    connection, dialect, table = index.connection, index.dialect, index.table
+    table = index.table
+    connection, dialect = table.connection, table.dialect
     persistence.run(lambda: connection.execute(dialect.start_run(table)))
     problem: str | None = "interrupted"
     try:

@@ -87,10 +87,14 @@ class Ingest:
         not come back.
         """
         crew = Crew()
-        persistence = self._persistence(self._index.connection, crew)
+        connection = self._index.table.connection
+        persistence = self._persistence(connection, crew)
         writer = Writer(self._index, persistence, self.tally)
         try:
-            with closing(persistence.run(self._index.connection.open_another)) as another, crew:
+            with (
+                closing(persistence.run(self._index.table.connection.open_another)) as another,
+                crew,
+            ):
                 self._start(crew, walk, another, writer, progress)
             writer.advance_tail()
         except ConnectionFailed as error:
@@ -145,9 +149,7 @@ class Ingest:
     ) -> Scanner:
         return Scanner(
             lambda items, make: persistence.run(lambda: connection.query_parts(items, make)),
-            self._index.dialect,
             self._index.table,
-            self._index.dim,
             self._in_flight,
             folders=folders,
             retry=self._options.retry,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from lookalike.add.content import NewFile, Origin
+from lookalike.database.table import VectorTable
 from lookalike.index.rows import MAX_NAME, stored_name
-from lookalike.index.store import IndexStore
 
 
-def move_rows(index: IndexStore, new: Sequence[NewFile]) -> set[str]:
+def move_rows(table: VectorTable, new: Sequence[NewFile]) -> set[str]:
     """Give rows the paths of the files that have them as origin; return those paths.
 
     In a transaction of the caller's. Left out are files whose row is not as it was when it was
@@ -16,7 +16,7 @@ def move_rows(index: IndexStore, new: Sequence[NewFile]) -> set[str]:
     moving = {str(each.file.path): (each, each.origin) for each in new if each.origin}
     if not moving:
         return set()
-    connection, dialect, table = index.connection, index.dialect, index.table
+    connection, dialect = table.connection, table.dialect
     ids = sorted({origin.row_id for _, origin in moving.values()})
     locked = connection.query_parts(ids, lambda part: dialect.lock_files(table, part))
     stored = {row[0]: row[1:] for row in locked}

@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 from lookalike.core.errors import InputError
+from lookalike.database.table import VectorTable
 from lookalike.images.walk import ImageWalk, identity
 from lookalike.index.rows import files_below
-from lookalike.index.store import IndexStore
 
 
 class Prune:
@@ -27,14 +27,14 @@ class Prune:
         """Folders with nothing in them, perhaps unmounted: what is stored of them is kept."""
         return sorted(folder for folder, is_empty in self._empty.items() if is_empty)
 
-    def find(self, index: IndexStore) -> tuple[list[int], list[str]]:
+    def find(self, table: VectorTable) -> tuple[list[int], list[str]]:
         """Return the ids of rows, and the paths of failures, whose files are gone.
 
         Raises InputError where that cannot be told, since a folder cannot be read any more.
         """
-        stored = chain.from_iterable(files_below(index, folder) for folder in self._before)
+        stored = chain.from_iterable(files_below(table, folder) for folder in self._before)
         ids = [row_id for row_id, path in stored if self._is_gone(path)]
-        rows = index.connection.query(index.dialect.failures(index.table))
+        rows = table.connection.query(table.dialect.failures(table))
         failures = [row[0] for row in rows if self._root_of(row[0]) and self._is_gone(row[0])]
         for folder, before in self._before.items():
             if before is None or identity(folder) != before:

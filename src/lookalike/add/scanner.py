@@ -14,7 +14,8 @@ from lookalike.core.errors import ImageError
 from lookalike.core.types import Failure
 from lookalike.core.vectors import unpack
 from lookalike.database.connection import Row
-from lookalike.dialects import MAX_PATH, Dialect, FailedFile, Statement, StoredFile
+from lookalike.database.table import VectorTable
+from lookalike.dialects import MAX_PATH, FailedFile, Statement, StoredFile, Table
 from lookalike.images.decode import content_hash
 from lookalike.images.walk import FoundImage
 from lookalike.index.rows import stored_name
@@ -68,22 +69,19 @@ class Scanner:
     def __init__(
         self,
         query: Query,
-        dialect: Dialect,
-        table: str,
-        dim: int,
+        table: VectorTable,
         in_flight: InFlight,
         *,
         folders: Sequence[Path],
         retry: bool,
     ) -> None:
         self._query = query
-        self._dialect = dialect
+        self._dialect = table.dialect
         self._table = table
-        self._dim = dim
         self._in_flight = in_flight
         self._retry = retry
         self._origins = Origins(
-            lambda hashes: self._ask(hashes, dialect.files_of_contents), folders
+            lambda hashes: self._ask(hashes, self._dialect.files_of_contents), folders
         )
 
     def scan(self, batch: Sequence[FoundImage]) -> Scan:
@@ -111,7 +109,7 @@ class Scanner:
         return scan
 
     def _ask(
-        self, items: Sequence[T], statement: Callable[[str, Sequence[T]], Statement]
+        self, items: Sequence[T], statement: Callable[[Table, Sequence[T]], Statement]
     ) -> list[Row]:
         return self._query(items, lambda part: statement(self._table, part))
 
@@ -174,7 +172,7 @@ class Scanner:
             packed = stored.get(content.digest)
             if packed is not None:
                 content.is_reused = True
-                content.embedding = unpack([packed], self._dim)[0]
+                content.embedding = unpack([packed], self._table.dim)[0]
                 self._in_flight.forget([content])
 
 

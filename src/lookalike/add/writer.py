@@ -14,7 +14,7 @@ from lookalike.core.types import Failure
 from lookalike.core.vectors import FloatArray, pack
 from lookalike.database.connection import Row
 from lookalike.database.retry import Persistence
-from lookalike.dialects import FailedFile, Statement
+from lookalike.dialects import FailedFile, Statement, Table
 from lookalike.index.rows import insert_rows
 from lookalike.index.store import IndexStore
 
@@ -93,9 +93,8 @@ class Writer:
 
     def __init__(self, index: IndexStore, persistence: Persistence, tally: Tally) -> None:
         self._index = index
-        self._connection = index.connection
-        self._dialect = index.dialect
         self._table = index.table
+        self._connection, self._dialect = self._table.connection, self._table.dialect
         self._persistence = persistence
         self._kinds: dict[str, str] = {}
         self._above_tail: list[int] = []
@@ -112,7 +111,7 @@ class Writer:
         # In one order for all processes, so that two at work on the same files wait in turn. Moved
         # files come first and together: others may have taken their paths, or swapped with them.
         rows.sort(key=lambda row: (row.new.origin is None, row.path))
-        size = max(1, min(MAX_ROWS, MAX_BYTES // (4 * self._index.dim)))
+        size = max(1, min(MAX_ROWS, MAX_BYTES // (4 * self._table.dim)))
         first = max(size, sum(row.new.origin is not None for row in rows))
         self._write(rows[:first], batch)
         for start in range(first, len(rows), size):
@@ -135,7 +134,7 @@ class Writer:
         ids: list[int] = []
         with self._connection.transaction():
             self._index.hold()
-            moved = move_rows(self._index, [row.new for row in rows])
+            moved = move_rows(self._table, [row.new for row in rows])
             plan = self._plan([row for row in rows if row.path not in moved])
             if plan.fresh:
                 embeddings = np.stack([row.embedding for row in plan.fresh])
@@ -195,7 +194,7 @@ class Writer:
             self._execute(batch.failed, self._dialect.insert_failures)
 
     def _execute(
-        self, items: Sequence[T], statement: Callable[[str, Sequence[T]], Statement]
+        self, items: Sequence[T], statement: Callable[[Table, Sequence[T]], Statement]
     ) -> None:
         self._connection.execute_parts(items, lambda part: statement(self._table, part))
 

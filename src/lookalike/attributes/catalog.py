@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 
 from lookalike.attributes.filters import Where, clause, conditions, find, unknown_attribute
 from lookalike.core.errors import DatabaseError
+from lookalike.database.table import VectorTable
 from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Filter, Kind, Statement, attribute_index
-from lookalike.index.store import NO_SUCH_TABLE, IndexStore
+from lookalike.index.store import NO_SUCH_TABLE
 
 _DUPLICATE_INDEX = 1061
-_OWN = {"id", "image_name", "embedding", "attributes"}
+_JSON = "attributes"
+"""The column in which lookalike keeps attributes."""
 _NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float"}
 _NUMBERS |= {"year"}
 _TEXTS = {"char", "varchar", "enum", "set", "date", "datetime", "timestamp", "time"}
@@ -25,42 +27,48 @@ _JSON_TYPES: dict[str, Kind] = {
 }
 
 
-def known_attributes(index: IndexStore) -> list[Attribute]:
+def known_attributes(table: VectorTable) -> list[Attribute]:
     """Return the user's own columns, and the names that lookalike has stored."""
-    types = column_types(index)
+    types = column_types(table)
     noted: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
         try:
-            noted = index.connection.query(index.dialect.noted_attributes(index.table))
+            noted = table.connection.query(table.dialect.noted_attributes(table))
         except DatabaseError as error:
             if error.code != NO_SUCH_TABLE:
                 raise
-    return _columns(types) + _keys(noted, types)
+    return _columns(table, types) + _keys(noted, types)
 
 
-def all_attributes(index: IndexStore) -> list[Attribute]:
+def all_attributes(table: VectorTable) -> list[Attribute]:
     """Return those, and the names that other programs stored. Reads the whole table."""
-    types = column_types(index)
+    types = column_types(table)
     stored: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
-        rows = index.connection.query(index.dialect.stored_attributes(index.table))
+        rows = table.connection.query(table.dialect.stored_attributes(table))
         stored = [(name, _JSON_TYPES[type_]) for name, type_ in rows if type_ in _JSON_TYPES]
-    known = known_attributes(index)
+    known = known_attributes(table)
     names = {attribute.name for attribute in known}
     return known + [each for each in _keys(stored, types) if each.name not in names]
 
 
-def column_types(index: IndexStore) -> dict[str, str]:
-    """The types of the table's columns; the names of lookalike's own are in lower case."""
-    columns = index.connection.query(index.dialect.table_columns(index.table))
-    return {name.lower() if name.lower() in _OWN else name: type_ for name, type_ in columns}
+def column_types(table: VectorTable) -> dict[str, str]:
+    """The types of the table's columns; its own are named as `table` names them."""
+    columns = table.connection.query(table.dialect.table_columns(table))
+    own = {name.lower(): name for name in _own_columns(table)}
+    return {own.get(name.lower(), name): type_ for name, type_ in columns}
 
 
-def _columns(types: Mapping[str, str]) -> list[Attribute]:
+def _own_columns(table: VectorTable) -> set[str]:
+    names = (table.id_column, table.name_column, table.embedding_column, _JSON)
+    return {name for name in names if name is not None}
+
+
+def _columns(table: VectorTable, types: Mapping[str, str]) -> list[Attribute]:
     return [
         Attribute(name, kinds, is_column=True, is_single=type_.startswith("float"))
         for name, type_ in types.items()
-        if name not in _OWN and ATTRIBUTE_NAME.fullmatch(name)
+        if name not in _own_columns(table) and ATTRIBUTE_NAME.fullmatch(name)
         if (kinds := _kinds_of_column(type_))
     ]
 
@@ -86,7 +94,7 @@ def _keys(rows: Iterable[tuple[str, Kind]], types: Iterable[str]) -> list[Attrib
     return [Attribute(name, frozenset(kinds[name]), is_column=False) for name in kinds]
 
 
-def filter_of(index: IndexStore, where: Where | None) -> Filter | None:
+def filter_of(table: VectorTable, where: Where | None) -> Filter | None:
     """Return the filter for these conditions, None for none.
 
     Raises InputError for conditions that cannot be read, unknown names, and values that do not fit
@@ -95,26 +103,26 @@ def filter_of(index: IndexStore, where: Where | None) -> Filter | None:
     asked = conditions(where)
     if not asked:
         return None
-    known = known_attributes(index)
+    known = known_attributes(table)
     if any(find(condition.name, known) is None for condition in asked):
-        known = all_attributes(index)
+        known = all_attributes(table)
     clauses = []
     for condition in asked:
         attribute = find(condition.name, known)
         if attribute is None:
-            raise unknown_attribute(condition.name, known, index.table)
+            raise unknown_attribute(condition.name, known, table.name)
         clauses.append(clause(condition, attribute))
-    return index.dialect.filter(clauses)
+    return table.dialect.filter(clauses)
 
 
-def make_index(index: IndexStore, name: str) -> bool:
+def make_index(table: VectorTable, name: str) -> bool:
     """Index an attribute in the database; return False if it already has an index."""
-    connection, dialect, table = index.connection, index.dialect, index.table
-    known = all_attributes(index)
+    connection, dialect = table.connection, table.dialect
+    known = all_attributes(table)
     attribute = find(name, known)
     if attribute is None:
-        raise unknown_attribute(name, known, table)
-    is_long = attribute.is_column and column_types(index)[attribute.name].split()[0] in _LONG_TEXTS
+        raise unknown_attribute(name, known, table.name)
+    is_long = attribute.is_column and column_types(table)[attribute.name].split()[0] in _LONG_TEXTS
     indexes = connection.query(dialect.indexed_columns(table))
     made = False
     for kind in _index_kinds(attribute):
@@ -125,7 +133,7 @@ def make_index(index: IndexStore, name: str) -> bool:
         )
         if not is_there:
             statement = dialect.create_attribute_index(table, attribute, kind, is_long=is_long)
-            made = unless_there(index, statement, _DUPLICATE_INDEX) or made
+            made = unless_there(table, statement, _DUPLICATE_INDEX) or made
     return made
 
 
@@ -137,10 +145,10 @@ def _index_kinds(attribute: Attribute) -> list[Kind]:
     return sorted(kinds)
 
 
-def unless_there(index: IndexStore, statement: Statement, code: int) -> bool:
+def unless_there(table: VectorTable, statement: Statement, code: int) -> bool:
     """Run a statement that creates something; ignore that another process created it first."""
     try:
-        index.connection.alter(statement)
+        table.connection.alter(statement)
     except DatabaseError as error:
         if error.code != code:
             raise

@@ -13,9 +13,9 @@ from lookalike.attributes.filters import text_of
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import AttributesReport
+from lookalike.database.table import VectorTable
 from lookalike.dialects import Attribute, Kind, Statement
 from lookalike.index.rows import stored_name
-from lookalike.index.store import IndexStore
 
 _BATCH = 1000
 _SHOWN = 3
@@ -30,38 +30,36 @@ _SHOWN_AS: dict[Kind, str] = {
 
 
 def store_attributes(
-    index: IndexStore,
+    table: VectorTable,
     given: AttributeTable,
     folders: Sequence[str | os.PathLike[str]] = (),
-    *,
-    with_paths: bool,
 ) -> AttributesReport:
     """Store the attributes of a file, all or none.
 
     A row's path is relative to the file's folder, or else to one of the folders, or absolute, or
-    a stored image_name. with_paths: whether the collection has a side table of files. Raises
+    a stored image_name. Raises
     InputError where no row's image is stored, or two rows are of one image, or a value does not
     fit a column; it names the line.
     """
-    connection, dialect, table = index.connection, index.dialect, index.table
-    match = partial(_match, index, given, [Path(folder) for folder in folders], with_paths)
+    connection, dialect = table.connection, table.dialect
+    match = partial(_match, table, given, [Path(folder) for folder in folders])
     found, unmatched = match()
     if not found:
-        raise _nothing_matches(given, unmatched, table)
-    known = known_attributes(index)
+        raise _nothing_matches(given, unmatched, table.name)
+    known = known_attributes(table)
     columns = {a.name.casefold(): a for a in known if a.is_column}
     for _, row in found:
-        _check_columns(given, row, columns, table)
+        _check_columns(given, row, columns, table.name)
     kinds = _kinds(found)
     if any(name.casefold() not in columns for _, row in found for name in row.values):
-        _require_json(index)
+        _require_json(table)
     in_json = [name for name in kinds if name.casefold() not in columns]
     noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
     with connection.transaction():
         # Again, under locks: a row may be gone, and another may have its id.
         found, unmatched = match(lock="FOR UPDATE")
         for batch in _batches(found, columns):
-            _update(index, given, batch)
+            _update(table, given, batch)
         connection.execute_parts(noted, lambda part: dialect.note_attributes(table, part))
     for attribute in known:
         if attribute.name in kinds and not attribute.is_column:
@@ -93,14 +91,14 @@ def _kinds(found: Sequence["_Found"]) -> dict[str, set[Kind]]:
     return kinds
 
 
-def _require_json(index: IndexStore) -> None:
+def _require_json(table: VectorTable) -> None:
     """Create the column for the attributes; this is instant on a table of any size."""
-    connection, dialect, table = index.connection, index.dialect, index.table
+    connection, dialect = table.connection, table.dialect
     for statement in (*dialect.create_schema(), dialect.create_attributes()):
         connection.execute(statement)
-    there = column_types(index).get("attributes")
+    there = column_types(table).get("attributes")
     if there is None:
-        unless_there(index, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)
+        unless_there(table, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)
     elif there != "json":
         raise InputError(
             f"the column attributes of {table!r} has type {there}, and lookalike needs it for its "
@@ -129,10 +127,9 @@ _Found = tuple[int, AttributeRow]
 
 
 def _match(
-    index: IndexStore,
+    table: VectorTable,
     given: AttributeTable,
     folders: Sequence[Path],
-    with_paths: bool,
     lock: str = "",
 ) -> tuple[list[_Found], list[str]]:
     """Return (id, row) for rows whose image is stored, and descriptions of the others."""
@@ -141,8 +138,8 @@ def _match(
     unmatched: list[str] = []
     for start in range(0, len(given.rows), _BATCH):
         rows = given.rows[start : start + _BATCH]
-        by_path = _ids_by_path(index, rows, paths, lock) if with_paths else {}
-        by_name = _ids_by_name(index, [row for row in rows if row.path not in by_path], lock)
+        by_path = _ids_by_path(table, rows, paths, lock) if table.has_files else {}
+        by_name = _ids_by_name(table, [row for row in rows if row.path not in by_path], lock)
         for row in rows:
             ids = by_path.get(row.path) or by_name.get(stored_name(row.path), [])
             if len(ids) != 1:
@@ -158,15 +155,15 @@ def _match(
 
 
 def _ids_by_path(
-    index: IndexStore, rows: Sequence[AttributeRow], paths: _Paths, lock: str
+    table: VectorTable, rows: Sequence[AttributeRow], paths: _Paths, lock: str
 ) -> dict[str, list[int]]:
     wanted = {row.path: paths.of(row.path) for row in rows}
     candidates = sorted({path for several in wanted.values() for path in several})
     known: dict[str, int] = {}
     for start in range(0, len(candidates), _BATCH):
-        found = index.connection.query_parts(
+        found = table.connection.query_parts(
             candidates[start : start + _BATCH],
-            lambda part: index.dialect.known_files(index.table, part, lock=lock),
+            lambda part: table.dialect.known_files(table, part, lock=lock),
         )
         known |= {row[0]: row[1] for row in found}
     first = {
@@ -177,12 +174,12 @@ def _ids_by_path(
 
 
 def _ids_by_name(
-    index: IndexStore, rows: Sequence[AttributeRow], lock: str
+    table: VectorTable, rows: Sequence[AttributeRow], lock: str
 ) -> dict[str, list[int]]:
     names = sorted({stored_name(row.path) for row in rows})
     ids: dict[str, list[int]] = defaultdict(list)
-    found = index.connection.query_parts(
-        names, lambda part: index.dialect.ids_by_names(index.table, part, lock=lock)
+    found = table.connection.query_parts(
+        names, lambda part: table.dialect.ids_by_names(table, part, lock=lock)
     )
     for row_id, name in found:
         ids[name].append(row_id)
@@ -223,24 +220,24 @@ def _batches(found: Sequence[_Found], columns: Mapping[str, Attribute]) -> Itera
             yield [columns[name.casefold()] for name in own], own, rows[start : start + _BATCH]
 
 
-def _update(index: IndexStore, given: AttributeTable, batch: _Batch) -> None:
+def _update(table: VectorTable, given: AttributeTable, batch: _Batch) -> None:
     columns, own, rows = batch
     try:
-        index.connection.execute_parts(rows, lambda part: _statement(index, (columns, own, part)))
+        table.connection.execute_parts(rows, lambda part: _statement(table, (columns, own, part)))
     except DatabaseError as error:
         # After a lost connection or lock there is no transaction to retry in.
         if isinstance(error, ConnectionFailed) or error.code in _LOCKED:
             raise
         for row in rows:  # which of them is it?
             try:
-                index.connection.execute(_statement(index, (columns, own, [row])))
+                table.connection.execute(_statement(table, (columns, own, [row])))
             except DatabaseError as its_own:
                 place = f"{given.name}, {row[1].place}"
                 raise DatabaseError(f"{place}: {its_own}", code=its_own.code) from error
         raise
 
 
-def _statement(index: IndexStore, batch: _Batch) -> Statement:
+def _statement(table: VectorTable, batch: _Batch) -> Statement:
     columns, own, rows = batch
     others = [
         {name: value for name, value in row.values.items() if name not in own} for _, row in rows
@@ -254,7 +251,7 @@ def _statement(index: IndexStore, batch: _Batch) -> Statement:
         for (row_id, row), patch in zip(rows, others, strict=True)
     ]
     names = [column.name for column in columns]
-    return index.dialect.update_attributes(index.table, names, changes)
+    return table.dialect.update_attributes(table, names, changes)
 
 
 def _bound(row: AttributeRow, name: str, column: Attribute) -> str | int | float | None:

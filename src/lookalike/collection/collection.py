@@ -179,13 +179,13 @@ class Collection(RowCalls, DuplicateCalls):
         InputError where no row's image is stored.
         """
         given = source if isinstance(source, AttributeTable) else read_attributes(source)
-        with_paths = self._require_table().has_files
-        return store_attributes(self._index, given, folders, with_paths=with_paths)
+        self._require_table()
+        return store_attributes(self._table, given, folders)
 
     def index_attribute(self, name: str) -> bool:
         """Index an attribute in the database; False where it is indexed already."""
         self._require_table()
-        return make_index(self._index, name)
+        return make_index(self._table, name)
 
     def check_index(self) -> IndexReport:
         """Compare the index with every embedding; nothing is changed."""
@@ -218,10 +218,9 @@ class Collection(RowCalls, DuplicateCalls):
         plan, matches = asked.searcher.search(
             asked.query.embedding, asked.options, trace, left_out=asked.left_out
         )
-        rater = Rater(self._index, self.model_id, lambda: self.model)
+        rater = Rater(self._table, self.model_id, lambda: self.model)
         matches = rater.rate(asked.query, matches, asked.percentiles)
-        has_files = bool(self._record and self._record.has_files)
-        matches = with_paths(self._index, matches, has_files=has_files)
+        matches = with_paths(self._table, matches)
         if not explain:
             return matches
         analysis = ""
@@ -240,13 +239,12 @@ class Collection(RowCalls, DuplicateCalls):
     def _asked(self, query: AnyQuery, options: SearchOptions, trace: Trace) -> "_Asked":
         """Check what is asked, and embed the query."""
         options.check(self.metric)
-        record = self._require_table()
-        searcher = Searcher(self._index, filter_of(self._index, options.where))
+        self._require_table()
+        searcher = Searcher(self._index, filter_of(self._table, options.where))
         with trace.step("embed the query"):
             embedder = QueryEmbedder(
-                self._index,
+                self._table,
                 lambda: self.model,
-                has_files=record.has_files,
                 allow_private=options.allow_private_urls,
             )
             embedded = embedder.embed(query)
@@ -319,7 +317,7 @@ class Collection(RowCalls, DuplicateCalls):
         Raises InputError where none is stored and none was measured of the model.
         """
         self._require_table()
-        stored = stored_min_similarity(self._index)
+        stored = stored_min_similarity(self._table)
         if stored is not None:
             return stored
         return default_min_similarity(self.model_id, self.metric)
@@ -327,16 +325,15 @@ class Collection(RowCalls, DuplicateCalls):
     @min_similarity.setter
     def min_similarity(self, value: float) -> None:
         self._require_table()
-        store_min_similarity(self._index, value)
+        store_min_similarity(self._table, value)
 
     def _screener(
         self, min_similarity: float | None, k: int, time_limit: float, allow_private: bool
     ) -> Screener:
-        record = self._require_table()
+        self._require_table()
         return Screener(
             self._index,
             lambda: self.model,
-            has_files=record.has_files,
             min_similarity=min_similarity,
             k=k,
             time_limit=time_limit,
@@ -370,7 +367,7 @@ class Collection(RowCalls, DuplicateCalls):
 
     def _record_of(self, query: int | str) -> ImageRecord:
         """Return the stored image of an id or a name. Raises InputError where there is none."""
-        row_id = id_of(self._index, query) if isinstance(query, str) else int(query)
+        row_id = id_of(self._table, query) if isinstance(query, str) else int(query)
         found = self.records([row_id])
         if not found:
             raise InputError(f"collection {self.name!r} has no image with id {row_id}")

@@ -11,7 +11,7 @@ from lookalike.core.types import CollectionRemoval
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import find_own_tables, no_training, noted_in, unknown
 from lookalike.database.schema import CollectionRecord, find_collection
-from lookalike.dialects import COLLECTION_COLUMNS, Dialect
+from lookalike.dialects import COLLECTION_COLUMNS, Dialect, Table
 
 
 def delete_collection(
@@ -40,7 +40,7 @@ def delete_collection(
         # Referring tables first.
         tables = [*own.names, *([name] if goes else [])]
         _check_references(connection, dialect, tables)
-        rows = int(connection.value(dialect.count_rows(name))) if goes else 0
+        rows = int(connection.value(dialect.count_rows(Table(name)))) if goes else 0
         if not dry_run:
             _delete(connection, dialect, name, tables, noted, goes=record is None or goes)
     return CollectionRemoval(name, rows, tuple(tables), keep_table, dry_run)
@@ -69,7 +69,7 @@ def _delete(
 
 def _check_is_ours(connection: Connection, dialect: Dialect, record: CollectionRecord) -> None:
     """Raise InputError for a table that lookalike did not make, or that has other columns."""
-    columns = {row[0] for row in connection.query(dialect.table_columns(record.name))}
+    columns = {row[0] for row in connection.query(dialect.table_columns(Table(record.name)))}
     others = sorted(columns - COLLECTION_COLUMNS)
     if record.is_registered and not others:
         return

@@ -58,14 +58,13 @@ class DuplicateCalls(OpenedCollection):
             self._index,
             options,
             known=known,
-            with_files=self._has_tables,
             notify=self._notify,
             stage=stage,
         )
 
     def _ready_index(self) -> None:
         """Have an index where there are enough rows for one, that knows all of them."""
-        n = self._connection.value(self._dialect.count_embeddings(self.name))
+        n = self._connection.value(self._dialect.count_embeddings(self._table))
         if n >= FEWEST_ROWS and self._index.load() is None:
             self._require_indexable()
             self._notify(f"Training the index of {self.name}.")
@@ -119,9 +118,9 @@ class DuplicateCalls(OpenedCollection):
 
         Raises InputError for an id that is not stored, and for fewer than two.
         """
-        mark_distinct(self._index, ids, self._require_decidable().id_type)
+        mark_distinct(self._table, ids, self._require_decidable().id_type)
 
     def unmark_distinct(self, *ids: int) -> int:
         """Forget that each two of these images are distinct; return how many decisions went."""
         self._require_table()
-        return unmark_distinct(self._index, ids)
+        return unmark_distinct(self._table, ids)

@@ -15,7 +15,7 @@ from lookalike.database.own_tables import (
     unknown,
 )
 from lookalike.database.schema import find_collection
-from lookalike.dialects import REGISTRY, SHARED_TABLES, SIDE_TABLES, Dialect, quote_name
+from lookalike.dialects import REGISTRY, SHARED_TABLES, SIDE_TABLES, Dialect, Table, quote_name
 
 
 def rename_collection(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
@@ -74,7 +74,9 @@ def _note(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
 def _copy(
     connection: Connection, dialect: Dialect, old: str, new: str, shared: str, key: str
 ) -> None:
-    columns = [row[0] for row in connection.query(dialect.table_columns(shared)) if row[0] != key]
+    columns = [
+        row[0] for row in connection.query(dialect.table_columns(Table(shared))) if row[0] != key
+    ]
     connection.execute(dialect.copy_noted(old, new, shared, key, columns))
 
 

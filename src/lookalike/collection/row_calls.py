@@ -18,7 +18,7 @@ class RowCalls(OpenedCollection):
         """Return the stored images of these ids, in their order; unknown ids are left out."""
         if self._record is None:
             return []
-        return records(self._index, ids, with_paths=self._record.has_files)
+        return records(self._table, ids)
 
     def find(self, *targets: int | str | os.PathLike[str]) -> list[ImageRecord]:
         """Return the stored images of these targets: what `remove` removes.
@@ -44,7 +44,7 @@ class RowCalls(OpenedCollection):
         walk = ImageWalk(folders, exclude=exclude, hidden=hidden)
         if not self._has_tables:
             return []
-        return self.records(find_gone(self._index, walk, self._notify))
+        return self.records(find_gone(self._table, walk, self._notify))
 
     def delete(self, ids: Iterable[int]) -> int:
         """Delete the rows of these ids, not their files; return how many there were."""
@@ -63,14 +63,14 @@ class RowCalls(OpenedCollection):
         return delete_rows(self._index, self._ids_of(targets))
 
     def _ids_of(self, targets: Iterable[int | str | os.PathLike[str]]) -> list[int]:
-        record = self._require_table()
-        return find(self._index, targets, with_paths=record.has_files)
+        self._require_table()
+        return find(self._table, targets)
 
     def failures(self) -> list[StoredFailure]:
         """Return the files that could not be added and have not been since, by path."""
-        return failures(self._index) if self._has_tables else []
+        return failures(self._table) if self._has_tables else []
 
     def status(self) -> Status:
         """Return what the collection holds, and what its last `add` did."""
         self._require_table()
-        return read_status(self._index, self.model_id, has_tables=self._has_tables)
+        return read_status(self._index, self.model_id)

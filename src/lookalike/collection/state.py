@@ -13,6 +13,7 @@ from lookalike.database.schema import (
     create_collection,
     find_collection,
 )
+from lookalike.database.table import VectorTable
 from lookalike.dialects import Dialect
 from lookalike.index.store import IndexStore
 from lookalike.models.base import Model
@@ -72,15 +73,24 @@ class OpenedCollection:
     @property
     def _index(self) -> IndexStore:
         if self._stored_index is None:
-            self._stored_index = IndexStore(
-                self._connection, self._dialect, self.name, self.metric, self.dim
-            )
+            self._stored_index = IndexStore(self._table)
         return self._stored_index
+
+    @property
+    def _table(self) -> VectorTable:
+        return VectorTable(
+            self.name,
+            connection=self._connection,
+            dialect=self._dialect,
+            dim=self.dim,
+            metric=self.metric,
+            has_files=self._has_tables,
+        )
 
     @property
     def _percentiles(self) -> PercentileStore:
         if self._stored_percentiles is None:
-            self._stored_percentiles = PercentileStore(self._index, lambda: self.model)
+            self._stored_percentiles = PercentileStore(self._table, lambda: self.model)
         return self._stored_percentiles
 
     @property
@@ -110,6 +120,7 @@ class OpenedCollection:
                 metric=self.metric,
             )
             self._record = record
+            self._stored_index = self._stored_percentiles = None
         return record
 
     def _require_table(self) -> CollectionRecord:
@@ -124,13 +135,13 @@ class OpenedCollection:
 
     def _require_indexable(self) -> None:
         self._require_table()
-        check_indexable(self._connection, self._dialect, self.name)
+        check_indexable(self._connection, self._dialect, self._table)
 
     def _require_decidable(self) -> CollectionRecord:
         """Return the record of a collection that can keep decisions about its images."""
         record = self._require_table()
         refusal = "no decisions can be kept about"
-        check_side_tables(self._connection, self._dialect, self.name, refusal)
+        check_side_tables(self._connection, self._dialect, self._table, refusal)
         return record
 
     @property
@@ -142,7 +153,7 @@ class OpenedCollection:
         """How many images are stored."""
         if self._record is None:
             return 0
-        return int(self._connection.value(self._dialect.count_rows(self.name)))
+        return int(self._connection.value(self._dialect.count_rows(self._table)))
 
     def __bool__(self) -> bool:
         """True also when it is empty: a collection is a place, not its contents."""

@@ -6,35 +6,37 @@ from pathlib import Path
 from lookalike.core.types import Run, Status, StoredFailure
 from lookalike.database.connection import Row
 from lookalike.database.own_tables import find_own_tables
+from lookalike.database.table import VectorTable
 from lookalike.index.store import IndexStore
 from lookalike.models.registry import precision_of
 
 
-def read_status(index: IndexStore, model: str | None, *, has_tables: bool) -> Status:
-    """Return what a collection holds; has_tables: whether `add` has made its side tables."""
-    connection, dialect, table = index.connection, index.dialect, index.table
+def read_status(index: IndexStore, model: str | None) -> Status:
+    """Return what a collection holds."""
+    table = index.table
+    connection, dialect = table.connection, table.dialect
     indexed, n_cells = index.size()
-    own = find_own_tables(connection, dialect, table)
-    runs = connection.query(dialect.last_run(table)) if has_tables else []
+    own = find_own_tables(connection, dialect, table.name)
+    runs = connection.query(dialect.last_run(table)) if table.has_files else []
     return Status(
-        name=table,
+        name=table.name,
         rows=int(connection.value(dialect.count_rows(table))),
-        dim=index.dim,
-        metric=index.metric,
+        dim=table.dim,
+        metric=table.metric,
         model=model,
         precision=precision_of(model) if model else None,
-        size=int(connection.value(dialect.disk_size([table, *own.names]))),
+        size=int(connection.value(dialect.disk_size([table.name, *own.names]))),
         indexed=indexed,
         n_cells=n_cells,
         plan=index.plan(),
-        failures=int(connection.value(dialect.count_failures(table))) if has_tables else 0,
+        failures=int(connection.value(dialect.count_failures(table))) if table.has_files else 0,
         last_run=_run(runs[0]) if runs else None,
     )
 
 
-def failures(index: IndexStore) -> list[StoredFailure]:
+def failures(table: VectorTable) -> list[StoredFailure]:
     """Return the files that could not be added and have not been since, by path."""
-    rows = index.connection.query(index.dialect.failures(index.table))
+    rows = table.connection.query(table.dialect.failures(table))
     return [
         StoredFailure(Path(path), reason, size, mtime_ns, _in_utc(seen_at))
         for path, reason, size, mtime_ns, seen_at in rows

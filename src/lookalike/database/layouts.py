@@ -17,6 +17,7 @@ from lookalike.dialects import (
     SCHEMA_TABLE,
     SHARED_TABLES,
     Dialect,
+    Table,
     is_name,
 )
 
@@ -96,7 +97,9 @@ def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
     """Record the plan and recall of searches, and mark index tables as lookalike's own."""
     tables = {row[0] for row in connection.query(dialect.existing_tables(SHARED_TABLES))}
     for table, column, statement in dialect.columns_since_1():
-        if table in tables and column not in dict(connection.query(dialect.table_columns(table))):
+        if table in tables and column not in dict(
+            connection.query(dialect.table_columns(Table(table)))
+        ):
             connection.execute(statement)
     for table, statement in dialect.lower_names():
         if table in tables:
@@ -125,7 +128,7 @@ def _keep_index(
             if "centroid" in columns and "spread" not in columns:
                 connection.execute(dialect.add_spread(table, number))
             connection.execute(dialect.mark_generation(table, number, name))
-    types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
+    types: dict[str, str] = dict(connection.query(dialect.table_columns(Table(table))))
     kind, _, dim = types.get("embedding", "").rstrip(")").partition("(")
     if generation and not rescored and kind == "vector":
         least = ceil(50 * max(1.0, sqrt(512 / int(dim))))  # what version 1 compared exactly
@@ -157,7 +160,7 @@ def _tables_of(
     A table without a generation's columns belongs to someone else.
     """
     for name, expected in dialect.generation_of_1(table, generation):
-        columns = {row[0] for row in connection.query(dialect.table_columns(name))}
+        columns = {row[0] for row in connection.query(dialect.table_columns(Table(name)))}
         if expected <= columns <= expected | {"spread"}:
             yield name, columns
 

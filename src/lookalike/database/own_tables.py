@@ -16,6 +16,7 @@ from lookalike.dialects import (
     SIDE_TABLES,
     WITH_FOREIGN_KEY,
     Dialect,
+    Table,
     generation_comment,
     generation_of,
     is_name,
@@ -83,7 +84,7 @@ def _side_tables(connection: Connection, dialect: Dialect, name: str) -> list[st
 def _generations(connection: Connection, dialect: Dialect, name: str) -> list[tuple[str, int]]:
     """Return an index's tables; after an interrupted renaming their comments have the old name."""
     marks, found = {name, *_without_table(connection, dialect)}, []
-    for table, comment in connection.query(dialect.generation_tables(name)):
+    for table, comment in connection.query(dialect.generation_tables(Table(name))):
         _, number = generation_of(name, table) or ("", 0)
         if number and comment in {generation_comment(mark, number) for mark in marks}:
             found.append((table, number))
@@ -116,8 +117,8 @@ def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator
 
     Raises DatabaseError while one trains it.
     """
-    lock = dialect.trainer_lock(name, TRAINER_SECONDS)
-    with connection.named_lock(lock, dialect.trainer_unlock(name)) as is_ours:
+    lock = dialect.trainer_lock(Table(name), TRAINER_SECONDS)
+    with connection.named_lock(lock, dialect.trainer_unlock(Table(name))) as is_ours:
         if not is_ours:
             raise DatabaseError(
                 f"another client is training the index of {name!r}; try again when it has finished"

@@ -8,7 +8,7 @@ from lookalike.core.types import Metric
 from lookalike.core.vectors import ids_array
 from lookalike.database.connection import Connection
 from lookalike.database.layouts import existing_tables
-from lookalike.dialects import REGISTRY, Dialect, quote_name
+from lookalike.dialects import REGISTRY, Dialect, Table, quote_name
 
 _INTEGER = re.compile(
     r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?( zerofill)?", re.IGNORECASE
@@ -45,41 +45,43 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
     tables = existing_tables(connection, dialect, [name, f"{name}_files"])
     if name not in tables:  # such servers find it, and tell how they call it
         name = next((table for table in tables if table.lower() == name.lower()), name)
-    columns: dict[str, str] = dict(connection.query(dialect.table_columns(name)))
+    table = Table(name)
+    columns: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
     if not columns:
         return None
-    kind, _, length = columns.get("embedding", "").rstrip(")").partition("(")
-    if not {"id", "image_name"} <= columns.keys() or kind != "vector":
+    kind, _, length = columns.get(table.embedding_column, "").rstrip(")").partition("(")
+    if not {table.id_column, table.name_column} <= columns.keys() or kind != "vector":
         raise InputError(
             f"table {name!r} is not a collection: it needs the columns id, image_name and "
             "embedding VECTOR(n); choose another name with --collection"
         )
-    if not _INTEGER.fullmatch(columns["id"]):
+    id_type = columns[table.id_column]
+    if not _INTEGER.fullmatch(id_type):
         raise InputError(
-            f"table {name!r} is not a collection: its id is of type {columns['id']}; an integer is "
+            f"table {name!r} is not a collection: its id is of type {id_type}; an integer is "
             "needed, such as INT PRIMARY KEY AUTO_INCREMENT"
         )
-    if columns["id"].lower().startswith("bigint") and "unsigned" in columns["id"]:
-        _check_ids(connection, dialect, name)
+    if id_type.lower().startswith("bigint") and "unsigned" in id_type:
+        _check_ids(connection, dialect, table)
     row = connection.query(dialect.registered(name)) if REGISTRY in tables else []
     return CollectionRecord(
         name=name,
         dim=int(length),
         model=row[0][0] if row else None,
         metric=row[0][1] if row else "cosine",
-        id_type=columns["id"],
+        id_type=id_type,
         has_files=f"{name}_files" in tables,
         is_registered=bool(row),
     )
 
 
-def _check_ids(connection: Connection, dialect: Dialect, name: str) -> None:
+def _check_ids(connection: Connection, dialect: Dialect, table: Table) -> None:
     """Raise InputError where an id is larger than lookalike can take."""
-    largest = connection.query(dialect.id_range(name))[0][1]
+    largest = connection.query(dialect.id_range(table))[0][1]
     try:
         ids_array([] if largest is None else [largest])
     except InputError as error:
-        raise InputError(f"table {name!r} is not a collection: {error}") from error
+        raise InputError(f"table {table.name!r} is not a collection: {error}") from error
 
 
 def create_collection(
@@ -99,7 +101,8 @@ def create_collection(
     """
     if connection.value(dialect.lower_case_names()) == 1:
         name = name.lower()
-    check_addable(connection, dialect, name)
+    table = Table(name)
+    check_addable(connection, dialect, table)
     for statement in (
         *dialect.create_schema(),
         dialect.create_registry(),
@@ -109,14 +112,14 @@ def create_collection(
         dialect.create_thresholds(),
         *dialect.create_indexes(),
         *dialect.forget_dropped(name),
-        dialect.create_collection(name, dim),
-        dialect.create_failures(name),
+        dialect.create_collection(table, dim),
+        dialect.create_failures(table),
     ):
         connection.execute(statement)
     made = find_collection(connection, dialect, name)
     if made is None:
         raise DatabaseError(f"collection {name!r} was dropped while it was being created")
-    connection.execute(dialect.create_files(name, made.id_type))
+    connection.execute(dialect.create_files(table, made.id_type))
     connection.execute(dialect.register(name, model, made.dim, metric))
     record = find_collection(connection, dialect, name)
     if record is None or record.dim != dim:
@@ -126,47 +129,49 @@ def create_collection(
     return record
 
 
-def check_addable(connection: Connection, dialect: Dialect, name: str) -> None:
+def check_addable(connection: Connection, dialect: Dialect, table: Table) -> None:
     """Raise InputError for a table, where there is one, that no images can be added to.
 
     Its side tables have foreign keys to it, and an insert has to tell which ids it has made.
     """
-    check_side_tables(connection, dialect, name, "images cannot be added to")
-    rows = connection.query(dialect.table_kind(name))
+    check_side_tables(connection, dialect, table, "images cannot be added to")
+    rows = connection.query(dialect.table_kind(table))
     if rows and "auto_increment" not in str(rows[0][4]).lower():
         raise InputError(
-            f"images cannot be added to table {name!r}: its id is not AUTO_INCREMENT; change that "
-            "with ALTER TABLE, or insert the rows yourself"
+            f"images cannot be added to table {table.name!r}: its id is not AUTO_INCREMENT; "
+            "change that with ALTER TABLE, or insert the rows yourself"
         )
 
 
-def check_side_tables(connection: Connection, dialect: Dialect, name: str, refusal: str) -> None:
+def check_side_tables(connection: Connection, dialect: Dialect, table: Table, refusal: str) -> None:
     """Raise InputError for a table, where there is one, that side tables cannot refer to.
 
     refusal: what then cannot be done, the beginning of a sentence on the table.
     """
-    for kind, engine, options, primary, _ in connection.query(dialect.table_kind(name)):
+    for kind, engine, options, primary, _ in connection.query(dialect.table_kind(table)):
         why = None
         if kind != "BASE TABLE":
             why = "it is a view; use its table"
         elif "partitioned" in str(options):
             why = "it is partitioned, and MySQL has no foreign keys to partitioned tables"
         elif engine != "InnoDB":
-            why = f"its engine is {engine}; run ALTER TABLE {name} ENGINE = InnoDB"
-        elif primary != "id":
+            why = f"its engine is {engine}; run ALTER TABLE {table.name} ENGINE = InnoDB"
+        elif primary != table.id_column:
             why = "id is not its PRIMARY KEY; change that with ALTER TABLE"
         if why:
-            raise InputError(f"{refusal} table {name!r}: {why}")
+            raise InputError(f"{refusal} table {table.name!r}: {why}")
 
 
-def check_indexable(connection: Connection, dialect: Dialect, name: str) -> None:
+def check_indexable(connection: Connection, dialect: Dialect, table: Table) -> None:
     """Raise InputError for a table that an index cannot follow: its rows are read by id."""
-    for kind, _, _, primary, _ in connection.query(dialect.table_kind(name)):
+    for kind, _, _, primary, _ in connection.query(dialect.table_kind(table)):
         if kind != "BASE TABLE":
-            raise InputError(f"table {name!r} cannot be indexed: it is a view; index its table")
-        if str(primary).partition(",")[0] != "id":
             raise InputError(
-                f"table {name!r} cannot be indexed: its PRIMARY KEY does not begin with id; "
+                f"table {table.name!r} cannot be indexed: it is a view; index its table"
+            )
+        if str(primary).partition(",")[0] != table.id_column:
+            raise InputError(
+                f"table {table.name!r} cannot be indexed: its PRIMARY KEY does not begin with id; "
                 "make one that does with ALTER TABLE"
             )
 

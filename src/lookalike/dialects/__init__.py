@@ -9,6 +9,7 @@ from lookalike.dialects.statement import (
     is_name,
     quote_name,
 )
+from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import (
     ATTRIBUTE_NAME,
     MAX_TEXT,
@@ -62,6 +63,7 @@ __all__ = [
     "Statement",
     "StoredFile",
     "StoredLook",
+    "Table",
     "attribute_index",
     "generation_comment",
     "generation_of",

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from lookalike.dialects.statement import Statement, places, quote_name, values
+from lookalike.dialects.statement import Statement, places, values
+from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import AttributesSQL, Filter, and_
 from lookalike.dialects.tables.collections import CollectionsSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
@@ -83,14 +84,14 @@ class Dialect(
             "SELECT model, metric FROM lookalike_collections WHERE name = %s LIMIT 1", (name,)
         )
 
-    def table_columns(self, table: str) -> Statement:
+    def table_columns(self, table: Table) -> Statement:
         return Statement(
             "SELECT column_name, column_type FROM information_schema.columns "
             "WHERE table_schema = DATABASE() AND table_name = %s",
-            (table,),
+            (table.name,),
         )
 
-    def table_kind(self, table: str) -> Statement:
+    def table_kind(self, table: Table) -> Statement:
         """Return (table_type, engine, create_options, columns of its primary key, extra of id)."""
         return Statement(
             "SELECT t.table_type, t.engine, t.create_options, (\n"
@@ -100,10 +101,10 @@ class Dialect(
             "), (\n"
             "    SELECT c.extra FROM information_schema.columns AS c\n"
             "    WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name\n"
-            "    AND c.column_name = 'id'\n"
+            "    AND c.column_name = %s\n"
             ") FROM information_schema.tables AS t\n"
             "WHERE t.table_schema = DATABASE() AND t.table_name = %s",
-            (table,),
+            (table.id_column, table.name),
         )
 
     def collection_names(self) -> Statement:
@@ -115,13 +116,13 @@ class Dialect(
             "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
         )
 
-    def create_collection(self, table: str, dim: int) -> Statement:
+    def create_collection(self, table: Table, dim: int) -> Statement:
         return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table)} (\n"
-            "    id INT PRIMARY KEY AUTO_INCREMENT,\n"
-            "    image_name VARCHAR(255),\n"
-            f"    embedding VECTOR({dim:d}),\n"
-            "    KEY image_name (image_name)\n"
+            f"CREATE TABLE IF NOT EXISTS {table.sql} (\n"
+            f"    {table.id} INT PRIMARY KEY AUTO_INCREMENT,\n"
+            f"    {table.image_name()} VARCHAR(255),\n"
+            f"    {table.embedding} VECTOR({dim:d}),\n"
+            f"    KEY image_name ({table.image_name()})\n"
             ") ENGINE = InnoDB CHARACTER SET utf8mb4"
         )
 
@@ -131,85 +132,89 @@ class Dialect(
         """The step between the ids of one multi-row insert."""
         return Statement("SELECT @@auto_increment_increment")
 
-    def insert_embeddings(self, table: str, rows: Sequence[tuple[str, bytes]]) -> Statement:
+    def insert_embeddings(self, table: Table, rows: Sequence[tuple[str, bytes]]) -> Statement:
         """Insert (image_name, embedding) rows; they get consecutive ids."""
         return Statement(
-            f"INSERT INTO {quote_name(table)} (image_name, embedding) "
+            f"INSERT INTO {table.sql} ({table.image_name()}, {table.embedding}) "
             f"VALUES {values(2, len(rows))}",
             tuple(value for row in rows for value in row),
         )
 
-    def update_embedding(self, table: str, row_id: int, embedding: bytes) -> Statement:
+    def update_embedding(self, table: Table, row_id: int, embedding: bytes) -> Statement:
         return Statement(
-            f"UPDATE {quote_name(table)} SET embedding = %s WHERE id = %s", (embedding, row_id)
+            f"UPDATE {table.sql} SET {table.embedding} = %s WHERE {table.id} = %s",
+            (embedding, row_id),
         )
 
-    def lock_rows(self, table: str, ids: Sequence[int]) -> Statement:
+    def lock_rows(self, table: Table, ids: Sequence[int]) -> Statement:
         """Return the ids that exist, and lock their rows until the transaction ends."""
         return Statement(
-            f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) FOR UPDATE",
+            f"SELECT {table.id} FROM {table.sql} "
+            f"WHERE {table.id} IN ({places(len(ids))}) FOR UPDATE",
             tuple(ids),
         )
 
-    def delete_rows(self, table: str, ids: Sequence[int]) -> Statement:
+    def delete_rows(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"DELETE FROM {quote_name(table)} WHERE id IN ({places(len(ids))})", tuple(ids)
+            f"DELETE FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})", tuple(ids)
         )
 
-    def count_embeddings(self, table: str) -> Statement:
-        return Statement(f"SELECT COUNT(embedding) FROM {quote_name(table)}")
+    def count_embeddings(self, table: Table) -> Statement:
+        return Statement(f"SELECT COUNT({table.embedding}) FROM {table.sql}")
 
-    def count_rows(self, table: str) -> Statement:
-        return Statement(f"SELECT COUNT(*) FROM {quote_name(table)}")
+    def count_rows(self, table: Table) -> Statement:
+        return Statement(f"SELECT COUNT(*) FROM {table.sql}")
 
-    def records(self, table: str, ids: Sequence[int]) -> Statement:
+    def records(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"SELECT id, image_name FROM {quote_name(table)} WHERE id IN ({places(len(ids))})",
+            f"SELECT {table.id}, {table.image_name()} FROM {table.sql} "
+            f"WHERE {table.id} IN ({places(len(ids))})",
             tuple(ids),
         )
 
-    def update_name(self, table: str, row_id: int, image_name: str) -> Statement:
+    def update_name(self, table: Table, row_id: int, image_name: str) -> Statement:
         return Statement(
-            f"UPDATE {quote_name(table)} SET image_name = %s WHERE id = %s", (image_name, row_id)
+            f"UPDATE {table.sql} SET {table.image_name()} = %s WHERE {table.id} = %s",
+            (image_name, row_id),
         )
 
-    def ids_by_name(self, table: str, image_name: str) -> Statement:
+    def ids_by_name(self, table: Table, image_name: str) -> Statement:
         """Ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
+        name = table.image_name()
         return Statement(
             # The first condition can use an index, the second compares letter case.
-            f"SELECT id FROM {quote_name(table)} WHERE image_name = %s AND "
-            "CONVERT(image_name USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY id LIMIT 2",
+            f"SELECT {table.id} FROM {table.sql} WHERE {name} = %s AND "
+            f"CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY {table.id} LIMIT 2",
             (image_name, image_name),
         )
 
-    def embeddings(self, table: str, ids: Sequence[int]) -> Statement:
-        # A bare VECTOR column would be decoded as text by some clients.
+    def embeddings(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
-            "SELECT id, CAST(embedding AS BINARY) AS embedding "
-            f"FROM {quote_name(table)} WHERE id IN ({places(len(ids))})",
+            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding "
+            f"FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
             tuple(ids),
         )
 
     # Search.
 
-    def all_rows(self, table: str, where: Filter | None = None) -> Statement:
+    def all_rows(self, table: Table, where: Filter | None = None) -> Statement:
         """All embeddings, or those of matching rows, for exact ranking by the client."""
         passing = and_(where)
         return Statement(
-            "SELECT id, CAST(embedding AS BINARY) AS embedding, image_name "
-            f"FROM {quote_name(table)} AS v WHERE embedding IS NOT NULL{passing.sql}",
+            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding, {table.image_name()} "
+            f"FROM {table.sql} AS v WHERE {table.embedding} IS NOT NULL{passing.sql}",
             passing.params,
         )
 
-    def all_embeddings(self, table: str) -> Statement:
+    def all_embeddings(self, table: Table) -> Statement:
         return Statement(
-            "SELECT id, CAST(embedding AS BINARY) AS embedding "
-            f"FROM {quote_name(table)} WHERE embedding IS NOT NULL"
+            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding "
+            f"FROM {table.sql} WHERE {table.embedding} IS NOT NULL"
         )
 
     def nearest(
         self,
-        table: str,
+        table: Table,
         metric: str,
         query: bytes,
         k: int,

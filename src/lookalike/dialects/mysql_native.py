@@ -1,7 +1,8 @@
 """MySQL AI, HeatWave and Percona Server 9.7: a VECTOR type and a DISTANCE function."""
 
 from lookalike.dialects.base import Dialect
-from lookalike.dialects.statement import Statement, quote_name
+from lookalike.dialects.statement import Statement
+from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import Filter, and_
 
 # From distance to similarity. DOT is larger for nearer vectors.
@@ -29,7 +30,7 @@ class MySQLNative(Dialect):
 
     def nearest(
         self,
-        table: str,
+        table: Table,
         metric: str,
         query: bytes,
         k: int,
@@ -37,15 +38,16 @@ class MySQLNative(Dialect):
         where: Filter | None = None,
     ) -> Statement:
         # No tiebreaker in ORDER BY: it would keep the server from using a vector index.
-        distance = f"DISTANCE(embedding, %s, '{metric.upper()}')"
+        distance = f"DISTANCE({table.embedding}, %s, '{metric.upper()}')"
         similarity = f"{_SIMILARITY[metric]}{distance}"
         within = "" if min_similarity is None else f" AND {similarity} >= %s"
         bound = () if min_similarity is None else (query, min_similarity)
         passing = and_(where)
         direction = " DESC" if metric == "dot" else ""
         return Statement(
-            f"SELECT id, image_name, {similarity} AS similarity FROM {quote_name(table)} AS v "
-            f"WHERE embedding IS NOT NULL{within}{passing.sql} "
+            f"SELECT {table.id}, {table.image_name()}, {similarity} AS similarity "
+            f"FROM {table.sql} AS v "
+            f"WHERE {table.embedding} IS NOT NULL{within}{passing.sql} "
             f"ORDER BY {distance}{direction} LIMIT %s",
             (query, *bound, *passing.params, query, k),
         )

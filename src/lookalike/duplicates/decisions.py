@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from lookalike.core.errors import DatabaseError, InputError
-from lookalike.index.store import NO_SUCH_TABLE, IndexStore
+from lookalike.database.table import VectorTable
+from lookalike.index.store import NO_SUCH_TABLE
 
 
-def distinct_images(index: IndexStore) -> list[tuple[int, int]]:
+def distinct_images(table: VectorTable) -> list[tuple[int, int]]:
     """Return the pairs of ids that were decided to be distinct, the smaller first."""
     try:
-        rows = index.connection.query(index.dialect.distinct(index.table))
+        rows = table.connection.query(table.dialect.distinct(table))
     except DatabaseError as error:
         if error.code != NO_SUCH_TABLE:
             raise
@@ -18,13 +19,13 @@ def distinct_images(index: IndexStore) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def mark_distinct(index: IndexStore, ids: Sequence[int], id_type: str) -> None:
+def mark_distinct(table: VectorTable, ids: Sequence[int], id_type: str) -> None:
     """Remember that none of these images is a duplicate of another of them.
 
     id_type: the SQL type of the collection's ids. Raises InputError for an id that is not stored.
     """
     pairs = _pairs(ids)
-    connection, dialect, table = index.connection, index.dialect, index.table
+    connection, dialect = table.connection, table.dialect
     found = connection.query_parts(ids, lambda part: dialect.records(table, part))
     stored = {row[0] for row in found}
     for row_id in ids:
@@ -35,12 +36,12 @@ def mark_distinct(index: IndexStore, ids: Sequence[int], id_type: str) -> None:
         connection.execute_parts(pairs, lambda part: dialect.insert_distinct(table, part))
 
 
-def unmark_distinct(index: IndexStore, ids: Sequence[int]) -> int:
+def unmark_distinct(table: VectorTable, ids: Sequence[int]) -> int:
     """Forget such decisions about each two of these images; return how many there were."""
     pairs = _pairs(ids)
-    if not set(pairs) & set(distinct_images(index)):
+    if not set(pairs) & set(distinct_images(table)):
         return 0
-    connection, dialect, table = index.connection, index.dialect, index.table
+    connection, dialect = table.connection, table.dialect
     with connection.transaction():
         return connection.execute_parts(pairs, lambda part: dialect.delete_distinct(table, part))
 

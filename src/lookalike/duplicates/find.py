@@ -19,6 +19,7 @@ from lookalike.core.types import (
     Tier,
 )
 from lookalike.core.vectors import similarity
+from lookalike.database.table import VectorTable
 from lookalike.duplicates.decisions import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
@@ -84,32 +85,30 @@ def find_duplicates(
     options: DuplicateOptions,
     *,
     known: Measured | None,
-    with_files: bool,
     notify: Callable[[str], None],
     stage: Stage,
 ) -> list[DuplicateGroup]:
     """Return the groups of duplicates, those of the strictest tier first, then the largest.
 
-    known: what was measured of its model. with_files: whether the collection has side tables of
-    files.
+    known: what was measured of its model.
     """
-    if with_files:
-        unseen = look_at_new_files(index, stage("Looking at files"))
+    if index.table.has_files:
+        unseen = look_at_new_files(index.table, stage("Looking at files"))
         if unseen:
             files = "1 file is" if unseen == 1 else f"{unseen:,} files are"
             notify(
                 f"{files} gone, changed or unreadable, and compared by bytes and embedding only; "
                 "add the folder again, with --prune for what is gone."
             )
-    images = read_images(index, with_files=with_files)
+    images = read_images(index.table)
     ranks = images.ranks(options.keep)
     resemblances = Resemblances(images.picture.tolist(), images.has_file.tolist())
     if options.tier != "identical":
         with workers(index) as crew:
             _resemble(index, images, options, known, resemblances, crew, stage)
-    apart = _by_place(images, distinct_images(index))
+    apart = _by_place(images, distinct_images(index.table))
     groups = make_groups(resemblances, ranks.tolist(), apart, options.tier)
-    return _described(index, images, groups, with_files=with_files)
+    return _described(index.table, images, groups)
 
 
 def _resemble(
@@ -129,7 +128,7 @@ def _resemble(
         progress = stage("Asking the index")
         near = neighbours(index, images, crew, enough=enough, least=least, progress=progress)
     if has_file.any():
-        one, other = similar_hashes(index, images)
+        one, other = similar_hashes(index.table, images)
         both = near.where(has_file[near.first] & has_file[near.second])
         candidates = unique_pairs([both, (one, other, np.zeros(len(one)))])
         progress = stage("Comparing pictures")
@@ -165,31 +164,27 @@ def _by_place(images: Images, distinct: Sequence[tuple[int, int]]) -> dict[int, 
 # Description.
 
 
-def _described(
-    index: IndexStore, images: Images, groups: Sequence[Group], *, with_files: bool
-) -> list[DuplicateGroup]:
+def _described(table: VectorTable, images: Images, groups: Sequence[Group]) -> list[DuplicateGroup]:
     described: list[DuplicateGroup] = []
     batch: list[Group] = []
     for place, group in enumerate(groups, start=1):
         batch.append(group)
         if place == len(groups) or sum(1 + len(each.others) for each in batch) >= _ROWS:
-            described += _describe(index, images, batch, with_files)
+            described += _describe(table, images, batch)
             batch = []
     return sorted(described, key=lambda group: (TIERS.index(group.tier), -len(group.duplicates)))
 
 
-def _describe(
-    index: IndexStore, images: Images, groups: Sequence[Group], with_files: bool
-) -> list[DuplicateGroup]:
+def _describe(table: VectorTable, images: Images, groups: Sequence[Group]) -> list[DuplicateGroup]:
     places = [place for group in groups for place in (group.keep, *dict(group.others))]
     ids = images.ids[places].tolist()
-    known = {record.id: record for record in records(index, ids, with_paths=with_files)}
-    found, embeddings = index.usable_embeddings(ids)
+    known = {record.id: record for record in records(table, ids)}
+    found, embeddings = table.usable_embeddings(ids)
     vectors = dict(zip(found.tolist(), embeddings, strict=True))
 
     def image(place: int, keep: int, tier: Tier | None) -> DuplicateImage:
         row_id, kept_id = int(images.ids[place]), int(images.ids[keep])
-        score = similarity(vectors[kept_id], vectors[row_id][np.newaxis], index.metric)
+        score = similarity(vectors[kept_id], vectors[row_id][np.newaxis], table.metric)
         record = known[row_id]
         return DuplicateImage(
             id=row_id,

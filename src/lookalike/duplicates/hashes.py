@@ -8,6 +8,7 @@ from PIL import Image
 
 from lookalike.core.types import Orientations
 from lookalike.database.connection import Row
+from lookalike.database.table import VectorTable
 from lookalike.duplicates.closer import Picture, read_picture, same_drawing
 from lookalike.duplicates.compare import SIDE, TURNS, Thumbnails, same_picture
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
@@ -32,13 +33,13 @@ _MOST_READ = 1000
 Hashes = npt.NDArray[np.uint64]
 
 
-def similar_hashes(index: IndexStore, images: Images) -> tuple[Numbers, Numbers]:
+def similar_hashes(table: VectorTable, images: Images) -> tuple[Numbers, Numbers]:
     """Return pairs of pictures whose hashes are nearly equal, one of them turned or mirrored."""
     number = {content: place for place, content in enumerate(images.contents)}
     pictures: list[int] = []
     packed: list[bytes] = []
-    statement = index.dialect.phashes(index.table)
-    for rows in index.connection.stream(statement, batch=_ROWS):
+    statement = table.dialect.phashes(table)
+    for rows in table.connection.stream(statement, batch=_ROWS):
         known = [row for row in rows if row[0] in number]
         pictures += [number[row[0]] for row in known]
         packed += [row[1] for row in known]
@@ -91,7 +92,7 @@ def confirmed(
 
     def confirm(store: IndexStore, start: int) -> npt.NDArray[np.bool_]:
         part = slice(start, start + _PAIRS)
-        return comparison.same(store, first[part], second[part])
+        return comparison.same(store.table, first[part], second[part])
 
     same = np.zeros(len(first), bool)
     starts = range(0, len(first), _PAIRS)
@@ -110,8 +111,8 @@ class Comparison:
         self._sides = np.stack([images.widths, images.heights], axis=1)[images.first]
         self._read: dict[int, Picture | None] = {}
 
-    def same(self, store: IndexStore, one: Numbers, other: Numbers) -> npt.NDArray[np.bool_]:
-        pixels = thumbnails(store, self._images, np.union1d(one, other))
+    def same(self, table: VectorTable, one: Numbers, other: Numbers) -> npt.NDArray[np.bool_]:
+        pixels = thumbnails(table, self._images, np.union1d(one, other))
         same = np.isin(one, list(pixels)) & np.isin(other, list(pixels))
         known = np.flatnonzero(same)
         if not known.size:
@@ -132,12 +133,12 @@ class Comparison:
                 most=NEARLY_NONE,
             )
             chosen = known[drawn]
-            same[chosen] = self._closer(store, one[chosen], other[chosen], sizes[drawn], strictly)
+            same[chosen] = self._closer(table, one[chosen], other[chosen], sizes[drawn], strictly)
         return same
 
     def _closer(
         self,
-        store: IndexStore,
+        table: VectorTable,
         one: Numbers,
         other: Numbers,
         sizes: Sizes,
@@ -147,7 +148,7 @@ class Comparison:
         same, turns = strictly.copy(), TURNS if self._orientations == "all" else 1
         for start in range(0, len(one), _FILES):
             part = np.arange(start, min(start + _FILES, len(one)))
-            read = self._pictures(store, np.union1d(one[part], other[part]))
+            read = self._pictures(table, np.union1d(one[part], other[part]))
             known = np.array([p for p in part if one[p] in read and other[p] in read], np.int64)
             if known.size:
                 pair = [[read[picture] for picture in side[known]] for side in (one, other)]
@@ -160,7 +161,7 @@ class Comparison:
                 )
         return same
 
-    def _pictures(self, store: IndexStore, numbers: Numbers) -> dict[int, Picture]:
+    def _pictures(self, table: VectorTable, numbers: Numbers) -> dict[int, Picture]:
         """Read pictures, each once as long as not too many others come between."""
         kept = self._read
         found = {number: kept[number] for number in numbers.tolist() if number in kept}
@@ -168,8 +169,8 @@ class Comparison:
         if new:
             contents = {self._images.contents[number]: number for number in new}
             files: dict[int, list[Row]] = {number: [] for number in new}
-            statement = store.dialect.files_of(store.table, list(contents))
-            for row in store.connection.query(statement):
+            statement = table.dialect.files_of(table, list(contents))
+            for row in table.connection.query(statement):
                 files[contents[row[2]]].append(row)
             found |= {number: read_picture(files[number]) for number in new}
             # Replaced, not changed: other threads read it.
@@ -177,10 +178,10 @@ class Comparison:
         return {number: picture for number, picture in found.items() if picture is not None}
 
 
-def thumbnails(store: IndexStore, images: Images, pictures: Numbers) -> dict[int, Thumbnails]:
+def thumbnails(table: VectorTable, images: Images, pictures: Numbers) -> dict[int, Thumbnails]:
     """Return the thumbnails of pictures, those that have one, each of shape (SIDE, SIDE, 3)."""
     contents = {images.contents[picture]: picture for picture in pictures.tolist()}
-    rows = store.connection.query(store.dialect.thumbnails(store.table, list(contents)))
+    rows = table.connection.query(table.dialect.thumbnails(table, list(contents)))
     return {contents[content]: _pixels(thumbnail) for content, thumbnail in rows}
 
 

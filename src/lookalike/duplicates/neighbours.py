@@ -78,7 +78,7 @@ def neighbours(
 
     def ask(store: IndexStore, row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores]]:
         searcher, found = Searcher(store), []
-        for row_id, embedding in zip(*store.usable_embeddings(row_ids.tolist()), strict=True):
+        for row_id, embedding in zip(*store.table.usable_embeddings(row_ids.tolist()), strict=True):
             picture = images.pictures_of(np.array([row_id]))
             ids, scores = _nearest(searcher, embedding, K + int(copies[picture[0]]), enough)
             others = images.pictures_of(ids)
@@ -111,10 +111,10 @@ def _nearest(
 
 def _among_few(index: IndexStore, images: Images, enough: float, least: float) -> Pairs:
     """The same where there are too few for an index: all are compared, K where least is none."""
-    ids, embeddings = index.usable_embeddings(images.ids[images.first].tolist())
+    ids, embeddings = index.table.usable_embeddings(images.ids[images.first].tolist())
     pictures, found = images.pictures_of(ids), []
     for place, embedding in enumerate(embeddings):
-        scores = similarity(embedding, embeddings, index.metric)
+        scores = similarity(embedding, embeddings, index.table.metric)
         scores[place] = -np.inf
         nearest = np.partition(scores, -K)[-K] if len(scores) > K else -np.inf
         near = scores >= min(enough, nearest if least == -np.inf else least)

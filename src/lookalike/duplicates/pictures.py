@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.core.types import KeepRule
-from lookalike.index.store import IndexStore
+from lookalike.database.table import VectorTable
 
 Numbers = npt.NDArray[np.int64]
 
@@ -65,19 +65,19 @@ class Images:
         return ranks
 
 
-def read_images(index: IndexStore, *, with_files: bool) -> Images:
-    """Read what is known of every image; with_files: whether there are side tables of files."""
-    dialect, numbers = index.dialect, dict[bytes, int]()
-    statement = (dialect.embedded_images if with_files else dialect.bare_embeddings)(index.table)
+def read_images(table: VectorTable) -> Images:
+    """Read what is known of every image."""
+    dialect, numbers = table.dialect, dict[bytes, int]()
+    statement = (dialect.embedded_images if table.has_files else dialect.bare_embeddings)(table)
     parts = [np.empty((0, 6), np.int64)]
-    for rows in index.connection.stream(statement, batch=_BATCH):
+    for rows in table.connection.stream(statement, batch=_BATCH):
         part = np.full((len(rows), 6), _UNKNOWN, np.int64)
         for line, (row_id, content, *facts) in zip(part, rows, strict=True):
             known = (_UNKNOWN if fact is None else fact for fact in facts)
             line[:] = (row_id, numbers.setdefault(content, len(numbers)), *known)
         parts.append(part)
-    table = np.concatenate(parts)
-    first = np.unique(table[:, 1], return_index=True)[1]
-    ids, picture, *facts = (np.ascontiguousarray(column) for column in table.T)
+    images = np.concatenate(parts)
+    first = np.unique(images[:, 1], return_index=True)[1]
+    ids, picture, *facts = (np.ascontiguousarray(column) for column in images.T)
     sizes, times, widths, heights = facts
     return Images(ids, picture, sizes, times, widths, heights, list(numbers), first)

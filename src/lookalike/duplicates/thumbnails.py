@@ -12,10 +12,10 @@ from PIL import Image
 from lookalike.core.cores import available_cores
 from lookalike.core.errors import ImageError
 from lookalike.database.connection import Row
+from lookalike.database.table import VectorTable
 from lookalike.dialects import StoredLook
 from lookalike.duplicates.compare import SIDE
 from lookalike.images.decode import FORMATS, open_file, open_image, without_warnings
-from lookalike.index.store import IndexStore
 
 Progress = Callable[[int, int | None], None]
 
@@ -52,17 +52,17 @@ def _size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def look_at_new_files(index: IndexStore, progress: Progress) -> int:
+def look_at_new_files(table: VectorTable, progress: Progress) -> int:
     """Store the looks of files that have none; return of how many that cannot be done.
 
     Such are gone, have changed since they were added, or are damaged. progress: called with
     (files done, None).
     """
-    connection, dialect, table = index.connection, index.dialect, index.table
+    connection, dialect = table.connection, table.dialect
     connection.execute(dialect.create_phashes(table))
     done = unseen = 0
     with ThreadPoolExecutor(available_cores(), thread_name_prefix="lookalike-look") as threads:
-        for files in _without_look(index):
+        for files in _without_look(table):
             looks = [look for look in threads.map(_look_at_first, _by_content(files)) if look]
             if looks:
                 connection.execute_parts(looks, lambda part: dialect.insert_looks(table, part))
@@ -75,11 +75,9 @@ def look_at_new_files(index: IndexStore, progress: Progress) -> int:
     return unseen
 
 
-def _without_look(index: IndexStore) -> Iterator[list[Row]]:
+def _without_look(table: VectorTable) -> Iterator[list[Row]]:
     after = 0
-    while files := index.connection.query(
-        index.dialect.files_without_look(index.table, after, _FILES)
-    ):
+    while files := table.connection.query(table.dialect.files_without_look(table, after, _FILES)):
         yield files
         after = files[-1][0]
 

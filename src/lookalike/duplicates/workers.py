@@ -45,12 +45,10 @@ def workers(index: IndexStore) -> Iterator[Workers]:
     threads = ThreadPoolExecutor(n, thread_name_prefix="lookalike-duplicates")
     try:
         for _ in range(n):
-            connection = index.connection.open_another()
-            stores.append(
-                IndexStore(connection, index.dialect, index.table, index.metric, index.dim)
-            )
+            table = index.table.on(index.table.connection.open_another())
+            stores.append(IndexStore(table))
         yield Workers(threads, stores)
     finally:
         threads.shutdown(cancel_futures=True)
         for store in stores:
-            store.connection.close()
+            store.table.connection.close()

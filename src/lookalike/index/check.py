@@ -17,7 +17,8 @@ _TOLERATED_BITS = 2
 
 def check_index(store: IndexStore) -> IndexReport:
     """Compare every code with its embedding; nothing is changed."""
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     index = store.load()
     all_ids = {row[0] for row in connection.query(dialect.indexable_ids(table))}
     if index is None:
@@ -35,7 +36,7 @@ def check_index(store: IndexStore) -> IndexReport:
     without = sorted(i for i in all_ids - seen if i <= tail)
     missing: list[int] = []
     for start in range(0, len(without), _BATCH):
-        missing += store.indexable_embeddings(without[start : start + _BATCH])[0].tolist()
+        missing += store.table.indexable_embeddings(without[start : start + _BATCH])[0].tolist()
     return IndexReport(len(all_ids), codes, tuple(missing), tuple(sorted(set(stale))))
 
 

@@ -66,7 +66,8 @@ def maintain(store: IndexStore, *, compare: bool) -> bool:
 
 
 def _compare(store: IndexStore, index: Index) -> None:
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     with connection.transaction():  # one snapshot of all
         tail = int(connection.value(dialect.tail(table)) or 0)
         sums = connection.query(dialect.id_sums(table, index.generation, tail))[0]
@@ -92,7 +93,8 @@ def _parts(ids: Ids) -> list[list[int]]:
 
 def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> None:
     """Delete the codes of (cell, id) whose row is still gone."""
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     with connection.transaction():
         if not _holds(store, index):
             return
@@ -108,12 +110,12 @@ def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> Non
 
 def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
     """Add codes for existing rows; return the sum of CRC32 of the ids that can have none."""
-    connection, dialect = store.connection, store.dialect
+    connection, dialect = store.table.connection, store.table.dialect
     with connection.transaction():
         if not _holds(store, index):
             return 0
         there = connection.query(dialect.ids_among(store.table, ids, lock="FOR SHARE NOWAIT"))
-        found, embeddings = store.indexable_embeddings([row[0] for row in there])
+        found, embeddings = store.table.indexable_embeddings([row[0] for row in there])
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     return sum(crc32(str(row[0]).encode()) for row in there if row[0] not in set(found.tolist()))
 
@@ -125,9 +127,9 @@ def _holds(store: IndexStore, index: Index) -> bool:
 
 
 def _note_strays(store: IndexStore, index: Index, strays: int) -> None:
-    with store.connection.transaction():
+    with store.table.connection.transaction():
         if _holds(store, index):
-            store.connection.execute(store.dialect.set_strays(store.table, strays))
+            store.table.connection.execute(store.table.dialect.set_strays(store.table, strays))
 
 
 def _is_replaced(store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, int]) -> bool:
@@ -136,8 +138,8 @@ def _is_replaced(store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, i
     if not sample:
         return bool(cell_of)
     keys = [(cell_of[row_id], row_id) for row_id in sample]
-    rows = store.connection.query(
-        store.dialect.codes_with_embeddings(store.table, index.generation, keys)
+    rows = store.table.connection.query(
+        store.table.dialect.codes_with_embeddings(store.table, index.generation, keys)
     )
     known = [row for row in rows if row[5] is not None]
     return len(differing(index, known)) > REPLACED * len(sample)

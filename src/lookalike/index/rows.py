@@ -9,6 +9,7 @@ from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import ImageRecord, Match
 from lookalike.core.vectors import FloatArray, check_embedding, ids_array, pack, unpack
+from lookalike.database.table import VectorTable
 from lookalike.dialects import Statement
 from lookalike.index.store import IndexStore
 
@@ -25,65 +26,65 @@ def stored_name(name: str) -> str:
     return name[-MAX_NAME:]
 
 
-def insert_rows(index: IndexStore, names: Sequence[str], embeddings: FloatArray) -> list[int]:
+def insert_rows(store: IndexStore, names: Sequence[str], embeddings: FloatArray) -> list[int]:
     """Insert names and embeddings (n, dim) with their codes, and return the ids.
 
     In a transaction of the caller's: it takes several statements.
     """
-    step = int(index.connection.value(index.dialect.id_step()))
-    size = max(1, min(_BATCH, _MAX_INSERT_BYTES // (4 * index.dim)))
+    step = int(store.table.connection.value(store.table.dialect.id_step()))
+    size = max(1, min(_BATCH, _MAX_INSERT_BYTES // (4 * store.table.dim)))
     ids: list[int] = []
     for start in range(0, len(names), size):
         part = slice(start, start + size)
-        ids += _insert_batch(index, names[part], embeddings[part], step)
+        ids += _insert_batch(store, names[part], embeddings[part], step)
     return ids
 
 
 def _insert_batch(
-    index: IndexStore, names: Sequence[str], embeddings: FloatArray, id_step: int
+    store: IndexStore, names: Sequence[str], embeddings: FloatArray, id_step: int
 ) -> list[int]:
-    connection, dialect, ids = index.connection, index.dialect, list[int]()
+    table, ids = store.table, list[int]()
     rows = [
         (stored_name(name), pack(embedding))
         for name, embedding in zip(names, embeddings, strict=True)
     ]
 
     def make(part: Sequence[tuple[str, bytes]]) -> Statement:
-        return dialect.insert_embeddings(index.table, part)
+        return table.dialect.insert_embeddings(table, part)
 
-    for part in connection.parts(rows, make):
-        first = connection.insert(make(part))
+    for part in table.connection.parts(rows, make):
+        first = table.connection.insert(make(part))
         ids += range(first, first + id_step * len(part), id_step)
     ids_array(ids)  # refuses those that no search could return
-    index.insert(ids, embeddings)
+    store.insert(ids, embeddings)
     return ids
 
 
-def delete_rows(index: IndexStore, ids: Sequence[int]) -> int:
+def delete_rows(store: IndexStore, ids: Sequence[int]) -> int:
     """Delete the rows of these ids with their codes, all or none; return how many there were."""
-    connection, dialect, deleted = index.connection, index.dialect, 0
-    with connection.transaction():
+    table, deleted = store.table, 0
+    with table.connection.transaction():
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
-            index.remove(part)
-            deleted += connection.execute(dialect.delete_rows(index.table, part))
+            store.remove(part)
+            deleted += table.connection.execute(table.dialect.delete_rows(table, part))
     return deleted
 
 
-def embedding_of(index: IndexStore, row_id: int) -> FloatArray:
+def embedding_of(table: VectorTable, row_id: int) -> FloatArray:
     """Return the embedding, shape (dim,), of a stored image. Raises InputError where none is."""
-    rows = index.connection.query(index.dialect.embeddings(index.table, [row_id]))
+    rows = table.connection.query(table.dialect.embeddings(table, [row_id]))
     if not rows or rows[0][1] is None:
-        raise InputError(f"collection {index.table!r} has no image with id {row_id}")
-    return check_embedding(unpack([rows[0][1]], index.dim)[0], index.dim)
+        raise InputError(f"collection {table.name!r} has no image with id {row_id}")
+    return check_embedding(unpack([rows[0][1]], table.dim)[0], table.dim)
 
 
-def id_of(index: IndexStore, name: str) -> int:
+def id_of(table: VectorTable, name: str) -> int:
     """Return the id of a stored name, or the number that the name is.
 
     Raises InputError where several images have that name, or none.
     """
-    ids = [row[0] for row in index.connection.query(index.dialect.ids_by_name(index.table, name))]
+    ids = [row[0] for row in table.connection.query(table.dialect.ids_by_name(table, name))]
     if len(ids) > 1:
         raise InputError(f"several images are named {name[:200]!r}: give an id, as {ids[0]}")
     if ids:
@@ -95,23 +96,23 @@ def id_of(index: IndexStore, name: str) -> int:
     )
 
 
-def ids_of_content(index: IndexStore, content_hash: bytes) -> list[int]:
+def ids_of_content(table: VectorTable, content_hash: bytes) -> list[int]:
     """Return the ids of stored files with these bytes, by their SHA-256."""
-    statement = index.dialect.ids_by_content(index.table, content_hash)
-    return [row[0] for row in index.connection.query(statement)]
+    statement = table.dialect.ids_by_content(table, content_hash)
+    return [row[0] for row in table.connection.query(statement)]
 
 
-def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[ImageRecord]:
+def records(table: VectorTable, ids: Iterable[int]) -> list[ImageRecord]:
     """Return the stored images of these ids, in their order; unknown ids are left out."""
     wanted = list(ids)
     if not wanted:
         return []
-    connection, dialect = index.connection, index.dialect
-    table = index.table
+    connection, dialect = table.connection, table.dialect
+    table = table
     found = connection.query_parts(wanted, lambda part: dialect.records(table, part))
     names: dict[int, str | None] = dict(found)
     paths: dict[int, str] = {}
-    if with_paths:
+    if table.has_files:
         paths = dict(connection.query_parts(wanted, lambda part: dialect.paths(table, part)))
     return [
         ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
@@ -120,15 +121,12 @@ def records(index: IndexStore, ids: Iterable[int], *, with_paths: bool) -> list[
     ]
 
 
-def with_paths(index: IndexStore, matches: Sequence[Match], *, has_files: bool) -> list[Match]:
-    """Return matches with the paths of their files.
-
-    has_files: whether the collection has a side table of files.
-    """
-    if not has_files or not matches:
+def with_paths(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
+    """Return matches with the paths of their files."""
+    if not table.has_files or not matches:
         return list(matches)
-    found = index.connection.query_parts(
-        [match.id for match in matches], lambda part: index.dialect.paths(index.table, part)
+    found = table.connection.query_parts(
+        [match.id for match in matches], lambda part: table.dialect.paths(table, part)
     )
     paths: dict[int, str] = dict(found)
     return [
@@ -137,29 +135,26 @@ def with_paths(index: IndexStore, matches: Sequence[Match], *, has_files: bool) 
     ]
 
 
-def find(
-    index: IndexStore, targets: Iterable[int | str | os.PathLike[str]], *, with_paths: bool
-) -> list[int]:
+def find(table: VectorTable, targets: Iterable[int | str | os.PathLike[str]]) -> list[int]:
     """Return the ids of rows by ids, paths of files, folders and names, each once.
 
-    with_paths: whether the collection has a side table of files. Raises InputError for a target
-    that is not stored.
+    Raises InputError for a target that is not stored.
     """
-    ids = (row_id for target in targets for row_id in _ids_of(index, target, with_paths))
+    ids = (row_id for target in targets for row_id in _ids_of(table, target))
     return list(dict.fromkeys(ids))
 
 
-def _ids_of(index: IndexStore, target: int | str | os.PathLike[str], with_paths: bool) -> list[int]:
-    connection, dialect, table = index.connection, index.dialect, index.table
-    if with_paths and not isinstance(target, int):
+def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[int]:
+    connection, dialect = table.connection, table.dialect
+    if table.has_files and not isinstance(target, int):
         path = _absolute(target)
         known = connection.query(dialect.known_files(table, [path]))
-        ids = [row[1] for row in known] or [row[0] for row in files_below(index, path)]
+        ids = [row[1] for row in known] or [row[0] for row in files_below(table, path)]
         if ids:
             return ids
         if isinstance(target, os.PathLike):
             raise InputError(f"no image is stored of {target}")
-    row_id = target if isinstance(target, int) else id_of(index, str(target))
+    row_id = target if isinstance(target, int) else id_of(table, str(target))
     if not connection.query(dialect.records(table, [row_id])):
         raise InputError(f"collection {table!r} has no image with id {row_id}")
     return [row_id]
@@ -174,11 +169,9 @@ def _absolute(target: str | os.PathLike[str]) -> str:
         return str(path.absolute())
 
 
-def files_below(index: IndexStore, folder: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+def files_below(table: VectorTable, folder: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     """Yield (id, path) of the stored files below a folder, by id."""
     prefix, after = f"{os.fspath(folder).rstrip('/')}/", 0
-    while rows := index.connection.query(
-        index.dialect.files_below(index.table, prefix, after, _BATCH)
-    ):
+    while rows := table.connection.query(table.dialect.files_below(table, prefix, after, _BATCH)):
         yield from rows
         after = rows[-1][0]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.core.errors import DatabaseError
-from lookalike.core.types import Metric, Plan
-from lookalike.core.vectors import FloatArray, ids_array, unpack, unpack_bfloat16
-from lookalike.database.connection import Connection, Row
-from lookalike.dialects import CodeRow, Dialect, IndexState, Statement
+from lookalike.core.types import Plan
+from lookalike.core.vectors import FloatArray, unpack_bfloat16
+from lookalike.database.table import VectorTable
+from lookalike.dialects import CodeRow, IndexState, Statement
 from lookalike.index.codes import Rotation
-from lookalike.index.ivf import Ids, Index
+from lookalike.index.ivf import Index
 
 NO_SUCH_TABLE = 1146
 BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
@@ -19,19 +19,14 @@ _CODES = 10_000
 
 
 class IndexStore:
-    """The index of one collection's table.
+    """The index of one table of embeddings.
 
     Methods that change the codes run in the caller's transaction, with the change of the rows.
     """
 
-    def __init__(
-        self, connection: Connection, dialect: Dialect, table: str, metric: Metric, dim: int
-    ) -> None:
-        self.connection = connection
-        self.dialect = dialect
+    def __init__(self, table: VectorTable) -> None:
         self.table = table
-        self.metric = metric
-        self.dim = dim
+        self._connection, self._dialect = table.connection, table.dialect
         self._loaded: Index | None = None
         self.lost_codes = False
         """Whether another program emptied or dropped the codes' table, or replaced the rows."""
@@ -56,7 +51,7 @@ class IndexStore:
         it.
         """
         try:
-            rows = self.connection.query(self.dialect.index_state(self.table, lock=lock))
+            rows = self._connection.query(self._dialect.index_state(self.table, lock=lock))
         except DatabaseError as error:
             if error.code != NO_SUCH_TABLE:
                 raise
@@ -76,16 +71,16 @@ class IndexStore:
 
     def _read(self, state: IndexState) -> Index | None:
         try:
-            rows = self.connection.query(self.dialect.centroids(self.table, state.generation))
+            rows = self._connection.query(self._dialect.centroids(self.table, state.generation))
         except DatabaseError as error:
             if error.code != NO_SUCH_TABLE:
                 raise
             return None  # dropped by hand
-        packed, bits = [row[0] for row in rows], Rotation(self.dim, 0).bits
+        packed, bits = [row[0] for row in rows], Rotation(self.table.dim, 0).bits
         if packed and all(len(centroid) == 2 * bits for centroid in packed):
             index = Index(
-                metric=self.metric,
-                dim=self.dim,
+                metric=self.table.metric,
+                dim=self.table.dim,
                 generation=state.generation,
                 seed=state.seed,
                 unit=state.unit,
@@ -103,52 +98,22 @@ class IndexStore:
             if index.fingerprint == state.fingerprint:
                 return index
         raise DatabaseError(
-            f"the index of {self.table!r} does not match its fingerprint: make it again with "
-            f"lookalike index --rebuild --collection {self.table}"
+            f"the index of {self.table.name!r} does not match its fingerprint: make it again with "
+            f"lookalike index --rebuild --collection {self.table.name}"
         )
-
-    def id_range(self) -> int:
-        """Return how many rows there are at most, by their ids."""
-        low, high = self.connection.query(self.dialect.id_range(self.table))[0]
-        return 0 if high is None else high - low + 1
 
     def size(self) -> tuple[int, int]:
         """Return (rows in the index, number of cells): (0, 0) while there is none."""
         index = self.load()
         if index is None or self._has_no_codes(index):
             return 0, 0
-        codes = self.connection.value(self.dialect.count_codes(self.table, index.generation))
+        codes = self._connection.value(self._dialect.count_codes(self.table, index.generation))
         return int(codes), index.n_cells
 
     def plan(self) -> Plan | None:
         """Return how searches use the index, None while there is none."""
         index = self.load(or_last=True)
         return None if index is None else index.plan
-
-    def usable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
-        """Return those of the ids whose embedding has a direction, and the embeddings (n, dim)."""
-        found, embeddings = self.indexable_embeddings(ids)
-        nonzero = embeddings.any(axis=1)
-        return found[nonzero], embeddings[nonzero]
-
-    def indexable_embeddings(self, ids: Sequence[int]) -> tuple[Ids, FloatArray]:
-        """Return those of the ids whose embedding can have a code, and the embeddings (n, dim)."""
-        if not ids:
-            return np.empty(0, np.int64), np.empty((0, self.dim), np.float32)
-        return self.indexable(self.connection.query(self.dialect.embeddings(self.table, ids)))
-
-    def indexable(self, rows: Sequence[Row]) -> tuple[Ids, FloatArray]:
-        """Return ids and embeddings (n, dim) of (id, bytes) rows that can have a code.
-
-        NULL has no code, and an all-zero embedding has no cosine.
-        """
-        known = [row for row in rows if row[1] is not None]
-        ids = ids_array(row[0] for row in known)
-        embeddings = unpack([row[1] for row in known], self.dim)
-        if self.metric != "cosine":
-            return ids, embeddings
-        nonzero = embeddings.any(axis=1)
-        return ids[nonzero], embeddings[nonzero]
 
     def forget_loaded(self) -> None:
         """Drop the cached index, so that the next use reads it again."""
@@ -178,17 +143,17 @@ class IndexStore:
         step = self.code_batch(index)
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
-            self._change(self.dialect.insert_codes(self.table, index.generation, part))
+            self._change(self._dialect.insert_codes(self.table, index.generation, part))
 
     def code_batch(self, index: Index) -> int:
         """Return how many codes one statement may hold: a code is twice as many hex digits."""
         size = index.centroids.shape[1] // 4 + 100
-        return int(max(1, min(_CODES, (self.connection.max_packet - 1000) // size)))
+        return int(max(1, min(_CODES, (self._connection.max_packet - 1000) // size)))
 
     def _change(self, statement: Statement) -> int:
         """Change the codes. If their table was dropped, the next training repairs it."""
         try:
-            return self.connection.execute(statement)
+            return self._connection.execute(statement)
         except DatabaseError as error:
             if error.code != NO_SUCH_TABLE:
                 raise
@@ -200,18 +165,18 @@ class IndexStore:
         state = self.state("FOR SHARE")
         index = self._at(state)
         if state is not None and state.building is not None:
-            self.connection.execute(self.dialect.note_changes(self.table, ids))
+            self._connection.execute(self._dialect.note_changes(self.table, ids))
         if index is None:
             return
-        found, embeddings = self.indexable_embeddings(ids)
+        found, embeddings = self.table.indexable_embeddings(ids)
         generation = index.generation
         cells = [(row.cell, row.id) for row in index.code_rows(found.tolist(), embeddings)]
         if not cells:
             return
-        deleted = self._change(self.dialect.delete_codes(self.table, generation, cells))
+        deleted = self._change(self._dialect.delete_codes(self.table, generation, cells))
         if deleted < len(cells):
             # Rounding put one into another cell, or another program changed the embedding.
-            self._change(self.dialect.delete_codes_by_id(self.table, generation, ids))
+            self._change(self._dialect.delete_codes_by_id(self.table, generation, ids))
 
     # After a change.
 
@@ -223,17 +188,17 @@ class IndexStore:
         """
         mine = set(own_ids)
         try:
-            with self.connection.transaction():
+            with self._connection.transaction():
                 # Locks first: what is read later is then not older than the rows that they show.
                 state = self.state("FOR SHARE")
                 if state is None or state.generation == 0:
                     return
-                tail = self.connection.value(
-                    self.dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
+                tail = self._connection.value(
+                    self._dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
                 )
                 share = "FOR SHARE NOWAIT"
-                ids = self.connection.query(
-                    self.dialect.ids_above(self.table, tail or 0, lock=share)
+                ids = self._connection.query(
+                    self._dialect.ids_above(self.table, tail or 0, lock=share)
                 )
                 index = self._at(state)
                 if index is None:
@@ -242,7 +207,7 @@ class IndexStore:
                 if not ids:
                     return
                 self.index_rows(index, [row[0] for row in ids if row[0] not in mine])
-                self.connection.execute(self.dialect.set_tail(self.table, ids[-1][0]))
+                self._connection.execute(self._dialect.set_tail(self.table, ids[-1][0]))
         except DatabaseError as error:
             if error.code not in BUSY:
                 raise
@@ -250,12 +215,12 @@ class IndexStore:
     def index_rows(self, index: Index, ids: Sequence[int]) -> None:
         """Add the codes of rows that the caller's transaction has locked."""
         for start in range(0, len(ids), _BATCH):
-            found, embeddings = self.indexable_embeddings(ids[start : start + _BATCH])
+            found, embeddings = self.table.indexable_embeddings(ids[start : start + _BATCH])
             self.insert_codes(index, index.code_rows(found.tolist(), embeddings))
 
     def _has_no_codes(self, index: Index) -> bool:
         try:
-            return not self.connection.value(self.dialect.has_codes(self.table, index.generation))
+            return not self._connection.value(self._dialect.has_codes(self.table, index.generation))
         except DatabaseError as error:
             if error.code != NO_SUCH_TABLE:
                 raise

@@ -76,7 +76,8 @@ def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
 
 def is_due(store: IndexStore) -> bool:
     """Whether the collection has grown, or its index has lost rows, enough to train."""
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     index = store.load()
     if index is None:
         # If the server ranks by itself, our index is built on request only.
@@ -106,7 +107,8 @@ def train(
     """
     if target_recall is not None and not 0.5 <= target_recall <= 0.999:
         raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     lock, unlock = dialect.trainer_lock(table), dialect.trainer_unlock(table)
     with connection.named_lock(lock, unlock) as is_ours:
         if not is_ours:
@@ -129,12 +131,15 @@ def train(
 
 
 def _ids(store: IndexStore, connection: Connection) -> Ids:
-    return ids_array(row[0] for row in connection.query(store.dialect.indexable_ids(store.table)))
+    return ids_array(
+        row[0] for row in connection.query(store.table.dialect.indexable_ids(store.table))
+    )
 
 
 def _start(store: IndexStore, state: IndexState | None) -> int:
     """Announce the next generation, drop what interrupted ones left, and return its number."""
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     current = state.generation if state else 0
     names = _drop_generations(store, but=current)
     generation = current + 1
@@ -143,9 +148,9 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     connection.execute(dialect.forget_changes(table))
     # From now on changes are logged; this waits for the transactions that have not seen it.
     _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
-    bits = Rotation(store.dim, 0).bits
+    bits = Rotation(store.table.dim, 0).bits
     types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
-    for statement in dialect.create_generation(table, generation, bits, types["id"]):
+    for statement in dialect.create_generation(table, generation, bits, types[table.id_column]):
         connection.execute(statement)
     return generation
 
@@ -156,12 +161,13 @@ def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
     Other programs may have tables with such names: only tables whose comment says that lookalike
     made them are dropped. A table that an open transaction has read stays for the next training.
     """
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     taken = set()
     for name, comment in connection.query(dialect.generation_tables(table)):
         taken.add(name.lower())
-        kind, number = generation_of(table, name) or ("", 0)
-        if kind and comment == generation_comment(table, number) and number != but:
+        kind, number = generation_of(table.name, name) or ("", 0)
+        if kind and comment == generation_comment(table.name, number) and number != but:
             try:
                 with connection.lock_wait(DROP_PATIENCE_SECONDS):
                     connection.execute(dialect.drop_generation(table, number, [kind]))
@@ -183,13 +189,13 @@ def _train_on_sample(
     unit = _unit(store, sample_ids)
     sampled, sample = _prepared(store, sample_ids, seed, unit)
     if not len(sample):
-        raise DatabaseError(f"collection {store.table!r} has no embeddings to index")
+        raise DatabaseError(f"collection {store.table.name!r} has no embeddings to index")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
     # Rounded as they are stored: the meaning of a code depends on every bit of them.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
     index = Index(
-        metric=store.metric,
-        dim=store.dim,
+        metric=store.table.metric,
+        dim=store.table.dim,
         generation=generation,
         seed=seed,
         unit=unit,
@@ -204,20 +210,22 @@ def _train_on_sample(
 
 def _unit(store: IndexStore, ids: Ids) -> float:
     """Return the unit for the lengths of some embeddings; cosine needs none."""
-    if store.metric == "cosine":
+    if store.table.metric == "cosine":
         return 1.0
     return unit_for(
-        store.indexable_embeddings(ids[:: max(1, ids.size // _SAMPLE_BATCH)].tolist())[1]
+        store.table.indexable_embeddings(ids[:: max(1, ids.size // _SAMPLE_BATCH)].tolist())[1]
     )
 
 
 def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
     """Read and prepare embeddings batch by batch, so that memory holds them only once."""
-    prepare = Preparation(store.metric, Rotation(store.dim, seed), unit)
+    prepare = Preparation(store.table.metric, Rotation(store.table.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
     for start in range(0, ids.size, _SAMPLE_BATCH):
-        found, embeddings = store.indexable_embeddings(ids[start : start + _SAMPLE_BATCH].tolist())
+        found, embeddings = store.table.indexable_embeddings(
+            ids[start : start + _SAMPLE_BATCH].tolist()
+        )
         sample[n : n + len(found)] = prepare(embeddings)
         usable_ids[n : n + len(found)] = found
         n += len(found)
@@ -257,12 +265,12 @@ def _read_ahead(
     """Yield ids and embeddings of all rows; a thread reads ahead."""
     reader = open_connection()
     try:
-        statement = store.dialect.all_embeddings(store.table)
-        stream = reader.stream(statement, batch=max(1, _BATCH_BYTES // (4 * store.dim)))
+        statement = store.table.dialect.all_embeddings(store.table)
+        stream = reader.stream(statement, batch=max(1, _BATCH_BYTES // (4 * store.table.dim)))
 
         def read() -> tuple[Ids, FloatArray] | None:
             rows = next(stream, None)
-            return None if rows is None else store.indexable(rows)
+            return None if rows is None else store.table.indexable(rows)
 
         with ThreadPoolExecutor(1) as thread:
             coming = thread.submit(read)
@@ -274,7 +282,8 @@ def _read_ahead(
 
 
 def _write(index: Index, store: IndexStore, codes: Codes) -> None:
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     size = 4 * index.centroids.shape[1] + 100
     step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
     for start in range(0, index.n_cells, step):
@@ -300,7 +309,8 @@ def _switch(
     known: the ids when it was begun. Uncommitted rows of other programs are unknown, so the tail
     begins before them.
     """
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     last = int(known.max())
 
     def switch() -> None:
@@ -344,7 +354,8 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
 
     Return the current ids.
     """
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
     now = _ids(store, connection)
     gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
@@ -352,7 +363,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     for ids in _parts(gone):
         connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
     for ids in _parts(come):
-        found, embeddings = store.indexable_embeddings(ids)
+        found, embeddings = store.table.indexable_embeddings(ids)
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     connection.execute(dialect.forget_changes(table))
     return now

@@ -15,6 +15,7 @@ from lookalike.core.paths import expand_user
 from lookalike.core.types import Match, Metric, Screening
 from lookalike.core.vectors import FloatArray
 from lookalike.database.retry import Persistence
+from lookalike.database.table import VectorTable
 from lookalike.images.decode import to_rgb
 from lookalike.images.download import download, is_url
 from lookalike.images.walk import ImageWalk
@@ -62,23 +63,21 @@ class Screener:
 
     def __init__(
         self,
-        index: IndexStore,
+        store: IndexStore,
         model: Callable[[], Model],
         *,
-        has_files: bool,
         min_similarity: float | None,
         k: int,
         time_limit: float,
         allow_private: bool,
         notify: Callable[[str], None],
     ) -> None:
-        self._index = index
-        self._has_files = has_files
-        self._searcher = Searcher(index)
-        self._persistence = Persistence(index.connection, notify=notify)
+        self._table = store.table
+        self._searcher = Searcher(store)
+        self._persistence = Persistence(store.table.connection, notify=notify)
         self._model = model
         self._options = SearchOptions(k=k, min_similarity=min_similarity)
-        self._options.check(index.metric)
+        self._options.check(store.table.metric)
         self._time_limit = time_limit
         self._allow_private = allow_private
 
@@ -97,7 +96,7 @@ class Screener:
 
     def _search(self, embedding: FloatArray) -> list[Match]:
         _, matches = self._searcher.search(embedding, self._options, Trace())
-        return with_paths(self._index, matches, has_files=self._has_files)
+        return with_paths(self._table, matches)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
         """Yield how similar the most similar stored image is to each image.
@@ -233,10 +232,10 @@ def default_min_similarity(model_id: str | None, metric: Metric) -> float:
     return known.match
 
 
-def stored_min_similarity(index: IndexStore) -> float | None:
+def stored_min_similarity(table: VectorTable) -> float | None:
     """Return the threshold that is stored with a collection, None where there is none."""
     try:
-        found = index.connection.value(index.dialect.threshold(index.table))
+        found = table.connection.value(table.dialect.threshold(table))
     except DatabaseError as error:
         # One that cannot be read must not be taken for none: it may be the stricter one.
         if error.code != NO_SUCH_TABLE:
@@ -245,9 +244,9 @@ def stored_min_similarity(index: IndexStore) -> float | None:
     return None if found is None else float(found)
 
 
-def store_min_similarity(index: IndexStore, min_similarity: float) -> None:
+def store_min_similarity(table: VectorTable, min_similarity: float) -> None:
     """Store the threshold of a collection. Raises InputError for one that no image can reach."""
-    SearchOptions(min_similarity=min_similarity).check(index.metric)
-    for statement in (*index.dialect.create_schema(), index.dialect.create_thresholds()):
-        index.connection.execute(statement)
-    index.connection.execute(index.dialect.store_threshold(index.table, min_similarity))
+    SearchOptions(min_similarity=min_similarity).check(table.metric)
+    for statement in (*table.dialect.create_schema(), table.dialect.create_thresholds()):
+        table.connection.execute(statement)
+    table.connection.execute(table.dialect.store_threshold(table, min_similarity))

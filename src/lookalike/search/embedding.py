@@ -12,10 +12,10 @@ from PIL import Image as Pillow
 from lookalike.core.errors import EmbeddingError, InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.vectors import FloatArray, check_embedding
+from lookalike.database.table import VectorTable
 from lookalike.images.decode import content_hash, open_image, to_rgb
 from lookalike.images.download import download, is_url
 from lookalike.index.rows import embedding_of, id_of, ids_of_content
-from lookalike.index.store import IndexStore
 from lookalike.models.base import BatchModel, Model
 from lookalike.search.query import Image, Query, Term, Text
 
@@ -53,15 +53,13 @@ class QueryEmbedder:
 
     def __init__(
         self,
-        index: IndexStore,
+        table: VectorTable,
         model: Callable[[], Model],
         *,
-        has_files: bool,
         allow_private: bool = False,
     ) -> None:
-        self._index = index
+        self._table = table
         self._load_model = model
-        self._has_files = has_files
         self._allow_private = allow_private
         self._stored: set[int] = set()
         self._same: set[int] = set()
@@ -88,11 +86,11 @@ class QueryEmbedder:
     def _sum(self, embeddings: list[tuple[float, FloatArray]]) -> FloatArray:
         if len(embeddings) == 1 and embeddings[0][0] == 1:
             return embeddings[0][1]
-        total = np.zeros(self._index.dim, np.float64)
+        total = np.zeros(self._table.dim, np.float64)
         for weight, embedding in embeddings:
-            length = np.linalg.norm(embedding) if self._index.metric == "cosine" else 1.0
+            length = np.linalg.norm(embedding) if self._table.metric == "cosine" else 1.0
             total += weight * embedding.astype(np.float64) / length
-        if self._index.metric == "euclidean":
+        if self._table.metric == "euclidean":
             weights = sum(weight for weight, _ in embeddings)
             if weights <= 0:
                 raise InputError(
@@ -102,29 +100,29 @@ class QueryEmbedder:
         # What is left of a - a is rounding.
         if np.linalg.norm(total) < 1e-6:
             raise EmbeddingError("the parts of the query cancel each other out; change the weights")
-        return check_embedding(total, self._index.dim)
+        return check_embedding(total, self._table.dim)
 
     def _embed(self, term: Term) -> FloatArray:
         if isinstance(term, Text):
             if not term.text.strip():
                 raise InputError("the text query is empty; say what to look for")
-            return check_embedding(self._model().embed_texts([term.text])[0], self._index.dim)
+            return check_embedding(self._model().embed_texts([term.text])[0], self._table.dim)
         value = term.source if isinstance(term, Image) else getattr(term, "value", term)
         if isinstance(value, np.ndarray) and isinstance(term, Query):
-            return check_embedding(value, self._index.dim)
+            return check_embedding(value, self._table.dim)
         if isinstance(term, Image) or is_image(value):
             return self._embed_image(value)
         if isinstance(value, str | int | np.integer) and not isinstance(value, bool):
             row_id = self._id_of(value) if isinstance(value, str) else int(value)
             self._stored.add(row_id)
-            return embedding_of(self._index, row_id)
+            return embedding_of(self._table, row_id)
         raise InputError(
             f"a {type(value).__name__} is not a query; give an image, text or a vector"
         )
 
     def _id_of(self, name: str) -> int:
         try:
-            return id_of(self._index, name)
+            return id_of(self._table, name)
         except InputError:
             _refuse_unread(name)
             raise
@@ -137,9 +135,9 @@ class QueryEmbedder:
         # Decoded as `add` decodes it, so that a stored image is equal to itself.
         side = loaded.preprocessing.short_side if isinstance(loaded, BatchModel) else None
         image, digest = read_image(source, short_side=side, allow_private=self._allow_private)
-        if self._has_files and digest is not None:
-            self._same |= set(ids_of_content(self._index, digest))
-        return check_embedding(loaded.embed_images([image])[0], self._index.dim)
+        if self._table.has_files and digest is not None:
+            self._same |= set(ids_of_content(self._table, digest))
+        return check_embedding(loaded.embed_images([image])[0], self._table.dim)
 
     def _model(self) -> Model:
         return self._load_model()

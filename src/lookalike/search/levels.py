@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lookalike.core.types import Level, Match
 from lookalike.core.vectors import FloatArray
-from lookalike.index.store import IndexStore
+from lookalike.database.table import VectorTable
 from lookalike.models.base import Model, NamingModel
 from lookalike.search.embedding import EmbeddedQuery
 from lookalike.search.percentiles import IMAGE, TEXT, Percentiles
@@ -124,9 +124,11 @@ def scale_of(model_id: str | None) -> Scale | None:
 class Rater:
     """Tells the levels of one collection's results."""
 
-    def __init__(self, index: IndexStore, model_id: str | None, model: Callable[[], Model]) -> None:
-        self._index = index
-        self._scale = scale_of(model_id) if index.metric == "cosine" else None
+    def __init__(
+        self, table: VectorTable, model_id: str | None, model: Callable[[], Model]
+    ) -> None:
+        self._table = table
+        self._scale = scale_of(model_id) if table.metric == "cosine" else None
         self._model = model
 
     def rate(
@@ -139,9 +141,9 @@ class Rater:
         levels: list[Level | None] = [None] * len(matches)
         if scored is not None:
             scores, thresholds = scored
-            n = self._index.id_range()
+            n = self._table.id_range()
             levels = [thresholds.level(score, n) for score in scores.tolist()]
-            if self._index.metric == "cosine" and query.kind == IMAGE:
+            if self._table.metric == "cosine" and query.kind == IMAGE:
                 levels = [
                     "strong" if match.similarity > 1 - EQUAL else level
                     for match, level in zip(matches, levels, strict=True)
@@ -175,6 +177,6 @@ class Rater:
 
     def _shares(self, model: NamingModel, text: str, matches: Sequence[Match]) -> Scores:
         """Return how much of each match is what a text names; 0 for one that is gone by now."""
-        ids, embeddings = self._index.usable_embeddings([match.id for match in matches])
+        ids, embeddings = self._table.usable_embeddings([match.id for match in matches])
         shares = dict(zip(ids.tolist(), model.shares(text, embeddings).tolist(), strict=True))
         return np.array([shares.get(match.id, 0.0) for match in matches])

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lookalike.core.errors import DatabaseError, InputError, ModelError
 from lookalike.core.types import Metric
 from lookalike.core.vectors import FloatArray, ids_array, pack
-from lookalike.index.store import IndexStore
+from lookalike.database.table import VectorTable
 from lookalike.models.base import Model
 from lookalike.search.options import SearchOptions
 
@@ -60,8 +60,8 @@ class Percentiles:
 class PercentileStore:
     """The percentiles of one collection: measured when they are first needed, and then kept."""
 
-    def __init__(self, index: IndexStore, model: Callable[[], Model]) -> None:
-        self._index = index
+    def __init__(self, table: VectorTable, model: Callable[[], Model]) -> None:
+        self._table = table
         self._model = model
         self._known: dict[str, Percentiles | None] = {}
 
@@ -76,16 +76,12 @@ class PercentileStore:
     def forget_if_grown(self) -> None:
         """Measure again, when next needed, if there may be many more rows by now."""
         self._known.clear()
-        forget = self._index.dialect.forget_levels(
-            self._index.table, self._index.id_range() // GROWTH
-        )
-        self._index.connection.execute(forget)
+        forget = self._table.dialect.forget_levels(self._table, self._table.id_range() // GROWTH)
+        self._table.connection.execute(forget)
 
     def _read(self, kind: str) -> Percentiles | None:
         with suppress(DatabaseError):  # the table of somebody else's collection is not there yet
-            packed = self._index.connection.value(
-                self._index.dialect.levels(self._index.table, kind)
-            )
+            packed = self._table.connection.value(self._table.dialect.levels(self._table, kind))
             if packed and len(packed) == 4 * len(PERCENTILES):
                 return Percentiles(np.frombuffer(packed, "<f4").astype(np.float64))
         return None
@@ -95,42 +91,42 @@ class PercentileStore:
         if len(sample) < FEWEST_ROWS:
             return None
         if kind == IMAGE:
-            pairs = _similarities(sample, sample, self._index.metric)
+            pairs = _similarities(sample, sample, self._table.metric)
             scores = pairs[np.triu_indices(len(sample), 1)]
         else:
             try:
                 texts = self._model().embed_texts(WORDS)
             except ModelError:
                 return None
-            scores = _similarities(texts, sample, self._index.metric).ravel()
+            scores = _similarities(texts, sample, self._table.metric).ravel()
         # Products of very long embeddings leave float32.
         most = np.finfo(np.float32).max
         similarities = np.percentile(scores, PERCENTILES).clip(-most, most).astype(np.float32)
-        statement = self._index.dialect.store_levels(
-            self._index.table, kind, self._index.id_range(), pack(similarities)
+        statement = self._table.dialect.store_levels(
+            self._table, kind, self._table.id_range(), pack(similarities)
         )
         with suppress(DatabaseError):  # of a user who may only read
-            self._index.connection.execute(statement)
+            self._table.connection.execute(statement)
         return Percentiles(similarities.astype(np.float64))
 
     def _sample(self) -> FloatArray:
         """Return embeddings (n, dim) of random rows; all where there are few."""
-        index = self._index
-        low, high = index.connection.query(index.dialect.id_range(index.table))[0]
+        table = self._table
+        low, high = table.connection.query(table.dialect.id_range(table))[0]
         if high is None:
-            return np.empty((0, index.dim), np.float32)
+            return np.empty((0, table.dim), np.float32)
         ids_array((low, high))  # refuses what is too large
         rng = np.random.default_rng(0)
         if high - low < 2 * SAMPLE:
             ids = np.arange(low, high + 1)
         else:
             ids = np.unique(rng.integers(low, high + 1, 2 * SAMPLE))
-        embeddings = index.usable_embeddings(ids.tolist())[1]
+        embeddings = table.usable_embeddings(ids.tolist())[1]
         if len(embeddings) < min(SAMPLE, len(ids)) // 4:  # many ids are gone
-            rows = index.connection.query(index.dialect.indexable_ids(index.table))
+            rows = table.connection.query(table.dialect.indexable_ids(table))
             ids = ids_array(row[0] for row in rows)
             chosen = rng.choice(ids, min(SAMPLE, len(ids)), replace=False).tolist()
-            embeddings = index.usable_embeddings(chosen)[1]
+            embeddings = table.usable_embeddings(chosen)[1]
         return rng.permutation(embeddings)[:SAMPLE]
 
 

@@ -61,10 +61,10 @@ class Searcher:
     def __init__(self, store: IndexStore, where: Filter | None = None) -> None:
         self._store = store
         self._where = where
-        self._connection = store.connection
-        self._dialect = store.dialect
+        self._connection = store.table.connection
+        self._dialect = store.table.dialect
         self._table = store.table
-        self._metric = store.metric
+        self._metric = store.table.metric
 
     def plan(
         self,

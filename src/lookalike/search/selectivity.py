@@ -92,7 +92,7 @@ def plan_probing(
     query: shape (dim,). usual: the plan of a search without a filter. The same data give the same
     plan.
     """
-    connection, dialect = store.connection, store.dialect
+    connection, dialect = store.table.connection, store.table.dialect
     way = connection.query(dialect.explain_filter(store.table, where))[0]
     access, estimate = way[4], way[9]
     is_scanned = access in ("ALL", "index")
@@ -124,7 +124,8 @@ def _sample(
     store: IndexStore, index: Index, where: Filter, near: Sequence[int], size: int
 ) -> list[tuple[int, int]]:
     """Return (rows checked, rows that match), overall and near; nothing for a lost index."""
-    connection, dialect, table = store.connection, store.dialect, store.table
+    table = store.table
+    connection, dialect = table.connection, table.dialect
     low, high = connection.query(dialect.id_range(table))[0]
     if low is None:
         return []

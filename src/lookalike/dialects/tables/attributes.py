@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from lookalike.core.errors import InputError
-from lookalike.dialects.statement import Statement, places, quote_name, values
+from lookalike.dialects.statement import Statement, places, values
+from lookalike.dialects.table import Table
 
 Kind = Literal["text", "number", "boolean", "list"]
 
@@ -89,43 +90,43 @@ class AttributesSQL:
             ") ENGINE = InnoDB"
         )
 
-    def noted_attributes(self, table: str) -> Statement:
+    def noted_attributes(self, table: Table) -> Statement:
         return Statement(
-            "SELECT name, kind FROM lookalike_attributes WHERE collection = %s", (table,)
+            "SELECT name, kind FROM lookalike_attributes WHERE collection = %s", (table.name,)
         )
 
-    def note_attributes(self, table: str, kinds: Sequence[tuple[str, Kind]]) -> Statement:
+    def note_attributes(self, table: Table, kinds: Sequence[tuple[str, Kind]]) -> Statement:
         return Statement(
             "INSERT IGNORE INTO lookalike_attributes (collection, name, kind) "
             f"VALUES {values(3, len(kinds))}",
-            tuple(value for name, kind in kinds for value in (table, name, kind)),
+            tuple(value for name, kind in kinds for value in (table.name, name, kind)),
         )
 
-    def stored_attributes(self, table: str) -> Statement:
+    def stored_attributes(self, table: Table) -> Statement:
         """Return (name, JSON type) of every key. Reads the whole table."""
         return Statement(
             "SELECT DISTINCT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
             "CONCAT('$.', JSON_QUOTE(k.name)))) "
-            f"FROM {quote_name(table)} AS v, JSON_TABLE(JSON_KEYS(v.attributes), '$[*]' COLUMNS "
+            f"FROM {table.sql} AS v, JSON_TABLE(JSON_KEYS(v.attributes), '$[*]' COLUMNS "
             "(name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS k"
         )
 
-    def add_attributes_column(self, table: str) -> Statement:
+    def add_attributes_column(self, table: Table) -> Statement:
         # The default algorithm is INSTANT wherever that is possible.
-        return Statement(f"ALTER TABLE {quote_name(table)} ADD COLUMN attributes JSON")
+        return Statement(f"ALTER TABLE {table.sql} ADD COLUMN attributes JSON")
 
     # Stored.
 
-    def ids_by_names(self, table: str, names: Sequence[str], *, lock: str = "") -> Statement:
+    def ids_by_names(self, table: Table, names: Sequence[str], *, lock: str = "") -> Statement:
         """Return (id, image_name) of rows whose name is one of these, ignoring letter case."""
         return Statement(
-            f"SELECT id, image_name FROM {quote_name(table)} "
-            f"WHERE image_name IN ({places(len(names))}) {lock}",
+            f"SELECT {table.id}, {table.image_name()} FROM {table.sql} "
+            f"WHERE {table.image_name()} IN ({places(len(names))}) {lock}",
             tuple(names),
         )
 
     def update_attributes(
-        self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+        self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
     ) -> Statement:
         """Set attributes of rows (id, patch, each column's value).
 
@@ -139,23 +140,23 @@ class AttributesSQL:
             )
         row = f"ROW({places(len(names))})"
         return Statement(
-            f"UPDATE {quote_name(table)} AS v JOIN (VALUES {', '.join([row] * len(rows))}) "
-            f"AS new ({', '.join(names)}) ON v.id = new.id SET {', '.join(changes)}",
+            f"UPDATE {table.sql} AS v JOIN (VALUES {', '.join([row] * len(rows))}) "
+            f"AS new ({', '.join(names)}) ON v.{table.id} = new.id SET {', '.join(changes)}",
             tuple(value for row in rows for value in row),
         )
 
     # Indexed.
 
-    def indexed_columns(self, table: str) -> Statement:
+    def indexed_columns(self, table: Table) -> Statement:
         """Return (name of the index, its first column or NULL for an expression)."""
         return Statement(
             "SELECT index_name, column_name FROM information_schema.statistics WHERE "
             "table_schema = DATABASE() AND table_name = %s AND seq_in_index = 1",
-            (table,),
+            (table.name,),
         )
 
     def create_attribute_index(
-        self, table: str, attribute: Attribute, kind: Kind, *, is_long: bool
+        self, table: Table, attribute: Attribute, kind: Kind, *, is_long: bool
     ) -> Statement:
         """An index on the expression that filters of this kind compare.
 
@@ -163,7 +164,7 @@ class AttributesSQL:
         """
         key = _key(attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
         return Statement(
-            f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {quote_name(table)} ({key})"
+            f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {table.sql} ({key})"
         )
 
     # Filters.
@@ -175,17 +176,17 @@ class AttributesSQL:
             " AND ".join(f"({sql})" for sql, _ in parts), tuple(v for _, p in parts for v in p)
         )
 
-    def explain_filter(self, table: str, where: Filter) -> Statement:
+    def explain_filter(self, table: Table, where: Filter) -> Statement:
         """How the server would find the matching rows: its EXPLAIN table."""
         return Statement(
-            "EXPLAIN FORMAT=TRADITIONAL SELECT v.id, v.embedding "
-            f"FROM {quote_name(table)} AS v WHERE {where.sql}",
+            f"EXPLAIN FORMAT=TRADITIONAL SELECT v.{table.id}, v.{table.embedding} "
+            f"FROM {table.sql} AS v WHERE {where.sql}",
             where.params,
         )
 
     def sample_filter(
         self,
-        table: str,
+        table: Table,
         where: Filter,
         ids: Sequence[int],
         *,
@@ -196,9 +197,9 @@ class AttributesSQL:
         """Return (rows, matching rows) among some ids, and among one in `every` of some cells."""
         counts = f"SELECT COUNT(*), COALESCE(SUM({where.sql}), 0)"
         return Statement(
-            f"{counts} FROM {quote_name(table)} AS v WHERE v.id IN ({places(len(ids))})\n"
-            f"UNION ALL\n{counts} FROM {quote_name(table, f'_codes_{generation:d}')} AS c "
-            f"JOIN {quote_name(table)} AS v ON v.id = c.id "
+            f"{counts} FROM {table.sql} AS v WHERE v.{table.id} IN ({places(len(ids))})\n"
+            f"UNION ALL\n{counts} FROM {table.side(f'_codes_{generation:d}')} AS c "
+            f"JOIN {table.sql} AS v ON v.{table.id} = c.id "
             f"WHERE c.cell IN ({places(len(cells))}) AND CRC32(c.id) %% %s = 0",
             (*where.params, *ids, *where.params, *cells, every),
         )

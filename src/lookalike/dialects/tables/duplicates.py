@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lookalike.dialects.statement import Statement, places, quote_name, values
+from lookalike.dialects.statement import Statement, places, values
+from lookalike.dialects.table import Table
 
 
 class StoredLook(NamedTuple):
@@ -25,9 +26,9 @@ class DuplicatesSQL:
 
     # Looks. They belong to contents, not to rows: a file that has changed has another one.
 
-    def create_phashes(self, table: str) -> Statement:
+    def create_phashes(self, table: Table) -> Statement:
         return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table, '_phashes')} (\n"
+            f"CREATE TABLE IF NOT EXISTS {table.side('_phashes')} (\n"
             "    content_hash BINARY(32) PRIMARY KEY,\n"
             "    width INT UNSIGNED NOT NULL,\n"
             "    height INT UNSIGNED NOT NULL,\n"
@@ -36,102 +37,104 @@ class DuplicatesSQL:
             ") ENGINE = InnoDB"
         )
 
-    def files_without_look(self, table: str, after: int, limit: int) -> Statement:
+    def files_without_look(self, table: Table, after: int, limit: int) -> Statement:
         """Return (id, path, content_hash, size, mtime_ns) by id, from `after` on."""
         return Statement(
             "SELECT id, path, content_hash, size, mtime_ns "
-            f"FROM {quote_name(table, '_files')} AS f WHERE id > %s AND NOT EXISTS ("
-            f"SELECT 1 FROM {quote_name(table, '_phashes')} AS p "
+            f"FROM {table.side('_files')} AS f WHERE id > %s AND NOT EXISTS ("
+            f"SELECT 1 FROM {table.side('_phashes')} AS p "
             "WHERE p.content_hash = f.content_hash) ORDER BY id LIMIT %s",
             (after, limit),
         )
 
-    def files_of(self, table: str, content_hashes: Sequence[bytes]) -> Statement:
+    def files_of(self, table: Table, content_hashes: Sequence[bytes]) -> Statement:
         """Return (id, path, content_hash, size, mtime_ns) of the files of these bytes."""
         return Statement(
             "SELECT id, path, content_hash, size, mtime_ns "
-            f"FROM {quote_name(table, '_files')} "
+            f"FROM {table.side('_files')} "
             f"WHERE content_hash IN ({places(len(content_hashes))}) ORDER BY id",
             tuple(content_hashes),
         )
 
-    def insert_looks(self, table: str, looks: Sequence[StoredLook]) -> Statement:
+    def insert_looks(self, table: Table, looks: Sequence[StoredLook]) -> Statement:
         return Statement(
-            f"REPLACE INTO {quote_name(table, '_phashes')} "
+            f"REPLACE INTO {table.side('_phashes')} "
             f"(content_hash, width, height, phashes, thumbnail) VALUES {values(5, len(looks))}",
             tuple(value for look in looks for value in look),
         )
 
-    def delete_stray_looks(self, table: str) -> Statement:
+    def delete_stray_looks(self, table: Table) -> Statement:
         """Delete the looks of contents that no stored file has any more."""
         return Statement(
-            f"DELETE p FROM {quote_name(table, '_phashes')} AS p "
-            f"LEFT JOIN {quote_name(table, '_files')} AS f USING (content_hash) "
+            f"DELETE p FROM {table.side('_phashes')} AS p "
+            f"LEFT JOIN {table.side('_files')} AS f USING (content_hash) "
             "WHERE f.id IS NULL"
         )
 
-    def phashes(self, table: str) -> Statement:
+    def phashes(self, table: Table) -> Statement:
         """Return (content_hash, phashes) of all files."""
-        return Statement(f"SELECT content_hash, phashes FROM {quote_name(table, '_phashes')}")
+        return Statement(f"SELECT content_hash, phashes FROM {table.side('_phashes')}")
 
-    def thumbnails(self, table: str, content_hashes: Sequence[bytes]) -> Statement:
+    def thumbnails(self, table: Table, content_hashes: Sequence[bytes]) -> Statement:
         return Statement(
-            f"SELECT content_hash, thumbnail FROM {quote_name(table, '_phashes')} "
+            f"SELECT content_hash, thumbnail FROM {table.side('_phashes')} "
             f"WHERE content_hash IN ({places(len(content_hashes))})",
             tuple(content_hashes),
         )
 
     # Images.
 
-    def embedded_images(self, table: str) -> Statement:
+    def embedded_images(self, table: Table) -> Statement:
         """Return (id, content, size, mtime_ns, width, height) of every image by id.
 
         content: the SHA-256 of the file's bytes, or that of the embedding where there is no
         file; the others are NULL then, and width and height also of a file that has no look.
         """
         return Statement(
-            "SELECT v.id, COALESCE(f.content_hash, UNHEX(SHA2(CAST(v.embedding AS BINARY), 256))), "
-            f"f.size, f.mtime_ns, p.width, p.height FROM {quote_name(table)} AS v "
-            f"LEFT JOIN {quote_name(table, '_files')} AS f ON f.id = v.id "
-            f"LEFT JOIN {quote_name(table, '_phashes')} AS p ON p.content_hash = f.content_hash "
-            "WHERE v.embedding IS NOT NULL ORDER BY v.id"
+            f"SELECT v.{table.id}, "
+            f"COALESCE(f.content_hash, UNHEX(SHA2({table.embedding_bytes('v.')}, 256))), "
+            f"f.size, f.mtime_ns, p.width, p.height FROM {table.sql} AS v "
+            f"LEFT JOIN {table.side('_files')} AS f ON f.id = v.{table.id} "
+            f"LEFT JOIN {table.side('_phashes')} AS p ON p.content_hash = f.content_hash "
+            f"WHERE v.{table.embedding} IS NOT NULL ORDER BY v.{table.id}"
         )
 
-    def bare_embeddings(self, table: str) -> Statement:
+    def bare_embeddings(self, table: Table) -> Statement:
         """The same where the collection has no side table of files."""
         return Statement(
-            "SELECT id, UNHEX(SHA2(CAST(embedding AS BINARY), 256)), NULL, NULL, NULL, NULL "
-            f"FROM {quote_name(table)} WHERE embedding IS NOT NULL ORDER BY id"
+            f"SELECT {table.id}, UNHEX(SHA2({table.embedding_bytes()}, 256)), "
+            "NULL, NULL, NULL, NULL "
+            f"FROM {table.sql} WHERE {table.embedding} IS NOT NULL ORDER BY {table.id}"
         )
 
     # Decisions.
 
-    def create_distinct(self, table: str, id_type: str) -> Statement:
+    def create_distinct(self, table: Table, id_type: str) -> Statement:
         return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table, '_distinct')} (\n"
+            f"CREATE TABLE IF NOT EXISTS {table.side('_distinct')} (\n"
             f"    id {id_type} NOT NULL,\n"
             f"    other_id {id_type} NOT NULL,\n"
             "    PRIMARY KEY (id, other_id),\n"
             "    KEY other_id (other_id),\n"
-            f"    FOREIGN KEY (id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE,\n"
-            f"    FOREIGN KEY (other_id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE\n"
+            f"    FOREIGN KEY (id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE,\n"
+            f"    FOREIGN KEY (other_id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE\n"
             ") ENGINE = InnoDB"
         )
 
-    def insert_distinct(self, table: str, pairs: Sequence[tuple[int, int]]) -> Statement:
+    def insert_distinct(self, table: Table, pairs: Sequence[tuple[int, int]]) -> Statement:
         return Statement(
-            f"INSERT IGNORE INTO {quote_name(table, '_distinct')} (id, other_id) "
+            f"INSERT IGNORE INTO {table.side('_distinct')} (id, other_id) "
             f"VALUES {values(2, len(pairs))}",
             tuple(row_id for pair in pairs for row_id in pair),
         )
 
-    def delete_distinct(self, table: str, pairs: Sequence[tuple[int, int]]) -> Statement:
+    def delete_distinct(self, table: Table, pairs: Sequence[tuple[int, int]]) -> Statement:
         return Statement(
-            f"DELETE FROM {quote_name(table, '_distinct')} "
+            f"DELETE FROM {table.side('_distinct')} "
             f"WHERE (id, other_id) IN ({values(2, len(pairs))})",
             tuple(row_id for pair in pairs for row_id in pair),
         )
 
-    def distinct(self, table: str) -> Statement:
+    def distinct(self, table: Table) -> Statement:
         """Return every (id, other_id), the smaller first."""
-        return Statement(f"SELECT id, other_id FROM {quote_name(table, '_distinct')}")
+        return Statement(f"SELECT id, other_id FROM {table.side('_distinct')}")

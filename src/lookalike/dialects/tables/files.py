@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lookalike.dialects.statement import Statement, places, quote_name, values
+from lookalike.dialects.statement import Statement, places, values
+from lookalike.dialects.table import Table
 
 
 class StoredFile(NamedTuple):
@@ -43,22 +44,22 @@ class FilesSQL:
 
     # A path is longer than a key may be, so its hash is the key.
 
-    def create_files(self, table: str, id_type: str) -> Statement:
+    def create_files(self, table: Table, id_type: str) -> Statement:
         return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table, '_files')} (\n"
+            f"CREATE TABLE IF NOT EXISTS {table.side('_files')} (\n"
             f"    id {id_type} PRIMARY KEY,\n"
             f"{_PATH} UNIQUE,\n"
             "    content_hash BINARY(32) NOT NULL,\n"
             "    size BIGINT UNSIGNED NOT NULL,\n"
             "    mtime_ns BIGINT NOT NULL,\n"
             "    KEY content_hash (content_hash),\n"
-            f"    FOREIGN KEY (id) REFERENCES {quote_name(table)} (id) ON DELETE CASCADE\n"
+            f"    FOREIGN KEY (id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE\n"
             ") ENGINE = InnoDB"
         )
 
-    def create_failures(self, table: str) -> Statement:
+    def create_failures(self, table: Table) -> Statement:
         return Statement(
-            f"CREATE TABLE IF NOT EXISTS {quote_name(table, '_failures')} (\n"
+            f"CREATE TABLE IF NOT EXISTS {table.side('_failures')} (\n"
             f"{_PATH} PRIMARY KEY,\n"
             "    reason TEXT NOT NULL,\n"
             "    size BIGINT UNSIGNED,\n"
@@ -81,156 +82,155 @@ class FilesSQL:
 
     # Stored files.
 
-    def insert_files(self, table: str, rows: Sequence[tuple[int, StoredFile]]) -> Statement:
+    def insert_files(self, table: Table, rows: Sequence[tuple[int, StoredFile]]) -> Statement:
         return Statement(
-            f"INSERT INTO {quote_name(table, '_files')} "
+            f"INSERT INTO {table.side('_files')} "
             f"(id, path, content_hash, size, mtime_ns) VALUES {values(5, len(rows))}",
             tuple(value for row_id, file in rows for value in (row_id, str(file.path), *file[1:])),
         )
 
-    def update_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
+    def update_file(self, table: Table, row_id: int, file: StoredFile) -> Statement:
         return Statement(
-            f"UPDATE {quote_name(table, '_files')} "
+            f"UPDATE {table.side('_files')} "
             "SET content_hash = %s, size = %s, mtime_ns = %s WHERE id = %s",
             (*file[1:], row_id),
         )
 
-    def touch_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
+    def touch_file(self, table: Table, row_id: int, file: StoredFile) -> Statement:
         """Note a stored file's new time, unless another process has stored other bytes by now."""
         return Statement(
-            f"UPDATE {quote_name(table, '_files')} SET size = %s, mtime_ns = %s "
+            f"UPDATE {table.side('_files')} SET size = %s, mtime_ns = %s "
             "WHERE id = %s AND content_hash = %s",
             (file.size, file.mtime_ns, row_id, file.content_hash),
         )
 
-    def known_files(self, table: str, paths: Sequence[str], *, lock: str = "") -> Statement:
+    def known_files(self, table: Table, paths: Sequence[str], *, lock: str = "") -> Statement:
         """Return (path, id, content_hash, size, mtime_ns) of those of the paths that are stored."""
         return Statement(
             "SELECT path, id, content_hash, size, mtime_ns "
-            f"FROM {quote_name(table, '_files')} WHERE path_hash IN ({_hashes(paths)}) {lock}",
+            f"FROM {table.side('_files')} WHERE path_hash IN ({_hashes(paths)}) {lock}",
             tuple(paths),
         )
 
-    def known_contents(self, table: str, hashes: Sequence[bytes]) -> Statement:
+    def known_contents(self, table: Table, hashes: Sequence[bytes]) -> Statement:
         """Return (content_hash, embedding) of the first stored file with each of these contents."""
         return Statement(
-            "SELECT content_hash, CAST(embedding AS BINARY) AS embedding FROM ("
-            f"SELECT content_hash, MIN(id) AS id FROM {quote_name(table, '_files')} "
+            f"SELECT content_hash, {table.embedding_bytes('v.')} AS embedding FROM ("
+            f"SELECT content_hash, MIN(id) AS id FROM {table.side('_files')} "
             f"WHERE content_hash IN ({places(len(hashes))}) GROUP BY content_hash) AS first_ "
-            f"JOIN {quote_name(table)} USING (id) WHERE embedding IS NOT NULL",
+            f"JOIN {table.sql} AS v ON v.{table.id} = first_.id "
+            f"WHERE v.{table.embedding} IS NOT NULL",
             tuple(hashes),
         )
 
-    def files_of_contents(self, table: str, hashes: Sequence[bytes]) -> Statement:
+    def files_of_contents(self, table: Table, hashes: Sequence[bytes]) -> Statement:
         """Return (content_hash, id, path, size, mtime_ns) of every file with these contents."""
         return Statement(
             "SELECT content_hash, id, path, size, mtime_ns "
-            f"FROM {quote_name(table, '_files')} "
+            f"FROM {table.side('_files')} "
             f"WHERE content_hash IN ({places(len(hashes))}) ORDER BY id",
             tuple(hashes),
         )
 
-    def lock_files(self, table: str, ids: Sequence[int]) -> Statement:
+    def lock_files(self, table: Table, ids: Sequence[int]) -> Statement:
         """Return (id, path, content_hash), and keep them until the transaction ends."""
         return Statement(
-            f"SELECT id, path, content_hash FROM {quote_name(table, '_files')} "
+            f"SELECT id, path, content_hash FROM {table.side('_files')} "
             f"WHERE id IN ({places(len(ids))}) ORDER BY id FOR UPDATE",
             tuple(ids),
         )
 
-    def park_files(self, table: str, ids: Sequence[int]) -> Statement:
+    def park_files(self, table: Table, ids: Sequence[int]) -> Statement:
         """Take rows off their paths, for other rows to have them in the same transaction."""
         return Statement(
-            f"UPDATE {quote_name(table, '_files')} SET path = CONCAT('moving ', id) "
+            f"UPDATE {table.side('_files')} SET path = CONCAT('moving ', id) "
             f"WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 
-    def move_file(self, table: str, row_id: int, file: StoredFile) -> Statement:
+    def move_file(self, table: Table, row_id: int, file: StoredFile) -> Statement:
         return Statement(
-            f"UPDATE {quote_name(table, '_files')} SET path = %s, size = %s, mtime_ns = %s "
-            "WHERE id = %s",
+            f"UPDATE {table.side('_files')} SET path = %s, size = %s, mtime_ns = %s WHERE id = %s",
             (str(file.path), file.size, file.mtime_ns, row_id),
         )
 
-    def ids_by_content(self, table: str, content_hash: bytes) -> Statement:
+    def ids_by_content(self, table: Table, content_hash: bytes) -> Statement:
         return Statement(
-            f"SELECT id FROM {quote_name(table, '_files')} WHERE content_hash = %s ORDER BY id",
+            f"SELECT id FROM {table.side('_files')} WHERE content_hash = %s ORDER BY id",
             (content_hash,),
         )
 
-    def paths(self, table: str, ids: Sequence[int]) -> Statement:
+    def paths(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"SELECT id, path FROM {quote_name(table, '_files')} WHERE id IN ({places(len(ids))})",
+            f"SELECT id, path FROM {table.side('_files')} WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 
-    def files_below(self, table: str, folder: str, after: int, limit: int) -> Statement:
+    def files_below(self, table: Table, folder: str, after: int, limit: int) -> Statement:
         """Return (id, path) of the files whose path begins with `folder`, from `after` on."""
         return Statement(
-            f"SELECT id, path FROM {quote_name(table, '_files')} "
+            f"SELECT id, path FROM {table.side('_files')} "
             "WHERE id > %s AND LEFT(path, CHAR_LENGTH(%s)) = %s ORDER BY id LIMIT %s",
             (after, folder, folder, limit),
         )
 
-    def count_files_below(self, table: str, folder: str) -> Statement:
+    def count_files_below(self, table: Table, folder: str) -> Statement:
         return Statement(
-            f"SELECT COUNT(*) FROM {quote_name(table, '_files')} "
-            "WHERE LEFT(path, CHAR_LENGTH(%s)) = %s",
+            f"SELECT COUNT(*) FROM {table.side('_files')} WHERE LEFT(path, CHAR_LENGTH(%s)) = %s",
             (folder, folder),
         )
 
     # Failures.
 
-    def insert_failures(self, table: str, rows: Sequence[FailedFile]) -> Statement:
+    def insert_failures(self, table: Table, rows: Sequence[FailedFile]) -> Statement:
         return Statement(
-            f"REPLACE INTO {quote_name(table, '_failures')} (path, reason, size, mtime_ns) "
+            f"REPLACE INTO {table.side('_failures')} (path, reason, size, mtime_ns) "
             f"VALUES {values(4, len(rows))}",
             tuple(value for row in rows for value in row),
         )
 
-    def delete_failures(self, table: str, paths: Sequence[str]) -> Statement:
+    def delete_failures(self, table: Table, paths: Sequence[str]) -> Statement:
         return Statement(
-            f"DELETE FROM {quote_name(table, '_failures')} WHERE path_hash IN ({_hashes(paths)})",
+            f"DELETE FROM {table.side('_failures')} WHERE path_hash IN ({_hashes(paths)})",
             tuple(paths),
         )
 
-    def known_failures(self, table: str, paths: Sequence[str]) -> Statement:
+    def known_failures(self, table: Table, paths: Sequence[str]) -> Statement:
         """Return (path, reason, size, mtime_ns) of those of the paths that have failed before."""
         return Statement(
             "SELECT path, reason, size, mtime_ns "
-            f"FROM {quote_name(table, '_failures')} WHERE path_hash IN ({_hashes(paths)})",
+            f"FROM {table.side('_failures')} WHERE path_hash IN ({_hashes(paths)})",
             tuple(paths),
         )
 
-    def failures(self, table: str) -> Statement:
+    def failures(self, table: Table) -> Statement:
         return Statement(
             "SELECT path, reason, size, mtime_ns, seen_at "
-            f"FROM {quote_name(table, '_failures')} ORDER BY path"
+            f"FROM {table.side('_failures')} ORDER BY path"
         )
 
-    def count_failures(self, table: str) -> Statement:
-        return Statement(f"SELECT COUNT(*) FROM {quote_name(table, '_failures')}")
+    def count_failures(self, table: Table) -> Statement:
+        return Statement(f"SELECT COUNT(*) FROM {table.side('_failures')}")
 
     # Runs.
 
-    def start_run(self, table: str) -> Statement:
-        return Statement("REPLACE INTO lookalike_runs (collection) VALUES (%s)", (table,))
+    def start_run(self, table: Table) -> Statement:
+        return Statement("REPLACE INTO lookalike_runs (collection) VALUES (%s)", (table.name,))
 
-    def end_run(self, table: str, counts: Sequence[int], error: str | None) -> Statement:
+    def end_run(self, table: Table, counts: Sequence[int], error: str | None) -> Statement:
         """counts: of images added, updated, reused, unchanged, failed and removed."""
         assignments = ", ".join(f"{column} = %s" for column in _RUN)
         return Statement(
             f"UPDATE lookalike_runs SET {assignments}, error = %s, ended_at = CURRENT_TIMESTAMP "
             "WHERE collection = %s",
-            (*counts, error, table),
+            (*counts, error, table.name),
         )
 
-    def last_run(self, table: str) -> Statement:
+    def last_run(self, table: Table) -> Statement:
         return Statement(
             f"SELECT started_at, ended_at, {', '.join(_RUN)}, error "
             "FROM lookalike_runs WHERE collection = %s",
-            (table,),
+            (table.name,),
         )
 
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lookalike.dialects.literals import literal
-from lookalike.dialects.statement import Statement, generation_comment, places, quote_name, values
+from lookalike.dialects.statement import Statement, generation_comment, places, values
+from lookalike.dialects.table import Table
 
 _COLLECTION = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
 
@@ -87,12 +88,12 @@ class IndexSQL:
         ]
 
     def create_generation(
-        self, table: str, generation: int, bits: int, id_type: str
+        self, table: Table, generation: int, bits: int, id_type: str
     ) -> list[Statement]:
         """id_type: of the collection's ids. Fails if a name is taken (error 1050)."""
         # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
         code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
-        mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table, generation))}"
+        mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table.name, generation))}"
         return [
             Statement(
                 f"CREATE TABLE {_cells(table, generation)} (\n"
@@ -114,108 +115,113 @@ class IndexSQL:
         ]
 
     def drop_generation(
-        self, table: str, generation: int, kinds: Sequence[str] = ("cells", "codes")
+        self, table: Table, generation: int, kinds: Sequence[str] = ("cells", "codes")
     ) -> Statement:
-        names = ", ".join(quote_name(table, f"_{kind}_{generation:d}") for kind in kinds)
+        names = ", ".join(table.side(f"_{kind}_{generation:d}") for kind in kinds)
         return Statement(f"DROP TABLE IF EXISTS {names}")
 
-    def generation_tables(self, table: str) -> Statement:
+    def generation_tables(self, table: Table) -> Statement:
         """Names and comments of all tables that have the name of one of this collection's index.
 
         Only one whose comment is `generation_comment` was made by lookalike.
         """
+        name = table.name
         return Statement(
             "SELECT table_name, table_comment FROM information_schema.tables "
             "WHERE table_schema = DATABASE() "
             "AND (LEFT(table_name, %s) = %s OR LEFT(table_name, %s) = %s)",
-            (len(table) + 7, f"{table}_cells_", len(table) + 7, f"{table}_codes_"),
+            (len(name) + 7, f"{name}_cells_", len(name) + 7, f"{name}_codes_"),
         )
 
     # Which generation holds.
 
-    def index_state(self, table: str, *, lock: str = "") -> Statement:
+    def index_state(self, table: Table, *, lock: str = "") -> Statement:
         """lock: FOR SHARE locks the generation for the transaction, FOR UPDATE is to change it."""
         return Statement(
             f"SELECT {', '.join(IndexState._fields)} "
             f"FROM lookalike_indexes WHERE collection = %s {lock}",
-            (table,),
+            (table.name,),
         )
 
-    def start_building(self, table: str, generation: int) -> Statement:
+    def start_building(self, table: Table, generation: int) -> Statement:
         return Statement(
             "INSERT INTO lookalike_indexes (collection, generation, building, seed, n_probes, "
             "probe_gap, trained_rows, fingerprint) VALUES (%s, 0, %s, 0, 0, 0, 0, '') "
             "ON DUPLICATE KEY UPDATE building = VALUES(building)",
-            (table, generation),
+            (table.name, generation),
         )
 
-    def switch_generation(self, table: str, state: IndexState) -> Statement:
+    def switch_generation(self, table: Table, state: IndexState) -> Statement:
         changed = ", ".join(f"{name} = %s" for name in IndexState._fields)
         return Statement(
-            f"UPDATE lookalike_indexes SET {changed} WHERE collection = %s", (*state, table)
+            f"UPDATE lookalike_indexes SET {changed} WHERE collection = %s", (*state, table.name)
         )
 
-    def trainer_lock(self, table: str, seconds: int = 0) -> Statement:
+    def trainer_lock(self, table: Table, seconds: int = 0) -> Statement:
         """1 if this connection may train, until it is closed; 0 if another one trains."""
         return Statement(
             "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64), %s)",
-            (table, seconds),
+            (table.name, seconds),
         )
 
-    def trainer_unlock(self, table: str) -> Statement:
+    def trainer_unlock(self, table: Table) -> Statement:
         return Statement(
-            "SELECT RELEASE_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64))", (table,)
+            "SELECT RELEASE_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64))", (table.name,)
         )
 
     # The tail: rows above the last id that has been looked after.
 
-    def tail(self, table: str, *, lock: str = "") -> Statement:
+    def tail(self, table: Table, *, lock: str = "") -> Statement:
         return Statement(
             f"SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s {lock}",
-            (table,),
+            (table.name,),
         )
 
-    def set_tail(self, table: str, indexed_through: int) -> Statement:
+    def set_tail(self, table: Table, indexed_through: int) -> Statement:
         return Statement(
             "INSERT INTO lookalike_index_tails (collection, indexed_through) VALUES (%s, %s) "
             "ON DUPLICATE KEY UPDATE indexed_through = VALUES(indexed_through)",
-            (table, indexed_through),
+            (table.name, indexed_through),
         )
 
-    def strays(self, table: str) -> Statement:
+    def strays(self, table: Table) -> Statement:
         """The sum of CRC32 of the ids at or below the tail that are known to need no code."""
-        return Statement("SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table,))
-
-    def set_strays(self, table: str, strays: int) -> Statement:
         return Statement(
-            "UPDATE lookalike_index_tails SET strays = %s WHERE collection = %s", (strays, table)
+            "SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table.name,)
         )
 
-    def id_sums(self, table: str, generation: int, through: int) -> Statement:
+    def set_strays(self, table: Table, strays: int) -> Statement:
+        return Statement(
+            "UPDATE lookalike_index_tails SET strays = %s WHERE collection = %s",
+            (strays, table.name),
+        )
+
+    def id_sums(self, table: Table, generation: int, through: int) -> Statement:
         """The sums of CRC32 of the ids up to `through`: of the rows, and of the codes.
 
         Equal sets have equal sums. No WHERE: so the server reads the table's shortest index.
         """
-        total = "SELECT COALESCE(SUM(IF(id <= %s, CRC32(id), 0)), 0) FROM"
-        return Statement(
-            f"SELECT ({total} {quote_name(table)}), ({total} {codes_table(table, generation)})",
-            (through, through),
+        codes = codes_table(table, generation)
+        totals = (
+            f"(SELECT COALESCE(SUM(IF({key} <= %s, CRC32({key}), 0)), 0) FROM {name})"
+            for key, name in ((table.id, table.sql), ("id", codes))
         )
+        return Statement(f"SELECT {', '.join(totals)}", (through, through))
 
-    def code_keys(self, table: str, generation: int) -> Statement:
+    def code_keys(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT cell, id FROM {codes_table(table, generation)}")
 
-    def ids_among(self, table: str, ids: Sequence[int], *, lock: str = "") -> Statement:
+    def ids_among(self, table: Table, ids: Sequence[int], *, lock: str = "") -> Statement:
         """The ids that have a row."""
         return Statement(
-            f"SELECT id FROM {quote_name(table)} WHERE id IN ({places(len(ids))}) {lock}",
+            f"SELECT {table.id} FROM {table.sql} WHERE {table.id} IN ({places(len(ids))}) {lock}",
             tuple(ids),
         )
 
-    def ids_above(self, table: str, row_id: int, *, lock: str = "") -> Statement:
+    def ids_above(self, table: Table, row_id: int, *, lock: str = "") -> Statement:
         return Statement(
-            f"SELECT id FROM {quote_name(table)} FORCE INDEX (PRIMARY) "
-            f"WHERE id > %s ORDER BY id {lock}",
+            f"SELECT {table.id} FROM {table.sql} FORCE INDEX (PRIMARY) "
+            f"WHERE {table.id} > %s ORDER BY {table.id} {lock}",
             (row_id,),
         )
 
@@ -223,19 +229,19 @@ class IndexSQL:
         """Let this connection read uncommitted rows."""
         return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 
-    def id_range(self, table: str) -> Statement:
-        return Statement(f"SELECT MIN(id), MAX(id) FROM {quote_name(table)}")
+    def id_range(self, table: Table) -> Statement:
+        return Statement(f"SELECT MIN({table.id}), MAX({table.id}) FROM {table.sql}")
 
-    def indexable_ids(self, table: str) -> Statement:
-        return Statement(f"SELECT id FROM {quote_name(table)}")
+    def indexable_ids(self, table: Table) -> Statement:
+        return Statement(f"SELECT {table.id} FROM {table.sql}")
 
     # Cells and codes.
 
-    def centroids(self, table: str, generation: int) -> Statement:
+    def centroids(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT centroid, spread FROM {_cells(table, generation)} ORDER BY cell")
 
     def insert_centroids(
-        self, table: str, generation: int, rows: Sequence[tuple[int, bytes, float]]
+        self, table: Table, generation: int, rows: Sequence[tuple[int, bytes, float]]
     ) -> Statement:
         return Statement(
             f"INSERT INTO {_cells(table, generation)} (cell, centroid, spread) "
@@ -243,7 +249,7 @@ class IndexSQL:
             tuple(value for row in rows for value in row),
         )
 
-    def insert_codes(self, table: str, generation: int, rows: Sequence[CodeRow]) -> Statement:
+    def insert_codes(self, table: Table, generation: int, rows: Sequence[CodeRow]) -> Statement:
         """Insert codes; existing ones stay.
 
         The values are literals (numbers and hex digits only), because a million rows would be many
@@ -259,7 +265,7 @@ class IndexSQL:
         )
 
     def delete_codes(
-        self, table: str, generation: int, cells: Sequence[tuple[int, int]]
+        self, table: Table, generation: int, cells: Sequence[tuple[int, int]]
     ) -> Statement:
         """Delete the codes of these (cell, id)."""
         return Statement(
@@ -268,51 +274,53 @@ class IndexSQL:
             tuple(value for row in cells for value in row),
         )
 
-    def delete_codes_by_id(self, table: str, generation: int, ids: Sequence[int]) -> Statement:
+    def delete_codes_by_id(self, table: Table, generation: int, ids: Sequence[int]) -> Statement:
         """The same without the cells. Reads the whole table."""
         return Statement(
             f"DELETE FROM {codes_table(table, generation)} WHERE id IN ({places(len(ids))})",
             tuple(ids),
         )
 
-    def has_codes(self, table: str, generation: int) -> Statement:
+    def has_codes(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT EXISTS (SELECT 1 FROM {codes_table(table, generation)})")
 
-    def count_codes(self, table: str, generation: int) -> Statement:
+    def count_codes(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT COUNT(*) FROM {codes_table(table, generation)}")
 
     def codes_with_embeddings(
-        self, table: str, generation: int, keys: Sequence[tuple[int, int]] = ()
+        self, table: Table, generation: int, keys: Sequence[tuple[int, int]] = ()
     ) -> Statement:
         """Every code, or those of (cell, id), with the embedding of its row if it exists."""
         chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
-            "SELECT c.cell, c.id, c.code, c.scale, c.bias, CAST(v.embedding AS BINARY) "
+            f"SELECT c.cell, c.id, c.code, c.scale, c.bias, {table.embedding_bytes('v.')} "
             f"FROM {codes_table(table, generation)} AS c "
-            f"LEFT JOIN {quote_name(table)} AS v ON v.id = c.id{chosen}",
+            f"LEFT JOIN {table.sql} AS v ON v.{table.id} = c.id{chosen}",
             tuple(value for key in keys for value in key),
         )
 
     # Changes while the next generation is being made.
 
-    def note_changes(self, table: str, ids: Sequence[int]) -> Statement:
+    def note_changes(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
             "INSERT IGNORE INTO lookalike_index_changes (collection, id) "
             f"VALUES {values(2, len(ids))}",
-            tuple(value for row_id in ids for value in (table, row_id)),
+            tuple(value for row_id in ids for value in (table.name, row_id)),
         )
 
-    def changes(self, table: str) -> Statement:
-        return Statement("SELECT id FROM lookalike_index_changes WHERE collection = %s", (table,))
+    def changes(self, table: Table) -> Statement:
+        return Statement(
+            "SELECT id FROM lookalike_index_changes WHERE collection = %s", (table.name,)
+        )
 
-    def forget_changes(self, table: str) -> Statement:
-        return Statement("DELETE FROM lookalike_index_changes WHERE collection = %s", (table,))
-
-
-def _cells(table: str, generation: int) -> str:
-    return quote_name(table, f"_cells_{generation:d}")
+    def forget_changes(self, table: Table) -> Statement:
+        return Statement("DELETE FROM lookalike_index_changes WHERE collection = %s", (table.name,))
 
 
-def codes_table(table: str, generation: int) -> str:
+def _cells(table: Table, generation: int) -> str:
+    return table.side(f"_cells_{generation:d}")
+
+
+def codes_table(table: Table, generation: int) -> str:
     """Return the quoted name of a generation's codes."""
-    return quote_name(table, f"_codes_{generation:d}")
+    return table.side(f"_codes_{generation:d}")

@@ -1,6 +1,7 @@
 """The SQL of match levels: how similar random pairs of a collection are."""
 
 from lookalike.dialects.statement import Statement
+from lookalike.dialects.table import Table
 
 
 class LevelsSQL:
@@ -18,22 +19,24 @@ class LevelsSQL:
             ") ENGINE = InnoDB"
         )
 
-    def levels(self, table: str, kind: str) -> Statement:
+    def levels(self, table: Table, kind: str) -> Statement:
         return Statement(
             "SELECT similarities FROM lookalike_levels WHERE collection = %s AND kind = %s",
-            (table, kind),
+            (table.name, kind),
         )
 
-    def store_levels(self, table: str, kind: str, id_range: int, similarities: bytes) -> Statement:
+    def store_levels(
+        self, table: Table, kind: str, id_range: int, similarities: bytes
+    ) -> Statement:
         return Statement(
             "REPLACE INTO lookalike_levels (collection, kind, id_range, similarities) "
             "VALUES (%s, %s, %s, %s)",
-            (table, kind, id_range, similarities),
+            (table.name, kind, id_range, similarities),
         )
 
-    def forget_levels(self, table: str, id_range: int) -> Statement:
+    def forget_levels(self, table: Table, id_range: int) -> Statement:
         """Forget what was measured when the ids' range was smaller than this."""
         return Statement(
             "DELETE FROM lookalike_levels WHERE collection = %s AND id_range < %s",
-            (table, id_range),
+            (table.name, id_range),
         )

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lookalike.dialects.statement import Statement, places, quote_name
+from lookalike.dialects.statement import Statement, places
+from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import Filter, and_
 from lookalike.dialects.tables.index import codes_table
 
@@ -37,7 +38,7 @@ class SearchSQL:
     """The statement that searches a collection's table through its index."""
 
     def search_codes(
-        self, table: str, shortlist: Shortlist, where: Filter | None = None
+        self, table: Table, shortlist: Shortlist, where: Filter | None = None
     ) -> Statement:
         """The embeddings of the shortlist and of the tail, for exact ranking by the client.
 
@@ -46,22 +47,23 @@ class SearchSQL:
         """
         passing = and_(where)
         best = _best_codes(table, shortlist, where)
-        holds = (table, shortlist.generation, shortlist.fingerprint)
+        holds = (table.name, shortlist.generation, shortlist.fingerprint)
         sql = (
-            "SELECT v.id, v.image_name, CAST(v.embedding AS BINARY) AS embedding, 1 AS is_coded\n"
+            f"SELECT v.{table.id}, {table.image_name('v.')}, "
+            f"{table.embedding_bytes('v.')} AS embedding, 1 AS is_coded\n"
             f"FROM (\n{best.sql}\n"
-            f") AS shortlist LEFT JOIN {quote_name(table)} AS v ON v.id = shortlist.id\n"
+            f") AS shortlist LEFT JOIN {table.sql} AS v ON v.{table.id} = shortlist.id\n"
             f"WHERE {_HOLDS}\n"
             "UNION ALL\n"
-            "SELECT id, image_name, CAST(embedding AS BINARY) AS embedding, 0\n"
-            f"FROM {quote_name(table)} AS v\n"
-            f"WHERE embedding IS NOT NULL{passing.sql} AND {_HOLDS} AND id >\n"
+            f"SELECT {table.id}, {table.image_name()}, {table.embedding_bytes()} AS embedding, 0\n"
+            f"FROM {table.sql} AS v\n"
+            f"WHERE {table.embedding} IS NOT NULL{passing.sql} AND {_HOLDS} AND {table.id} >\n"
             "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
         )
-        return Statement(sql, (*best.params, *holds, *passing.params, *holds, table))
+        return Statement(sql, (*best.params, *holds, *passing.params, *holds, table.name))
 
 
-def _best_codes(table: str, shortlist: Shortlist, where: Filter | None) -> Statement:
+def _best_codes(table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
     """The ids of the best estimates in the probed cells."""
     # One multiplication less per row if all slopes are 1: for cosine and euclidean.
     slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
@@ -73,7 +75,7 @@ def _best_codes(table: str, shortlist: Shortlist, where: Filter | None) -> State
     )
     joined = ""
     if where is not None:
-        joined = f"    JOIN {quote_name(table)} AS v ON v.id = c.id\n    WHERE {where.sql}\n"
+        joined = f"    JOIN {table.sql} AS v ON v.{table.id} = c.id\n    WHERE {where.sql}\n"
     sql = (
         "    SELECT STRAIGHT_JOIN c.id\n"
         f"    FROM (VALUES {', '.join([row] * len(shortlist.probes))}) AS probes ({columns})\n"

@@ -1,6 +1,7 @@
 """The SQL of thresholds: from where on an image matches a collection that is screened against."""
 
 from lookalike.dialects.statement import Statement
+from lookalike.dialects.table import Table
 
 
 class ThresholdsSQL:
@@ -14,13 +15,13 @@ class ThresholdsSQL:
             ") ENGINE = InnoDB"
         )
 
-    def threshold(self, table: str) -> Statement:
+    def threshold(self, table: Table) -> Statement:
         return Statement(
-            "SELECT min_similarity FROM lookalike_thresholds WHERE collection = %s", (table,)
+            "SELECT min_similarity FROM lookalike_thresholds WHERE collection = %s", (table.name,)
         )
 
-    def store_threshold(self, table: str, min_similarity: float) -> Statement:
+    def store_threshold(self, table: Table, min_similarity: float) -> Statement:
         return Statement(
             "REPLACE INTO lookalike_thresholds (collection, min_similarity) VALUES (%s, %s)",
-            (table, min_similarity),
+            (table.name, min_similarity),
         )

@@ -94,11 +94,7 @@ class EfficientNetLite2(OnnxModel):
 
 
 def _load_mean() -> FloatArray:
-    with (
-        resources.files("lookalike.models.efficientnet")
-        .joinpath("mean.npy")
-        .open("rb") as file
-    ):
+    with resources.files("lookalike.models.efficientnet").joinpath("mean.npy").open("rb") as file:
         mean: FloatArray = np.load(file)
     return mean
 
