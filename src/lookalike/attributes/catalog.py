@@ -56,7 +56,8 @@ def column_types(table: VectorTable) -> dict[str, str]:
     """The types of the table's columns; its own are named as `table` names them."""
     columns = table.connection.query(table.dialect.table_columns(table))
     own = {name.lower(): name for name in _own_columns(table)}
-    return {own.get(name.lower(), name): type_ for name, type_ in columns}
+    named: dict[str, str] = dict(columns)
+    return {own.get(name.lower(), name): type_ for name, type_ in named.items()}
 
 
 def _own_columns(table: VectorTable) -> set[str]:
