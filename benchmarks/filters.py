@@ -23,7 +23,8 @@ from lookalike.attributes.catalog import filter_of
 from lookalike.core.vectors import FloatArray
 from lookalike.search import selectivity
 from lookalike.search.options import SearchOptions
-from lookalike.search.searcher import Searcher, Trace
+from lookalike.search.searcher import Searcher
+from lookalike.search.trace import Trace
 
 N, DIM, KINDS, SUBJECTS, K = 100_000, 128, 20, 2000, 10
 SHARES = (0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0001)

@@ -10,7 +10,8 @@ from lookalike.index.rows import delete_rows, embedding_of, id_of, insert_rows, 
 from lookalike.index.store import IndexStore
 from lookalike.index.training import train
 from lookalike.search.options import SearchOptions
-from lookalike.search.searcher import Searcher, Trace
+from lookalike.search.searcher import Searcher
+from lookalike.search.trace import Trace
 
 N, DIM, K = 600, 32, 10
 

@@ -6,18 +6,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lookalike.add.content import InFlight, NewFile
-from lookalike.add.ingest import Ingest, IngestOptions, Progress, batches
+from lookalike.add.ingest import Ingest, IngestOptions, batches
 from lookalike.add.prune import Prune
 from lookalike.add.scanner import Scanner
 from lookalike.add.writer import Tally
 from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.progress import Progress
 from lookalike.core.types import AddReport
 from lookalike.database.retry import Persistence
 from lookalike.database.table import VectorTable
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.rows import delete_rows
 from lookalike.index.store import IndexStore
-from lookalike.models.base import Model
+from lookalike.models.lazy import LazyModel
 
 Notify = Callable[[str], None]
 
@@ -33,7 +34,7 @@ class _Run:
 
 def add_files(
     index: IndexStore,
-    model: Callable[[], Model],
+    model: LazyModel,
     walk: ImageWalk,
     options: IngestOptions,
     *,

@@ -11,13 +11,14 @@ from lookalike.add.content import Content, InFlight
 from lookalike.add.scanner import Scan, Scanner
 from lookalike.add.writer import Batch, Tally, Writer
 from lookalike.core.errors import ConnectionFailed, InputError
+from lookalike.core.progress import Progress
 from lookalike.core.types import Failure
 from lookalike.database.connection import Connection
 from lookalike.database.retry import PATIENCE_SECONDS, Persistence
 from lookalike.dialects import FailedFile
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.store import IndexStore
-from lookalike.models.base import Model
+from lookalike.models.lazy import LazyModel
 from lookalike.pipeline.decoder import OutOfReach
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
@@ -31,7 +32,6 @@ WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
 
 TIME_LIMIT_SECONDS = 60.0
 
-Progress = Callable[[int, int | None], None]
 """Called with (files done, files in all, or None while they are being counted)."""
 
 
@@ -66,7 +66,7 @@ class Ingest:
     def __init__(
         self,
         index: IndexStore,
-        model: Callable[[], Model],
+        model: LazyModel,
         options: IngestOptions,
         *,
         notify: Callable[[str], None],

@@ -91,6 +91,19 @@ def read_attributes(source: AttributeSource) -> AttributeTable:
         raise InputError(f"{source} is not UTF-8: save it as UTF-8 ({error})") from error
 
 
+def rows_of(attributes: Sequence[Mapping[str, Any]]) -> AttributeTable:
+    """Return the attributes of rows, one mapping a row, checked. Raises InputError."""
+    rows = []
+    for number, values in enumerate(attributes, 1):
+        place = f"row {number}"
+        try:
+            checked = {_name(key): _value(key, value) for key, value in values.items()}
+        except InputError as error:
+            raise InputError(f"the attributes, {place}: {error}") from error
+        rows.append(AttributeRow(place, "", checked, {}))
+    return AttributeTable("the attributes", Path.cwd(), rows)
+
+
 _Read = Iterable[tuple[str, dict[str, Any], dict[str, str]]]
 
 

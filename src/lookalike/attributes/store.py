@@ -3,9 +3,12 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lookalike.attributes.catalog import column_types, known_attributes, unless_there
 from lookalike.attributes.files import AttributeRow, AttributeTable, kind_of
@@ -46,24 +49,12 @@ def store_attributes(
     found, unmatched = match()
     if not found:
         raise _nothing_matches(given, unmatched, table.name)
-    known = known_attributes(table)
-    columns = {a.name.casefold(): a for a in known if a.is_column}
-    for _, row in found:
-        _check_columns(given, row, columns, table.name)
-    kinds = _kinds(found)
-    if any(name.casefold() not in columns for _, row in found for name in row.values):
-        _require_json(table)
-    in_json = [name for name in kinds if name.casefold() not in columns]
-    noted = [(name, kind) for name in in_json for kind in sorted(kinds[name])]
-    with connection.transaction():
+    plan = _Plan(table, given, [row for _, row in found])
+    with table.connection.transaction():
         # Again, under locks: a row may be gone, and another may have its id.
         found, unmatched = match(lock="FOR UPDATE")
-        for batch in _batches(found, columns):
-            _update(table, given, batch)
-        connection.execute_parts(noted, lambda part: dialect.note_attributes(table, part))
-    for attribute in known:
-        if attribute.name in kinds and not attribute.is_column:
-            kinds[attribute.name] |= attribute.kinds
+        plan.write(found)
+    kinds = plan.kinds()
     return AttributesReport(
         rows=len(given.rows),
         stored=len(found),
@@ -71,6 +62,100 @@ def store_attributes(
         without=max(0, int(connection.value(dialect.count_rows(table))) - len(found)),
         kinds={name: "/".join(sorted(kinds[name])) for name in sorted(kinds)},
     )
+
+
+@contextmanager
+def update_attributes(
+    table: VectorTable, given: AttributeTable | None
+) -> Iterator[Callable[[Sequence[int]], None]]:
+    """Open a transaction; what is yielded sets the attributes of ids, one row of `given` each.
+
+    Raises InputError for a value that does not fit a column, before the transaction begins.
+    """
+    plan = _Plan(table, given, given.rows) if given else None
+
+    def write(ids: Sequence[int]) -> None:
+        if plan and given:
+            plan.write(list(zip(ids, given.rows, strict=True)))
+
+    with table.connection.transaction():
+        yield write
+
+
+def attributes_of(table: VectorTable, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the attributes of rows by id, those that have a value; unknown ids are left out."""
+    if not ids:
+        return {}
+    types = column_types(table)
+    columns = [each for each in known_attributes(table) if each.is_column]
+    has_json = types.get("attributes") == "json"
+    names = [*(column.name for column in columns), *(["attributes"] if has_json else [])]
+    rows = table.connection.query_parts(
+        list(ids), lambda part: table.dialect.attributes_of(table, names, part)
+    )
+    found: dict[int, dict[str, Any]] = {}
+    for row_id, *values in rows:
+        own = zip(columns, values, strict=False)
+        found[row_id] = {
+            column.name: _read(column, value) for column, value in own if value is not None
+        }
+        if has_json and values[-1] is not None:
+            found[row_id] = json.loads(values[-1]) | found[row_id]
+    return found
+
+
+def _read(column: Attribute, value: Any) -> Any:
+    """A column's value as an attribute's."""
+    if "list" in column.kinds:
+        return json.loads(value)
+    if "boolean" in column.kinds:
+        return bool(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    return value if isinstance(value, int | float | str) else str(value)
+
+
+class _Plan:
+    """How rows of attributes are stored: in which columns, and of which kinds they are."""
+
+    def __init__(
+        self, table: VectorTable, given: AttributeTable, rows: Sequence[AttributeRow]
+    ) -> None:
+        self._table = table
+        self._given = given
+        self._known = known_attributes(table)
+        self._columns = {a.name.casefold(): a for a in self._known if a.is_column}
+        for row in rows:
+            _check_columns(given, row, self._columns, table.name)
+        self._kinds = _kinds(rows)
+        self._in_json = {
+            name for row in rows for name in row.values if name.casefold() not in self._columns
+        }
+        if self._in_json:
+            _require_json(table)
+
+    def write(self, found: Sequence["_Found"]) -> None:
+        """Set the attributes of rows by id, in a transaction of the caller's."""
+        table = self._table
+        noted = [
+            (name, kind)
+            for name in self._kinds
+            if name in self._in_json
+            for kind in sorted(self._kinds[name])
+        ]
+        for batch in _batches(found, self._columns):
+            _update(table, self._given, batch)
+        table.connection.execute_parts(
+            noted, lambda part: table.dialect.note_attributes(table, part)
+        )
+
+    def kinds(self) -> dict[str, set[Kind]]:
+        """The kinds of each attribute's values, with those stored before."""
+        kinds = self._kinds
+        for attribute in self._known:
+            if attribute.name in kinds and not attribute.is_column:
+                kinds[attribute.name] |= attribute.kinds
+        return kinds
 
 
 def _nothing_matches(given: AttributeTable, unmatched: Sequence[str], table: str) -> InputError:
@@ -81,9 +166,9 @@ def _nothing_matches(given: AttributeTable, unmatched: Sequence[str], table: str
     )
 
 
-def _kinds(found: Sequence["_Found"]) -> dict[str, set[Kind]]:
+def _kinds(rows: Sequence[AttributeRow]) -> dict[str, set[Kind]]:
     kinds: dict[str, set[Kind]] = defaultdict(set)
-    for _, row in found:
+    for row in rows:
         for name, value in row.values.items():
             kind = kind_of(value)
             if kind is not None:

@@ -103,7 +103,7 @@ def add(
                 report = images.add(*paths, progress=progress, **options)
             _print(out, report, f"to {collection}")
         if given:
-            stored = images.set_attributes(given, *paths)
+            stored = images.attributes.set(given, *paths)
             _print_attributes(out, stored, collection)
         facts = {"model": images.model_id, "collection": collection}
     if out.as_json:

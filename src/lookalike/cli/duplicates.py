@@ -145,9 +145,9 @@ def duplicates(
             _decide(out, images, distinct, forgotten)
             return
         groups = _find(out, images, min_similarity, loosest, keep, orientations)
-        page = images.duplicates_report(html, groups, force=force) if html else None
+        page = images.duplicates.report(html, groups, force=force) if html else None
         remove = partial(
-            images.remove_duplicates, groups, tier=loosest, move_to=move_to, permanently=permanently
+            images.duplicates.delete, groups, tier=loosest, move_to=move_to, permanently=permanently
         )
         report = remove(dry_run=dry_run or asks) if removes else None
         if report and asks and _agrees(out, groups, report, verb):
@@ -195,7 +195,7 @@ def _find(
     orientations: Orientations,
 ) -> list[DuplicateGroup]:
     with _bar(out) as progress:
-        return images.duplicates(
+        return images.duplicates.find(
             min_similarity=min_similarity,
             tier=tier,
             keep=keep,
@@ -220,8 +220,8 @@ def _decide(
     forgotten: Sequence[tuple[int, int]],
 ) -> None:
     for pair in distinct:
-        images.mark_distinct(*pair)
-    n_forgotten = sum(images.unmark_distinct(*pair) for pair in forgotten)
+        images.duplicates.mark_distinct(*pair)
+    n_forgotten = sum(images.duplicates.unmark_distinct(*pair) for pair in forgotten)
     if out.as_json:
         out.json({"distinct": distinct, "forgotten": n_forgotten})
         return

@@ -8,7 +8,7 @@ from lookalike import Collection, IndexReport, Plan
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, describe_plan
 
-NOT_TRUE = 1
+INCONSISTENT = 1
 _SHOWN = 10
 
 
@@ -62,7 +62,7 @@ def index(
         if not check:
             with out.progress("embeddings") as bar:
                 task = bar.add_task("Training", total=None)
-                built = images.build_index(
+                built = images.index.build(
                     target_recall=recall,
                     progress=lambda done, total: bar.update(task, completed=done, total=total),
                 )
@@ -71,15 +71,15 @@ def index(
                     f"No index was built: {collection} is small enough for exact search, or "
                     "another process is building it."
                 )
-        report = images.check_index()
+        report = images.index.check()
         plan = images.status().plan
     _tell(out, collection, report, plan)
-    if not report.is_true:
-        raise click.exceptions.Exit(NOT_TRUE)
+    if not report.is_consistent:
+        raise click.exceptions.Exit(INCONSISTENT)
 
 
 def _index_attributes(out: Output, images: Collection, names: tuple[str, ...]) -> None:
-    made = {name: images.index_attribute(name) for name in names}
+    made = {name: images.attributes.index(name) for name in names}
     if out.as_json:
         out.json({"collection": images.name, "made": made})
         return
@@ -96,11 +96,11 @@ def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) 
                 "codes": report.codes,
                 "missing": report.missing,
                 "stale": report.stale,
-                "is_true": report.is_true,
+                "is_consistent": report.is_consistent,
                 "plan": asdict(plan) if plan else None,
             }
         )
-    elif report.is_true:
+    elif report.is_consistent:
         kind = f"{report.codes:,} codes, all correct" if report.codes else "no index yet"
         out.say(f"{collection}: {report.rows:,} embeddings, {kind}.")
         if plan:

@@ -114,28 +114,32 @@ def _sentence(answer: Screening) -> str:
 
 @click.command()
 @click.option(
-    "--matches",
+    "--positives",
     required=True,
     multiple=True,
     metavar="PATH",
     help="Images that should match: a file, folder or glob. Can be repeated.",
 )
 @click.option(
-    "--others", required=True, multiple=True, metavar="PATH", help="Images that should not match."
+    "--negatives",
+    required=True,
+    multiple=True,
+    metavar="PATH",
+    help="Images that should not match.",
 )
 @click.option(
     "--max-false-positive-rate",
     type=float,
     metavar="RATE",
-    help="Let at most this share of the others match (0 to 1).",
+    help="Let at most this share of the negatives match (0 to 1).",
 )
 @click.option("--store", is_flag=True, help="Store the threshold with the collection.")
 @database_option
 @collection_option
 @output_options
 def calibrate(
-    matches: tuple[str, ...],
-    others: tuple[str, ...],
+    positives: tuple[str, ...],
+    negatives: tuple[str, ...],
     max_false_positive_rate: float | None,
     store: bool,
     database: str | None,
@@ -149,8 +153,8 @@ def calibrate(
     """
     with connect(database, out) as db:
         found = db.collection(collection).calibrate(
-            matches,
-            others,
+            positives,
+            negatives,
             max_false_positive_rate=max_false_positive_rate,
             store=store,
         )
@@ -159,8 +163,8 @@ def calibrate(
         return
     click.echo(
         f"min_similarity {found.min_similarity:.6g}: {found.false_positive_rate:.1%} of "
-        f"{found.others:,} others match, {found.false_negative_rate:.1%} of {found.matches:,} "
-        "matches are missed"
+        f"{found.negatives:,} negatives match, {found.false_negative_rate:.1%} of "
+        f"{found.positives:,} positives are missed"
     )
     if store:
         out.say(f"Stored: `lookalike screen --against {collection}` uses it from now on.")

@@ -161,7 +161,7 @@ def search(
             out.json({"sql": str(statement)}) if out.as_json else click.echo(f"{statement};")
             return
         if explain:
-            _explain(out, images.search(asked, **options, explain=True))
+            _explain(out, images.explain(asked, **options))
             return
         matches = images.search(asked, **options)
         sheet = None
@@ -254,7 +254,7 @@ def _show(
             _print_paths(out, matches, end)
         if is_chance:
             out.say("No match: even the best result is no more similar than chance.")
-    elif not len(images):
+    elif not images.count():
         out.say(f"{images.name} is empty.")
     else:
         out.say(_nothing(options))

@@ -1,74 +1,123 @@
 """A collection: images and their embeddings in one table, and what can be asked of them."""
 
-import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Unpack, overload
+from typing import Any, Literal, Unpack
 
 import numpy.typing as npt
 
-from lookalike.add.add import add_files
-from lookalike.add.ingest import TIME_LIMIT_SECONDS, IngestOptions, Progress
-from lookalike.attributes.catalog import filter_of, make_index
-from lookalike.attributes.files import AttributeSource, AttributeTable, read_attributes
-from lookalike.attributes.store import store_attributes
-from lookalike.collection.duplicate_calls import DuplicateCalls
-from lookalike.collection.row_calls import RowCalls
-from lookalike.core.errors import EmbeddingError, InputError
-from lookalike.core.paths import expand_user
+from lookalike.add.add import add_files, find_gone
+from lookalike.add.ingest import TIME_LIMIT_SECONDS, IngestOptions
+from lookalike.attributes.filters import Where
+from lookalike.collection import items, pages, querying, screens
+from lookalike.collection.attributes import CollectionAttributes
+from lookalike.collection.duplicates import CollectionDuplicates
+from lookalike.collection.indexing import CollectionIndex
+from lookalike.collection.items import Item
+from lookalike.collection.request import Request
+from lookalike.collection.state import CollectionState
+from lookalike.collection.status import read_failures, read_status
+from lookalike.core.errors import InputError
+from lookalike.core.progress import Progress
 from lookalike.core.types import (
     AddReport,
-    AttributesReport,
     Calibration,
     Explanation,
     ImageRecord,
-    IndexReport,
     Match,
+    Metric,
     Screening,
+    Status,
+    StoredFailure,
 )
-from lookalike.core.vectors import check_embeddings
-from lookalike.core.written import CONTACT_SHEET, check_target
+from lookalike.database.connection import Connection
 from lookalike.database.retry import PATIENCE_SECONDS, Persistence
-from lookalike.dialects import Statement
+from lookalike.dialects import Dialect, Statement
 from lookalike.images.walk import ImageWalk
-from lookalike.index.check import check_index
-from lookalike.index.repair import maintain
-from lookalike.index.rows import id_of, insert_rows, with_paths
-from lookalike.index.training import train
-from lookalike.pages.contact_sheet import match_tiles, query_tile, write_contact_sheet
-from lookalike.screening.calibration import calibrate
-from lookalike.screening.screener import (
-    Screener,
-    default_min_similarity,
-    expanded,
-    store_min_similarity,
-    stored_min_similarity,
-)
-from lookalike.search.embedding import IMAGE, AnyQuery, EmbeddedQuery, QueryEmbedder
-from lookalike.search.levels import Rater
+from lookalike.index.rows import delete_rows, find, records
+from lookalike.models.base import Model
 from lookalike.search.options import SearchKeywords, SearchOptions
-from lookalike.search.percentiles import Percentiles, at_percentile
-from lookalike.search.query_pictures import parts_of, title_of
-from lookalike.search.searcher import Searcher, Trace
+from lookalike.search.source import AnyQuery
+
+Target = int | str | os.PathLike[str]
+"""A stored image: its id, name or file's path; or a folder, for all below it."""
 
 
-class _Asked(NamedTuple):
-    """A search that is ready to run."""
-
-    searcher: Searcher
-    query: EmbeddedQuery
-    options: SearchOptions
-    left_out: frozenset[int]
-    percentiles: Percentiles | None
-
-
-class Collection(RowCalls, DuplicateCalls):
+class Collection:
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
-    Made by `Database.collection`. The table is created by the first `add`. A collection
-    remembers its model for ever and refuses another's embeddings.
+    Made by `Database.collection`; the table is created by the first `add` or `upsert`. A
+    collection remembers its model for ever and refuses another's embeddings.
+
+    Attributes:
+        index: The index: build, check.
+        attributes: The images' attributes: set, get, index.
+        duplicates: Groups of duplicates: find, report, delete, decide.
     """
+
+    def __init__(
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        name: str,
+        *,
+        model: str | Model | None = None,
+        dim: int | None = None,
+        metric: Metric | None = None,
+        notify: Callable[[str], None],
+    ) -> None:
+        request = Request(name, model, dim, metric)
+        self._state = CollectionState(connection, dialect, request, notify)
+
+    @property
+    def name(self) -> str:
+        """The collection's name, in lower case on servers that keep the names of tables so."""
+        return self._state.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether the collection's table had been created when this was last known."""
+        return self._state.record is not None
+
+    @property
+    def dim(self) -> int | None:
+        """The length of the embeddings, None before the first ones or the model is loaded."""
+        return self._state.dim
+
+    @property
+    def metric(self) -> Metric:
+        """What search ranks by."""
+        return self._state.metric
+
+    @property
+    def model_id(self) -> str | None:
+        """The id of the model that made the embeddings, None where users bring them."""
+        return self._state.model_id
+
+    @cached_property
+    def index(self) -> CollectionIndex:
+        """The index of the embeddings."""
+        return CollectionIndex(self._state)
+
+    @cached_property
+    def attributes(self) -> CollectionAttributes:
+        """The attributes of the images."""
+        return CollectionAttributes(self._state)
+
+    @cached_property
+    def duplicates(self) -> CollectionDuplicates:
+        """The duplicates among the images."""
+        return CollectionDuplicates(self._state)
+
+    def load_model(self) -> Model:
+        """Return the collection's model, loaded on first use.
+
+        Raises:
+            ModelError: The collection has none, or its dim is another.
+        """
+        return self._state.model.get()
 
     def add(
         self,
@@ -79,267 +128,219 @@ class Collection(RowCalls, DuplicateCalls):
         retry: bool = False,
         batch_size: int | None = None,
         time_limit: float = TIME_LIMIT_SECONDS,
-        patience: float = PATIENCE_SECONDS,
+        retry_timeout: float = PATIENCE_SECONDS,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
         """Embed and store images: files, folders (with all below them) and globs.
 
-        What is stored already and unchanged is left alone; a file that changed is embedded again;
-        a file that was moved keeps its row, with the new path, and a copy gets the embedding of
-        the same bytes; a file that cannot be read is reported, skipped and kept in the table of
-        failures until it changes. Every batch is one transaction.
+        Stored files that have not changed are skipped; a changed file is embedded again; a moved
+        file keeps its row, with the new path; a copy gets the embedding of the same bytes; a file
+        that cannot be read is reported, skipped and kept in the table of failures until it
+        changes. Every batch is one transaction.
 
-        exclude: patterns as in a .gitignore file. hidden: take names that begin with a dot too.
-        prune: delete the rows below these folders whose files are gone.
-        retry: try again what has failed before. batch_size: images embedded at a time.
-        time_limit: for decoding one file, and patience: for a database that does not answer, in
-        seconds. progress: called from another thread.
+        Args:
+            paths: Files, folders and globs.
+            exclude: Patterns as in a .gitignore file.
+            hidden: Include names that begin with a dot.
+            prune: Delete the rows below these folders whose files are gone.
+            retry: Retry files that failed before.
+            batch_size: How many images to embed at a time.
+            time_limit: For decoding one file, in seconds.
+            retry_timeout: How long to retry while the database does not answer, in seconds.
+            progress: Called from another thread with (files done, files in all).
 
-        Raises InputError where a path does not exist or holds no image, and ConnectionFailed,
-        with a count of what is safe, where the database does not come back.
+        Raises:
+            InputError: A path does not exist or holds no image.
+            ConnectionFailed: The database does not come back; it says how much is safe.
         """
         if not paths:
             raise InputError("name at least one file or folder to add")
-        options = IngestOptions(batch_size, retry, time_limit, patience)
+        options = IngestOptions(batch_size, retry, time_limit, retry_timeout)
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
         walk.check()
-        persistence = Persistence(self._connection, patience=patience, notify=self._notify)
+        state = self._state
+        persistence = Persistence(state.connection, patience=retry_timeout, notify=state.notify)
         # A model that is on record need not be loaded for a folder in which nothing is new.
-        known = self._record if self._record and self._record.model else self.model
-        persistence.run(lambda: self._create(known.dim, self.model_id or self.model.id))
+        record = state.record
+        known = record if record and record.model else state.model.get()
+        model_id = state.model_id or state.model.get().id
+        persistence.run(lambda: state.create(known.dim, model_id))
         report = add_files(
-            self._index,
-            lambda: self.model,
+            state.index,
+            state.model,
             walk,
             options,
             prune=prune,
             progress=progress,
-            notify=self._notify,
+            notify=state.notify,
         )
-        persistence.run(lambda: self._maintain_index(compare=True))
+        persistence.run(lambda: state.maintain(compare=True))
         return report
 
-    def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
-        """Store embeddings that you bring, shape (n, dim), and return the ids of their rows.
-
-        All or none are stored. Raises EmbeddingError for other shapes, NaN, infinity and
-        all-zero rows.
-        """
-        model_id = self.model_id
-        if model_id is None and self._request.model is not None:
-            model_id = self.model.id
-        checked = check_embeddings(embeddings, self.dim)
-        if len(names) != len(checked):
-            raise EmbeddingError(f"{len(names)} names do not fit {len(checked)} embeddings")
-        self._create(self.dim, model_id)
-        with self._connection.transaction():
-            ids = insert_rows(self._index, names, checked)
-        self._index.advance_tail(ids)
-        self._maintain_index()
-        return ids
-
-    def _maintain_index(self, *, compare: bool = False) -> None:
-        self._percentiles.forget_if_grown()
-        if maintain(self._index, compare=compare):
-            self.build_index()
-
-    def build_index(
+    def upsert(
         self,
+        embeddings: npt.ArrayLike,
         *,
-        target_recall: float | None = None,
-        progress: Progress = lambda done, total: None,
-    ) -> bool:
-        """Train the index anew, beside the old one, and switch to it; `add` does so by itself.
+        names: Sequence[str] | None = None,
+        ids: Sequence[int] | None = None,
+        attributes: Sequence[dict[str, Any]] | None = None,
+    ) -> list[int]:
+        """Store embeddings that you bring, all or none, and return the ids of their rows.
 
-        target_recall: the share of the true 10 nearest that a search is to find, from 0.5 to
-        0.999; by default that of the last training, .99 at first. A result whose similarity is
-        within a thousandth of the tenth's counts as true.
+        Args:
+            embeddings: Shape (n, dim).
+            names: What the rows are called; names never identify a row. Rows that are replaced
+                keep theirs where there are none.
+            ids: Create these rows, or replace the embeddings of those that exist. Without ids,
+                new rows are inserted.
+            attributes: For filters, one dict a row; None removes an attribute.
 
-        Returns False where another process is training already, or the collection is so small
-        that its search is exact.
+        Raises:
+            EmbeddingError: Another shape, NaN, infinity or an all-zero row.
+            InputError: The lengths differ, an id comes twice or is the row of a file, or an
+                attribute cannot be stored.
         """
-        self._require_indexable()
-        self._notify(f"Training the index of {self.name}.")
-        index = train(
-            self._index,
-            self._connection.open_another,
-            target_recall=target_recall,
-            progress=progress,
-        )
-        if index is not None:
-            self._index.advance_tail([])
-        return index is not None
+        return items.upsert(self._state, embeddings, names, ids, attributes)
 
-    def set_attributes(
-        self, source: AttributeSource | AttributeTable, *folders: str | os.PathLike[str]
-    ) -> AttributesReport:
-        """Set attributes of stored images, all or none, from a file or rows with a "path".
+    def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
+        """Insert new rows: `upsert` without ids."""
+        return self.upsert(embeddings, names=names)
 
-        folders: what paths may be relative to as well. Raises what `read_attributes` does, and
-        InputError where no row's image is stored.
+    def remove(self, *targets: Target) -> int:
+        """Delete the rows of stored images, not their files; return how many there were.
+
+        Raises:
+            InputError: One is not stored; then nothing is deleted.
         """
-        given = source if isinstance(source, AttributeTable) else read_attributes(source)
-        self._require_table()
-        return store_attributes(self._table, given, folders)
+        return delete_rows(self._state.index, find(self._state.table, targets))
 
-    def index_attribute(self, name: str) -> bool:
-        """Index an attribute in the database; False where it is indexed already."""
-        self._require_table()
-        return make_index(self._table, name)
+    def count(self) -> int:
+        """Return how many images are stored."""
+        if self._state.record is None:
+            return 0
+        table = self._state.table
+        return int(table.connection.value(table.dialect.count_rows(table)))
 
-    def check_index(self) -> IndexReport:
-        """Compare the index with every embedding; nothing is changed."""
-        self._require_table()
-        return check_index(self._index)
+    def get(
+        self,
+        ids: Iterable[int],
+        *,
+        include: Sequence[Literal["embedding", "attributes"]] = ("embedding", "attributes"),
+    ) -> list[Item]:
+        """Return stored images by id, in the order of ids; unknown ids are left out."""
+        return items.get(self._state, list(ids), include)
 
-    @overload
+    def records(self, ids: Iterable[int]) -> list[ImageRecord]:
+        """Return the names and paths of stored images, in the order of ids, without unknown ids."""
+        return [] if self._state.record is None else records(self._state.table, ids)
+
+    def find(self, *targets: Target) -> list[ImageRecord]:
+        """Return the stored images that `remove` would remove.
+
+        Raises:
+            InputError: One is not stored.
+        """
+        return self.records(find(self._state.table, targets))
+
+    def gone(
+        self,
+        *folders: str | os.PathLike[str],
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+    ) -> list[ImageRecord]:
+        """Return the stored images below folders whose files are gone: what `add` would prune.
+
+        Args:
+            folders: Where to look.
+            exclude: As in `add`; a file that was moved to where `add` does not look is gone.
+            hidden: As in `add`.
+
+        Raises:
+            InputError: A folder does not exist, or cannot be read.
+        """
+        table = self._state.table
+        walk = ImageWalk(folders, exclude=exclude, hidden=hidden)
+        return self.records(find_gone(table, walk, self._state.notify)) if table.has_files else []
+
+    def failures(self) -> list[StoredFailure]:
+        """Return the files that could not be added and have not been since, by path."""
+        return read_failures(self._state.table) if self._state.has_files else []
+
+    def status(self) -> Status:
+        """Return what the collection holds, and what its last `add` did."""
+        return read_status(self._state.index, self.model_id)
+
     def search(
-        self, query: AnyQuery, *, explain: Literal[False] = ..., **options: Unpack[SearchKeywords]
-    ) -> list[Match]: ...
-
-    @overload
-    def search(
-        self, query: AnyQuery, *, explain: Literal[True], **options: Unpack[SearchKeywords]
-    ) -> Explanation: ...
-
-    def search(
-        self, query: AnyQuery, *, explain: bool = False, **options: Unpack[SearchKeywords]
-    ) -> list[Match] | Explanation:
+        self,
+        query: AnyQuery,
+        *,
+        k: int = 10,
+        offset: int = 0,
+        where: Where | None = None,
+        min_similarity: float | None = None,
+        min_percentile: float | None = None,
+        exclude_self: bool | None = None,
+        include: Sequence[Literal["attributes"]] = (),
+        allow_private_urls: bool = False,
+        exact: bool = False,
+        n_probes: int | None = None,
+        oversampling: float | None = None,
+    ) -> list[Match]:
         """Return the k stored images most similar to the query, best first, ties by id.
 
-        query: a Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
-        stored id; a vector of shape (dim,); Text for models that have text; or a mix of terms,
-        such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
-        options: the fields of `SearchOptions`, such as k=5, min_similarity=0.8 or exact=True.
-        explain: return the plan, the statements, the rows touched and the times as well.
+        Args:
+            query: A Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
+                stored id; a vector of shape (dim,); Text for models that have text; or a mix of
+                terms, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
+            k: How many results.
+            offset: How many to skip, for the next page.
+            where: Conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or
+                ["price<50"]; only matching rows are searched.
+            min_similarity: Leave out less similar results; for cosine from -1 to 1.
+            min_percentile: The same by `Match.percentile`, from 0 to 100.
+            exclude_self: Leave out stored images that are part of the query, and files with the
+                bytes of an image that is; None leaves out those named by id or name.
+            include: "attributes" to have those of each result.
+            allow_private_urls: Take URLs of this machine and of private networks.
+            exact: Compare every embedding instead of those that the index finds.
+            n_probes: How many cells of the index to read; by default as training measured.
+            oversampling: Compare the k * oversampling best estimates exactly; by default as
+                training measured.
+
+        Raises:
+            InputError, ImageError, EmbeddingError, ModelError: The query cannot be used.
         """
-        trace = Trace()
-        asked = self._asked(query, SearchOptions(**options), trace)
-        plan, matches = asked.searcher.search(
-            asked.query.embedding, asked.options, trace, left_out=asked.left_out
+        options = SearchOptions(
+            k=k,
+            offset=offset,
+            where=where,
+            min_similarity=min_similarity,
+            min_percentile=min_percentile,
+            exclude_self=exclude_self,
+            include=include,
+            allow_private_urls=allow_private_urls,
+            exact=exact,
+            n_probes=n_probes,
+            oversampling=oversampling,
         )
-        rater = Rater(self._table, self.model_id, lambda: self.model)
-        matches = rater.rate(asked.query, matches, asked.percentiles)
-        matches = with_paths(self._table, matches)
-        if not explain:
-            return matches
-        analysis = ""
-        if trace.statement is not None:
-            analysis = self._connection.value(self._dialect.analyze(trace.statement))
-        return Explanation(plan, self._index.plan(), tuple(trace.steps), analysis, tuple(matches))
+        return querying.search_many(self._state, [query], options)[0]
+
+    def search_many(
+        self, queries: Sequence[AnyQuery], **options: Unpack[SearchKeywords]
+    ) -> list[list[Match]]:
+        """Return the results of many queries, in their order; options: as in `search`, for all."""
+        return querying.search_many(self._state, queries, SearchOptions(**options))
+
+    def explain(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Explanation:
+        """Run a search as `search` does; return its plan, statements, rows touched and times."""
+        return querying.explain(self._state, query, SearchOptions(**options))
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run.
 
-        What it passes over and leaves out is among its rows: `search` does that to them.
+        Results that `search` skips or leaves out are among its rows.
         """
-        asked = self._asked(query, SearchOptions(**options), Trace())
-        return asked.searcher.plan(asked.query.embedding, asked.options, left_out=asked.left_out)
-
-    def _asked(self, query: AnyQuery, options: SearchOptions, trace: Trace) -> "_Asked":
-        """Check what is asked, and embed the query."""
-        options.check(self.metric)
-        self._require_table()
-        searcher = Searcher(self._index, filter_of(self._table, options.where))
-        with trace.step("embed the query"):
-            embedder = QueryEmbedder(
-                self._table,
-                lambda: self.model,
-                allow_private=options.allow_private_urls,
-            )
-            embedded = embedder.embed(query)
-        if embedded.kind != IMAGE:
-            options = options.for_words(self._index.load(or_last=True))
-        percentiles = self._percentiles.get(embedded.kind)
-        options = at_percentile(options, percentiles)
-        left_out = embedded.left_out(options.exclude_self)
-        return _Asked(searcher, embedded, options, left_out, percentiles)
-
-    def screen(
-        self,
-        images: Iterable[Any],
-        *,
-        against: str | None = None,
-        min_similarity: float | None = None,
-        k: int = 5,
-        time_limit: float = TIME_LIMIT_SECONDS,
-        allow_private_urls: bool = False,
-    ) -> Iterator[Screening]:
-        """Tell of each image whether it resembles any stored one: yields a `Screening` of each.
-
-        images: paths, http(s) URLs, the bytes of files, and PIL images, also without end; the
-        answers come in their order, each as soon as it is known.
-        against: the name of another collection; this one without it.
-        min_similarity: what is at least as similar is a match; by default what is stored with the
-        collection, else what was measured of its model. k: how many matches are told.
-        """
-        if against not in (None, self.name):
-            other = Collection(self._connection, self._dialect, str(against), notify=self._notify)
-            yield from other.screen(
-                images,
-                min_similarity=min_similarity,
-                k=k,
-                time_limit=time_limit,
-                allow_private_urls=allow_private_urls,
-            )
-            return
-        least = self.min_similarity if min_similarity is None else min_similarity
-        yield from self._screener(least, k, time_limit, allow_private_urls).screen(images)
-
-    def calibrate(
-        self,
-        matches: Iterable[Any],
-        others: Iterable[Any],
-        *,
-        max_false_positive_rate: float | None = None,
-        store: bool = False,
-    ) -> Calibration:
-        """Suggest a min_similarity for `screen` from examples, and with store=True keep it.
-
-        matches: images that should match the collection; others: images that should not; as for
-        `screen`, and folders and globs. Raises ImageError for one that cannot be read.
-        """
-        screener = self._screener(None, 1, TIME_LIMIT_SECONDS, False)
-        found = calibrate(
-            list(screener.best_similarities(expanded(matches))),
-            list(screener.best_similarities(expanded(others))),
-            max_false_positive_rate=max_false_positive_rate,
-            highest={"cosine": 1.0, "euclidean": 0.0}.get(self.metric, math.inf),
-        )
-        if store:
-            self.min_similarity = found.min_similarity
-        return found
-
-    @property
-    def min_similarity(self) -> float:
-        """From where on `screen` calls an image a match; set, it is stored with the collection.
-
-        Raises InputError where none is stored and none was measured of the model.
-        """
-        self._require_table()
-        stored = stored_min_similarity(self._table)
-        if stored is not None:
-            return stored
-        return default_min_similarity(self.model_id, self.metric)
-
-    @min_similarity.setter
-    def min_similarity(self, value: float) -> None:
-        self._require_table()
-        store_min_similarity(self._table, value)
-
-    def _screener(
-        self, min_similarity: float | None, k: int, time_limit: float, allow_private: bool
-    ) -> Screener:
-        self._require_table()
-        return Screener(
-            self._index,
-            lambda: self.model,
-            min_similarity=min_similarity,
-            k=k,
-            time_limit=time_limit,
-            allow_private=allow_private,
-            notify=self._notify,
-        )
+        return querying.search_sql(self._state, query, SearchOptions(**options))
 
     def contact_sheet(
         self,
@@ -350,25 +351,84 @@ class Collection(RowCalls, DuplicateCalls):
         allow_private_urls: bool = False,
         force: bool = False,
     ) -> Path:
-        """Write a page of the query and its matches, with links to their files.
+        """Write a page of a query and its matches, with links to their files.
 
-        Returns its absolute path.
+        Args:
+            file: Its name ends in .html or .htm.
+            query: What was searched for.
+            matches: The results.
+            allow_private_urls: As in `search`.
+            force: Replace the file also where lookalike did not write it.
 
-        file: its name ends in .html or .htm. force: replace it also where lookalike did not write
-        it. Raises InputError.
+        Returns:
+            The file's absolute path.
+
+        Raises:
+            InputError: The file cannot be written.
         """
-        target = expand_user(file).absolute()
-        check_target(target, CONTACT_SHEET, force=force)
-        parts = parts_of(query, self._record_of, allow_private=allow_private_urls)
-        tiles = match_tiles(matches, self.records(match.id for match in matches))
-        title = f"{title_of(parts)} in {self.name}"
-        write_contact_sheet(target, title, [*map(query_tile, parts), *tiles], force=force)
-        return target
+        return pages.contact_sheet(
+            self._state, file, query, matches, allow_private=allow_private_urls, force=force
+        )
 
-    def _record_of(self, query: int | str) -> ImageRecord:
-        """Return the stored image of an id or a name. Raises InputError where there is none."""
-        row_id = id_of(self._table, query) if isinstance(query, str) else int(query)
-        found = self.records([row_id])
-        if not found:
-            raise InputError(f"collection {self.name!r} has no image with id {row_id}")
-        return found[0]
+    def screen(
+        self,
+        images: Iterable[Any],
+        *,
+        min_similarity: float | None = None,
+        k: int = 5,
+        time_limit: float = TIME_LIMIT_SECONDS,
+        allow_private_urls: bool = False,
+    ) -> Iterator[Screening]:
+        """Screen images against this collection; yield one `Screening` each, in their order.
+
+        Args:
+            images: Paths, http(s) URLs, the bytes of files, and PIL images, also without end; each
+                answer comes as soon as it is known.
+            min_similarity: What is at least as similar is a match; by default what is stored
+                with the collection, else what was measured of its model.
+            k: How many matches to report.
+            time_limit: For decoding one image, in seconds.
+            allow_private_urls: As in `search`.
+        """
+        least = self.min_similarity() if min_similarity is None else min_similarity
+        screener = screens.screener(self._state, least, k, time_limit, allow_private_urls)
+        return screener.screen(images)
+
+    def calibrate(
+        self,
+        positives: Iterable[Any],
+        negatives: Iterable[Any],
+        *,
+        max_false_positive_rate: float | None = None,
+        store: bool = False,
+    ) -> Calibration:
+        """Suggest a min_similarity for `screen` from examples.
+
+        Args:
+            positives: Images that should match; as for `screen`, and folders and globs.
+            negatives: Images that should not.
+            max_false_positive_rate: The largest share of negatives that may match, from 0 to 1.
+            store: Keep the threshold with the collection.
+
+        Raises:
+            ImageError: An example cannot be read.
+            InputError: There are too few examples, or no threshold keeps the rate.
+        """
+        return screens.calibrate_threshold(
+            self._state, positives, negatives, max_false_positive_rate, store=store
+        )
+
+    def min_similarity(self) -> float:
+        """Return the similarity from which `screen` calls an image a match.
+
+        Raises:
+            InputError: None is stored with the collection, and none was measured of its model.
+        """
+        return screens.threshold(self._state)
+
+    def set_min_similarity(self, value: float) -> None:
+        """Store it with the collection. Raises InputError for one that no image can reach."""
+        screens.store_threshold(self._state, value)
+
+    def __repr__(self) -> str:
+        return f"<Collection {self.name} in {self._state.connection.url}>"

@@ -8,8 +8,9 @@ from typing import TextIO
 
 import numpy as np
 
-from lookalike.add.ingest import TIME_LIMIT_SECONDS, Progress
+from lookalike.add.ingest import TIME_LIMIT_SECONDS
 from lookalike.core.paths import expand_user
+from lookalike.core.progress import Progress
 from lookalike.core.types import AddReport, Failure
 from lookalike.core.vectors import FloatArray, pack
 from lookalike.core.written import SQL_FILE, written_file
@@ -17,6 +18,7 @@ from lookalike.dialects import is_utf8, literal, quote_name
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.rows import stored_name
 from lookalike.models.base import Model
+from lookalike.models.lazy import LazyModel
 from lookalike.models.registry import load_model
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
@@ -117,7 +119,7 @@ def _opened(file: str | os.PathLike[str] | TextIO, force: bool) -> Iterator[Text
 
 def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[FoundImage]]]:
     embedder = Embedder[FoundImage](
-        lambda: model,
+        LazyModel.of(model),
         lambda found: found.path,
         batch_size=None,
         time_limit=TIME_LIMIT_SECONDS,

@@ -1,4 +1,4 @@
-"""A collection as it was opened: its record, its model, its index, each had when it is needed."""
+"""An opened collection: its record, model, table and index, each loaded on first use."""
 
 from collections.abc import Callable
 
@@ -15,149 +15,156 @@ from lookalike.database.schema import (
 )
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Dialect
+from lookalike.index.repair import maintain
 from lookalike.index.store import IndexStore
-from lookalike.models.base import Model
+from lookalike.index.training import train
+from lookalike.models.lazy import LazyModel
 from lookalike.search.percentiles import PercentileStore
 
 
-class OpenedCollection:
-    """What every operation on a collection starts from."""
+class CollectionState:
+    """What every operation on a collection starts from.
+
+    Attributes:
+        connection: The way to the server.
+        dialect: The SQL that it speaks.
+        notify: Called with one line of what users should know at once.
+        request: What the collection was opened with.
+        record: What is stored of it, None before its table is created.
+        model: Its model, loaded on first use.
+    """
 
     def __init__(
         self,
         connection: Connection,
         dialect: Dialect,
-        name: str,
-        *,
-        model: str | Model | None = None,
-        dim: int | None = None,
-        metric: Metric | None = None,
+        request: Request,
         notify: Callable[[str], None],
     ) -> None:
-        self._connection = connection
-        self._dialect = dialect
-        self._notify = notify
-        self._record = find_collection(connection, dialect, name)
-        self._request = Request(name, model, dim, metric)
-        self._request.check(self._record)
-        self._model: Model | None = None
-        self._stored_index: IndexStore | None = None
-        self._stored_percentiles: PercentileStore | None = None
-        if model not in (None, AUTO) and self.model_id not in (None, model):
+        self.connection = connection
+        self.dialect = dialect
+        self.notify = notify
+        self.request = request
+        self.record = find_collection(connection, dialect, request.name)
+        request.check(self.record)
+        self.model = LazyModel(lambda: request.load_model(self.record, notify))
+        self._index: IndexStore | None = None
+        self._percentiles: PercentileStore | None = None
+        if request.model not in (None, AUTO) and self.model_id not in (None, request.model):
             # Two names can mean one model; only one that differs is worth loading it here.
-            self._model = self._request.load_model(self._record, notify)
+            self.model.get()
 
     @property
     def name(self) -> str:
         """The collection's name, in lower case on servers that keep the names of tables so."""
-        return self._request.name if self._record is None else self._record.name
+        return self.request.name if self.record is None else self.record.name
 
     @property
-    def exists(self) -> bool:
-        """Whether the collection's table has been made."""
-        return self._record is not None
-
-    @property
-    def dim(self) -> int:
-        """The length of the collection's embeddings."""
-        if self._record is not None:
-            return self._record.dim
-        return self._request.dim if self._request.dim is not None else self.model.dim
+    def dim(self) -> int | None:
+        """The length of the embeddings, None before anything is stored or its model is loaded."""
+        if self.record is not None:
+            return self.record.dim
+        if self.request.dim is not None:
+            return self.request.dim
+        return self.model.loaded.dim if self.model.loaded else None
 
     @property
     def metric(self) -> Metric:
         """What search ranks by."""
-        stored = self._record.metric if self._record is not None else "cosine"
-        return self._request.metric or stored
-
-    @property
-    def _index(self) -> IndexStore:
-        if self._stored_index is None:
-            self._stored_index = IndexStore(self._table)
-        return self._stored_index
-
-    @property
-    def _table(self) -> VectorTable:
-        return VectorTable(
-            self.name,
-            connection=self._connection,
-            dialect=self._dialect,
-            dim=self.dim,
-            metric=self.metric,
-            has_files=self._has_tables,
-        )
-
-    @property
-    def _percentiles(self) -> PercentileStore:
-        if self._stored_percentiles is None:
-            self._stored_percentiles = PercentileStore(self._table, lambda: self.model)
-        return self._stored_percentiles
+        stored = self.record.metric if self.record is not None else "cosine"
+        return self.request.metric or stored
 
     @property
     def model_id(self) -> str | None:
-        """The id of the model that made the embeddings, None where users bring them."""
-        return self._record.model if self._record is not None else None
+        """The id of the model that made the stored embeddings, None where users bring them."""
+        return self.record.model if self.record is not None else None
 
     @property
-    def model(self) -> Model:
-        """The collection's model, loaded when it is first needed.
-
-        Raises ModelError where the collection has none, or its dim is another.
-        """
-        if self._model is None:
-            self._model = self._request.load_model(self._record, self._notify)
-        return self._model
-
-    def _create(self, dim: int, model_id: str | None) -> CollectionRecord:
-        record = self._record
-        if record is None or not record.is_registered or not record.has_files:
-            record = create_collection(
-                self._connection,
-                self._dialect,
-                self.name,
-                dim=dim,
-                model=model_id,
-                metric=self.metric,
-            )
-            self._record = record
-            self._stored_index = self._stored_percentiles = None
-        return record
-
-    def _require_table(self) -> CollectionRecord:
-        if self._record is None:
-            self._record = find_collection(self._connection, self._dialect, self.name)
-        if self._record is None:
-            raise InputError(
-                f"there is no collection {self.name!r} in {self._connection.url.database}; "
-                "add images first: lookalike add FOLDER"
-            )
-        return self._record
-
-    def _require_indexable(self) -> None:
-        self._require_table()
-        check_indexable(self._connection, self._dialect, self._table)
-
-    def _require_decidable(self) -> CollectionRecord:
-        """Return the record of a collection that can keep decisions about its images."""
-        record = self._require_table()
-        refusal = "no decisions can be kept about"
-        check_side_tables(self._connection, self._dialect, self._table, refusal)
-        return record
-
-    @property
-    def _has_tables(self) -> bool:
-        record = self._record
+    def has_files(self) -> bool:
+        """Whether `add` has created the side tables."""
+        record = self.record
         return record is not None and record.is_registered and record.has_files
 
-    def __len__(self) -> int:
-        """How many images are stored."""
-        if self._record is None:
-            return 0
-        return int(self._connection.value(self._dialect.count_rows(self._table)))
+    @property
+    def table(self) -> VectorTable:
+        """The collection's table. Raises InputError where there is none."""
+        record = self.require_table()
+        return VectorTable(
+            record.name,
+            connection=self.connection,
+            dialect=self.dialect,
+            dim=record.dim,
+            metric=self.metric,
+            has_files=self.has_files,
+        )
 
-    def __bool__(self) -> bool:
-        """True also when it is empty: a collection is a place, not its contents."""
-        return True
+    @property
+    def index(self) -> IndexStore:
+        """The index of the collection's table."""
+        if self._index is None:
+            self._index = IndexStore(self.table)
+        return self._index
 
-    def __repr__(self) -> str:
-        return f"<Collection {self.name} in {self._connection.url}>"
+    @property
+    def percentiles(self) -> PercentileStore:
+        """How similar random pairs are."""
+        if self._percentiles is None:
+            self._percentiles = PercentileStore(self.table, self.model)
+        return self._percentiles
+
+    def create(self, dim: int, model_id: str | None) -> None:
+        """Create whatever the collection still lacks of its tables."""
+        if self.has_files:
+            return
+        self.record = create_collection(
+            self.connection,
+            self.dialect,
+            self.name,
+            dim=dim,
+            model=model_id,
+            metric=self.metric,
+        )
+        self._index = self._percentiles = None
+
+    def require_table(self) -> CollectionRecord:
+        """Return what is stored of the collection. Raises InputError where its table is missing."""
+        if self.record is None:
+            self.record = find_collection(self.connection, self.dialect, self.name)
+        if self.record is None:
+            raise InputError(
+                f"there is no collection {self.name!r} in {self.connection.url.database}; "
+                "add images first: lookalike add FOLDER"
+            )
+        return self.record
+
+    def require_decidable(self) -> CollectionRecord:
+        """Return the record of a collection that can keep decisions about its images."""
+        record = self.require_table()
+        refusal = "no decisions can be kept about"
+        check_side_tables(self.connection, self.dialect, self.table, refusal)
+        return record
+
+    def maintain(self, *, compare: bool = False) -> None:
+        """After rows were added: repair and train the index where that is due."""
+        self.percentiles.forget_if_grown()
+        if maintain(self.index, compare=compare):
+            self.train()
+
+    def train(
+        self,
+        *,
+        target_recall: float | None = None,
+        progress: Callable[[int, int | None], None] = lambda done, total: None,
+    ) -> bool:
+        """Train the index, and tell whether it was: see `CollectionIndex.build`."""
+        check_indexable(self.connection, self.dialect, self.table)
+        self.notify(f"Training the index of {self.name}.")
+        index = train(
+            self.index,
+            self.connection.open_another,
+            target_recall=target_recall,
+            progress=progress,
+        )
+        if index is not None:
+            self.index.advance_tail([])
+        return index is not None

@@ -34,7 +34,7 @@ def read_status(index: IndexStore, model: str | None) -> Status:
     )
 
 
-def failures(table: VectorTable) -> list[StoredFailure]:
+def read_failures(table: VectorTable) -> list[StoredFailure]:
     """Return the files that could not be added and have not been since, by path."""
     rows = table.connection.query(table.dialect.failures(table))
     return [

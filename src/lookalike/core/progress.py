@@ -1,10 +1,14 @@
-"""How long steps tell what they are doing."""
+"""How long steps report their progress."""
 
 from collections.abc import Callable
 
-Progress = Callable[[str, int, int], None]
-"""Called with the step in plain words, how much is done and the total (0 when unknown)."""
+Progress = Callable[[int, int | None], None]
+"""Called with how much is done and how much there is, None while that is not known."""
+
+StepProgress = Callable[[str, int, int], None]
+"""Called with the step in plain words, how much of it is done and how much there is, 0 while that
+is not known."""
 
 
 def silent(step: str, done: int, total: int) -> None:
-    """Tells nobody."""
+    """Report nothing."""

@@ -21,7 +21,8 @@ class Match:
     nothing to do with the query; None where that is not known, as for mixes of images and words.
     percentile: how many of 100 random pairs of the collection are less similar than this; None for
     mixes of images and words, and for fewer than 20 images.
-    path: of the image's file; None where only its embedding is stored.
+    path: of the image's file; None where only its embedding is stored. attributes: None where they
+    were not asked for.
     """
 
     id: int
@@ -30,6 +31,7 @@ class Match:
     level: Level | None = None
     percentile: float | None = None
     path: Path | None = None
+    attributes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class IndexReport:
     stale: tuple[int, ...]
 
     @property
-    def is_true(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether index and table are equal."""
         return not self.missing and not self.stale
 
@@ -267,15 +269,15 @@ class Calibration:
     """A threshold suggested by examples, and how it does on them.
 
     false_positive_rate: of the images that should not match, the share that does.
-    false_negative_rate: of those that should, the share that does not. matches, others: how many
-    there were of each.
+    false_negative_rate: of those that should, the share that does not. positives, negatives: how
+    many there were of each.
     """
 
     min_similarity: float
     false_positive_rate: float
     false_negative_rate: float
-    matches: int
-    others: int
+    positives: int
+    negatives: int
 
 
 Tier = Literal["identical", "near-duplicate", "similar"]

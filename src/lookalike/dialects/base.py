@@ -140,6 +140,16 @@ class Dialect(
             tuple(value for row in rows for value in row),
         )
 
+    def insert_with_ids(
+        self, table: Table, rows: Sequence[tuple[int, str | None, bytes]]
+    ) -> Statement:
+        """Insert (id, image_name, embedding) rows."""
+        return Statement(
+            f"INSERT INTO {table.sql} ({table.id}, {table.image_name()}, {table.embedding}) "
+            f"VALUES {values(3, len(rows))}",
+            tuple(value for row in rows for value in row),
+        )
+
     def update_embedding(self, table: Table, row_id: int, embedding: bytes) -> Statement:
         return Statement(
             f"UPDATE {table.sql} SET {table.embedding} = %s WHERE {table.id} = %s",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.core.errors import InputError
+from lookalike.core.progress import Progress
 from lookalike.core.types import (
     KEEP_RULES,
     ORIENTATIONS,
@@ -23,7 +24,7 @@ from lookalike.database.table import VectorTable
 from lookalike.duplicates.decisions import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
-from lookalike.duplicates.neighbours import Pairs, Progress, neighbours, unique_pairs
+from lookalike.duplicates.neighbours import Pairs, neighbours, unique_pairs
 from lookalike.duplicates.pictures import Images, read_images
 from lookalike.duplicates.thumbnails import look_at_new_files
 from lookalike.duplicates.workers import Workers, workers

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from lookalike.core.progress import Progress
 from lookalike.core.types import Orientations
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
 from lookalike.duplicates.closer import Picture, read_picture, same_drawing
 from lookalike.duplicates.compare import SIDE, TURNS, Thumbnails, same_picture
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
-from lookalike.duplicates.neighbours import Progress
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
 from lookalike.index.store import IndexStore

@@ -1,22 +1,23 @@
 """Pictures whose embeddings are near one another: each asks the index for its neighbours."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lookalike.core.errors import InputError
+from lookalike.core.progress import Progress
 from lookalike.core.vectors import FloatArray, similarity
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
 from lookalike.index.store import IndexStore
 from lookalike.index.training import FEWEST_ROWS
-from lookalike.search.options import SearchOptions
-from lookalike.search.searcher import Searcher, Trace
+from lookalike.search.options import Asked, SearchOptions
+from lookalike.search.searcher import Searcher
+from lookalike.search.trace import Trace
 
 Scores = npt.NDArray[np.float64]
-Progress = Callable[[int, int | None], None]
 
 K = 10
 """Neighbours that a picture asks for, besides its own copies."""
@@ -101,7 +102,7 @@ def _nearest(
 ) -> tuple[Numbers, Scores]:
     """Return ids and similarities of the k nearest, of more where even the last is near enough."""
     while True:
-        matches = searcher.search(embedding, SearchOptions(k=k), Trace())[1]
+        matches = searcher.search(Asked(embedding, SearchOptions(k=k)), Trace())[1]
         if len(matches) < k or matches[-1].similarity < enough or k >= MOST:
             break
         k = min(4 * k, MOST)

@@ -60,6 +60,48 @@ def _insert_batch(
     return ids
 
 
+def put_rows(
+    store: IndexStore, ids: Sequence[int], names: Sequence[str] | None, embeddings: FloatArray
+) -> None:
+    """Create the rows of these ids, or replace those that exist, with their codes.
+
+    In a transaction of the caller's. Rows that exist keep their names where none are given. Raises
+    InputError for the row of a file: its embedding is the file's.
+    """
+    table = store.table
+    connection, dialect = table.connection, table.dialect
+    store.hold()
+    for start in range(0, len(ids), _BATCH):
+        part = slice(start, start + _BATCH)
+        _refuse_files(table, ids[part])
+        there = {row[0] for row in connection.query(dialect.lock_rows(table, ids[part]))}
+        store.remove([row_id for row_id in ids[part] if row_id in there])
+        rows = [
+            (row_id, stored_name(names[place]) if names else None, pack(embeddings[place]))
+            for place, row_id in enumerate(ids[part], start)
+        ]
+        connection.execute_parts(
+            [row for row in rows if row[0] not in there],
+            lambda new: dialect.insert_with_ids(table, new),
+        )
+        for row_id, name, packed in rows:
+            if row_id in there:
+                connection.execute(dialect.update_embedding(table, row_id, packed))
+                if name is not None:
+                    connection.execute(dialect.update_name(table, row_id, name))
+        store.insert(ids[part], embeddings[part])
+
+
+def _refuse_files(table: VectorTable, ids: Sequence[int]) -> None:
+    if not table.has_files:
+        return
+    for row_id, path in table.connection.query(table.dialect.paths(table, ids)):
+        raise InputError(
+            f"row {row_id} is of the file {path}: its embedding is the file's; remove the row "
+            "first, or choose another id"
+        )
+
+
 def delete_rows(store: IndexStore, ids: Sequence[int]) -> int:
     """Delete the rows of these ids with their codes, all or none; return how many there were."""
     table, deleted = store.table, 0

@@ -16,6 +16,7 @@ from lookalike.core.cores import available_cores
 from lookalike.core.errors import EmbeddingError, ImageError
 from lookalike.core.vectors import FloatArray, check_embeddings
 from lookalike.models.base import BatchModel, Model
+from lookalike.models.lazy import LazyModel
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline.decoder import Decoded, Decoder
 from lookalike.pipeline.meter import Meter
@@ -57,7 +58,7 @@ class Embedder(Generic[T]):
 
     def __init__(
         self,
-        model: Callable[[], Model],
+        model: LazyModel,
         source_of: Callable[[T], Path | bytes],
         *,
         batch_size: int | None,
@@ -135,7 +136,7 @@ class Embedder(Generic[T]):
         """Return the model, and once more where it takes batches."""
         with self._loading:
             if self._models is None:
-                model = self._load_model()
+                model = self._load_model.get()
                 # Asked once: to look for a protocol's methods takes a while.
                 self._models = model, model if isinstance(model, BatchModel) else None
             return self._models

@@ -11,28 +11,29 @@ from lookalike.core.types import Calibration
 
 
 def calibrate(
-    matches: Sequence[float],
-    others: Sequence[float],
+    positives: Sequence[float],
+    negatives: Sequence[float],
     *,
     max_false_positive_rate: float | None = None,
     highest: float = inf,
 ) -> Calibration:
     """Suggest a threshold from the best similarities of examples.
 
-    matches: of images that should match; others: of images that should not. The threshold makes
-    the sum of both error rates smallest, and lies in the middle of the values that do.
+    positives: of images that should match; negatives: of images that should not. The
+    threshold makes the sum of both error rates smallest, and lies in the middle of the values that
+    do.
     max_false_positive_rate: from 0 to 1, makes the false negatives fewest below it instead.
     highest: what a similarity may be at the most.
 
     Raises InputError without examples of both kinds, and where no threshold keeps that rate.
     """
-    if not len(matches) or not len(others):
+    if not len(positives) or not len(negatives):
         raise InputError(
             "calibrate needs images that should match and images that should not match"
         )
     if max_false_positive_rate is not None and not 0 <= max_false_positive_rate <= 1:
         raise InputError(f"max_false_positive_rate is {max_false_positive_rate}; give 0 to 1")
-    positive, negative = np.sort(matches), np.sort(others)
+    positive, negative = np.sort(positives), np.sort(negatives)
     edges = _edges(np.unique(np.concatenate([positive, negative])), highest)
     false_negative = np.searchsorted(positive, edges) / len(positive)
     false_positive = 1 - np.searchsorted(negative, edges) / len(negative)
@@ -42,7 +43,7 @@ def calibrate(
         if np.isinf(cost).all():
             raise InputError(
                 f"no threshold keeps the false positive rate at {max_false_positive_rate:g}: some "
-                "of the others look like stored images; remove those from the others"
+                "of the negatives look like stored images; remove those from the negatives"
             )
     (best,) = np.nonzero(np.isclose(cost, cost.min()))
     chosen = best[len(best) // 2]
@@ -50,8 +51,8 @@ def calibrate(
         min_similarity=float(edges[chosen]),
         false_positive_rate=float(false_positive[chosen]),
         false_negative_rate=float(false_negative[chosen]),
-        matches=len(positive),
-        others=len(negative),
+        positives=len(positive),
+        negatives=len(negative),
     )
 
 

@@ -10,24 +10,23 @@ from typing import IO, Any
 
 from PIL import Image as Pillow
 
-from lookalike.core.errors import DatabaseError, ImageError, InputError
+from lookalike.core.errors import ImageError, InputError
 from lookalike.core.paths import expand_user
-from lookalike.core.types import Match, Metric, Screening
+from lookalike.core.types import Match, Screening
 from lookalike.core.vectors import FloatArray
 from lookalike.database.retry import Persistence
-from lookalike.database.table import VectorTable
 from lookalike.images.decode import to_rgb
 from lookalike.images.download import download, is_url
 from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import with_paths
-from lookalike.index.store import NO_SUCH_TABLE, IndexStore
-from lookalike.models.base import Model
-from lookalike.models.measured import measured, owner_of
+from lookalike.index.store import IndexStore
+from lookalike.models.lazy import LazyModel
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, Crew
-from lookalike.search.options import SearchOptions
-from lookalike.search.searcher import Searcher, Trace
+from lookalike.search.options import Asked, SearchOptions
+from lookalike.search.searcher import Searcher
+from lookalike.search.trace import Trace
 
 LOOK_AHEAD = 128
 MAX_IN_MEMORY = 2**20
@@ -64,7 +63,7 @@ class Screener:
     def __init__(
         self,
         store: IndexStore,
-        model: Callable[[], Model],
+        model: LazyModel,
         *,
         min_similarity: float | None,
         k: int,
@@ -95,7 +94,7 @@ class Screener:
                 yield Screening(image, tuple(matches), None)
 
     def _search(self, embedding: FloatArray) -> list[Match]:
-        _, matches = self._searcher.search(embedding, self._options, Trace())
+        _, matches = self._searcher.search(Asked(embedding, self._options), Trace())
         return with_paths(self._table, matches)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
@@ -219,34 +218,3 @@ def _in_order(
             yield upload, job.embedding
         else:
             yield upload, job.error or ImageError("not decoded")
-
-
-def default_min_similarity(model_id: str | None, metric: Metric) -> float:
-    """Return from where on an image is a match. Raises InputError where it was never measured."""
-    known = measured(model_id, metric)
-    if known is None:
-        raise InputError(
-            f"no threshold was measured for {owner_of(model_id, metric)}: give --min-similarity, "
-            "or measure one with `lookalike calibrate --store`"
-        )
-    return known.match
-
-
-def stored_min_similarity(table: VectorTable) -> float | None:
-    """Return the threshold that is stored with a collection, None where there is none."""
-    try:
-        found = table.connection.value(table.dialect.threshold(table))
-    except DatabaseError as error:
-        # One that cannot be read must not be taken for none: it may be the stricter one.
-        if error.code != NO_SUCH_TABLE:
-            raise
-        return None
-    return None if found is None else float(found)
-
-
-def store_min_similarity(table: VectorTable, min_similarity: float) -> None:
-    """Store the threshold of a collection. Raises InputError for one that no image can reach."""
-    SearchOptions(min_similarity=min_similarity).check(table.metric)
-    for statement in (*table.dialect.create_schema(), table.dialect.create_thresholds()):
-        table.connection.execute(statement)
-    table.connection.execute(table.dialect.store_threshold(table, min_similarity))

@@ -4,7 +4,7 @@ A model that was measured on labelled pictures has a scale, a file of this packa
 `python -m benchmarks.levels --write` makes; other models are judged by the collection's own pairs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from lookalike.core.types import Level, Match
 from lookalike.core.vectors import FloatArray
 from lookalike.database.table import VectorTable
-from lookalike.models.base import Model, NamingModel
+from lookalike.models.base import NamingModel
+from lookalike.models.lazy import LazyModel
 from lookalike.search.embedding import EmbeddedQuery
 from lookalike.search.percentiles import IMAGE, TEXT, Percentiles
 
@@ -124,9 +125,7 @@ def scale_of(model_id: str | None) -> Scale | None:
 class Rater:
     """Tells the levels of one collection's results."""
 
-    def __init__(
-        self, table: VectorTable, model_id: str | None, model: Callable[[], Model]
-    ) -> None:
+    def __init__(self, table: VectorTable, model_id: str | None, model: LazyModel) -> None:
         self._table = table
         self._scale = scale_of(model_id) if table.metric == "cosine" else None
         self._model = model
@@ -166,7 +165,7 @@ class Rater:
         if query.kind == TEXT and query.text is None:
             return None
         if query.kind == TEXT and self._scale and self._scale.words:
-            model = self._model()
+            model = self._model.get()
             if isinstance(model, NamingModel):
                 shares = self._shares(model, str(query.text), matches)
                 return word_scores(similarities, shares), self._scale.words

@@ -1,12 +1,14 @@
 """What can be asked of a search, and how far that makes it look."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isnan
-from typing import TypedDict
+from typing import Literal, NamedTuple, TypedDict
 
 from lookalike.attributes.filters import Where
 from lookalike.core.errors import InputError
 from lookalike.core.types import Metric
+from lookalike.core.vectors import FloatArray
 from lookalike.index.ivf import Index
 from lookalike.index.probes import LEAST_RESCORED
 
@@ -25,6 +27,7 @@ class SearchKeywords(TypedDict, total=False):
     min_similarity: float | None
     min_percentile: float | None
     exclude_self: bool | None
+    include: Sequence[Literal["attributes"]]
     allow_private_urls: bool
     exact: bool
     n_probes: int | None
@@ -42,6 +45,7 @@ class SearchOptions:
     same by `Match.percentile`, from 0 to 100.
     exclude_self: leave out stored images that are part of the query, and files with the bytes of
     an image that is; None leaves out those that are named as stored images, by id or name.
+    include: "attributes" to have those of each result.
     allow_private_urls: take URLs of this machine and of private networks.
     exact: compare every embedding, instead of those that the index finds. n_probes: how many of
     the index's cells to read; by default as many as training has found to be needed.
@@ -55,6 +59,7 @@ class SearchOptions:
     min_similarity: float | None = None
     min_percentile: float | None = None
     exclude_self: bool | None = None
+    include: Sequence[Literal["attributes"]] = ()
     allow_private_urls: bool = False
     exact: bool = False
     n_probes: int | None = None
@@ -70,6 +75,9 @@ class SearchOptions:
             raise InputError(
                 f"min_percentile is {self.min_percentile}; it is a percentage, from 0 to 100"
             )
+        for each in self.include:
+            if each != "attributes":
+                raise InputError(f"{each!r} cannot be included; give attributes")
         least = self.min_similarity
         if least is not None:
             _check_similarity(least, metric)
@@ -111,6 +119,14 @@ class SearchOptions:
             return ceil(self.oversampling * self.k)
         measured = index.plan.rescored or LEAST_RESCORED
         return ceil(measured * max(1.0, _OVERSAMPLING * self.k / LEAST_RESCORED))
+
+
+class Asked(NamedTuple):
+    """A query embedding, and how to search for it; left_out: ids that are not to be returned."""
+
+    embedding: FloatArray
+    options: SearchOptions
+    left_out: frozenset[int] = frozenset()
 
 
 def _check_similarity(least: float, metric: Metric) -> None:

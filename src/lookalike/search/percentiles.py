@@ -4,7 +4,6 @@ A cosine of 0.3 is a match for one model and noise for another, and words and im
 their own; a percentile of random pairs means the same everywhere.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from lookalike.core.errors import DatabaseError, InputError, ModelError
 from lookalike.core.types import Metric
 from lookalike.core.vectors import FloatArray, ids_array, pack
 from lookalike.database.table import VectorTable
-from lookalike.models.base import Model
+from lookalike.models.lazy import LazyModel
 from lookalike.search.options import SearchOptions
 
 IMAGE, TEXT = "image", "text"
@@ -60,7 +59,7 @@ class Percentiles:
 class PercentileStore:
     """The percentiles of one collection: measured when they are first needed, and then kept."""
 
-    def __init__(self, table: VectorTable, model: Callable[[], Model]) -> None:
+    def __init__(self, table: VectorTable, model: LazyModel) -> None:
         self._table = table
         self._model = model
         self._known: dict[str, Percentiles | None] = {}
@@ -95,7 +94,7 @@ class PercentileStore:
             scores = pairs[np.triu_indices(len(sample), 1)]
         else:
             try:
-                texts = self._model().embed_texts(WORDS)
+                texts = self._model.get().embed_texts(WORDS)
             except ModelError:
                 return None
             scores = _similarities(texts, sample, self._table.metric).ravel()

@@ -2,9 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from lookalike.core.errors import ImageError
 from lookalike.core.paths import expand_user
@@ -13,8 +10,16 @@ from lookalike.images.decode import open_image
 from lookalike.images.download import is_url
 from lookalike.pages.contact_sheet import QueryPart
 from lookalike.pages.page import reason
-from lookalike.search.embedding import AnyQuery, is_image, read_image
-from lookalike.search.query import Image, Query, Term, Text
+from lookalike.search.source import (
+    AnyQuery,
+    Picture,
+    Source,
+    Stored,
+    Vector,
+    Words,
+    read_image,
+    terms_of,
+)
 
 
 def parts_of(
@@ -24,8 +29,7 @@ def parts_of(
 
     allow_private: as in `read_image`. Raises what `read_image` and record_of raise.
     """
-    weighted = query.weighted if isinstance(query, Term) else ((1.0, Query(query)),)
-    return [_part(weight, term, record_of, allow_private) for weight, term in weighted]
+    return [_part(weight, source, record_of, allow_private) for weight, source in terms_of(query)]
 
 
 def title_of(parts: list[QueryPart]) -> str:
@@ -39,20 +43,25 @@ def _weight(part: QueryPart) -> str:
 
 
 def _part(
-    weight: float, term: Term, record_of: Callable[[int | str], ImageRecord], allow_private: bool
+    weight: float,
+    source: Source,
+    record_of: Callable[[int | str], ImageRecord],
+    allow_private: bool,
 ) -> QueryPart:
-    if isinstance(term, Text):
-        return QueryPart(term.text, weight, is_words=True)
-    value: Any = term.source if isinstance(term, Image) else getattr(term, "value", None)
-    if isinstance(term, Image) or is_image(value):
-        image = read_image(value, allow_private=allow_private)[0]
-        if isinstance(value, Path) or (isinstance(value, str) and not is_url(value)):
-            path = expand_user(value).absolute()
-            return QueryPart(path.name, weight, path, image)
-        return QueryPart(value if isinstance(value, str) else "an image", weight, image=image)
-    if isinstance(value, np.ndarray):
-        return QueryPart("a vector", weight, missing="a vector")
-    return _stored(weight, record_of(value))
+    match source:
+        case Words(text):
+            return QueryPart(text, weight, is_words=True)
+        case Vector():
+            return QueryPart("a vector", weight, missing="a vector")
+        case Stored(key):
+            return _stored(weight, record_of(key))
+        case Picture(given):
+            image = read_image(given, allow_private=allow_private)[0]
+            if isinstance(given, Path) or (isinstance(given, str) and not is_url(given)):
+                path = expand_user(given).absolute()
+                return QueryPart(path.name, weight, path, image)
+            name = given if isinstance(given, str) else "an image"
+            return QueryPart(name, weight, image=image)
 
 
 def _stored(weight: float, record: ImageRecord) -> QueryPart:

@@ -14,7 +14,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from lookalike.core.errors import ServerError
-from lookalike.core.progress import Progress, silent
+from lookalike.core.progress import StepProgress, silent
 from lookalike.server import log, settings
 from lookalike.server.commands import tail
 from lookalike.server.dial import dial
@@ -106,7 +106,7 @@ class PrivateServer:
             return self._describe(process, None, None)
         return self._describe(process, found.path, found.version)
 
-    def install(self, *, mirror: str | None = None, progress: Progress = silent) -> Path:
+    def install(self, *, mirror: str | None = None, progress: StepProgress = silent) -> Path:
         """Installs MySQL 9 unless there is one, and returns the path of its mysqld.
 
         `mirror` is the address of a Debian mirror to take it from, instead of the machine's own.
@@ -118,7 +118,7 @@ class PrivateServer:
         *,
         buffer_pool: str | None = None,
         stop_after_idle: str | None = None,
-        progress: Progress = silent,
+        progress: StepProgress = silent,
     ) -> ServerStatus:
         """Starts the server unless it runs, with a database `lookalike`.
 
@@ -180,7 +180,7 @@ class PrivateServer:
         except ServerError:
             return None
 
-    def _start_new(self, progress: Progress) -> psutil.Process:
+    def _start_new(self, progress: StepProgress) -> psutil.Process:
         mysqld = find_or_refuse(self._folders.tree)
         data = self._folders.data
         if not data.exists() or not any(data.iterdir()):
@@ -193,7 +193,7 @@ class PrivateServer:
         end = tail(log.read_from(self._folders.log, 0))
         raise ServerError(f"{mysqld.path} started but stopped again: see its log\n{end}")
 
-    def _wait_for_running(self, progress: Progress) -> psutil.Process | None:
+    def _wait_for_running(self, progress: StepProgress) -> psutil.Process | None:
         """The running server once it accepts connections; None when there is none any more."""
         deadline = time.monotonic() + START_LIMIT
         while process := find_process(self._folders):

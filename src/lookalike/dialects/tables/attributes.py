@@ -117,6 +117,14 @@ class AttributesSQL:
 
     # Stored.
 
+    def attributes_of(self, table: Table, columns: Sequence[str], ids: Sequence[int]) -> Statement:
+        """Return (id, each column's value) of rows."""
+        chosen = ", ".join([table.id, *map(quote_column, columns)])
+        return Statement(
+            f"SELECT {chosen} FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
     def ids_by_names(self, table: Table, names: Sequence[str], *, lock: str = "") -> Statement:
         """Return (id, image_name) of rows whose name is one of these, ignoring letter case."""
         return Statement(

@@ -62,6 +62,16 @@ class SearchSQL:
         )
         return Statement(sql, (*best.params, *holds, *passing.params, *holds, table.name))
 
+    def search_many_codes(self, table: Table, shortlists: Sequence[Shortlist]) -> Statement:
+        """The same for many queries; the first column is the number of the query."""
+        each = [self.search_codes(table, shortlist) for shortlist in shortlists]
+        return Statement(
+            "\nUNION ALL\n".join(
+                f"SELECT %s, found.* FROM (\n{sql}\n) AS found" for sql, _ in each
+            ),
+            tuple(value for number, (_, bound) in enumerate(each) for value in (number, *bound)),
+        )
+
 
 def _best_codes(table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
     """The ids of the best estimates in the probed cells."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.core.errors import ServerError
-from lookalike.core.progress import Progress
+from lookalike.core.progress import StepProgress
 from lookalike.server.commands import run
 from lookalike.server.install.sources import debian_mirror
 
@@ -85,7 +85,7 @@ def has_apt() -> bool:
     return all(shutil.which(program) for program in ("apt-get", "dpkg", "dpkg-deb"))
 
 
-def unpack(tree: Path, *, work: Path, mirror: str | None, progress: Progress) -> None:
+def unpack(tree: Path, *, work: Path, mirror: str | None, progress: StepProgress) -> None:
     """Fetches MySQL and its libraries from a Debian mirror and unpacks them into `tree`.
 
     `mirror` defaults to the machine's own. `work` is an empty folder for apt.
@@ -138,7 +138,7 @@ class Apt:
         (self.root / "debian.sources").write_text(source)
         (self.root / "apt.conf").write_text(CONFIGURATION.format(root=self.root))
 
-    def download(self, progress: Progress) -> None:
+    def download(self, progress: StepProgress) -> None:
         """Downloads the packages and all that they depend on."""
         step = "Reading Debian's package lists"
         self._run("update", meanwhile=lambda: progress(step, 0, 0))
@@ -167,7 +167,7 @@ class Apt:
                     "another Debian mirror with --mirror URL"
                 )
 
-    def unpack(self, tree: Path, progress: Progress) -> None:
+    def unpack(self, tree: Path, progress: StepProgress) -> None:
         packages = sorted(self.archives.glob("*.deb"))
         for number, package in enumerate(packages):
             progress("Unpacking MySQL", number, len(packages))

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from lookalike.core.errors import ServerError
-from lookalike.core.progress import Progress
+from lookalike.core.progress import StepProgress
 from lookalike.server.commands import run
 
 IMAGE = "mysql:9.7"
@@ -38,7 +38,7 @@ def runs() -> bool:
     return answer.returncode == 0
 
 
-def unpack(tree: Path, *, progress: Progress) -> None:
+def unpack(tree: Path, *, progress: StepProgress) -> None:
     """Copies what MySQL needs out of its image into `tree`."""
     failure = f"Docker could not give its image {IMAGE}"
     run(

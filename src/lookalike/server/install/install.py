@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from lookalike.core.errors import ServerError
-from lookalike.core.progress import Progress
+from lookalike.core.progress import StepProgress
 from lookalike.server.commands import run
 from lookalike.server.folders import Folders, remove_leftovers, require_space
 from lookalike.server.install import debian, docker
@@ -15,7 +15,7 @@ from lookalike.server.mysqld import IN_TREE, VARIABLE, Mysqld, find, inspect
 WORKING = "install-"
 
 
-def install(folders: Folders, *, mirror: str | None, progress: Progress) -> Mysqld:
+def install(folders: Folders, *, mirror: str | None, progress: StepProgress) -> Mysqld:
     """Installs MySQL 9, unless there is one already, and returns it.
 
     On Debian its packages are preferred to Docker's image, for they need no engine. `mirror` asks
@@ -30,7 +30,7 @@ def install(folders: Folders, *, mirror: str | None, progress: Progress) -> Mysq
         return _install_tree(folders, mirror, progress)
 
 
-def _install_tree(folders: Folders, mirror: str | None, progress: Progress) -> Mysqld:
+def _install_tree(folders: Folders, mirror: str | None, progress: StepProgress) -> Mysqld:
     if unusable := set(str(folders.home)) & set(':;"\n'):
         raise ServerError(
             f"MySQL cannot be installed in {folders.home}, because of {min(unusable)!r} in its "
@@ -75,7 +75,7 @@ def _choose_packages(mirror: str | None) -> bool:
     )
 
 
-def _with_homebrew(folders: Folders, progress: Progress) -> Mysqld:
+def _with_homebrew(folders: Folders, progress: StepProgress) -> Mysqld:
     if shutil.which("brew") is None:
         raise ServerError(
             "MySQL 9 is installed by Homebrew on macOS, and brew is not on PATH: install Homebrew, "

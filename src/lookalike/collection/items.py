@@ -1,0 +1,98 @@
+"""Embeddings that users bring: stored by `upsert`, read by `get`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from lookalike.attributes.files import rows_of
+from lookalike.attributes.store import attributes_of, update_attributes
+from lookalike.collection.state import CollectionState
+from lookalike.core.errors import EmbeddingError, InputError
+from lookalike.core.vectors import FloatArray, check_embeddings, ids_array, unpack
+from lookalike.index.rows import insert_rows, put_rows, records
+
+INCLUDABLE = ("embedding", "attributes")
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A stored image.
+
+    Attributes:
+        id: Of its row.
+        image_name: "" where it has none.
+        path: Of its file, None where only its embedding is stored.
+        embedding: Shape (dim,), float32; None where it was not asked for, or the row has none.
+        attributes: Empty where they were not asked for.
+    """
+
+    id: int
+    image_name: str
+    path: Path | None
+    embedding: FloatArray | None
+    attributes: dict[str, Any]
+
+
+def upsert(
+    state: CollectionState,
+    embeddings: npt.ArrayLike,
+    names: Sequence[str] | None,
+    ids: Sequence[int] | None,
+    attributes: Sequence[dict[str, Any]] | None,
+) -> list[int]:
+    """Store embeddings, all or none, and return the ids of their rows."""
+    dim = state.dim or state.model.get().dim
+    checked = check_embeddings(embeddings, dim)
+    for given, what in ((names, "names"), (attributes, "attributes"), (ids, "ids")):
+        if given is not None and len(given) != len(checked):
+            raise EmbeddingError(f"{len(given)} {what} do not fit {len(checked)} embeddings")
+    if ids is not None and len(set(ids)) != len(ids):
+        twice = next(row_id for row_id in ids if list(ids).count(row_id) > 1)
+        raise InputError(f"id {twice} comes twice")
+    given_attributes = None if attributes is None else rows_of(attributes)
+    model_id = state.model_id
+    if model_id is None and state.request.model is not None:
+        model_id = state.model.get().id
+    state.create(dim, model_id)
+    table, index = state.table, state.index
+    with update_attributes(table, given_attributes) as set_attributes:
+        if ids is None:
+            stored = insert_rows(index, names or [""] * len(checked), checked)
+        else:
+            stored = ids_array(ids).tolist()
+            put_rows(index, stored, names, checked)
+        set_attributes(stored)
+    index.advance_tail(stored)
+    state.maintain()
+    return stored
+
+
+def get(state: CollectionState, ids: Sequence[int], include: Sequence[str]) -> list[Item]:
+    """Return stored images by id, in the order of ids; unknown ids are left out."""
+    for each in include:
+        if each not in INCLUDABLE:
+            raise InputError(f"{each!r} cannot be included; give {' or '.join(INCLUDABLE)}")
+    table = state.table
+    found = records(table, ids)
+    embeddings: dict[int, FloatArray] = {}
+    if "embedding" in include and found:
+        rows = table.connection.query_parts(
+            list(ids), lambda part: table.dialect.embeddings(table, part)
+        )
+        known = [row for row in rows if row[1] is not None]
+        unpacked = unpack([row[1] for row in known], table.dim)
+        embeddings = dict(zip((row[0] for row in known), unpacked, strict=True))
+    attributes = attributes_of(table, ids) if "attributes" in include else {}
+    return [
+        Item(
+            record.id,
+            record.image_name,
+            record.path,
+            embeddings.get(record.id),
+            attributes.get(record.id, {}),
+        )
+        for record in found
+    ]

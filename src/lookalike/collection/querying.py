@@ -1,0 +1,90 @@
+"""Searches of a collection: queries embedded, searched, rated, explained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lookalike.attributes.catalog import filter_of
+from lookalike.attributes.store import attributes_of
+from lookalike.collection.state import CollectionState
+from lookalike.core.types import Explanation, Match
+from lookalike.dialects import Filter, Statement
+from lookalike.index.rows import with_paths
+from lookalike.search.embedding import IMAGE, EmbeddedQuery, embed_query
+from lookalike.search.levels import Rater
+from lookalike.search.options import Asked, SearchOptions
+from lookalike.search.percentiles import Percentiles, at_percentile
+from lookalike.search.searcher import Searcher
+from lookalike.search.source import AnyQuery
+from lookalike.search.trace import Trace
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A query that is ready to be searched for."""
+
+    query: EmbeddedQuery
+    options: SearchOptions
+    percentiles: Percentiles | None
+
+    @property
+    def asked(self) -> Asked:
+        left_out = self.query.left_out(self.options.exclude_self)
+        return Asked(self.query.embedding, self.options, left_out)
+
+
+def search_many(
+    state: CollectionState, queries: Sequence[AnyQuery], options: SearchOptions
+) -> list[list[Match]]:
+    """Return the results of each query, in their order."""
+    where = _checked(state, options)
+    prepared = [_prepare(state, query, options, Trace()) for query in queries]
+    found = Searcher(state.index, where).search_many([each.asked for each in prepared])
+    return [_rated(state, each, matches) for each, matches in zip(prepared, found, strict=True)]
+
+
+def explain(state: CollectionState, query: AnyQuery, options: SearchOptions) -> Explanation:
+    """Run a search, and return how it was run."""
+    trace, where = Trace(), _checked(state, options)
+    prepared = _prepare(state, query, options, trace)
+    plan, matches = Searcher(state.index, where).search(prepared.asked, trace)
+    analysis = ""
+    if trace.statement is not None:
+        analysis = state.connection.value(state.dialect.analyze(trace.statement))
+    found = _rated(state, prepared, matches)
+    return Explanation(plan, state.index.plan(), tuple(trace.steps), analysis, tuple(found))
+
+
+def search_sql(state: CollectionState, query: AnyQuery, options: SearchOptions) -> Statement:
+    """Return the statement that a search would run."""
+    where = _checked(state, options)
+    prepared = _prepare(state, query, options, Trace())
+    return Searcher(state.index, where).plan(prepared.asked)
+
+
+def _checked(state: CollectionState, options: SearchOptions) -> Filter | None:
+    options.check(state.metric)
+    return filter_of(state.table, options.where)
+
+
+def _prepare(
+    state: CollectionState, query: AnyQuery, options: SearchOptions, trace: Trace
+) -> _Prepared:
+    with trace.step("embed the query"):
+        embedded = embed_query(
+            state.table, state.model, query, allow_private=options.allow_private_urls
+        )
+    if embedded.kind != IMAGE:
+        options = options.for_words(state.index.load(or_last=True))
+    percentiles = state.percentiles.get(embedded.kind)
+    return _Prepared(embedded, at_percentile(options, percentiles), percentiles)
+
+
+def _rated(state: CollectionState, prepared: _Prepared, matches: Sequence[Match]) -> list[Match]:
+    """Return matches with their levels and paths, and attributes where they are asked for."""
+    rater = Rater(state.table, state.model_id, state.model)
+    rated = rater.rate(prepared.query, matches, prepared.percentiles)
+    found = with_paths(state.table, rated)
+    if "attributes" in prepared.options.include:
+        known = attributes_of(state.table, [match.id for match in found])
+        found = [replace(match, attributes=known.get(match.id, {})) for match in found]
+    return found

@@ -1,0 +1,52 @@
+"""Exact similarities, and the best rows by them, ties by id."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lookalike.core.types import Match, Metric
+from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
+from lookalike.database.connection import Row
+from lookalike.search.options import SearchOptions
+
+
+def rank(query: FloatArray, rows: Sequence[Row], k: int, metric: Metric) -> list[Match]:
+    """Return the k best of rows (id, name, embedding's bytes, ...), which may name a row twice."""
+    names = {row[0]: row[1] for row in rows}
+    ids = ids_array(row[0] for row in rows)
+    scores = similarity(query, unpack([row[2] for row in rows], query.size), metric)
+    ids, first = np.unique(ids, return_index=True)
+    ids, scores = best(ids, scores[first], k)
+    return matches_of(ids, scores, names)
+
+
+def best(
+    ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the k best, ties by id; an all-zero row has no cosine and is left out."""
+    known = ~np.isnan(scores)
+    ids, scores = ids[known], scores[known]
+    order = np.lexsort((ids, -scores))[:k]
+    return ids[order], scores[order]
+
+
+def matches_of(
+    ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], names: dict[int, str | None]
+) -> list[Match]:
+    """Return matches of ids and similarities, in their order."""
+    return [
+        Match(row_id, names[row_id] or "", score)
+        for row_id, score in zip(ids.tolist(), scores.tolist(), strict=True)
+    ]
+
+
+def above(matches: list[Match], options: SearchOptions) -> list[Match]:
+    """Return the matches that are as similar as is asked for."""
+    least = options.floor
+    return matches if least is None else [m for m in matches if m.similarity >= least]
+
+
+def clamp(score: float, metric: Metric) -> float:
+    """Return a similarity without what rounding adds to a cosine."""
+    return max(-1.0, min(1.0, score)) if metric == "cosine" else float(score)

@@ -1,0 +1,137 @@
+"""What each term of a query is: words, a picture, a vector or a stored image; decided once."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from lookalike.core.errors import InputError
+from lookalike.core.paths import expand_user
+from lookalike.core.vectors import FloatArray
+from lookalike.images.decode import content_hash, open_image, to_rgb
+from lookalike.images.download import download, is_url
+from lookalike.search.query import Image, Query, Term, Text
+
+AnyQuery = Term | str | Path | int | bytes | Pillow.Image | FloatArray
+"""A Term, or what can be wrapped in a Query."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words for a model that has text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that is not stored: a path, an http(s) URL, the bytes of a file, or a PIL image."""
+
+    source: Any
+
+
+@dataclass(frozen=True)
+class Vector:
+    """An embedding."""
+
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A stored image, by its id or name."""
+
+    key: int | str
+
+
+Source = Words | Picture | Vector | Stored
+
+
+def terms_of(query: AnyQuery) -> tuple[tuple[float, Source], ...]:
+    """Return the weights of a query's terms, and what each of them is.
+
+    Raises InputError for what is no query, and an empty one.
+    """
+    weighted = query.weighted if isinstance(query, Term) else ((1.0, Query(query)),)
+    if not weighted:
+        raise InputError("the query is empty; give an image, words or a stored image")
+    return tuple((weight, _source_of(term)) for weight, term in weighted)
+
+
+def _source_of(term: Term) -> Source:
+    if isinstance(term, Text):
+        if not term.text.strip():
+            raise InputError("the text query is empty; say what to look for")
+        return Words(term.text)
+    if isinstance(term, Image):
+        return Picture(term.source)
+    value = getattr(term, "value", term)
+    if isinstance(value, np.ndarray):
+        return Vector(value)
+    if _is_picture(value):
+        return Picture(value)
+    if isinstance(value, str):
+        return Stored(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return Stored(int(value))
+    raise InputError(f"a {type(value).__name__} is not a query; give an image, text or a vector")
+
+
+def _is_picture(value: object) -> bool:
+    """Whether a value is an image by itself, and no name or id of a stored one."""
+    if isinstance(value, str):
+        return is_url(value) or is_file(value)
+    return isinstance(value, Path | Pillow.Image | bytes)
+
+
+def is_file(name: str | Path) -> bool:
+    """Whether a name is the path of a file; not for what cannot be a path."""
+    try:
+        return expand_user(name).is_file()
+    except (InputError, OSError, ValueError):  # empty, too long for a path, a NUL
+        return False
+
+
+def refuse_unread(name: str | Path) -> None:
+    """Raise InputError where a path leads to a folder, or through one that is closed."""
+    try:
+        is_folder = expand_user(name).is_dir()
+    except PermissionError as error:
+        raise InputError(f"{name}: {error.strerror}") from error
+    except (InputError, OSError, ValueError):
+        return
+    if is_folder:
+        raise InputError(f"{name} is a folder: name an image in it")
+
+
+def read_image(
+    source: Any, *, short_side: int | None = None, allow_private: bool = False
+) -> tuple[Pillow.Image, bytes | None]:
+    """Return the image of a path, URL, bytes or PIL image, and the SHA-256 of its bytes, if any.
+
+    Args:
+        source: What the image is read from.
+        short_side: As in `open_image`.
+        allow_private: Whether URLs may be of this machine and private networks.
+
+    Raises:
+        ImageError: The image cannot be read.
+        InputError: It is no image, or there is none at the path.
+    """
+    if isinstance(source, Pillow.Image):
+        return to_rgb(source), None
+    if isinstance(source, str) and is_url(source):
+        content = download(source, allow_private=allow_private)
+        image = open_image(content, name=source, short_side=short_side)
+        return image, hashlib.sha256(content).digest()
+    if isinstance(source, bytes):
+        return open_image(source, short_side=short_side), hashlib.sha256(source).digest()
+    if isinstance(source, str | Path):
+        path = expand_user(source)
+        return open_image(path, short_side=short_side), content_hash(path)
+    raise InputError(
+        f"a {type(source).__name__} is not an image; give a path, a URL, bytes or a PIL image"
+    )
