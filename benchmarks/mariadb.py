@@ -20,8 +20,8 @@ import pymysql
 
 from benchmarks.data import CACHE, Dataset, further, load
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from benchmarks.mariadb_server import DATABASE, Connection, running
 from lookalike.core.vectors import FloatArray, pack
+from tests.mariadb_server import DATABASE, Connection, running
 
 HOME = CACHE / "mariadb"
 TREE = HOME / "tree"

@@ -9,12 +9,18 @@ import pytest
 
 import lookalike
 from lookalike import Database, PrivateServer
+from lookalike.dialects.mysql import MySQL
+from lookalike.dialects.mysql_native import MySQLNative
+from tests import mariadb_server
+from tests.places import PHOTOS, REPO
 
-REPO = Path(__file__).parents[1]
-PHOTOS = REPO / "examples" / "photos"
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_TEST_HOME", REPO / ".test-home"))
 # With pytest-xdist each worker has a server of its own; what is downloaded is shared.
 TEST_HOME = SHARED_HOME / os.environ.get("PYTEST_XDIST_WORKER", "")
+
+# MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
+# the stored function DISTANCE, which has their name, arguments and values.
+ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative}
 
 # No test may reach the databases or models of whoever runs it.
 os.environ.pop("LOOKALIKE_DATABASE", None)
@@ -70,3 +76,20 @@ def db(database_url: str) -> Iterator[Database]:
 def embedded_model() -> lookalike.Model:
     """The embedded model, loaded once."""
     return lookalike.load_model("efficientnet-lite2")
+
+
+@pytest.fixture
+def old_server() -> Iterator[str]:
+    """The URL of a real server that lacks MySQL's VECTOR functions."""
+    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
+        yield f"mysql://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Database]:
+    """A new, empty database on each engine."""
+    with lookalike.connect(database_url) as db:
+        if request.param == "mysql_native":
+            db.install_functions()
+        db.dialect = ENGINES[request.param]()
+        yield db

@@ -3,9 +3,9 @@
 import ast
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
-REPO = Path(__file__).parents[1]
+from tests.places import REPO
+
 # In the order in which the README leads to them; the rest has no examples.
 PAGES = ("README.md", *(f"docs/{page.name}" for page in sorted((REPO / "docs").glob("*.md"))))
 

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-REPO = Path(__file__).parents[1]
+from tests.places import REPO
+
 CAPABILITIES = 0x000FA20F  # the protocol of MySQL 4.1, and plugins
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from tests.examples import REPO
+from tests.places import REPO
 
 TIMEOUT_SECONDS = 300
 # What `pip install .` does not bring: the extra's packages, and what it installs itself.

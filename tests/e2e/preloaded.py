@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from tests.places import REPO
+
 LENGTH = 1 << 20  # of a request, in bytes
 TIMEOUT = 120.0  # of a run, in seconds
 
@@ -27,7 +29,7 @@ class Preloaded:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.preloaded", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            cwd=Path(__file__).parents[2],
+            cwd=REPO,
         )
         theirs.close()
 

@@ -1,10 +1,11 @@
 """The article "From Image to Vector", as written, in the mysql client."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tests.places import REPO
 
 MODEL = ("--model", "efficientnet-lite2")
 CREATE = """
@@ -50,7 +51,7 @@ def test_an_exported_folder_is_ranked_by_the_articles_query(run, mysql, photos, 
 
 
 def test_the_articles_own_table_and_embedding(run, mysql):
-    data = Path(__file__).parents[2] / "examples" / "data" / "article_target.json"
+    data = REPO / "examples" / "data" / "article_target.json"
     target = np.array(json.loads(data.read_text())["embedding"])
     noise = np.random.default_rng(3).standard_normal((7, 512)) * 0.05
     others = np.array([target + noise[i] * i for i in range(7)])

@@ -17,7 +17,6 @@ from PIL import Image
 
 import lookalike
 
-REPO = Path(__file__).parents[2]
 MODEL = ("--model", "efficientnet-lite2")
 
 

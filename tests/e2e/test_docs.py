@@ -1,11 +1,10 @@
 import ast
 import re
 import runpy
-from pathlib import Path
 
 import lookalike
+from tests.places import REPO
 
-REPO = Path(__file__).parents[2]
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
 
 

@@ -1,12 +1,12 @@
 """The example notebook, executed as it is, on the private MySQL."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOK = Path(__file__).parents[2] / "examples" / "bring_your_own_embeddings.ipynb"
+from tests.places import REPO
+
+NOTEBOOK = REPO / "examples" / "bring_your_own_embeddings.ipynb"
 # What Oracle's notebook prints on MySQL AI.
 PUBLISHED = {
     'dot("dog1", "dog1")': 1.0000005960464478,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO
+from tests.places import REPO
 
 PAGE = REPO / "docs" / "products.md"
 PRODUCTS = REPO / "examples" / "products"

@@ -5,14 +5,15 @@ import struct
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pillow_heif
 from PIL import Image
 
-PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "cat.jpg"
+from tests.places import PHOTOS
+
+PHOTO = PHOTOS / "cat.jpg"
 SIZE = (120, 90)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))
 """x, y, step of x and step of y of each pass; the seventh is every other row."""

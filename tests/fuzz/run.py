@@ -19,8 +19,8 @@ import psutil
 import lookalike
 from tests.fuzz.mutations import SOUND, write_files
 from tests.fuzz.worker import COLLECTION
+from tests.places import REPO
 
-REPO = Path(__file__).parents[2]
 SAMPLE_SECONDS = 0.2
 KILL_SECONDS = 6.0
 """How old a child becomes, but for the oldest."""

@@ -12,8 +12,8 @@ from lookalike.models.efficientnet import model as efficientnet
 from lookalike.models.efficientnet.checkpoint import read_legacy_checkpoint
 from lookalike.models.efficientnet.model import EfficientNetLite2
 from lookalike.models.registry import load_model
+from tests.places import PHOTOS
 
-PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 CATS = range(281, 286)  # the ImageNet classes tabby, tiger cat, Persian, Siamese, Egyptian
 
 Array = npt.NDArray[np.float64]

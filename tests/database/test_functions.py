@@ -1,7 +1,6 @@
 """my_dot_product, my_vec_norm and DISTANCE: exact to float32, and as in MySQL AI."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 import lookalike
 from lookalike import DatabaseError
 from lookalike.core.vectors import pack
+from tests.places import REPO
 
-DATA = Path(__file__).parents[2] / "examples" / "data"
+DATA = REPO / "examples" / "data"
 # DOT as Oracle's notebook prints it, on MySQL AI.
 PUBLISHED = {
     ("dog1", "dog1"): 1.0000005960464478,

@@ -1,9 +1,8 @@
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
-REPO = Path(__file__).parents[2]
+from tests.places import REPO
 
 
 def test_the_wheel_carries_its_data(tmp_path):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+from tests.places import REPO
+
 SOURCE = REPO / "src" / "lookalike"
 FILES = sorted(SOURCE.rglob("*.py"))
 MAX_FILE_LINES = 400

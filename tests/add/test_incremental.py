@@ -21,6 +21,7 @@ from lookalike.add import scanner
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index import training
 from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
+from tests.places import REPO
 
 RED, GREEN, BLUE, GREY = 0xFF0000, 0x00FF00, 0x0000FF, 0x808080
 
@@ -551,7 +552,7 @@ def add_in_processes(url, *runs):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[2],
+            cwd=REPO,
         )
         for folders in runs
     ]

@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +11,8 @@ from PIL import Image
 
 from lookalike.core.errors import InputError
 from lookalike.models.preprocessing import Preprocessing
+from tests.places import PHOTOS
 
-PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 SQUARE = Preprocessing(short_side=298, crop=260)
 WHOLE = Preprocessing(short_side=224, crop=224, whole=True)
 CENTRE = Preprocessing(short_side=64, crop=50, whole=True, resample=Image.Resampling.BILINEAR)
@@ -68,7 +67,7 @@ def test_colours_stay_where_they_were(preprocessing: Preprocessing) -> None:
 
 
 # Expected: sizes and offsets as transformers' CLIP image processor rounds them (both down); the
-# comparison with the processor itself is in tests/clip.
+# comparison with the processor itself is in tests/models/clip.
 @pytest.mark.parametrize(
     "size, resized, corner",
     [

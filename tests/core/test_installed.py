@@ -3,11 +3,11 @@
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
+from tests.places import REPO
+
 # lookalike itself cannot be imported there: its dependencies are left out
 MODULE = REPO / "src" / "lookalike" / "core" / "installed.py"
 ASK = "import runpy, sys; print(runpy.run_path(sys.argv[1])['install_command']('clip'))"

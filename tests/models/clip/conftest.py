@@ -11,7 +11,8 @@ from sentence_transformers.sentence_transformer import modules
 from transformers import CLIPConfig, CLIPModel, CLIPProcessor, CLIPTokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
+from tests.places import PHOTOS
+
 DIM, PIXELS = 16, 32
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import REPO
+from tests.places import REPO
 
 FULL_DISK = ("--seed", "3", "--round", "0")
 """A round whose disk fills up, where one may be mounted."""
