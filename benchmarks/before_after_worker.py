@@ -34,7 +34,7 @@ def build(own: lookalike.Collection, base: np.ndarray) -> dict[str, float]:
     own.add_embeddings([str(i) for i in range(len(base))], base)
     added = time.perf_counter()
     training.FEWEST_ROWS = kept
-    own.build_index()
+    own.index.build()
     return {"add": added - start, "build": time.perf_counter() - added}
 
 

@@ -107,7 +107,7 @@ def report(python: Path | None, part: str) -> None:
 def print_report(collection: Collection, folder: Path, python: Path | None) -> None:
     files = [File.of(path.name) for path in folder.iterdir()]
     started = time.perf_counter()
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     seconds = time.perf_counter() - started
     methods = {
         "near-duplicate": pairs_of(groups, ("identical", "near-duplicate")),
@@ -125,7 +125,7 @@ def print_table(
 ) -> None:
     own = [file for file in files if file.ground == ground]
     originals = sum(file.kind == ORIGINAL for file in own)
-    print(f"\n{ground}s: {originals:,} originals, {len(own) - originals:,} made of them\n")
+    print(f"\n{ground}s: {originals:,} originals, {own.count() - originals:,} made of them\n")
     print("| | " + " | ".join(f"{name}: recall | precision" for name in methods) + " |")
     print("|---" + "|---:" * 2 * len(methods) + "|")
     found = {name: Found(pairs, ground) for name, pairs in methods.items()}
@@ -153,7 +153,7 @@ def speed(n: int = 100_000) -> None:
         collection = db.collection("synthetic", dim=DIM)
         collection.add_embeddings([str(i) for i in range(n)], embeddings)
         started = time.perf_counter()
-        groups = collection.duplicates(min_similarity=0.95)
+        groups = collection.duplicates.find(min_similarity=0.95)
         seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)

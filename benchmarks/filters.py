@@ -22,7 +22,7 @@ from lookalike import Collection
 from lookalike.attributes.catalog import filter_of
 from lookalike.core.vectors import FloatArray
 from lookalike.search import selectivity
-from lookalike.search.options import SearchOptions
+from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.searcher import Searcher
 from lookalike.search.trace import Trace
 
@@ -60,9 +60,9 @@ def fill(collection: Collection, data: Data) -> None:
     names = [f"v{i}" for i in range(len(data.base))]
     with without_training():
         collection.add_embeddings(names, data.base)
-    collection.build_index()
+    collection.index.build()
     started = time.perf_counter()
-    collection.set_attributes(
+    collection.attributes.set(
         {"path": name, "rank": rank, "kind": f"kind {kind}", "brand": "acme"}
         for name, rank, kind in zip(names, data.ranks.tolist(), data.kinds.tolist(), strict=True)
     )
@@ -88,9 +88,9 @@ def search_all(
     times, hits, wanted, plans = [], 0, 0, Counter[str]()
     for query, (where, passing) in zip(data.queries, filters, strict=False):
         started = time.perf_counter()
-        index, options = collection._index, SearchOptions(k=K, where=where)
+        index, options = collection._state.index, SearchOptions(k=K, where=where)
         searcher = Searcher(index, filter_of(index.table, where))
-        plan, matches = searcher.search(query, options, Trace())
+        plan, matches = searcher.search(Asked(query, options), Trace())
         times.append((time.perf_counter() - started) * 1000)
         plans[plan] += 1
         scores = similarities(query, data.base[passing], "cosine")
@@ -136,8 +136,8 @@ def main() -> None:
         fill(collection, data)
         for indexed in (False, True):
             if indexed:
-                collection.index_attribute("rank")
-                collection.index_attribute("kind")
+                collection.attributes.index("rank")
+                collection.attributes.index("kind")
             print(f"\n{'with' if indexed else 'without'} a database index on the attribute")
             show("passes", "filter first, ms", "codes, ms", "recall", "planned", "ms", "recall")
             for name, filters in cases(data):

@@ -116,7 +116,7 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
             collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
         load_rate = dataset.n / (time.perf_counter() - start)
         start = time.perf_counter()
-        collection.build_index()
+        collection.index.build()
         build = time.perf_counter() - start
         bytes_each = index_bytes(db, dataset)
         truth = ground_truth(dataset)
@@ -126,7 +126,7 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
             set_pool(db, size)
             search_all(collection, dataset)  # warm
             found, times = search_all(collection, dataset)
-            index = collection._index.load()
+            index = collection._state.index.load()
             assert index is not None
             recall = recall_at_k(found, truth, K)
             with multiprocessing.get_context("spawn").Pool(CLIENTS) as clients:
@@ -187,7 +187,7 @@ def add_more(collection: Collection, dataset: Dataset) -> float:
     start = time.perf_counter()
     ids = collection.add_embeddings([str(i) for i in range(len(more))], more)
     rate = len(more) / (time.perf_counter() - start)
-    collection.delete(ids)
+    collection.remove_rows(ids)
     return rate
 
 

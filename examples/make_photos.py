@@ -126,7 +126,7 @@ def main() -> None:
     from_scikit_image(Path(skimage.origin).parent / "data")
     from_debian(args.debian / "usr" / "share")
     photos = [p for p in PHOTOS.iterdir() if p.suffix in {".jpg", ".png", ".webp"}]
-    print(f"{len(photos)} photographs, {sum(p.stat().st_size for p in photos):,} bytes")
+    print(f"{photos.count()} photographs, {sum(p.stat().st_size for p in photos):,} bytes")
 
 
 if __name__ == "__main__":

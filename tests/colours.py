@@ -58,4 +58,4 @@ def assert_stored(db: Database, folder: Path) -> None:
         assert (size, mtime_ns) == (status.st_size, status.st_mtime_ns), path
         with Image.open(path) as image:
             assert np.allclose(embedding, mean_colour(image)), path
-    assert db.collection(TABLE).check_index().is_true
+    assert db.collection(TABLE).index.check().is_consistent

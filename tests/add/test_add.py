@@ -42,7 +42,7 @@ def test_images_are_stored_with_their_files(db, collection, folder, embedded_mod
         assert path == str(file)
         assert digest == hashlib.sha256(file.read_bytes()).digest()
         assert size == file.stat().st_size
-        expected = embedded_model.embed_images([lookalike.images.open_image(file)])[0]
+        expected = embedded_model.embed_images([lookalike.images.decode.open_image(file)])[0]
         assert np.allclose(embedding, expected, atol=1e-4)
 
 
@@ -50,7 +50,7 @@ def test_adding_again_adds_nothing(collection, folder):
     collection.add(folder)
     report = collection.add(folder, folder / "cat.jpg", str(folder / "*.jpg"))
     assert (report.added, report.updated, report.unchanged) == (0, 0, 3)
-    assert len(collection) == 3
+    assert collection.count() == 3
 
 
 def test_a_touched_file_is_not_embedded_again(collection, folder):
@@ -135,7 +135,7 @@ def test_two_adds_at_once_store_each_file_once(database_url, embedded_model, pho
     with lookalike.connect(database_url) as db:
         n = len(list(ImageWalk([photos])))
         assert db.rows("SELECT COUNT(*), COUNT(DISTINCT path) FROM photos_files")[1] == [(n, n)]
-        assert len(db.collection("photos")) == n
+        assert db.collection("photos").count() == n
     assert sum(report.added for report in reports) == n
     assert {report.added + report.unchanged for report in reports} == {n}
 
@@ -147,7 +147,7 @@ def test_a_failure_in_a_batch_leaves_none_of_it(db, collection, folder, monkeypa
     monkeypatch.setattr(type(db.dialect), "insert_files", fail)
     with pytest.raises(lookalike.DatabaseError, match="no_such_table"):
         collection.add(folder)
-    assert len(collection) == 0
+    assert collection.count() == 0
 
 
 def test_a_model_that_returns_nan_stores_nothing(db, folder):
@@ -159,7 +159,7 @@ def test_a_model_that_returns_nan_stores_nothing(db, folder):
 
     with pytest.raises(lookalike.EmbeddingError, match="NaN"):
         db.collection("photos", model=Broken()).add(folder)
-    assert len(db.collection("photos")) == 0
+    assert db.collection("photos").count() == 0
 
 
 def test_nothing_to_add_is_refused(db, collection, tmp_path):
@@ -193,14 +193,14 @@ def test_the_articles_table_is_a_collection(db, embedded_model, folder):
         "image_name VARCHAR(255), embedding VECTOR(1280))"
     )
     file = folder / "cat.jpg"
-    vector = embedded_model.embed_images([lookalike.images.open_image(file)])[0]
+    vector = embedded_model.embed_images([lookalike.images.decode.open_image(file)])[0]
     db.rows("INSERT INTO image_embeddings (image_name, embedding) VALUES ('t', %s)", (vector,))
     adopted = db.collection(model=embedded_model)
     assert adopted.search(file)[0].image_name == "t"
     assert adopted.records([1])[0].path is None
     assert db.rows("SHOW TABLES")[1] == [("image_embeddings",)]  # a search makes nothing
     adopted.add(folder)
-    assert len(adopted) == 4 and db.collection().model_id == "efficientnet-lite2"
+    assert adopted.count() == 4 and db.collection().model_id == "efficientnet-lite2"
 
 
 def test_a_table_of_something_else_is_refused(db):

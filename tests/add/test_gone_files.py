@@ -43,7 +43,7 @@ def test_rows_whose_files_are_no_files_any_more_are_pruned(database_url, tmp_pat
         assert "Removing 6 images whose files are gone." in said
         paths = "SELECT path FROM colours_files ORDER BY path"
         assert db.rows(paths)[1] == [(str(file),) for file in files[6:]]
-        assert colours.check_index().is_true
+        assert colours.index.check().is_consistent
 
 
 def test_failures_of_what_is_no_file_any_more_are_forgotten(database_url, tmp_path):

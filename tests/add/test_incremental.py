@@ -167,7 +167,7 @@ def test_pruning_keeps_to_the_folders_given_and_tells_first(db, colours, folder,
     paint(folder / "far/black.png", 0)
     assert colours.add(folder / "far", folder / "blue.png").removed == 0
     assert colours.add(folder / "blue.png", str(folder / "*.png"), prune=True).removed == 0
-    assert len(colours) == 6 and not any("gone" in line for line in notices)
+    assert colours.count() == 6 and not any("gone" in line for line in notices)
     assert colours.add(folder / "far", folder / "blue.png", prune=True).removed == 1
     assert notices[-1] == "Removing 1 image whose file is gone."
     assert colours.add(folder, prune=True).removed == 2
@@ -201,7 +201,7 @@ def test_a_folder_that_goes_during_the_run_prunes_nothing(colours, folder, model
     model.meanwhile = lambda: happen(folder)
     assert colours.add(folder, prune=True).removed == 0
     assert f"Pruning nothing: {folder} is not the folder that it was a moment ago." in notices
-    assert len(colours) == 6
+    assert colours.count() == 6
 
 
 def test_a_folder_that_goes_before_the_run_prunes_nothing(colours, folder, notices, monkeypatch):
@@ -216,7 +216,7 @@ def test_a_folder_that_goes_before_the_run_prunes_nothing(colours, folder, notic
 
     monkeypatch.setattr(ImageWalk, "__init__", unplug)
     assert colours.add(folder, usb, prune=True).removed == 0
-    assert looks == [1] and len(colours) == 6
+    assert looks == [1] and colours.count() == 6
     assert f"Pruning nothing: {usb} is not the folder that it was a moment ago." in notices
 
 
@@ -233,7 +233,7 @@ def test_what_is_stored_of_an_emptied_folder_is_kept(colours, folder, notices):
         colours.add(folder, prune=True)
     other = paint(folder.parent / "other/1.png", GREY).parent
     assert colours.add(folder, other, prune=True).removed == 0
-    assert len(colours) == 5
+    assert colours.count() == 5
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_where_a_folder_cannot_be_read_nothing_is_pruned(
     (folder / "red.png").unlink()
     (folder / "deep/grey.png").unlink()
     refuse_in(folder / "deep", module, call, code, monkeypatch)
-    assert colours.add(folder, prune=True).removed == 0 and len(colours) == 5
+    assert colours.add(folder, prune=True).removed == 0 and colours.count() == 5
     (told,) = [line for line in notices if line.startswith("Pruning nothing: ")]
     assert str(folder / "deep") in told and os.strerror(code) in told
 
@@ -257,7 +257,7 @@ def test_rows_of_a_folder_without_permission_are_kept(colours, folder, monkeypat
     (folder / "red.png").unlink()
     (folder / "deep/grey.png").unlink()
     refuse_in(folder / "deep", Path, "lstat", errno.EACCES, monkeypatch)
-    assert colours.add(folder, prune=True).removed == 1 and len(colours) == 4
+    assert colours.add(folder, prune=True).removed == 1 and colours.count() == 4
     assert [match.image_name for match in colours.search("deep/grey.png", exclude_self=False)]
 
 
@@ -278,7 +278,7 @@ def test_a_link_that_leads_nowhere_is_not_gone(colours, folder, tmp_path):
     (folder / "link.png").symlink_to(target)
     colours.add(folder)
     target.unlink()
-    assert colours.add(folder, prune=True).removed == 0 and len(colours) == 6
+    assert colours.add(folder, prune=True).removed == 0 and colours.count() == 6
     (folder / "link.png").unlink()
     assert colours.add(folder, prune=True).removed == 1
 
@@ -309,7 +309,7 @@ def test_rows_are_removed_by_id_path_folder_and_name(db, colours, folder, tmp_pa
     for targets, removed in steps:
         assert colours.remove(*targets) == removed, targets
         left -= removed
-        assert len(colours) == left and colours.check_index().is_true
+        assert colours.count() == left and colours.index.check().is_consistent
         assert len(stored(db)) == left
 
 
@@ -336,7 +336,7 @@ def test_rows_without_files_are_removed_by_id_and_name(db, folder):
     for unknown in (folder, "d", 4):
         with pytest.raises(InputError):
             colours.remove("a", unknown)
-    assert colours.remove("a", 2) == 2 and colours.check_index().is_true
+    assert colours.remove("a", 2) == 2 and colours.index.check().is_consistent
     assert db.rows(f"SELECT id FROM {TABLE}")[1] == [(3,)]
     assert db.rows("SHOW TABLES")[1] == [(TABLE,)]
 
@@ -533,7 +533,7 @@ def test_files_are_not_kept_in_memory(tmp_path):
 
 ADD = """
 import sys, lookalike
-from lookalike import training
+from lookalike.index import training
 from tests.colours import TABLE, Colours
 training.FEWEST_ROWS = 4
 with lookalike.connect(sys.argv[1]) as db:

@@ -43,9 +43,9 @@ def test_a_moved_file_keeps_its_row(db, colours, model, tmp_path):
     images = tmp_path / "images"
     a, b, *_ = paint_many(images, 3)
     colours.add(images)
-    colours.set_attributes([{"path": str(a), "who": "Ada"}])
+    colours.attributes.set([{"path": str(a), "who": "Ada"}])
     before, embedded = ids(db), model.count
-    colours.mark_distinct(before[str(a)], before[str(b)])
+    colours.duplicates.mark_distinct(before[str(a)], before[str(b)])
     moved = images / "2024" / "new.png"
     moved.parent.mkdir()
     a.rename(moved)
@@ -99,7 +99,7 @@ def test_a_copy_gets_a_row_of_its_own(db, colours, tmp_path):
     shutil.copy2(a, a.with_name("copy.png"))
     os.link(a, a.with_name("A.png"))
     report = colours.add(a.parent)
-    assert (report.moved, report.reused, len(colours)) == (0, 2, 3)
+    assert (report.moved, report.reused, colours.count()) == (0, 2, 3)
 
 
 def test_of_several_rows_the_one_whose_file_is_gone_moves(db, colours, tmp_path):

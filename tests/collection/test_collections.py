@@ -20,7 +20,7 @@ N, DIM = 230, 16
 
 DIE = """
 import os, signal, sys
-from lookalike.database import connect
+from lookalike import connect
 
 def call(steps, url, method, *names):
     left = int(steps)
@@ -75,11 +75,11 @@ def make(db: Database, name: str, seed: int = 1) -> Collection:
     """A collection that has everything that one can have."""
     made = db.collection(name, dim=DIM)
     made.add_embeddings([f"{name} {i}" for i in range(N)], embeddings(seed))
-    made.mark_distinct(1, 2)
-    made.duplicates(min_similarity=0.95)
-    made.set_attributes([{"path": f"{name} 3", "brand": "acme"}])
-    made.index_attribute("brand")
-    made.min_similarity = 0.75
+    made.duplicates.mark_distinct(1, 2)
+    made.duplicates.find(min_similarity=0.95)
+    made.attributes.set([{"path": f"{name} 3", "brand": "acme"}])
+    made.attributes.index("brand")
+    made.set_min_similarity(0.75)
     made.search(1)  # measures levels
     db.rows("INSERT IGNORE INTO lookalike_index_changes VALUES (%s, 7)", (name,))
     db.rows("INSERT IGNORE INTO lookalike_runs (collection) VALUES (%s)", (name,))
@@ -127,14 +127,14 @@ def assert_works(db: Database, name: str, seed: int = 1) -> None:
     expected = np.argsort(-similarities(stored, stored[5]), kind="stable")[:5] + 1
     assert [match.id for match in collection.search(stored[5], k=5)] == expected.tolist()
     assert collection.status().indexed == N
-    assert collection.check_index().is_true
-    assert collection.min_similarity == 0.75
+    assert collection.index.check().is_consistent
+    assert collection.min_similarity() == 0.75
     assert [m.image_name[-2:] for m in collection.search(1, where={"brand": "acme"})] == [" 3"]
-    assert collection.unmark_distinct(1, 2) == 1
+    assert collection.duplicates.unmark_distinct(1, 2) == 1
     collection.add_embeddings(["new"], stored[:1] + 1)
-    assert collection.build_index()
-    assert collection.check_index().is_true
-    assert collection.check_index().codes == N + 1
+    assert collection.index.build()
+    assert collection.index.check().is_consistent
+    assert collection.index.check().codes == N + 1
     left = {row[0] for row in db.rows(f"SHOW TABLES LIKE '{name}\\_c%'")[1]}
     assert {f"{name}_cells_2", f"{name}_codes_2"} <= left
     assert not left & {f"{name}_cells_1", f"{name}_codes_1"}
@@ -293,7 +293,11 @@ def test_a_renaming_killed_at_any_step_is_finished_by_the_same(db, photos, kille
         there = set(db.collections()) & set(names)
         assert there == {names[step > 16]}
         whole = db.collection(there.pop())
-        assert len(whole) == N and whole.check_index().is_true and whole.min_similarity == 0.75
+        assert (
+            whole.count() == N
+            and whole.index.check().is_consistent
+            and whole.min_similarity() == 0.75
+        )
         db.rename_collection(*names)
         assert set(db.collections()) == {names[1], "photos2"}
         names = names[::-1]
@@ -344,8 +348,8 @@ def test_a_writer_that_a_renaming_overtakes_loses_and_spoils_nothing(db, photos,
     rows = db.rows("SELECT id FROM pics WHERE image_name = 'w'")[1]
     assert {row[0] for row in rows} >= set(stored)  # the last may have been told no more
     renamed.add_embeddings(["after"], embeddings(4)[:1])
-    report = renamed.check_index()
-    assert report.is_true and report.codes == N + len(rows) + 1
+    report = renamed.index.check()
+    assert report.is_consistent and report.codes == N + len(rows) + 1
 
 
 TAKEN = (
@@ -373,11 +377,11 @@ def test_an_own_table_that_was_only_indexed_is_renamed_with_its_index(db, killed
     db.rows(f"CREATE TABLE own ({OWN})")
     for row in embeddings(1):
         db.rows("INSERT INTO own (embedding) VALUES (%s)", (row,))
-    assert db.collection("own").build_index()
+    assert db.collection("own").index.build()
     assert killed(9, "rename_collection", "own", "mine")
     assert db.collections() == ["mine"]
     mine = db.rename_collection("own", "mine")
-    assert mine.status().indexed == N and mine.check_index().is_true
+    assert mine.status().indexed == N and mine.index.check().is_consistent
     assert db.rows("SELECT DISTINCT collection FROM lookalike_indexes")[1] == [("mine",)]
     assert db.delete_collection("mine", keep_table=True).tables == ("mine_cells_1", "mine_codes_1")
 

@@ -158,7 +158,7 @@ def test_a_user_who_may_only_read_can_search(tcp):
         readable = db.collection("readable")
         assert readable.search(1)[0].image_name == "b"
         with pytest.raises(DatabaseError, match=r"user 'reader' lacks a privilege: DELETE .*GRANT"):
-            readable.delete([1])
+            readable.remove_rows([1])
         with pytest.raises(DatabaseError, match="lacks a privilege: CREATE"):
             db.collection("more", dim=2).add_embeddings(["a"], [[1, 2]])
 

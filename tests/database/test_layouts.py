@@ -29,7 +29,7 @@ RESCORED = {"photos": 283, "shapes": 253, "article": 400, "scores": 0}
 
 OPEN_AND_DIE = """
 import os, signal, sys
-from lookalike.database import connect
+from lookalike import connect
 
 done = set()
 
@@ -134,12 +134,12 @@ def test_every_collection_of_the_first_layout_opens_and_searches(old):
     before = dict(old.rows("SELECT collection, fingerprint FROM lookalike_indexes")[1])
     for name, generation in KEPT.items():
         collection = old.collection(name)
-        assert len(collection) == ROWS
+        assert collection.count() == ROWS
         assert collection.metric == METRICS.get(name, "cosine")
         assert_searches(old, name)
         assert_searches(old, name, exact=True)
-        report = collection.check_index()
-        assert report.is_true
+        report = collection.index.check()
+        assert report.is_consistent
         assert report.codes == (ROWS if generation else 0)
     assert_new_layout(old)
     after = dict(old.rows("SELECT collection, fingerprint FROM lookalike_indexes")[1])
@@ -149,11 +149,11 @@ def test_every_collection_of_the_first_layout_opens_and_searches(old):
 def test_what_was_kept_besides_embeddings_is_still_there(old):
     photos = old.collection("photos")
     assert photos.model_id == "greys"
-    assert photos.min_similarity == 0.875
+    assert photos.min_similarity() == 0.875
     assert [str(failure.path) for failure in photos.failures()] == ["/pictures/broken.png"]
     assert photos.status().last_run.added == FILES
     assert [str(record.path) for record in photos.records([1])] == ["/pictures/0.png"]
-    assert photos.unmark_distinct(1, 2) == 1
+    assert photos.duplicates.unmark_distinct(1, 2) == 1
     assert old.rows("SELECT COUNT(*) FROM photos_phashes")[1] == [(FILES,)]
     for name in ("shapes", "scores"):
         found = old.collection(name).search(1, k=ROWS, where={"brand": "acme"}, exclude_self=False)
@@ -203,7 +203,7 @@ def test_an_index_of_dot_is_trained_anew_by_the_next_add(old):
     assert scores.status().indexed == 0
     scores.add_embeddings(["new"], np.ones((1, DIMS["scores"])))
     assert scores.status().indexed == ROWS + 1
-    assert scores.check_index().is_true
+    assert scores.index.check().is_consistent
 
 
 def test_a_client_killed_after_any_step_leaves_what_the_next_opening_finishes(old, database_url):
@@ -215,7 +215,7 @@ def test_a_client_killed_after_any_step_leaves_what_the_next_opening_finishes(ol
     assert_new_layout(old)
     for name in KEPT:
         assert_searches(old, name)
-        assert old.collection(name).check_index().is_true
+        assert old.collection(name).index.check().is_consistent
 
 
 def test_two_clients_at_once_upgrade_once(old, database_url):
@@ -234,7 +234,7 @@ def test_two_clients_at_once_upgrade_once(old, database_url):
 
     def open_with(tracer: Callable[[Statement], None]) -> None:
         with lookalike.connect(database_url, tracer=tracer) as db:
-            lengths.append(len(db.collection("shapes")))
+            lengths.append(db.collection("shapes").count())
 
     lengths: list[int] = []
     one = threading.Thread(target=open_with, args=(first,))
@@ -261,7 +261,7 @@ def test_an_idle_transaction_elsewhere_is_named_and_not_waited_for(old, database
             old.collection("photos")
         assert time.monotonic() - started < 10
         idle.rows("ROLLBACK")
-    assert len(old.collection("photos")) == ROWS
+    assert old.collection("photos").count() == ROWS
     assert_new_layout(old)
 
 
@@ -285,7 +285,7 @@ def test_a_user_who_may_not_alter_gets_one_sentence(old, database_url, privilege
             weak.collection("photos")
         assert "\n" not in str(caught.value)
         assert old.connection.url.database in str(caught.value)
-        assert len(old.collection("photos")) == ROWS
+        assert old.collection("photos").count() == ROWS
         assert_searches(weak, "photos")
 
 
@@ -307,8 +307,8 @@ def test_a_table_of_the_users_own_opens_read_only_where_lookalike_has_no_tables(
 
 FIRST_TABLES = {
     "add_embeddings": lambda own: own.add_embeddings(["b"], [[1, 2]]),
-    "build_index": lambda own: own.build_index(),
-    "set_attributes": lambda own: own.set_attributes([{"path": "a", "brand": "acme"}]),
+    "build_index": lambda own: own.index.build(),
+    "set_attributes": lambda own: own.attributes.set([{"path": "a", "brand": "acme"}]),
     "min_similarity": lambda own: setattr(own, "min_similarity", 0.5),
 }
 

@@ -75,12 +75,12 @@ def test_what_cannot_be_added_to_is_searched_and_refuses_without_half_made_table
     with pytest.raises(InputError, match=f"^images cannot be added to table 'own': .*{reason}"):
         collection.add_embeddings(["a"], stored[:1])
     assert tables(db) == before
-    assert len(collection) == N
+    assert collection.count() == N
     if kind == "no AUTO_INCREMENT":
-        collection.mark_distinct(2, 3)
+        collection.duplicates.mark_distinct(2, 3)
     else:
         with pytest.raises(InputError, match=f"^no decisions can be kept about .*{reason}"):
-            collection.mark_distinct(2, 3)
+            collection.duplicates.mark_distinct(2, 3)
         assert tables(db) == before
 
 
@@ -91,17 +91,17 @@ def test_the_index_follows_every_table_whose_rows_can_be_read_by_id(db, kind):
     if kind == "a view":
         before = tables(db)
         with pytest.raises(InputError, match="'own' cannot be indexed: it is a view"):
-            collection.build_index()
+            collection.index.build()
         assert tables(db) == before
         return
-    assert collection.build_index()
+    assert collection.index.build()
     assert collection.status().indexed == N
     assert_searches(collection, stored)
-    report = collection.check_index()
-    assert report.is_true
+    report = collection.index.check()
+    assert report.is_consistent
     assert report.codes == N
-    assert collection.delete([1]) == 1
-    assert collection.check_index().is_true
+    assert collection.remove_rows([1]) == 1
+    assert collection.index.check().is_consistent
 
 
 @pytest.mark.parametrize("kind", [kind for kind in TABLES if TABLES[kind][1] == "PRIMARY KEY"])
@@ -109,7 +109,7 @@ def test_an_index_needs_a_primary_key_that_begins_with_id(db, kind):
     make(db, TABLES[kind][0])
     before = tables(db)
     own = db.collection("own")
-    for call in (own.build_index, partial(own.duplicates, min_similarity=0.9)):
+    for call in (own.index.build, partial(own.duplicates, min_similarity=0.9)):
         with pytest.raises(InputError, match="'own' cannot be indexed: its PRIMARY KEY does not"):
             call()
     assert tables(db) == before
@@ -124,7 +124,7 @@ def test_a_table_of_hundreds_of_columns_is_a_collection_like_others(db):
     assert_searches(collection, stored)
     found = collection.search(stored[5], k=300, where={"c599": ("<", 11)})
     assert sorted(match.id for match in found) == list(range(1, 11))
-    assert collection.check_index().is_true
+    assert collection.index.check().is_consistent
 
 
 def test_foreign_keys_of_the_users_own_keep_rows_and_their_codes(db):
@@ -138,11 +138,11 @@ def test_foreign_keys_of_the_users_own_keep_rows_and_their_codes(db):
     collection.add_embeddings(["b"], stored[:1])
     assert collection.status().indexed == N + 1
     with pytest.raises(DatabaseError, match=r"foreign key constraint fails \(.*`orders`"):
-        collection.delete([3, 4, 5])
-    assert len(collection) == N + 1
-    assert collection.check_index().is_true
-    assert collection.delete([3, 5]) == 2
-    assert collection.check_index().is_true
+        collection.remove_rows([3, 4, 5])
+    assert collection.count() == N + 1
+    assert collection.index.check().is_consistent
+    assert collection.remove_rows([3, 5]) == 2
+    assert collection.index.check().is_consistent
 
 
 UNSIGNED = f"CREATE TABLE own (id BIGINT UNSIGNED PRIMARY KEY AUTO_INCREMENT, {COLUMNS})"
@@ -152,11 +152,11 @@ def test_unsigned_ids_work_below_2_to_the_63(db):
     stored = make(db, UNSIGNED)
     db.rows("INSERT INTO own VALUES (%s, 'last', %s)", (2**63 - 1, stored[5] + np.float32(0.1)))
     collection = db.collection("own")
-    assert collection.build_index()
+    assert collection.index.build()
     for exact in (True, False):
         found = collection.search(stored[5] + np.float32(0.1), k=2, exact=exact)
         assert [match.id for match in found] == [2**63 - 1, 6]
-    assert collection.check_index().is_true
+    assert collection.index.check().is_consistent
 
 
 def test_a_table_with_an_id_of_2_to_the_63_is_refused_at_the_door(db):
@@ -173,8 +173,8 @@ LATER = {
     "search": lambda own: own.search(embeddings()[5]),
     "filtered search": lambda own: own.search(embeddings()[5], where={"colour": "red"}),
     "search by id": lambda own: own.search(TOO_LARGE),
-    "build": lambda own: own.build_index(),
-    "duplicates": lambda own: own.duplicates(min_similarity=0.95),
+    "build": lambda own: own.index.build(),
+    "duplicates": lambda own: own.duplicates.find(min_similarity=0.95),
     "add": lambda own: own.add_embeddings(["b"], embeddings(1)),
 }
 
@@ -192,7 +192,7 @@ def test_a_row_with_such_an_id_that_comes_later_is_named_in_one_line(db, later):
     with pytest.raises(InputError, match=r"^id 92233720368547758\d\d is too large: .*2\^63") as e:
         LATER[later](collection)
     assert "\n" not in str(e.value)
-    assert len(collection) == N + 2  # nothing was added
+    assert collection.count() == N + 2  # nothing was added
 
 
 @pytest.fixture(scope="module")
@@ -215,12 +215,12 @@ def test_lookalikes_tables_have_keys_and_foreign_keys_whatever_the_default_engin
         collection = db.collection("mine", dim=DIM)
         names = [f"name {i}" for i in range(N)]
         collection.add_embeddings(names, embeddings())
-        collection.mark_distinct(1, 2)
-        collection.duplicates(tier="identical")
-        collection.set_attributes([{"path": "name 3", "colour": "red"}])
-        collection.min_similarity = 0.5
-        assert collection.check_index().is_true
-        assert collection.delete([1]) == 1
+        collection.duplicates.mark_distinct(1, 2)
+        collection.duplicates.find(tier="identical")
+        collection.attributes.set([{"path": "name 3", "colour": "red"}])
+        collection.set_min_similarity(0.5)
+        assert collection.index.check().is_consistent
+        assert collection.remove_rows([1]) == 1
         assert db.rows("SELECT * FROM mine_distinct")[1] == []
         engines = db.rows(
             "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = DATABASE()"
@@ -254,8 +254,8 @@ def test_one_table_is_one_collection_where_names_are_kept_in_lower_case(lower_ca
             )
         db.collection("mine").add_embeddings(["b"], stored[:1] + 9)
         assert db.collection("Mine").search(stored[0] + 9, k=1)[0].id == N + 1
-        report = db.collection("MINE").check_index()
-        assert report.is_true
+        report = db.collection("MINE").index.check()
+        assert report.is_consistent
         assert report.codes == N + 1
         assert db.collections() == ["mine"]
         assert db.rows("SELECT name FROM lookalike_collections")[1] == [("mine",)]
@@ -269,7 +269,7 @@ def test_collections_go_and_change_names_in_any_letters_there(lower_case_server)
             db.rename_collection("Mine", "MINE")
         renamed = db.rename_collection("MINE", "Yours")
         assert (renamed.name, db.collections()) == ("yours", ["yours"])
-        assert renamed.check_index().is_true
+        assert renamed.index.check().is_consistent
         assert_searches(renamed, stored)
         assert "yours_codes_1" in db.delete_collection("Yours").tables
         noted = db.rows("SELECT COUNT(*) FROM lookalike_collections")[1]
@@ -280,11 +280,11 @@ def test_capital_letters_noted_by_the_first_layout_are_found_again(lower_case_se
     with lookalike.connect(lower_case_server.new_database()) as db:
         mine = db.collection("mine", dim=DIM, metric="euclidean")
         mine.add_embeddings(["a"] * N, embeddings())
-        mine.min_similarity = -3
+        mine.set_min_similarity(-3)
         db.rows("DROP TABLE lookalike_schema")
         for table in ("indexes", "index_tails", "levels", "thresholds"):
             db.rows(f"UPDATE lookalike_{table} SET collection = 'Mine'")
         db.rows("UPDATE lookalike_collections SET name = 'Mine'")
         found = db.collection("Mine")
         assert (found.metric, found.min_similarity, found.status().indexed) == ("euclidean", -3, N)
-        assert found.check_index().is_true
+        assert found.index.check().is_consistent

@@ -74,7 +74,7 @@ def test_images_with_long_paths(url, tmp_path, photos):
         assert (again.unchanged, len(again.failed_before)) == (60, 60)
         assert len(images.records(range(1, 61))) == 60
         rows = [{"path": str(folder / f"{i:02}.jpg"), "note": "'" * 2000} for i in range(60)]
-        assert images.set_attributes(rows).stored == 60
+        assert images.attributes.set(rows).stored == 60
         assert db.rows("SELECT COUNT(*) FROM images WHERE LENGTH(attributes->>'$.note') = 2000")[
             1
         ] == [(60,)]
@@ -91,7 +91,7 @@ def test_one_row_that_does_not_fit_is_named(url):
         noted = db.collection("noted", dim=2)
         noted.add_embeddings(["a", "b"], np.eye(2))
         with pytest.raises(DatabaseError, match=r"row 2: .*max_allowed_packet") as caught:
-            noted.set_attributes(rows)
+            noted.attributes.set(rows)
         assert "\n" not in str(caught.value) and "running there" not in str(caught.value)
         assert db.rows("SELECT attributes FROM noted")[1] == [(None,), (None,)]
 
@@ -134,7 +134,7 @@ def test_a_search_of_more_cells_than_a_packet_holds_is_exact(url):
         own = db.collection("own", dim=512)
         ids = own.add_embeddings(["v"] * len(vectors), vectors)
         query = vectors[7] + vectors[8]
-        found = own.search(query, k=3, n_probes=288, explain=False)
+        found = own.search(query, k=3, n_probes=288)
         lengths = np.linalg.norm(vectors.astype(float), axis=1)
         best = np.argsort(-(vectors.astype(float) @ query) / lengths)[:3]
         assert [match.id for match in found] == [ids[i] for i in best]

@@ -80,11 +80,11 @@ def raw(server: MortalServer, url: str, **options) -> "pymysql.Connection":
 def test_what_is_stored_is_kept(odd, url):
     with lookalike.connect(url) as db:
         db.collection("kept", dim=32).add_embeddings(NAMES, embeddings(len(NAMES)))
-        db.collection("kept").min_similarity = 0.33
+        db.collection("kept").set_min_similarity(0.33)
         db.sql("UPDATE kept SET image_name = %s WHERE id = 1", ("re'named\\",))
     with lookalike.connect(url) as db:
         kept = db.collection("kept")
-        assert kept.min_similarity == 0.33
+        assert kept.min_similarity() == 0.33
         assert [record.image_name for record in kept.records(range(1, 9))] == [
             "re'named\\",
             *NAMES[1:],
@@ -111,7 +111,7 @@ def test_every_row_is_looked_at(url):
         for query in vectors[::50] + 0.01:
             found = [places[match.id] for match in many.search(query, k=10, exact=True)]
             assert found == nearest(vectors, query, 10)
-        assert many.check_index().is_true
+        assert many.index.check().is_consistent
         assert len(db.rows("SELECT id FROM many")[1]) == 1500
 
 
@@ -121,8 +121,8 @@ def test_images_attributes_and_deletions(url, photos):
         added = images.add(photos).added
         assert added > 10 and images.add(photos).unchanged == added
         rows = [{"path": str(photos / "cat.jpg"), "brand": 'O\'Neil \\ "x" é', "price": 3.5}]
-        assert images.set_attributes(rows).stored == 1
-        assert images.index_attribute("price")
+        assert images.attributes.set(rows).stored == 1
+        assert images.attributes.index("price")
         (match,) = images.search(photos / "bee.jpg", where={"brand": 'O\'Neil \\ "x" é'})
         assert match.image_name == "cat.jpg"
         last = images.status().last_run
@@ -163,7 +163,7 @@ def test_a_server_that_is_read_only_can_be_searched(odd, url):
             with lookalike.connect(url.replace("root", user, 1)) as db:
                 assert db.collection("still").search(vectors[7], k=1)[0].id == ids[7]
                 with pytest.raises(DatabaseError, match="read-only|lacks a privilege"):
-                    db.collection("still").delete(ids[:1])
+                    db.collection("still").remove_rows(ids[:1])
     finally:
         odd.run("SET GLOBAL super_read_only = 0", "SET GLOBAL read_only = 0")
     odd.run("SET GLOBAL transaction_read_only = 1")
@@ -171,7 +171,7 @@ def test_a_server_that_is_read_only_can_be_searched(odd, url):
         with lookalike.connect(url) as db:
             assert db.collection("still").search(vectors[7], k=1)[0].id == ids[7]
             with pytest.raises(DatabaseError, match="READ ONLY"):
-                db.collection("still").delete(ids[:1])
+                db.collection("still").remove_rows(ids[:1])
     finally:
         odd.run("SET GLOBAL transaction_read_only = 0")
 
@@ -206,13 +206,13 @@ def test_attributes_do_not_wait_for_ever(odd, url, monkeypatch):
         with closing(raw(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")
             with pytest.raises(DatabaseError, match="end that transaction"):
-                held.set_attributes(rows)
-        assert held.set_attributes(rows).stored == 1
+                held.attributes.set(rows)
+        assert held.attributes.set(rows).stored == 1
         with closing(raw(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")
             with pytest.raises(DatabaseError, match="end that transaction"):
-                held.index_attribute("price")
-        assert held.index_attribute("price")
+                held.attributes.index("price")
+        assert held.attributes.index("price")
 
 
 # Proxies.

@@ -94,7 +94,7 @@ def test_rows_without_a_direction_are_never_found(engine):
 def test_deleted_rows_are_gone_with_their_files(engine, photos):
     collection = engine.collection("photos", model="efficientnet-lite2")
     collection.add(photos / "cat.jpg", photos / "rocket.jpg")
-    assert collection.delete([1, 99]) == 1
+    assert collection.remove_rows([1, 99]) == 1
     (left,) = collection.search(2, exclude_self=False)
     assert left.image_name == "rocket.jpg"
     assert engine.rows("SELECT id FROM photos_files")[1] == [(2,)]

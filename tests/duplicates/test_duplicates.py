@@ -53,9 +53,9 @@ def test_similar_embeddings_are_grouped_as_by_brute_force(engine, n):
     own = engine.collection("own", dim=DIM)
     embeddings = planted(n)
     own.add_embeddings([f"v{i}" for i in range(n)], embeddings)
-    groups = own.duplicates(min_similarity=0.9)
+    groups = own.duplicates.find(min_similarity=0.9)
     assert found(groups) == stars(embeddings, 0.9)
-    assert (own._index.load() is not None) == (n >= training.FEWEST_ROWS)
+    assert (own._state.index.load() is not None) == (n >= training.FEWEST_ROWS)
     for group in groups:
         for image in group.duplicates:
             expected = embeddings[group.keep.id - 1].astype(float) @ embeddings[image.id - 1]
@@ -73,7 +73,7 @@ def test_more_neighbours_than_one_question_brings_are_all_found(db):
     embeddings[300:400] = embeddings[300]  # and copies, which are one picture
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(1200)], embeddings)
-    groups = found(own.duplicates(min_similarity=0.95))
+    groups = found(own.duplicates.find(min_similarity=0.95))
     assert groups == {101: set(range(102, 201)), 301: set(range(302, 401))}
 
 
@@ -83,10 +83,10 @@ def test_rows_without_embeddings_are_none(db):
         f"embedding VECTOR({DIM}))"
     )
     db.rows("INSERT INTO own (image_name) VALUES " + ", ".join(["('x')"] * 300))
-    assert db.collection("own").duplicates(min_similarity=0.95) == []
+    assert db.collection("own").duplicates.find(min_similarity=0.95) == []
     own = db.collection("own", dim=DIM)
     own.add_embeddings(["a", "b"], [[1.0] * DIM] * 2)
-    assert found(own.duplicates(min_similarity=0.95)) == {301: {302}}
+    assert found(own.duplicates.find(min_similarity=0.95)) == {301: {302}}
 
 
 def test_rows_of_other_programs_are_seen(db):
@@ -95,38 +95,38 @@ def test_rows_of_other_programs_are_seen(db):
     own.add_embeddings([f"v{i}" for i in range(1100)], embeddings)
     db.rows("INSERT INTO own (image_name, embedding) SELECT 'x', embedding FROM own WHERE id = 5")
     assert {5, 1101} in [
-        {keep, *others} for keep, others in found(own.duplicates(min_similarity=0.95)).items()
+        {keep, *others} for keep, others in found(own.duplicates.find(min_similarity=0.95)).items()
     ]
 
 
 def test_decisions_are_remembered(db):
     own = db.collection("own", dim=2)
     own.add_embeddings(["a", "b", "c"], [[1, 0], [1, 0.01], [1, 0.02]])
-    assert found(own.duplicates(min_similarity=0.95)) == {1: {2, 3}}
-    own.mark_distinct(3, 1)
-    own.mark_distinct(1, 3)
-    assert found(db.collection("own").duplicates(min_similarity=0.95)) == {1: {2}}
+    assert found(own.duplicates.find(min_similarity=0.95)) == {1: {2, 3}}
+    own.duplicates.mark_distinct(3, 1)
+    own.duplicates.mark_distinct(1, 3)
+    assert found(db.collection("own").duplicates.find(min_similarity=0.95)) == {1: {2}}
     assert db.rows("SELECT * FROM own_distinct")[1] == [(1, 3)]
-    own.mark_distinct(1, 2, 3)
-    assert own.duplicates(min_similarity=0.95) == []
-    assert own.unmark_distinct(2, 3) == 1 and own.unmark_distinct(2, 3) == 0
-    assert found(own.duplicates(min_similarity=0.95)) == {2: {3}}
-    own.delete([1])
+    own.duplicates.mark_distinct(1, 2, 3)
+    assert own.duplicates.find(min_similarity=0.95) == []
+    assert own.duplicates.unmark_distinct(2, 3) == 1 and own.duplicates.unmark_distinct(2, 3) == 0
+    assert found(own.duplicates.find(min_similarity=0.95)) == {2: {3}}
+    own.remove_rows([1])
     assert db.rows("SELECT COUNT(*) FROM own_distinct")[1] == [(0,)]
     with pytest.raises(InputError, match="no image with id 99"):
-        own.mark_distinct(2, 99)
+        own.duplicates.mark_distinct(2, 99)
     with pytest.raises(InputError, match="two different ids"):
-        own.mark_distinct(2, 2)
+        own.duplicates.mark_distinct(2, 2)
 
 
 def test_what_cannot_be_honoured_is_refused(db):
     own = db.collection("own", dim=2)
     with pytest.raises(InputError, match="add images first"):
-        own.duplicates(min_similarity=0.95)
+        own.duplicates.find(min_similarity=0.95)
     own.add_embeddings(["a"], [[1, 0]])
-    assert own.duplicates(min_similarity=0.95) == []
-    own.delete([1])
-    assert own.duplicates(min_similarity=0.95) == []
+    assert own.duplicates.find(min_similarity=0.95) == []
+    own.remove_rows([1])
+    assert own.duplicates.find(min_similarity=0.95) == []
     for options, message in (
         ({"min_similarity": 1.5}, "min_similarity is 1.5"),
         ({"tier": "identical", "min_similarity": 0.9}, "no meaning without the tier similar"),
@@ -135,20 +135,20 @@ def test_what_cannot_be_honoured_is_refused(db):
         ({"orientations": "any"}, "no orientations 'any': give auto, upright, all"),
     ):
         with pytest.raises(InputError, match=message):
-            own.duplicates(**options)
+            own.duplicates.find(**options)
     with pytest.raises(InputError, match="not both"):
-        own.remove_duplicates([], move_to="x", permanently=True)
+        own.duplicates.delete([], move_to="x", permanently=True)
     with pytest.raises(InputError, match="no tier 'all'"):
-        own.remove_duplicates([], tier="all")
+        own.duplicates.delete([], tier="all")
 
 
 def test_other_metrics_need_their_own_threshold(db):
     own = db.collection("own", dim=2, metric="euclidean")
     own.add_embeddings(["a", "b", "c"], [[1, 0], [1, 0.1], [3, 0]])
     with pytest.raises(InputError, match="was measured for the metric euclidean: give --min-"):
-        own.duplicates()
-    assert found(own.duplicates(min_similarity=-0.2)) == {1: {2}}
-    assert own.duplicates(tier="near-duplicate") == []
+        own.duplicates.find()
+    assert found(own.duplicates.find(min_similarity=-0.2)) == {1: {2}}
+    assert own.duplicates.find(tier="near-duplicate") == []
 
 
 def test_nothing_is_similar_by_default_where_it_was_never_measured(db):
@@ -157,13 +157,13 @@ def test_nothing_is_similar_by_default_where_it_was_never_measured(db):
     with pytest.raises(
         InputError, match=r"embeddings of your own: give --min-similarity .* --tier"
     ):
-        own.duplicates()
+        own.duplicates.find()
     db.rows("UPDATE lookalike_collections SET model = 'clip-ViT-B-32'")
     clip = db.collection("own")
     with pytest.raises(InputError, match="was measured for the model clip-ViT-B-32"):
-        clip.duplicates()
-    assert clip.duplicates(tier="near-duplicate") == []
-    assert found(clip.duplicates(min_similarity=0.95)) == {1: {2}}
+        clip.duplicates.find()
+    assert clip.duplicates.find(tier="near-duplicate") == []
+    assert found(clip.duplicates.find(min_similarity=0.95)) == {1: {2}}
 
 
 def test_a_table_that_others_made_is_searched_and_stays_as_it_is(db):
@@ -172,7 +172,7 @@ def test_a_table_that_others_made_is_searched_and_stays_as_it_is(db):
         "INSERT INTO t VALUES (7, 'a', STRING_TO_VECTOR('[1,2]')), (3, 'b', "
         "STRING_TO_VECTOR('[1,2]')), (5, NULL, NULL), (6, 'zero', STRING_TO_VECTOR('[0,0]'))"
     )
-    assert found(db.collection("t").duplicates(min_similarity=0.95)) == {3: {7}}
+    assert found(db.collection("t").duplicates.find(min_similarity=0.95)) == {3: {7}}
     assert db.rows("SHOW TABLES")[1] == [("t",)]
 
 
@@ -219,7 +219,7 @@ CATS = {
 
 
 def test_the_same_picture_is_found_however_it_lies(collection, folder):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     assert by_name(groups, folder) == {
         "rocket.jpg": {"rocket-copy.jpg": "identical"},
         "cat.jpg": CATS,
@@ -227,21 +227,21 @@ def test_the_same_picture_is_found_however_it_lies(collection, folder):
     keep = groups[1].keep
     assert (keep.width, keep.height, keep.size) == (451, 300, keep.path.stat().st_size)
     assert [group.tier for group in groups] == ["identical", "near-duplicate"]
-    assert by_name(collection.duplicates(tier="identical"), folder) == {
+    assert by_name(collection.duplicates.find(tier="identical"), folder) == {
         "rocket.jpg": {"rocket-copy.jpg": "identical"},
         "cat.jpg": {"deep/cat.jpg": "identical"},
     }
 
 
 def test_turned_pictures_are_others_where_only_upright_ones_count(collection, folder):
-    groups = collection.duplicates(tier="near-duplicate", orientations="upright")
+    groups = collection.duplicates.find(tier="near-duplicate", orientations="upright")
     upright = {name: tier for name, tier in CATS.items() if name != "cat-turned.png"}
     assert by_name(groups, folder)["cat.jpg"] == upright
 
 
 def test_without_measured_cosines_the_nearest_are_compared(db, collection, folder):
     db.rows("UPDATE lookalike_collections SET model = 'another'")
-    groups = db.collection("photos").duplicates(tier="near-duplicate")
+    groups = db.collection("photos").duplicates.find(tier="near-duplicate")
     assert by_name(groups, folder)["cat.jpg"] == CATS
 
 
@@ -266,7 +266,7 @@ def test_fine_drawings_are_told_apart_by_their_files(db, embedded_model, tmp_pat
     own = db.collection("stars", model=embedded_model)
     own.add(folder)
     pairs = {f"{points}-{step}" for points, step in STARS}
-    groups = own.duplicates(tier="near-duplicate")
+    groups = own.duplicates.find(tier="near-duplicate")
     assert {group.keep.path.stem for group in groups} == pairs
     assert all([i.path.stem for i in g.duplicates] == [g.keep.path.stem] for g in groups)
 
@@ -276,17 +276,17 @@ def test_fine_drawings_whose_files_are_gone_are_not_taken_for_one(db, embedded_m
         star(points, step).save(tmp_path / f"{points}-{step}.png")
     own = db.collection("stars", model=embedded_model)
     own.add(tmp_path)
-    assert own.duplicates(tier="near-duplicate") == []
+    assert own.duplicates.find(tier="near-duplicate") == []
     for file in tmp_path.glob("*.png"):
         file.unlink()
-    assert own.duplicates(tier="near-duplicate") == []
+    assert own.duplicates.find(tier="near-duplicate") == []
 
 
 def test_the_oldest_or_the_largest_can_be_kept(collection, folder):
     os.utime(folder / "cat-turned.png", (0, 0))
     collection.add(folder)
     oldest, largest = (
-        {group.keep.path.name for group in collection.duplicates(keep=rule)}
+        {group.keep.path.name for group in collection.duplicates.find(keep=rule)}
         for rule in ("oldest", "largest")
     )
     assert oldest == {"cat-turned.png", "rocket.jpg"}
@@ -295,17 +295,17 @@ def test_the_oldest_or_the_largest_can_be_kept(collection, folder):
 
 
 def test_looks_are_kept_and_follow_the_bytes(db, collection, folder, photos, monkeypatch):
-    collection.duplicates()
+    collection.duplicates.find()
     seen = []
     monkeypatch.setattr(looks, "look_at", lambda *args: seen.append(args))
-    collection.duplicates()
+    collection.duplicates.find()
     assert seen == []
     monkeypatch.undo()
     assert db.rows("SELECT COUNT(*) FROM photos_phashes")[1] == [(4,)]
     shutil.copy(photos / "moose.webp", folder / "cat-small.jpg")
     collection.add(folder)
     others = {name: tier for name, tier in CATS.items() if name != "cat-small.jpg"}
-    assert by_name(collection.duplicates(), folder)["cat.jpg"] == others
+    assert by_name(collection.duplicates.find(), folder)["cat.jpg"] == others
     assert db.rows("SELECT COUNT(*) FROM photos_phashes")[1] == [(4,)]
 
 
@@ -315,7 +315,7 @@ def test_files_that_are_not_as_added_are_compared_by_what_is_stored(db, collecti
     (folder / "rocket.jpg").write_bytes(b"a list")
     again = db.collection("photos")
     again._notify = told.append
-    groups = by_name(again.duplicates(), folder)
+    groups = by_name(again.duplicates.find(), folder)
     assert groups["cat.jpg"] == {k: v for k, v in CATS.items() if k != "cat-turned.png"}
     # Its copy of the same bytes shows what it looked like.
     assert groups["rocket.jpg"] == {"rocket-copy.jpg": "identical"}
@@ -329,18 +329,18 @@ def test_duplicates_are_moved_and_nothing_is_replaced(collection, folder, tmp_pa
     target = tmp_path / "moved"
     target.mkdir()
     (target / "cat.jpg").write_text("mine")
-    groups = collection.duplicates()
-    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True, tier="near-duplicate")
-    assert len(collection) == 6 and names_in(target) == ["cat.jpg"]
-    done = collection.remove_duplicates(groups, move_to=target, tier="near-duplicate")
+    groups = collection.duplicates.find()
+    dry = collection.duplicates.delete(groups, move_to=target, dry_run=True, tier="near-duplicate")
+    assert collection.count() == 6 and names_in(target) == ["cat.jpg"]
+    done = collection.duplicates.delete(groups, move_to=target, tier="near-duplicate")
     assert {**asdict_(dry), "is_dry_run": False} == asdict_(done)
     assert (target / "cat.jpg").read_text() == "mine"
     assert names_in(target) == [
         *("cat-2.jpg", "cat-small.jpg", "cat-turned.png", "cat.jpg", "rocket-copy.jpg")
     ]
     assert sorted(p.name for p in folder.rglob("*.*")) == ["cat.jpg", "rocket.jpg"]
-    assert len(collection) == 2 and collection.duplicates() == []
-    assert collection.check_index().is_true
+    assert collection.count() == 2 and collection.duplicates.find() == []
+    assert collection.index.check().is_consistent
     assert done.size == sum(f.stat().st_size for f in target.iterdir()) - len("mine")
 
 
@@ -353,8 +353,8 @@ def asdict_(report):
 
 
 def test_files_are_deleted_permanently_when_asked(collection, folder):
-    report = collection.remove_duplicates(
-        collection.duplicates(), permanently=True, tier="near-duplicate"
+    report = collection.duplicates.delete(
+        collection.duplicates.find(), permanently=True, tier="near-duplicate"
     )
     assert {file.path for file in report.removed} == {
         *(folder / name for name in ("deep/cat.jpg", "cat-small.jpg", "cat-turned.png")),
@@ -364,7 +364,7 @@ def test_files_are_deleted_permanently_when_asked(collection, folder):
 
 
 def test_only_the_same_bytes_are_deleted_by_default(collection, folder):
-    report = collection.remove_duplicates(collection.duplicates(), permanently=True)
+    report = collection.duplicates.delete(collection.duplicates.find(), permanently=True)
     assert {file.path for file in report.removed} == {
         folder / "deep/cat.jpg",
         folder / "rocket-copy.jpg",
@@ -376,11 +376,11 @@ def test_looser_tiers_stay(collection, folder, photos):
     collection.add(folder)
 
     def removed(tier):
-        groups = collection.duplicates()
-        report = collection.remove_duplicates(groups, tier=tier, permanently=True)
+        groups = collection.duplicates.find()
+        report = collection.duplicates.delete(groups, tier=tier, permanently=True)
         return {file.path.name for file in report.removed}
 
-    assert by_name(collection.duplicates(), folder)["cat.jpg"] == {
+    assert by_name(collection.duplicates.find(), folder)["cat.jpg"] == {
         **CATS,
         "cat-crop.jpg": "similar",
     }
@@ -392,7 +392,7 @@ def test_looser_tiers_stay(collection, folder, photos):
 
 @pytest.mark.parametrize("harm", ["gone", "changed", "unreadable"])
 def test_nothing_goes_where_the_file_to_keep_is_not_safe(collection, folder, harm, monkeypatch):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     keep = folder / "cat.jpg"
     if harm == "gone":
         keep.unlink()
@@ -401,39 +401,39 @@ def test_nothing_goes_where_the_file_to_keep_is_not_safe(collection, folder, har
     else:
         keep.unlink()
         keep.mkdir()
-    report = collection.remove_duplicates(groups, permanently=True, tier="near-duplicate")
+    report = collection.duplicates.delete(groups, permanently=True, tier="near-duplicate")
     assert {file.path.name for file in report.removed} == {"rocket-copy.jpg"}
     assert {failure.path for failure in report.failed} == {folder / name for name in CATS}
     assert all(f"the file to keep, {keep}, is not safe" in f.reason for f in report.failed)
-    assert all((folder / name).exists() for name in CATS) and len(collection) == 5
+    assert all((folder / name).exists() for name in CATS) and collection.count() == 5
 
 
 def test_files_that_are_not_as_compared_stay(collection, folder, monkeypatch):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     (folder / "cat-small.jpg").unlink()
     (folder / "cat-turned.png").write_text("edited")
     (folder / "rocket-copy.jpg").unlink()
     (folder / "rocket-copy.jpg").symlink_to(folder / "rocket.jpg")
-    report = collection.remove_duplicates(groups, permanently=True, tier="near-duplicate")
+    report = collection.duplicates.delete(groups, permanently=True, tier="near-duplicate")
     assert {failure.path.name: failure.reason for failure in report.failed} == {
         "cat-small.jpg": "No such file or directory",
         "cat-turned.png": "it has changed since it was added; add it again",
         "rocket-copy.jpg": "it is a link to another file",
     }
     assert [file.path for file in report.removed] == [folder / "deep/cat.jpg"]
-    assert len(collection) == 5 and (folder / "rocket.jpg").exists()
+    assert collection.count() == 5 and (folder / "rocket.jpg").exists()
 
 
 def test_a_file_that_a_link_leads_to_stays(collection, folder):
     (folder / "link.jpg").symlink_to(folder / "cat-small.jpg")
     collection.add(folder)
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     reasons = {
         "link.jpg": "it is a link to another file",
         "cat-small.jpg": f"a link leads to it, {folder / 'link.jpg'}",
     }
     for dry_run in (True, False):
-        report = collection.remove_duplicates(
+        report = collection.duplicates.delete(
             groups, permanently=True, dry_run=dry_run, tier="near-duplicate"
         )
         assert {failure.path.name: failure.reason for failure in report.failed} == reasons
@@ -444,7 +444,7 @@ def test_a_file_that_a_link_leads_to_stays(collection, folder):
 def test_a_file_that_goes_while_it_is_moved_leaves_nothing(
     collection, folder, tmp_path, monkeypatch
 ):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     rename = remove._rename
 
     def vanish(path, target):
@@ -452,7 +452,7 @@ def test_a_file_that_goes_while_it_is_moved_leaves_nothing(
         rename(path, target)
 
     monkeypatch.setattr(remove, "_rename", vanish)
-    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved", tier="near-duplicate")
+    report = collection.duplicates.delete(groups, move_to=tmp_path / "moved", tier="near-duplicate")
     assert len(report.failed) == 4 and report.removed == ()
     assert list((tmp_path / "moved").iterdir()) == []
 
@@ -460,7 +460,7 @@ def test_a_file_that_goes_while_it_is_moved_leaves_nothing(
 def test_a_file_that_cannot_leave_its_folder_is_not_copied(
     collection, folder, tmp_path, monkeypatch
 ):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     unlink = Path.unlink
 
     def locked(path, *args, **kwargs):
@@ -469,8 +469,8 @@ def test_a_file_that_cannot_leave_its_folder_is_not_copied(
         unlink(path, *args, **kwargs)
 
     monkeypatch.setattr(Path, "unlink", locked)
-    report = collection.remove_duplicates(groups, move_to=tmp_path / "moved", tier="near-duplicate")
-    assert len(report.failed) == 4 and len(collection) == 6
+    report = collection.duplicates.delete(groups, move_to=tmp_path / "moved", tier="near-duplicate")
+    assert len(report.failed) == 4 and collection.count() == 6
     assert list((tmp_path / "moved").iterdir()) == []
 
 
@@ -482,7 +482,7 @@ def other_disk(tmp_path):
 
 
 def test_duplicates_are_moved_to_another_disk(collection, folder, other_disk):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     taken = folder / "cat-small.jpg"
     content, mode = taken.read_bytes(), 0o640
     taken.chmod(mode)
@@ -490,7 +490,7 @@ def test_duplicates_are_moved_to_another_disk(collection, folder, other_disk):
     (other_disk / "mine").write_text("mine")
     for name in ("cat-turned.png", "cat-turned-2.png"):
         (other_disk / name).symlink_to("mine" if name[-5] == "2" else "nowhere")
-    report = collection.remove_duplicates(groups, move_to=other_disk, tier="near-duplicate")
+    report = collection.duplicates.delete(groups, move_to=other_disk, tier="near-duplicate")
     assert report.failed == () and len(report.removed) == 4
     moved = other_disk / "cat-small.jpg"
     assert moved.read_bytes() == content
@@ -511,9 +511,9 @@ def test_a_link_in_the_folder_is_a_name_that_is_taken(collection, folder, tmp_pa
     }
     for name, leads_to in links.items():
         (target / name).symlink_to(leads_to)
-    groups = collection.duplicates()
-    dry = collection.remove_duplicates(groups, move_to=target, dry_run=True, tier="near-duplicate")
-    done = collection.remove_duplicates(groups, move_to=target, tier="near-duplicate")
+    groups = collection.duplicates.find()
+    dry = collection.duplicates.delete(groups, move_to=target, dry_run=True, tier="near-duplicate")
+    done = collection.duplicates.delete(groups, move_to=target, tier="near-duplicate")
     assert asdict_(dry) | {"is_dry_run": False} == asdict_(done)
     assert len(done.removed) == 4
     assert names_in(outside) == ["precious.jpg"]
@@ -533,8 +533,8 @@ def test_a_folder_that_is_replaced_by_a_link_meanwhile_gets_nothing(collection, 
             target.rename(tmp_path / "real")
             target.symlink_to(outside)
 
-    groups = collection.duplicates()
-    report = collection.remove_duplicates(
+    groups = collection.duplicates.find()
+    report = collection.duplicates.delete(
         groups, move_to=target, progress=swap, tier="near-duplicate"
     )
     assert names_in(outside) == ["rocket-copy.jpg"]
@@ -550,49 +550,49 @@ def test_a_folder_that_is_replaced_by_a_link_meanwhile_gets_nothing(collection, 
 def test_the_folder_may_be_a_link_of_the_users_own(collection, folder, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    report = collection.remove_duplicates(
-        collection.duplicates(), move_to=tmp_path / "link", tier="near-duplicate"
+    report = collection.duplicates.delete(
+        collection.duplicates.find(), move_to=tmp_path / "link", tier="near-duplicate"
     )
     assert len(report.removed) == 4 and len(names_in(tmp_path / "real")) == 4
     (tmp_path / "nowhere").symlink_to("gone")
     for dry_run in (True, False):
         with pytest.raises(InputError, match="cannot move files to .*/nowhere: "):
-            collection.remove_duplicates([], move_to=tmp_path / "nowhere", dry_run=dry_run)
+            collection.duplicates.delete([], move_to=tmp_path / "nowhere", dry_run=dry_run)
     assert not (tmp_path / "gone").exists()
 
 
 def test_a_home_in_a_path_is_the_users(collection, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    groups = collection.duplicates()
-    report = collection.remove_duplicates(
+    groups = collection.duplicates.find()
+    report = collection.duplicates.delete(
         groups, move_to="~/moved", dry_run=True, tier="near-duplicate"
     )
     assert {file.moved_to.parent for file in report.removed} == {tmp_path / "moved"}
-    assert collection.duplicates_report("~/page.html", groups) == tmp_path / "page.html"
+    assert collection.duplicates.report("~/page.html", groups) == tmp_path / "page.html"
     with pytest.raises(InputError, match="a path is empty"):
-        collection.remove_duplicates(groups, move_to="")
+        collection.duplicates.delete(groups, move_to="")
 
 
 def test_finding_and_showing_them_leaves_warnings_on(collection, folder, tmp_path):
     before = list(warnings.filters)
     for _ in range(3):
-        groups = collection.duplicates()
-        collection.duplicates_report(tmp_path / "page.html", groups)
+        groups = collection.duplicates.find()
+        collection.duplicates.report(tmp_path / "page.html", groups)
     assert warnings.filters == before
 
 
 def test_the_file_to_keep_is_not_deleted_by_another_name(collection, folder):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     for name in ("deep/cat.jpg", "rocket-copy.jpg"):
         (folder / name).unlink()
         (folder / name).hardlink_to(folder / ("cat.jpg" if "cat" in name else "rocket.jpg"))
-    report = collection.remove_duplicates(groups, permanently=True, tier="near-duplicate")
+    report = collection.duplicates.delete(groups, permanently=True, tier="near-duplicate")
     assert all("by another name" in failure.reason for failure in report.failed)
     assert len(report.failed) == 2 and (folder / "deep/cat.jpg").exists()
 
 
 def test_a_file_that_cannot_be_deleted_keeps_its_row(collection, folder, monkeypatch):
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
 
     def fail(path):
         if path.name == "cat-small.jpg":
@@ -600,35 +600,35 @@ def test_a_file_that_cannot_be_deleted_keeps_its_row(collection, folder, monkeyp
         path.unlink()
 
     monkeypatch.setattr(remove, "_trash", fail)
-    report = collection.remove_duplicates(groups, tier="near-duplicate")
+    report = collection.duplicates.delete(groups, tier="near-duplicate")
     assert [(f.path.name, f.reason) for f in report.failed] == [
         ("cat-small.jpg", "Permission denied")
     ]
-    assert len(report.removed) == 3 and len(collection) == 3
+    assert len(report.removed) == 3 and collection.count() == 3
 
 
 def test_images_without_a_file_are_only_reported(collection, folder):
     (id_,) = collection.add_embeddings(
-        ["bare"], collection.model.embed_images([Image.open(folder / "cat.jpg")])
+        ["bare"], collection.load_model().embed_images([Image.open(folder / "cat.jpg")])
     )
-    groups = collection.duplicates()
+    groups = collection.duplicates.find()
     assert {image.id: image.tier for group in groups for image in group.duplicates}[
         id_
     ] == "similar"
-    report = collection.remove_duplicates(groups, tier="similar", permanently=True)
+    report = collection.duplicates.delete(groups, tier="similar", permanently=True)
     assert report.without_file == (id_,) and len(report.removed) == 4
-    assert len(collection) == 3
+    assert collection.count() == 3
 
 
 def test_the_report_shows_every_group(collection, folder, tmp_path):
     (folder / "rocket-copy.jpg").unlink()
-    groups = collection.duplicates()
-    page = collection.duplicates_report(tmp_path / "new" / "report.html", groups).read_text()
+    groups = collection.duplicates.find()
+    page = collection.duplicates.report(tmp_path / "new" / "report.html", groups).read_text()
     assert page.count("data:image/jpeg;base64,") == 5 and "No such file or directory" in page
     assert [
         word for word in ("keep", "identical", "near-duplicate") if f"badge {word}" not in page
     ] == []
     positions = [page.index(str(group.keep.path.name)) for group in groups]
     assert all(one < other for one, other in pairwise(positions))
-    empty = collection.duplicates_report(tmp_path / "empty.html", []).read_text()
+    empty = collection.duplicates.report(tmp_path / "empty.html", []).read_text()
     assert "No duplicates were found" in empty

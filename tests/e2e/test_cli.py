@@ -194,7 +194,9 @@ def test_a_false_index_is_told_and_mended(run, thousand):
     )
     done = run("index", "--check", "--collection", "own", status=1)
     assert "stale codes: 1 (ids 9)" in done.stderr
-    assert json.loads(run("index", "--rebuild", "--collection", "own", "--json").stdout)["is_true"]
+    assert json.loads(run("index", "--rebuild", "--collection", "own", "--json").stdout)[
+        "is_consistent"
+    ]
     run("index", "--check", "--collection", "own")
     both = run("index", "--check", "--rebuild", "--collection", "own", status=2)
     assert "--check or --rebuild, not both" in both.stderr

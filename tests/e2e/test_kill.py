@@ -25,7 +25,7 @@ CONTENTS, FILES = 80, 240
 
 # The command as it is, but that its transactions are small, and an index is trained from 100 rows.
 COMMAND = (
-    "from lookalike import training; training.FEWEST_ROWS = 100; "
+    "from lookalike.index import training; training.FEWEST_ROWS = 100; "
     "from lookalike.add import run; run.WRITE_IMAGES = 4; "
     "from lookalike.__main__ import main; main()"
 )
@@ -142,7 +142,7 @@ def assert_whole(url, images):
     """Each row is right and in the index; return how many there are."""
     with lookalike.connect(url) as db:
         if (f"{TABLE}_files",) not in db.rows("SHOW TABLES")[1]:
-            return len(db.collection(TABLE))
+            return db.collection(TABLE).count()
         collection = db.collection(TABLE)
         columns = "id, path, content_hash, embedding"
         rows = db.rows(f"SELECT {columns} FROM {TABLE} LEFT JOIN {TABLE}_files USING (id)")[1]
@@ -151,7 +151,7 @@ def assert_whole(url, images):
         for _, path, digest, embedding in rows:
             assert digest in images.ever[path], path
             assert np.allclose(embedding, images.embeddings[digest], atol=1e-3), path
-        assert collection.check_index().is_true
+        assert collection.index.check().is_consistent
         hashes = {row[0]: row[2] for row in rows}
         for row_id, _, digest, embedding in rows[::40]:
             best = collection.search(embedding, k=1)[0]

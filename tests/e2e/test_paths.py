@@ -41,7 +41,7 @@ def test_matches_have_paths(db, stored):
     colours = db.collection(TABLE, model=Colours())
     matches = colours.search(1, exclude_self=False)
     assert {match.id: match.path for match in matches} == dict(enumerate([*stored, None], start=1))
-    assert colours.search(1, explain=True).matches == tuple(colours.search(1))
+    assert colours.explain(1).matches == tuple(colours.search(1))
     (verdict,) = colours.screen([stored[0]], min_similarity=0.5)
     assert {match.id: match.path for match in verdict.matches}[2] == stored[1]
 

@@ -88,8 +88,8 @@ def test_any_line_is_answered_by_a_line(blocked, photos, environment):
 
 
 def test_a_threshold_is_suggested_and_kept(blocked, photos):
-    examples = ["--matches", photos / "cat-*", "--matches", photos / "bee-*"]
-    examples += ["--others", photos / "co*", "--others", photos / "gr*"]
+    examples = ["--positives", photos / "cat-*", "--positives", photos / "bee-*"]
+    examples += ["--negatives", photos / "co*", "--negatives", photos / "gr*"]
     command = ["calibrate", "--collection", "prohibited", *examples]
     found = json.loads(blocked(*command, "--json").stdout)
     assert (found["false_positive_rate"], found["false_negative_rate"]) == (0, 0)
@@ -106,8 +106,8 @@ def test_a_threshold_is_suggested_and_kept(blocked, photos):
         (["screen", "a.jpg", "--against", "nowhere"], "there is no collection 'nowhere'"),
         (["screen", "-", "a.jpg", "--against", "prohibited"], "not both"),
         (["screen", "a.jpg", "--against", "prohibited", "-k", "0"], "k is 0"),
-        (["calibrate", "--matches", "x"], "Missing option '--others'"),
-        (["calibrate", "--matches", "x", "--others", "x"], "there is no collection"),
+        (["calibrate", "--positives", "x"], "Missing option '--others'"),
+        (["calibrate", "--positives", "x", "--negatives", "x"], "there is no collection"),
     ],
 )
 def test_wrong_use_is_told_in_a_line(blocked, args, message):

@@ -9,7 +9,7 @@ from lookalike.index.check import check_index
 from lookalike.index.rows import delete_rows, embedding_of, id_of, insert_rows, records
 from lookalike.index.store import IndexStore
 from lookalike.index.training import train
-from lookalike.search.options import SearchOptions
+from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.searcher import Searcher
 from lookalike.search.trace import Trace
 
@@ -47,7 +47,7 @@ def nearest(vectors, ids, query):
 
 def found(store, query, **options):
     searcher = Searcher(store, filter_of(store.table, options.pop("where", None)))
-    return searcher.search(query, SearchOptions(k=K, **options), Trace())[1]
+    return searcher.search(Asked(query, SearchOptions(k=K, **options)), Trace())[1]
 
 
 def test_rows_are_inserted_indexed_searched_and_deleted(db, items, vectors):
@@ -56,7 +56,7 @@ def test_rows_are_inserted_indexed_searched_and_deleted(db, items, vectors):
         ids = insert_rows(store, [f"item {i}" for i in range(N)], vectors)
     assert train(store, db.connection.open_another) is not None
     store.advance_tail([])
-    assert check_index(store).is_true and store.size()[0] == N
+    assert check_index(store).is_consistent and store.size()[0] == N
     for place in range(0, N, 100):
         matches = found(store, vectors[place], n_probes=10_000, oversampling=60)
         assert [match.id for match in matches] == nearest(vectors, ids, vectors[place])
@@ -65,7 +65,7 @@ def test_rows_are_inserted_indexed_searched_and_deleted(db, items, vectors):
     assert id_of(items, "item 3") == ids[3]
     assert [record.image_name for record in records(items, ids[:2])] == ["item 0", "item 1"]
     assert delete_rows(store, ids[:200]) == 200
-    assert check_index(store).is_true and store.size()[0] == N - 200
+    assert check_index(store).is_consistent and store.size()[0] == N - 200
     matches = found(store, vectors[0], n_probes=10_000, oversampling=60)
     assert [match.id for match in matches] == nearest(vectors[200:], ids[200:], vectors[0])
 

@@ -68,7 +68,7 @@ def indexed(db, small, vectors):
 
 
 def plan(collection, query, **options):
-    return collection.search(query, explain=True, **options).plan
+    return collection.explain(query, **options).plan
 
 
 def index_tables(db):
@@ -125,15 +125,15 @@ def test_a_small_collection_has_no_index(db):
     own = db.collection("own", dim=DIM)
     own.add_embeddings(names(199), clustered(199))
     assert plan(own, 1) == "exact" and index_tables(db) == []
-    assert own.build_index() is False
-    assert own.check_index().is_true
+    assert own.index.build() is False
+    assert own.index.check().is_consistent
 
 
 def test_an_odd_dim_is_padded(db, small):
     vectors = clustered(400, dim=13)
     own = db.collection("own", dim=13)
     own.add_embeddings(names(400), vectors)
-    assert plan(own, 1) == "cells and codes" and own.check_index().is_true
+    assert plan(own, 1) == "cells and codes" and own.index.check().is_consistent
     assert recall(own, vectors, clustered(30, dim=13, seed=2), n_probes=1000) >= 0.99
 
 
@@ -142,12 +142,12 @@ def test_long_embeddings_are_indexed(db, small, dim):
     vectors = clustered(100, dim=dim)
     own = db.collection("own", dim=dim)
     own.add_embeddings(names(100), vectors)
-    assert plan(own, 1) == "codes" and own.check_index().is_true
+    assert plan(own, 1) == "codes" and own.index.check().is_consistent
     assert recall(own, vectors, vectors[:5] + 0.1) >= 0.99
 
 
 def test_the_explanation_tells_what_was_done(indexed, vectors):
-    found = indexed.search(vectors[0], k=5, explain=True)
+    found = indexed.explain(vectors[0], k=5)
     assert list(found.matches) == indexed.search(vectors[0], k=5)
     assert [step.name for step in found.steps][-1] == "rank exactly"
     assert "BIT_COUNT" in next(step.sql for step in found.steps if step.sql)
@@ -197,9 +197,9 @@ def test_codes_come_and_go_with_their_rows(db, indexed, vectors):
     more = clustered(100, seed=9)
     ids = indexed.add_embeddings(names(100), more)
     assert indexed.search(more[3], k=1)[0].id == ids[3]
-    indexed.delete([*ids[:50], 1, 2])
-    report = indexed.check_index()
-    assert report.is_true and report.codes == report.rows == N + 100 - 52
+    indexed.remove_rows([*ids[:50], 1, 2])
+    report = indexed.index.check()
+    assert report.is_consistent and report.codes == report.rows == N + 100 - 52
     assert indexed.search(more[3], k=1)[0].id != ids[3]
 
 
@@ -222,7 +222,7 @@ def test_a_changed_image_changes_its_code(db, small, tmp_path, photos):
     assert colours.add(tmp_path).updated == 1
     red = Image.new("RGB", (2, 2), (255, 0, 0))
     assert colours.search(red, k=1)[0].image_name == "7.png"
-    assert colours.check_index().is_true
+    assert colours.index.check().is_consistent
 
 
 def test_a_rolled_back_change_leaves_no_code(db, indexed, monkeypatch):
@@ -231,18 +231,18 @@ def test_a_rolled_back_change_leaves_no_code(db, indexed, monkeypatch):
 
     monkeypatch.setattr(type(db.dialect), "delete_rows", fail)
     with pytest.raises(DatabaseError):
-        indexed.delete([1, 2, 3])
-    assert indexed.check_index().is_true and indexed.check_index().codes == N
+        indexed.remove_rows([1, 2, 3])
+    assert indexed.index.check().is_consistent and indexed.index.check().codes == N
 
 
 def test_rows_of_other_programs_are_found(db, indexed, vectors):
     new = clustered(1, seed=77)[0] * 3
     db.rows("INSERT INTO own (image_name, embedding) VALUES ('theirs', %s)", (new,))
     assert indexed.search(new, k=1)[0].image_name == "theirs"
-    report = indexed.check_index()
-    assert report.is_true and (report.rows, report.codes) == (N + 1, N)
+    report = indexed.index.check()
+    assert report.is_consistent and (report.rows, report.codes) == (N + 1, N)
     indexed.add_embeddings(["ours"], clustered(1, seed=78))  # takes care of theirs, too
-    assert indexed.check_index().codes == N + 2
+    assert indexed.index.check().codes == N + 2
     assert indexed.search(new, k=1)[0].image_name == "theirs"
 
 
@@ -250,14 +250,14 @@ def test_rows_that_other_programs_delete_are_not_found(db, indexed, vectors):
     db.rows("DELETE FROM own WHERE id <= 2900")
     found = indexed.search(vectors[0], k=100)
     assert sorted(match.id for match in found) == list(range(2901, N + 1))
-    assert len(indexed.check_index().stale) == 2900
-    indexed.build_index()
-    assert indexed.check_index().is_true
+    assert len(indexed.index.check().stale) == 2900
+    indexed.index.build()
+    assert indexed.index.check().is_consistent
 
 
 def test_an_embedding_that_another_program_changes_is_told(db, indexed):
     db.rows("UPDATE own SET embedding = %s WHERE id = 5", (clustered(1, seed=5)[0] * -1,))
-    assert indexed.check_index().stale == (5,)
+    assert indexed.index.check().stale == (5,)
 
 
 @pytest.mark.parametrize("harm", ["DROP TABLE {codes}", "TRUNCATE {codes}", "DROP TABLE {cells}"])
@@ -271,7 +271,7 @@ def test_an_index_spoilt_by_hand_gives_a_slower_right_answer(db, indexed, vector
             assert plan(collection, vectors[4]) in ("exact", "cells and codes")
         fresh = other.collection("own")
         fresh.add_embeddings(["one more"], clustered(1, seed=3))
-        assert fresh.check_index().is_true and fresh.check_index().codes == N + 1
+        assert fresh.index.check().is_consistent and fresh.index.check().codes == N + 1
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_parameters_that_do_not_match_are_refused(db, indexed, vectors, harm):
         with pytest.raises(DatabaseError, match="does not match its fingerprint.*--rebuild"):
             other.collection("own").search(vectors[0])
         assert other.collection("own").search(vectors[0], k=1, exact=True)[0].id == 1
-        assert other.collection("own").build_index()
+        assert other.collection("own").index.build()
         assert other.collection("own").search(vectors[0], k=1)[0].id == 1
 
 
@@ -298,7 +298,7 @@ def test_a_dropped_collection_leaves_no_index_to_the_next(db, indexed):
     again = db.collection("own", dim=DIM)
     again.add_embeddings(["a"], clustered(1))
     assert [match.image_name for match in again.search(1, exclude_self=False)] == ["a"]
-    assert again.check_index().is_true
+    assert again.index.check().is_consistent
 
 
 def test_searching_a_collection_that_is_deleted_is_an_error(db, indexed, vectors):
@@ -322,24 +322,27 @@ def test_growth_trains_again_and_leaves_one_generation(db, small):
     assert index_tables(db) == ["own_cells_2", "own_codes_2"]
     trained = db.rows("SELECT generation, building, trained_rows FROM lookalike_indexes")[1]
     assert trained == [(2, None, 1200)]
-    assert own.check_index().is_true
+    assert own.index.check().is_consistent
 
 
 def test_another_connection_follows_a_new_generation(db, indexed, vectors):
     with lookalike.connect(url_of(db)) as other:
         reader = other.collection("own")
         before = reader.search(vectors[9], k=5)
-        assert indexed.build_index()
+        assert indexed.index.build()
         assert reader.search(vectors[9], k=5) == before
         reader.add_embeddings(["new"], vectors[:1])
-    assert indexed.check_index().is_true and index_tables(db) == ["own_cells_2", "own_codes_2"]
+    assert indexed.index.check().is_consistent and index_tables(db) == [
+        "own_cells_2",
+        "own_codes_2",
+    ]
 
 
 def test_two_trainings_at_once_are_one(db, indexed):
     with lookalike.connect(url_of(db)) as other:
         other.rows("SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', 'own'), 256), 64), 0)")
-        assert indexed.build_index() is False
-    assert indexed.build_index() is True
+        assert indexed.index.build() is False
+    assert indexed.index.build() is True
 
 
 def test_adding_deleting_and_searching_go_on_while_it_trains(db, indexed, vectors):
@@ -362,7 +365,7 @@ def test_adding_deleting_and_searching_go_on_while_it_trains(db, indexed, vector
         assert collection.search(ids[0], k=1, exclude_self=False)[0].similarity > 0.999
 
     def delete(collection, i):
-        collection.delete([i, N - i])
+        collection.remove_rows([i, N - i])
 
     def search(collection, i):
         assert len(collection.search(vectors[i % N], k=10)) == 10
@@ -371,24 +374,24 @@ def test_adding_deleting_and_searching_go_on_while_it_trains(db, indexed, vector
     for thread in threads:
         thread.start()
     for _ in range(3):
-        assert indexed.build_index()
+        assert indexed.index.build()
     stop.set()
     for thread in threads:
         thread.join()
     assert errors == []
-    report = indexed.check_index()
-    assert report.is_true and report.codes == report.rows
+    report = indexed.index.check()
+    assert report.is_consistent and report.codes == report.rows
 
 
 KILLED = """
 import sys, lookalike
-from lookalike import training
+from lookalike.index import training
 training.FEWEST_ROWS, training.ROWS_FOR_CELLS = 50, 200
 with lookalike.connect(sys.argv[1]) as db:
     own = db.collection("own")
     print("ready", flush=True)
     while True:
-        own.build_index()
+        own.index.build()
 """
 
 
@@ -406,24 +409,24 @@ def test_trainings_that_are_killed_leave_the_index_as_it_was(db, indexed, vector
             found = own.search(vectors[3], k=10, n_probes=10_000, oversampling=100)
             assert found == own.search(vectors[3], k=10, exact=True)
             own.add_embeddings(["more"], clustered(1, seed=4))
-            assert own.check_index().is_true
+            assert own.index.check().is_consistent
     deadline = time.monotonic() + 30
-    while not indexed.build_index():  # until the server has noticed that the trainer is gone
+    while not indexed.index.build():  # until the server has noticed that the trainer is gone
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    assert len(index_tables(db)) == 2 and indexed.check_index().is_true
+    assert len(index_tables(db)) == 2 and indexed.index.check().is_consistent
 
 
 ADDING = """
 import sys, numpy as np, lookalike
-from lookalike import training
+from lookalike.index import training
 training.FEWEST_ROWS, training.ROWS_FOR_CELLS = 50, 200
 with lookalike.connect(sys.argv[1]) as db:
     own = db.collection("own", dim=64)
     print("ready", flush=True)
     while True:
         ids = own.add_embeddings(["x"] * 50, np.random.standard_normal((50, 64)))
-        own.delete(ids[::3])
+        own.remove_rows(ids[::3])
 """
 
 
@@ -440,8 +443,8 @@ def test_clients_that_are_killed_leave_index_and_table_equal(db, indexed):
     for delay in (0.01, 0.05, 0.1, 0.2, 0.4):
         killed_while_adding(url_of(db), delay, lambda: None)
         with lookalike.connect(url_of(db)) as other:
-            report = other.collection("own").check_index()
-            assert report.is_true and report.rows >= N
+            report = other.collection("own").index.check()
+            assert report.is_consistent and report.rows >= N
 
 
 def test_a_server_that_is_killed_leaves_index_and_table_equal(
@@ -459,8 +462,8 @@ def test_a_server_that_is_killed_leaves_index_and_table_equal(
             )
             status = private.start()
             with lookalike.connect(status.url) as db:
-                report = db.collection("own").check_index()
-                assert report.is_true and report.rows >= N
+                report = db.collection("own").index.check()
+                assert report.is_consistent and report.rows >= N
     finally:
         private.stop()
 
@@ -469,7 +472,7 @@ def test_a_longest_name_has_room_for_its_side_tables(db, small):
     name = "n" * 48
     own = db.collection(name, dim=DIM)
     own.add_embeddings(names(300), clustered(300))
-    assert plan(own, 1) == "cells and codes" and own.check_index().is_true
+    assert plan(own, 1) == "cells and codes" and own.index.check().is_consistent
 
 
 # Random histories.
@@ -514,7 +517,7 @@ class Histories(RuleBasedStateMachine):
             return
         row_id = sorted(self.rows)[seed % len(self.rows)]
         vector = clustered(1, dim=8, seed=seed)
-        index = self.own._index
+        index = self.own._state.index
         with self.db.connection.transaction():  # as Ingest does for a file that has changed
             index.remove([row_id])
             change = self.db.dialect.update_embedding(Table("own"), row_id, pack(vector[0]))
@@ -525,13 +528,13 @@ class Histories(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 10**6))
     def crash_while_inserting(self, seed):
         with contextlib.suppress(KeyboardInterrupt), self.db.connection.transaction():
-            insert_rows(self.own._index, names(5), clustered(5, dim=8, seed=seed))
+            insert_rows(self.own._state.index, names(5), clustered(5, dim=8, seed=seed))
             raise KeyboardInterrupt
         self.reopen()
 
     @rule()
     def rebuild(self):
-        self.own.build_index()
+        self.own.index.build()
 
     @rule()
     def reopen(self):
@@ -553,7 +556,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def index_and_table_are_equal(self):
         if hasattr(self, "own"):
-            assert self.own.check_index().is_true
+            assert self.own.index.check().is_consistent
 
     def teardown(self):
         if hasattr(self, "db"):

@@ -77,11 +77,11 @@ def test_training_drops_no_table_of_the_users(db):
     db.rows("CREATE TABLE products_codes_1 (x INT)")
     products = db.collection("products", dim=DIM)
     products.add_embeddings(names(300), clustered(300))
-    assert products.check_index().codes == 300
+    assert products.index.check().codes == 300
     generation = db.rows("SELECT generation FROM lookalike_indexes")[1][0][0]
     db.rows(f"CREATE TABLE products_codes_77 LIKE products_codes_{generation}")
     db.rows(f"CREATE TABLE products_codes_0{generation} LIKE products_codes_{generation}")
-    assert products.build_index() and products.check_index().is_true
+    assert products.index.build() and products.index.check().is_consistent
     kept = {"products_codes_2024", "products_cells_9", "products_codes_1", "products_codes_77"}
     assert kept | {f"products_codes_0{generation}"} <= tables(db)
     assert f"products_codes_{generation}" not in tables(db)
@@ -105,7 +105,7 @@ def test_dot_finds_the_nearest_among_lengths_that_spread(db, small, sigma):
     vectors = (subspace(4000) * lengths).astype(np.float32)
     own = db.collection("own", dim=128, metric="dot")
     own.add_embeddings(names(4000), vectors)
-    assert own.search(vectors[0], explain=True).plan == "cells and codes"
+    assert own.explain(vectors[0]).plan == "cells and codes"
     assert recall(own, vectors, subspace(40, seed=1), "dot") >= 0.985
 
 
@@ -126,8 +126,8 @@ def test_what_others_delete_hides_no_neighbour(db, others):
     found = own.search(base.astype(np.float32), k=10)
     assert [match.similarity for match in found] == pytest.approx(expected.tolist(), abs=1e-6)
     own.add_embeddings(["more"], vectors[:1])
-    report = own.check_index()
-    assert report.is_true and report.codes == N - 300 + 20 + 1
+    report = own.index.check()
+    assert report.is_consistent and report.codes == N - 300 + 20 + 1
 
 
 # Fault 5: rows below the tail.
@@ -137,16 +137,16 @@ def test_the_next_add_finds_what_others_have_put_below_the_tail(db, database_url
     vectors = clustered(500)
     own = db.collection("own", dim=DIM)
     ids = own.add_embeddings(names(500), vectors)
-    own.delete([ids[100]])
+    own.remove_rows([ids[100]])
     back, negative = RNG.standard_normal((2, DIM)).astype(np.float32)
     insert = "INSERT INTO own (id, image_name, embedding) VALUES (%s, 'theirs', %s)"
     run(others, insert, ids[100], back)
     run(others, insert, -7, negative)
     run(others, "INSERT INTO own (id, image_name) VALUES (-8, 'none')")
-    assert set(own.check_index().missing) == {-7, ids[100]}
+    assert set(own.index.check().missing) == {-7, ids[100]}
     with lookalike.connect(database_url) as later:  # the first add of a program compares
         later.collection("own").add_embeddings(["more"], clustered(1, seed=3))
-    assert own.check_index().is_true and own.check_index().codes == 502
+    assert own.index.check().is_consistent and own.index.check().codes == 502
     assert own.search(back, k=1)[0].id == ids[100]
     assert own.search(negative, k=1)[0].id == -7
 
@@ -172,7 +172,7 @@ def test_a_table_that_was_emptied_and_filled_anew_is_trained_anew(db, database_u
         run(others, "INSERT INTO own (image_name, embedding) VALUES ('theirs', %s)", vector)
     with lookalike.connect(database_url) as later:
         later.collection("own").add_embeddings(["more"], vectors[:1] * -1)
-    assert own.check_index().is_true and own.check_index().codes == 301
+    assert own.index.check().is_consistent and own.index.check().codes == 301
     queries = vectors[:20] + np.float32(0.01)
     assert recall(own, np.concatenate([vectors, -vectors[:1]]), queries) >= 0.99
 
@@ -186,7 +186,7 @@ def test_very_long_and_short_embeddings_are_found(db, metric, scale):
     vectors = (clustered(N) * scale).astype(np.float32)
     own = db.collection("own", dim=DIM, metric=metric)
     own.add_embeddings(names(N), vectors)
-    assert own.check_index().is_true
+    assert own.index.check().is_consistent
     queries = (clustered(20, seed=1) * scale).astype(np.float32)
     assert recall(own, vectors, queries, metric) >= 0.99
 
@@ -196,7 +196,7 @@ def test_lengths_of_all_sizes_are_found_by_cosine(db):
     vectors = (clustered(N) * lengths).astype(np.float32)
     own = db.collection("own", dim=DIM)
     own.add_embeddings(names(N), vectors)
-    assert own.check_index().is_true
+    assert own.index.check().is_consistent
     assert recall(own, vectors, clustered(20, seed=1)) >= 0.99
 
 
@@ -207,7 +207,7 @@ def test_an_embedding_far_longer_than_those_trained_on_is_found(db, metric):
     long = (clustered(1, seed=5) * 1e37).astype(np.float32)
     own.add_embeddings(["long"], long)
     assert own.search(long[0], k=1)[0].image_name == "long"
-    assert own.check_index().is_true
+    assert own.index.check().is_consistent
 
 
 # Fault 7: the target is kept on hard data, and told.
@@ -223,7 +223,7 @@ def test_the_target_is_reached_on_data_without_structure(db, small, dim, noise):
     assert recall(own, vectors, queries) >= 0.985
     plan = own.status().plan
     assert plan.target_recall == 0.99 and plan.recall >= 0.99
-    assert own.search(queries[0], explain=True).measured == plan
+    assert own.explain(queries[0]).measured == plan
 
 
 def test_a_target_is_kept_and_costs_what_it_asks(db, small):
@@ -232,15 +232,15 @@ def test_a_target_is_kept_and_costs_what_it_asks(db, small):
     own.add_embeddings(names(2000), vectors)
     rescored = {}
     for target in (0.99, 0.8):
-        assert own.build_index(target_recall=target)
+        assert own.index.build(target_recall=target)
         plan = own.status().plan
         assert plan.target_recall == target and plan.recall >= target
         assert recall(own, vectors, queries) >= target - 0.01
         rescored[target] = plan.rescored
     assert rescored[0.8] < rescored[0.99]
-    assert own.build_index() and own.status().plan.target_recall == 0.8  # as the last time
+    assert own.index.build() and own.status().plan.target_recall == 0.8  # as the last time
     with pytest.raises(lookalike.InputError, match=r"target_recall is 2; give 0.5 to 0.999"):
-        own.build_index(target_recall=2)
+        own.index.build(target_recall=2)
 
 
 def test_where_only_exact_search_reaches_the_target_it_is_exact_and_says_so(db):
@@ -249,11 +249,11 @@ def test_where_only_exact_search_reaches_the_target_it_is_exact_and_says_so(db):
     own = db.collection("own", dim=32, metric="euclidean")
     own.add_embeddings(names(6000), vectors)
     assert own.status().plan.is_exact
-    found = own.search(vectors[5], explain=True)
+    found = own.explain(vectors[5])
     assert found.plan == "exact" and found.matches[0].id == 6
-    assert own.search(vectors[5], explain=True, n_probes=5).plan == "cells and codes"
+    assert own.explain(vectors[5], n_probes=5).plan == "cells and codes"
     own.add_embeddings(["one"], vectors[:1])
-    assert own.check_index().codes == 6001
+    assert own.index.check().codes == 6001
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "dot"])
@@ -266,8 +266,8 @@ def test_an_all_zero_embedding_of_others_is_found_where_it_is_nearest(db, others
     for _ in range(2):
         assert own.search(query, k=1)[0].image_name == "zero"
         own.add_embeddings(["more"], np.abs(clustered(1)))
-    assert own.check_index().is_true and own.check_index().codes == 303
-    assert own.build_index() and own.search(query, k=1)[0].image_name == "zero"
+    assert own.index.check().is_consistent and own.index.check().codes == 303
+    assert own.index.build() and own.search(query, k=1)[0].image_name == "zero"
 
 
 # Fault 8: an index that was dropped and made again.
@@ -300,7 +300,7 @@ def test_an_embedding_that_others_set_to_null_is_passed_over(db, others):
     scores = similarities(np.delete(vectors, 5, axis=0), vectors[5])
     found = own.search(vectors[5], k=3)
     assert [m.similarity for m in found] == pytest.approx(np.sort(scores)[::-1][:3], abs=1e-6)
-    assert own.check_index().stale == (ids[5],)
+    assert own.index.check().stale == (ids[5],)
 
 
 # Fault 13: an idle reader of an old generation.
@@ -315,7 +315,7 @@ def test_training_waits_for_no_reader_of_an_old_generation(db, database_url, oth
 
         def build():
             with lookalike.connect(database_url) as client:
-                assert client.collection("own").build_index()
+                assert client.collection("own").index.build()
                 done.set()
 
         thread = threading.Thread(target=build)
@@ -324,7 +324,7 @@ def test_training_waits_for_no_reader_of_an_old_generation(db, database_url, oth
         thread.join()
         assert "own_codes_1" in tables(db)
         assert own.search(clustered(300)[0], k=1)[0].image_name == "v0"
-    assert own.build_index()
+    assert own.index.build()
     assert not {"own_codes_1", "own_cells_1", "own_codes_2"} & tables(db)
 
 

@@ -54,7 +54,7 @@ def theirs(vector) -> Statement:
 
 def assert_found(collection, vector):
     assert collection.search(vector, k=1)[0].image_name == "theirs"
-    assert collection.check_index().is_true
+    assert collection.index.check().is_consistent
 
 
 def test_a_row_that_is_committed_while_the_tail_advances_is_found(
@@ -79,12 +79,12 @@ def test_a_row_that_is_not_committed_when_an_index_is_made_is_found(db, others, 
     with others.transaction():
         others.execute(theirs(new))
         own.add_embeddings(["later"], vectors[2:3])
-        assert own.build_index()
+        assert own.index.build()
         assert own.search(vectors[2], k=1)[0].image_name in ("later", "v2")
     assert_found(own, new)
     own.add_embeddings(["last"], vectors[3:4])
     assert_found(own, new)
-    assert own.check_index().codes == N + 3
+    assert own.index.check().codes == N + 3
 
 
 @pytest.mark.parametrize("id_type", ["BIGINT", "INT UNSIGNED"])
@@ -95,8 +95,8 @@ def test_large_ids_are_indexed(db, vectors, id_type):
     )
     own = db.collection("own", dim=DIM)
     own.add_embeddings(names(N), vectors)
-    report = own.check_index()
-    assert report.is_true and report.codes == N
+    report = own.index.check()
+    assert report.is_consistent and report.codes == N
     found = own.search(vectors[-1], k=1, exclude_self=False)
     assert found[0].image_name == f"v{N - 1}" and found[0].id == 2147483500 + N - 1
 
@@ -113,13 +113,13 @@ def test_an_index_that_is_made_while_a_batch_is_written_holds_for_it(
             def build():
                 with pytest.raises(lookalike.DatabaseError):  # it waits for the batch, and gives up
                     other.rows("SET SESSION innodb_lock_wait_timeout = 1")
-                    other.collection("shop").build_index()
+                    other.collection("shop").index.build()
 
             train = Interjection("INSERT INTO `shop` (image_name", build)
             with lookalike.connect(database_url, tracer=train) as traced:
                 report = traced.collection("shop", model=embedded_model).add(photos)
             assert train.happened and report.added == 26
-        assert shop.check_index().is_true
+        assert shop.index.check().is_consistent
 
 
 def test_a_table_of_few_embeddings_and_many_nulls_is_not_trained(db, vectors):
@@ -132,10 +132,10 @@ def test_a_table_of_few_embeddings_and_many_nulls_is_not_trained(db, vectors):
     )
     own = db.collection("own", dim=DIM)
     own.add_embeddings(["one"], vectors[:1])
-    assert own.search(vectors[0], k=5, explain=True).plan == "exact"
+    assert own.explain(vectors[0], k=5).plan == "exact"
     own.add_embeddings(names(N), vectors)
     assert own.search(vectors[9], k=1)[0].image_name == "v9"
-    assert own.check_index().is_true
+    assert own.index.check().is_consistent
 
 
 def test_an_interrupt_ends_a_training(database_url, vectors, monkeypatch):
@@ -153,25 +153,25 @@ def test_an_interrupt_ends_a_training(database_url, vectors, monkeypatch):
         own = traced.collection("own")
         stop.happened = False
         with pytest.raises(KeyboardInterrupt):
-            own.build_index()
+            own.index.build()
     assert attempts == [1]
     with lookalike.connect(database_url) as db:
         own = db.collection("own")
-        assert own.build_index()  # nobody holds the lock
-        assert own.check_index().is_true
+        assert own.index.build()  # nobody holds the lock
+        assert own.index.check().is_consistent
 
 
 def test_a_row_that_goes_while_codes_are_mended_is_passed_over(db, database_url, others, vectors):
     own = db.collection("own", dim=DIM)
     ids = own.add_embeddings(names(N), vectors)
-    own.delete([ids[7]])
+    own.remove_rows([ids[7]])
     others.execute(Statement("INSERT INTO own VALUES (%s, 'theirs', %s)", (ids[7], vectors[7])))
     delete = Statement("DELETE FROM own WHERE id = %s", (ids[7],))
     gone = Interjection("WHERE id IN (%s) FOR SHARE NOWAIT", lambda: others.execute(delete))
     with lookalike.connect(database_url, tracer=gone) as traced:
         traced.collection("own").add_embeddings(["more"], vectors[7:8])
     assert gone.happened
-    assert own.check_index().is_true and own.check_index().codes == N
+    assert own.index.check().is_consistent and own.index.check().codes == N
 
 
 def test_attributes_are_never_given_to_another_row_that_took_the_id(
@@ -191,7 +191,7 @@ def test_attributes_are_never_given_to_another_row_that_took_the_id(
 
     column = Interjection("ADD COLUMN attributes", replace)
     with lookalike.connect(database_url, tracer=column) as traced:
-        report = traced.collection("own").set_attributes(
+        report = traced.collection("own").attributes.set(
             [{"path": "v3", "shelf": "a"}, {"path": "v4", "shelf": "b"}]
         )
     assert column.happened
@@ -202,7 +202,7 @@ def test_attributes_are_never_given_to_another_row_that_took_the_id(
 def test_an_add_does_not_wait_to_repair_what_others_hold(db, database_url, others, vectors):
     own = db.collection("own", dim=DIM)
     ids = own.add_embeddings(names(N), vectors)
-    own.delete([ids[7]])
+    own.remove_rows([ids[7]])
     insert = "INSERT INTO own (id, image_name, embedding) VALUES (%s, 'theirs', %s)"
     others.execute(Statement(insert, (ids[7], vectors[7])))
     with lookalike.connect(database_url) as later:
@@ -210,9 +210,9 @@ def test_an_add_does_not_wait_to_repair_what_others_hold(db, database_url, other
         with others.transaction():
             others.query(Statement("SELECT id FROM own WHERE id = %s FOR UPDATE", (ids[7],)))
             adding.add_embeddings(["more"], vectors[7:8])
-        assert own.check_index().missing == (ids[7],)
+        assert own.index.check().missing == (ids[7],)
         adding.add_embeddings(["again"], vectors[8:9])
-    assert own.check_index().is_true
+    assert own.index.check().is_consistent
 
 
 def test_an_exact_search_tells_the_name_of_the_row_that_it_compared(

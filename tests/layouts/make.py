@@ -62,16 +62,16 @@ def fill(db: Database, folder: Path) -> None:
     paint(folder)
     photos = db.collection("photos", model=Greys())
     photos.add(folder)
-    photos.duplicates(tier="identical")
-    photos.mark_distinct(1, 2)
+    photos.duplicates.find(tier="identical")
+    photos.duplicates.mark_distinct(1, 2)
     n = ROWS - FILES
     photos.add_embeddings([f"photo {i}" for i in range(n)], embeddings(DIMS["photos"], n))
-    photos.min_similarity = 0.875
+    photos.set_min_similarity(0.875)
     for name in ("shapes", "scores"):
         brought = db.collection(name, dim=DIMS[name], metric=METRICS[name])
         brought.add_embeddings([f"{name} {i}" for i in range(ROWS)], embeddings(DIMS[name]))
-        brought.set_attributes([{"path": f"{name} {i}", "brand": brand_of(i)} for i in range(ROWS)])
-    db.collection("shapes").index_attribute("brand")
+        brought.attributes.set([{"path": f"{name} {i}", "brand": brand_of(i)} for i in range(ROWS)])
+    db.collection("shapes").attributes.index("brand")
     article(db)
     for name in ("photos", "shapes", "scores", "article"):
         collection = db.collection(name)
@@ -95,7 +95,7 @@ def article(db: Database) -> None:
     )
     for row in embeddings(8):
         db.rows("INSERT INTO article (image_name, embedding) VALUES ('one', %s)", (row,))
-    db.collection("article").build_index()
+    db.collection("article").index.build()
 
 
 def dump(db: Database) -> Iterator[str]:

@@ -11,7 +11,7 @@ def test_a_gap_is_cut_in_its_middle():
     found = calibrate([0.9, 0.8], [0.2, 0.4])
     assert found.min_similarity == pytest.approx(0.6)
     assert (found.false_positive_rate, found.false_negative_rate) == (0, 0)
-    assert (found.matches, found.others) == (2, 2)
+    assert (found.positives, found.negatives) == (2, 2)
 
 
 def test_the_sum_of_both_rates_is_smallest():

@@ -64,7 +64,7 @@ class Shop:
             row["path"] = name
 
     def store(self):
-        return self.collection.set_attributes(self.rows)
+        return self.collection.attributes.set(self.rows)
 
     def recall(self, queries, where, passes, k=10, **options):
         """The share of true neighbours that are found; the number of results is always right."""
@@ -84,7 +84,7 @@ class Shop:
         return hits / max(wanted, 1)
 
     def plan(self, query, where, **options):
-        return self.collection.search(query, where=where, explain=True, **options).plan
+        return self.collection.explain(query, where=where, **options).plan
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_after_inserts_deletes_and_other_programs_rows(db, large, where):
     new = products(500, cluster, seed=8)
     names = [f"new{i}" for i in range(500)]
     ids = large.collection.add_embeddings(names, more)
-    large.collection.set_attributes(
+    large.collection.attributes.set(
         [{**row, "path": name} for row, name in zip(new, names, strict=True)]
     )
     near = QUERIES[:20] * np.float32(1.01)
@@ -271,7 +271,7 @@ def test_gaps_between_ids(large):
     )
     own = large.collection
     ids = own.add_embeddings(["far"], QUERIES[:1])
-    own.set_attributes([{"path": "far", "rank": 1.0}])
+    own.attributes.set([{"path": "far", "rank": 1.0}])
     assert ids == [2_000_000_000]
     for where in ("rank<9000", "rank<50"):
         assert own.search(QUERIES[0], k=1, where=where)[0].id == ids[0]
@@ -281,9 +281,9 @@ def test_a_new_generation_is_followed(db, large):
     with lookalike.connect(url_of(db)) as other:
         reader = other.collection("shop")
         before = reader.search(QUERIES[0], where="rank<9000")
-        assert large.collection.build_index()
+        assert large.collection.index.build()
         assert reader.search(QUERIES[0], where="rank<9000") == before
-        assert reader.search(QUERIES[0], where="rank<9000", explain=True).plan == "cells and codes"
+        assert reader.explain(QUERIES[0], where="rank<9000").plan == "cells and codes"
 
 
 def url_of(db):
@@ -342,15 +342,15 @@ def test_a_value_that_a_column_cannot_hold_changes_nothing(columns, engine):
     before = engine.rows("SELECT * FROM shop ORDER BY id")[1]
     rows = [{"path": f"v{i}", "rank": -1, "kind": "k" * (51 if i == 3 else 1)} for i in range(9)]
     with pytest.raises(DatabaseError, match="the rows, row 4: .* for column 'kind'"):
-        columns.collection.set_attributes(rows)
+        columns.collection.attributes.set(rows)
     with pytest.raises(
         InputError, match="row 2: unit price is 'n/a'; column unit price of 'shop' t"
     ):
-        columns.collection.set_attributes(
+        columns.collection.attributes.set(
             [{"path": "v1", "unit price": 5}, {"path": "v2", "unit price": "n/a"}]
         )
     with pytest.raises(InputError, match="row 1: kind is .'a'.; column kind of 'shop' takes texts"):
-        columns.collection.set_attributes([{"path": "v1", "kind": ["a"]}])
+        columns.collection.attributes.set([{"path": "v1", "kind": ["a"]}])
     after = engine.rows("SELECT * FROM shop ORDER BY id")[1]
     assert str(after) == str(before)
 
@@ -373,8 +373,8 @@ def test_names_of_the_searchs_own_columns_do_not_clash(db, large):
 def test_attributes_are_merged_and_removed(engine):
     own = engine.collection("own", dim=2)
     own.add_embeddings(["a", "b"], [[1, 1], [1, 0]])
-    own.set_attributes([{"path": "a", "brand": "acme", "price": 5, "tags": ["x"]}])
-    report = own.set_attributes([{"path": "a", "price": None, "tags": ["y", "y", 3]}])
+    own.attributes.set([{"path": "a", "brand": "acme", "price": 5, "tags": ["x"]}])
+    report = own.attributes.set([{"path": "a", "price": None, "tags": ["y", "y", 3]}])
     assert (report.rows, report.stored, report.without) == (1, 1, 1)
     assert report.kinds == {"tags": "list"} and report.unmatched == ()
     ((stored,),) = engine.rows("SELECT attributes FROM own WHERE id = 1")[1]
@@ -388,7 +388,7 @@ def test_mixed_kinds_keep_apart(engine):
     own = engine.collection("own", dim=2)
     own.add_embeddings(list("abcdef"), [[1, i] for i in range(6)])
     values = [40, "40", "M", 41, ["40"], True]
-    own.set_attributes([{"path": p, "size": v} for p, v in zip("abcdef", values, strict=True)])
+    own.attributes.set([{"path": p, "size": v} for p, v in zip("abcdef", values, strict=True)])
 
     def found(where):
         return "".join(sorted(match.image_name for match in own.search(ANY, where=where)))
@@ -405,7 +405,7 @@ def test_a_float_column_holds_what_was_written(engine):
     own.add_embeddings(list("abc"), [[1, i] for i in range(3)])
     engine.rows("ALTER TABLE own ADD price FLOAT")
     prices = {"a": 19.99, "b": 0.1, "c": 5}
-    own.set_attributes([{"path": path, "price": price} for path, price in prices.items()])
+    own.attributes.set([{"path": path, "price": price} for path, price in prices.items()])
 
     def found(where):
         return "".join(sorted(match.image_name for match in own.search(ANY, where=where)))
@@ -427,9 +427,9 @@ def test_a_column_named_attributes_of_another_type_is_refused(engine):
     own.add_embeddings(["a"], [[1, 1]])
     engine.rows("ALTER TABLE own ADD attributes TEXT")
     with pytest.raises(InputError, match="column attributes of 'own' has type text"):
-        own.set_attributes([{"path": "a", "brand": "acme"}])
+        own.attributes.set([{"path": "a", "brand": "acme"}])
     engine.rows("ALTER TABLE own ADD brand TEXT")
-    assert own.set_attributes([{"path": "a", "brand": "acme"}]).stored == 1
+    assert own.attributes.set([{"path": "a", "brand": "acme"}]).stored == 1
     assert len(own.search(ANY, where="brand=acme")) == 1
 
 
@@ -460,15 +460,15 @@ def test_a_table_of_the_users_own_is_filtered_by_its_columns(engine):
 def test_rows_of_no_image_and_of_one_image_twice(engine):
     own = engine.collection("own", dim=2)
     own.add_embeddings(["a", "b", "b", "c"], [[1, 1]] * 4)
-    report = own.set_attributes([{"path": p, "n": 1} for p in ("a", "x", "b", "A")])
+    report = own.attributes.set([{"path": p, "n": 1} for p in ("a", "x", "b", "A")])
     assert report.stored == 1 and report.without == 3
     assert report.unmatched == ("row 2: x", "row 3: b (several images have this name)", "row 4: A")
     with pytest.raises(InputError, match="the rows, row 2: a is the same image as in row 1"):
-        own.set_attributes([{"path": "a", "n": 1}, {"path": "a", "n": 2}])
+        own.attributes.set([{"path": "a", "n": 1}, {"path": "a", "n": 2}])
     with pytest.raises(InputError, match="no path in the rows is an image stored in 'own' .row 1"):
-        own.set_attributes([{"path": "y", "n": 1}])
+        own.attributes.set([{"path": "y", "n": 1}])
     with pytest.raises(InputError, match="there is no collection 'none'"):
-        engine.collection("none", dim=2).set_attributes([{"path": "y", "n": 1}])
+        engine.collection("none", dim=2).attributes.set([{"path": "y", "n": 1}])
 
 
 def test_paths_are_relative_to_the_file_or_a_folder_or_whole(engine, photos, tmp_path):
@@ -487,7 +487,7 @@ def test_paths_are_relative_to_the_file_or_a_folder_or_whole(engine, photos, tmp
         "in/moose.webp,3\n"  # its name
         "../../bee.jpg,4\n"
     )
-    assert images.set_attributes(file).stored == 4
+    assert images.attributes.set(file).stored == 4
     numbers = "SELECT image_name, JSON_EXTRACT(attributes, '$.n') FROM images"
     assert {name: int(n) for name, n in engine.rows(numbers)[1]} == {
         "in/deep/cat.jpg": 1,
@@ -498,8 +498,8 @@ def test_paths_are_relative_to_the_file_or_a_folder_or_whole(engine, photos, tmp
     elsewhere = tmp_path / "in" / "deep" / "more.csv"
     elsewhere.write_text("path,n\nmoose.webp,5\n")
     with pytest.raises(InputError, match="relative to .*deep, or to the folders"):
-        images.set_attributes(elsewhere)
-    assert images.set_attributes(elsewhere, tmp_path / "link").stored == 1
+        images.attributes.set(elsewhere)
+    assert images.attributes.set(elsewhere, tmp_path / "link").stored == 1
     found = images.search(1, where="n=5", exclude_self=False)
     assert [match.image_name for match in found] == ["in/moose.webp"]
 
@@ -517,8 +517,8 @@ def test_an_attributes_index_serves_its_searches(db, large):
     ):
         before = large.collection.search(QUERIES[0], k=50, where=where, exact=True)
         assert access(db, large, where) == ("ALL", None)
-        assert large.collection.index_attribute(name) is True
-        assert large.collection.index_attribute(name) is False
+        assert large.collection.attributes.index(name) is True
+        assert large.collection.attributes.index(name) is False
         kind, index = access(db, large, where)
         if name != "sale":  # half of the rows: the server may well read all
             assert kind in ("ref", "range") and index.endswith(f"_{name}")
@@ -533,18 +533,20 @@ def access(db, shop, where):
 
 def test_own_columns_can_be_indexed(columns, engine):
     for name in ("unit price", "kind", "tags", "code", "sale", "made"):
-        assert columns.collection.index_attribute(name) is True
-        assert columns.collection.index_attribute(name) is False
+        assert columns.collection.attributes.index(name) is True
+        assert columns.collection.attributes.index(name) is False
     engine.rows("ALTER TABLE shop ADD mine INT, ADD KEY (mine)")
-    assert columns.collection.index_attribute("mine") is False
+    assert columns.collection.attributes.index("mine") is False
     with pytest.raises(InputError, match=r"'shop' has no attribute 'kin' .did you mean 'kind'"):
-        columns.collection.index_attribute("kin")
+        columns.collection.attributes.index("kin")
     long = "l" * 64
-    columns.collection.set_attributes([{"path": "v1", long: 1, "mixed": "a"}])
-    columns.collection.set_attributes([{"path": "v2", "mixed": 2}])
-    assert columns.collection.index_attribute(long) and columns.collection.index_attribute("mixed")
+    columns.collection.attributes.set([{"path": "v1", long: 1, "mixed": "a"}])
+    columns.collection.attributes.set([{"path": "v2", "mixed": 2}])
+    assert columns.collection.attributes.index(long) and columns.collection.attributes.index(
+        "mixed"
+    )
     text = "x" * 1000  # longer than the index can hold
-    columns.collection.set_attributes([{"path": "v3", "mixed": text}])
+    columns.collection.attributes.set([{"path": "v3", "mixed": text}])
     assert [m.id for m in columns.collection.search(QUERIES[0], where="mixed~xxx")] == [4]
 
 
@@ -566,7 +568,7 @@ def test_whatever_is_stored_is_found_and_nothing_else(db):
     )
     @given(name=names, value=texts)
     def check(name, value):
-        own.set_attributes([{"path": "a", name: value}, {"path": "b", name: value + "x"}])
+        own.attributes.set([{"path": "a", name: value}, {"path": "b", name: value + "x"}])
         condition = Condition(name, "=", value)
         for where in (
             {name: value},
@@ -575,9 +577,9 @@ def test_whatever_is_stored_is_found_and_nothing_else(db):
         ):
             assert [match.id for match in own.search(ANY, where=where)] == [1]
         assert [match.id for match in own.search(ANY, where={name: ("!=", value)})] == [2]
-        own.set_attributes([{"path": p, name: [value[:50]]} for p in "ab"])
+        own.attributes.set([{"path": p, name: [value[:50]]} for p in "ab"])
         assert len(own.search(ANY, where={name: (":", value[:50])})) == 2
-        own.set_attributes([{"path": p, name: None} for p in "ab"])
+        own.attributes.set([{"path": p, name: None} for p in "ab"])
 
     check()
-    assert len(own) == 2
+    assert own.count() == 2

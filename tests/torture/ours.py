@@ -72,7 +72,9 @@ class Client(Actor):
     def delete(self, rows: Rows, *, one_by_one: bool = False) -> bool:
         """Delete rows; return whether they are gone."""
         ids = [row[0] for row in rows]
-        call = self.collection.remove if one_by_one else lambda *ids: self.collection.delete(ids)
+        call = (
+            self.collection.remove if one_by_one else lambda *ids: self.collection.remove_rows(ids)
+        )
         done = self.do(
             "delete", lambda: {"deleted": call(*ids)}, ids=ids, names=[row[1] for row in rows]
         )
@@ -84,7 +86,7 @@ class Client(Actor):
         given = [{"path": name, "shelf": data.shelf_of(name)} for name in names]
         self.do(
             "attributes",
-            lambda: {"stored": self.collection.set_attributes(given).stored},
+            lambda: {"stored": self.collection.attributes.set(given).stored},
             names=names,
         )
 
@@ -105,14 +107,14 @@ class Client(Actor):
 
     def train(self) -> bool:
         """Train the index; return whether it was trained."""
-        done = self.do("train", lambda: {"trained": self.collection.build_index()})
+        done = self.do("train", lambda: {"trained": self.collection.index.build()})
         return done is not None and bool(done["trained"])
 
     def check(self, step: str) -> None:
         """Compare the index with the table."""
 
         def compared() -> dict[str, Any]:
-            report = self.collection.check_index()
+            report = self.collection.index.check()
             return {"missing": report.missing, "stale": report.stale, "codes": report.codes}
 
         self.do("check", compared, step=step)
@@ -151,7 +153,7 @@ class Writer(Client):
                 gone = set(rows)
                 self._mine = [row for row in self._mine if row not in gone]
         elif what < 0.9:
-            self.set_attributes(self._some(100))
+            self.attributes.set(self._some(100))
         else:
             self._delete_others()
 

@@ -80,9 +80,9 @@ def tables_locked_by_another_program(place: Place) -> Iterator[str]:
         Call("search", lambda c: c.search(query, k=5)),
         Call("exact search", lambda c: c.search(query, k=5, exact=True)),
         Call("add", lambda c: c.add_embeddings(["x"], query[np.newaxis])),
-        Call("delete", lambda c: c.delete([5])),
-        Call("train", lambda c: c.build_index()),
-        Call("check", lambda c: c.check_index()),
+        Call("delete", lambda c: c.remove_rows([5])),
+        Call("train", lambda c: c.index.build()),
+        Call("check", lambda c: c.index.check()),
     ]
     with place.other_program() as other:
         other.execute(f"LOCK TABLES {TABLE} WRITE")
@@ -102,7 +102,7 @@ def a_reader_of_an_old_generation(place: Place) -> Iterator[str]:
             Call("add", lambda c: c.add_embeddings(["x"], query[np.newaxis])),
             Call("search", lambda c: c.search(query, k=5)),
         ]
-        yield from _all_end([Call("train", lambda c: c.build_index())], place.url)
+        yield from _all_end([Call("train", lambda c: c.index.build())], place.url)
         yield from _all_end(calls, place.url)
     yield from _is_whole(place.url, N + 1)
 
@@ -112,7 +112,7 @@ def children_that_go_with_the_row(place: Place) -> Iterator[str]:
     ids = _fill(place.url)
     with place.other_program() as other, lookalike.connect(place.url) as db:
         _refer(other, ids[:10], "CASCADE")
-        deleted = db.collection(TABLE).delete(ids[:5])
+        deleted = db.collection(TABLE).remove_rows(ids[:5])
         other.execute("SELECT pic FROM notes ORDER BY pic")
         left = [row[0] for row in other.fetchall()]
     if deleted != 5 or left != ids[5:10]:
@@ -127,7 +127,7 @@ def children_that_keep_the_row(place: Place) -> Iterator[str]:
         _refer(other, [ids[7]], "RESTRICT")
         collection = db.collection(TABLE)
         calls: dict[str, Callable[[], int]] = {
-            "delete": lambda: collection.delete(ids[:20]),
+            "delete": lambda: collection.remove_rows(ids[:20]),
             "remove": lambda: collection.remove(*ids[:20]),
         }
         for what, delete in calls.items():
@@ -154,12 +154,12 @@ def hundreds_of_columns(place: Place) -> Iterator[str]:
         wanted = {i for i in ids if i % 3 == 1 and i % 5 == 2}
         if {match.id for match in found} != wanted:
             yield f"{len(found)} rows pass a filter, not {len(wanted)}"
-        collection.set_attributes([{"path": data.row_name("rows", 0), "c4": 9, "shelf": 2}])
+        collection.attributes.set([{"path": data.row_name("rows", 0), "c4": 9, "shelf": 2}])
         found = collection.search(data.query(3, DIM, "cosine"), k=5, where={"c4": 9, "shelf": 2})
         if [match.id for match in found] != ids[:1]:
             yield f"the row with attributes is {ids[0]}, found {found}"
         collection.add_embeddings(["one more"], data.embeddings("one more", 1, DIM))
-        collection.delete(ids[:1])
+        collection.remove_rows(ids[:1])
     yield from _is_whole(place.url, N)
 
 
@@ -207,9 +207,9 @@ def _fill(url: str, n: int = N) -> list[int]:
 def _is_whole(url: str, n_rows: int) -> Iterator[str]:
     with lookalike.connect(url) as db:
         collection = db.collection(TABLE)
-        report = collection.check_index()
-        if len(collection) != n_rows or report.codes != n_rows or not report.is_true:
-            yield f"{len(collection)} rows, not {n_rows}; the index: {report}"
+        report = collection.index.check()
+        if collection.count() != n_rows or report.codes != n_rows or not report.is_consistent:
+            yield f"{collection.count()} rows, not {n_rows}; the index: {report}"
 
 
 def _all_end(calls: list[Call], url: str, *, must_fail: bool = False) -> Iterator[str]:

@@ -186,8 +186,8 @@ def _require_json(table: VectorTable) -> None:
         unless_there(table, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)
     elif there != "json":
         raise InputError(
-            f"the column attributes of {table!r} has type {there}, and lookalike needs it for its "
-            "own JSON: rename your column, or give each attribute a column of its own"
+            f"the column attributes of {table.name!r} has type {there}, and lookalike needs it "
+            "for its own JSON: rename your column, or give each attribute a column of its own"
         )
 
 

@@ -123,7 +123,7 @@ def remove(
         if not (dry_run or yes) and _is_much(found, targets):
             undone = f"did not remove {_images(len(found))}"
             out.confirm(f"{_names(found)}\nRemove {what}? The files stay.", undone)
-        removed = 0 if dry_run else images.remove(*(row.id for row in found)) if found else 0
+        removed = 0 if dry_run else images.remove_rows(row.id for row in found)
     if out.as_json:
         rows = [asdict(row) for row in found]
         counts = {"collection": collection, "removed": removed, "is_dry_run": dry_run}

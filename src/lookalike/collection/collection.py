@@ -214,6 +214,11 @@ class Collection:
         """
         return delete_rows(self._state.index, find(self._state.table, targets))
 
+    def remove_rows(self, ids: Iterable[int]) -> int:
+        """Delete the rows of these ids, not their files; unknown ids are ignored."""
+        wanted = list(ids)
+        return delete_rows(self._state.index, wanted) if wanted else 0
+
     def count(self) -> int:
         """Return how many images are stored."""
         if self._state.record is None:

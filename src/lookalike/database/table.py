@@ -14,7 +14,7 @@ from lookalike.dialects import Dialect, Table
 Ids = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VectorTable(Table):
     """A table of embeddings on a server: everything that reads or changes one takes this.
 
@@ -31,6 +31,9 @@ class VectorTable(Table):
     dim: int = field(kw_only=True)
     metric: Metric = field(default="cosine", kw_only=True)
     has_files: bool = field(default=True, kw_only=True)
+
+    def __repr__(self) -> str:
+        return f"<VectorTable {self.name} in {self.connection.url}>"
 
     def on(self, connection: Connection) -> "VectorTable":
         """Return the same table, used through another connection."""

@@ -23,6 +23,9 @@ class Table:
     name_column: str | None = "image_name"
     embedding_column: str = "embedding"
 
+    def __str__(self) -> str:
+        return self.name
+
     @property
     def sql(self) -> str:
         """The table as an identifier. Raises InputError for a name that no collection can have."""

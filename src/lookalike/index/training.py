@@ -143,7 +143,7 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     current = state.generation if state else 0
     names = _drop_generations(store, but=current)
     generation = current + 1
-    while any(f"{table}_{kind}_{generation}".lower() in names for kind in KINDS):
+    while any(f"{table.name}_{kind}_{generation}".lower() in names for kind in KINDS):
         generation += 1
     connection.execute(dialect.forget_changes(table))
     # From now on changes are logged; this waits for the transactions that have not seen it.
