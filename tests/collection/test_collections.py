@@ -79,7 +79,7 @@ def make(db: Database, name: str, seed: int = 1) -> Collection:
     made.duplicates.find(min_similarity=0.95)
     made.attributes.set([{"path": f"{name} 3", "brand": "acme"}])
     made.attributes.index("brand")
-    made.set_min_similarity(0.75)
+    made.threshold.set(0.75)
     made.search(1)  # measures levels
     db.rows("INSERT IGNORE INTO lookalike_index_changes VALUES (%s, 7)", (name,))
     db.rows("INSERT IGNORE INTO lookalike_runs (collection) VALUES (%s)", (name,))
@@ -128,7 +128,7 @@ def assert_works(db: Database, name: str, seed: int = 1) -> None:
     assert [match.id for match in collection.search(stored[5], k=5)] == expected.tolist()
     assert collection.status().indexed == N
     assert collection.index.check().is_consistent
-    assert collection.min_similarity() == 0.75
+    assert collection.threshold.get() == 0.75
     assert [m.image_name[-2:] for m in collection.search(1, where={"brand": "acme"})] == [" 3"]
     assert collection.duplicates.unmark_distinct(1, 2) == 1
     collection.add_embeddings(["new"], stored[:1] + 1)
@@ -296,7 +296,7 @@ def test_a_renaming_killed_at_any_step_is_finished_by_the_same(db, photos, kille
         assert (
             whole.count() == N
             and whole.index.check().is_consistent
-            and whole.min_similarity() == 0.75
+            and whole.threshold.get() == 0.75
         )
         db.rename_collection(*names)
         assert set(db.collections()) == {names[1], "photos2"}
@@ -318,7 +318,7 @@ def test_a_renaming_killed_half_way_can_be_followed_by_a_deletion(db, photos, ki
 def test_a_renamed_collection_works_and_its_old_name_is_free(db, photos):
     before = everything(db)
     renamed = db.rename_collection("photos", "pics")
-    assert (renamed.name, len(renamed), renamed.model_id) == ("pics", N, None)
+    assert (renamed.name, renamed.count(), renamed.model_id) == ("pics", N, None)
     assert_works(db, "pics")
     make(db, "photos")
     assert_works(db, "photos")

@@ -149,7 +149,7 @@ def test_every_collection_of_the_first_layout_opens_and_searches(old):
 def test_what_was_kept_besides_embeddings_is_still_there(old):
     photos = old.collection("photos")
     assert photos.model_id == "greys"
-    assert photos.min_similarity() == 0.875
+    assert photos.threshold.get() == 0.875
     assert [str(failure.path) for failure in photos.failures()] == ["/pictures/broken.png"]
     assert photos.status().last_run.added == FILES
     assert [str(record.path) for record in photos.records([1])] == ["/pictures/0.png"]

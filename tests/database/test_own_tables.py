@@ -218,7 +218,7 @@ def test_lookalikes_tables_have_keys_and_foreign_keys_whatever_the_default_engin
         collection.duplicates.mark_distinct(1, 2)
         collection.duplicates.find(tier="identical")
         collection.attributes.set([{"path": "name 3", "colour": "red"}])
-        collection.set_min_similarity(0.5)
+        collection.threshold.set(0.5)
         assert collection.index.check().is_consistent
         assert collection.remove_rows([1]) == 1
         assert db.rows("SELECT * FROM mine_distinct")[1] == []
@@ -280,7 +280,7 @@ def test_capital_letters_noted_by_the_first_layout_are_found_again(lower_case_se
     with lookalike.connect(lower_case_server.new_database()) as db:
         mine = db.collection("mine", dim=DIM, metric="euclidean")
         mine.add_embeddings(["a"] * N, embeddings())
-        mine.set_min_similarity(-3)
+        mine.threshold.set(-3)
         db.rows("DROP TABLE lookalike_schema")
         for table in ("indexes", "index_tails", "levels", "thresholds"):
             db.rows(f"UPDATE lookalike_{table} SET collection = 'Mine'")

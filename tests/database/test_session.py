@@ -80,11 +80,11 @@ def raw(server: MortalServer, url: str, **options) -> "pymysql.Connection":
 def test_what_is_stored_is_kept(odd, url):
     with lookalike.connect(url) as db:
         db.collection("kept", dim=32).add_embeddings(NAMES, embeddings(len(NAMES)))
-        db.collection("kept").set_min_similarity(0.33)
+        db.collection("kept").threshold.set(0.33)
         db.sql("UPDATE kept SET image_name = %s WHERE id = 1", ("re'named\\",))
     with lookalike.connect(url) as db:
         kept = db.collection("kept")
-        assert kept.min_similarity() == 0.33
+        assert kept.threshold.get() == 0.33
         assert [record.image_name for record in kept.records(range(1, 9))] == [
             "re'named\\",
             *NAMES[1:],

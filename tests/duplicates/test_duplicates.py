@@ -314,7 +314,7 @@ def test_files_that_are_not_as_added_are_compared_by_what_is_stored(db, collecti
     (folder / "cat-turned.png").unlink()
     (folder / "rocket.jpg").write_bytes(b"a list")
     again = db.collection("photos")
-    again._notify = told.append
+    again._state.notify = told.append
     groups = by_name(again.duplicates.find(), folder)
     assert groups["cat.jpg"] == {k: v for k, v in CATS.items() if k != "cat-turned.png"}
     # Its copy of the same bytes shows what it looked like.

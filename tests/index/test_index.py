@@ -507,7 +507,7 @@ class Histories(RuleBasedStateMachine):
     def delete(self, share, seed):
         rng = np.random.default_rng(seed)
         gone = [row_id for row_id in self.rows if rng.random() < share]
-        assert self.own.delete(gone) == len(gone)
+        assert self.own.remove_rows(gone) == len(gone)
         for row_id in gone:
             del self.rows[row_id]
 

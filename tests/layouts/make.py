@@ -66,7 +66,7 @@ def fill(db: Database, folder: Path) -> None:
     photos.duplicates.mark_distinct(1, 2)
     n = ROWS - FILES
     photos.add_embeddings([f"photo {i}" for i in range(n)], embeddings(DIMS["photos"], n))
-    photos.set_min_similarity(0.875)
+    photos.threshold.set(0.875)
     for name in ("shapes", "scores"):
         brought = db.collection(name, dim=DIMS[name], metric=METRICS[name])
         brought.add_embeddings([f"{name} {i}" for i in range(ROWS)], embeddings(DIMS[name]))

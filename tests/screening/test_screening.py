@@ -109,17 +109,17 @@ def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
     ):
         list(own.screen([photos / "cat.jpg"]))
     least = -5.0 if metric == "euclidean" else 10.0
-    own.set_min_similarity(least)
-    assert own.min_similarity() == least
-    found = own.calibrate([photos / "cat-dark.jpg"], [photos / "grass.jpg"], store=True)
-    assert own.min_similarity() == found.min_similarity
-    own.set_min_similarity(least)
+    own.threshold.set(least)
+    assert own.threshold.get() == least
+    found = own.threshold.calibrate([photos / "cat-dark.jpg"], [photos / "grass.jpg"], store=True)
+    assert own.threshold.get() == found.min_similarity
+    own.threshold.set(least)
     same, other = own.screen([photos / "cat.jpg", photos / "grass.jpg"])
     assert same.matches
     if metric == "euclidean":
         assert other.is_clean
         with pytest.raises(InputError, match=r"0\.92; .* at most 0"):
-            own.set_min_similarity(0.92)
+            own.threshold.set(0.92)
     with pytest.raises(InputError, match="nan"):
         list(own.screen([photos / "cat.jpg"], min_similarity=float("nan")))
 
@@ -127,11 +127,11 @@ def test_other_metrics_need_a_threshold(db, photos, embedded_model, metric):
 def test_a_model_without_a_measured_threshold_has_none(db, photos, blocklist):
     db.rows("UPDATE lookalike_collections SET model = 'clip-ViT-B-32'")
     with pytest.raises(InputError, match="clip-ViT-B-32: give --min-similarity, or measure one"):
-        print(db.collection("prohibited").min_similarity())
+        print(db.collection("prohibited").threshold.get())
 
 
 def test_a_threshold_that_cannot_be_read_is_not_taken_for_none(db, blocklist, photos):
-    blocklist.set_min_similarity(0.5)
+    blocklist.threshold.set(0.5)
     name = db.connection.url.database
     db.rows("CREATE USER IF NOT EXISTS half@localhost")
     tables = [row[0] for row in db.rows("SHOW TABLES")[1]]
@@ -209,22 +209,22 @@ def test_a_blocklist_that_is_not_there_is_named(db, photos):
 
 
 def test_the_threshold_is_kept_with_the_blocklist(db, blocklist, photos):
-    assert blocklist.min_similarity() == 0.7
-    blocklist.set_min_similarity(0.99)
+    assert blocklist.threshold.get() == 0.7
+    blocklist.threshold.set(0.99)
     again = db.collection("prohibited")
-    assert again.min_similarity() == 0.99
+    assert again.threshold.get() == 0.99
     (found,) = again.screen([photos / "cat-crop.jpg"])
     assert found.is_clean
     (found,) = again.screen([photos / "cat-crop.jpg"], min_similarity=0.9)
     assert not found.is_clean
     with pytest.raises(InputError, match="min_similarity is 2"):
-        blocklist.set_min_similarity(2)
+        blocklist.threshold.set(2)
 
 
 def test_examples_suggest_a_threshold(blocklist, photos):
     variants = [photos / name for name in ("cat-crop.jpg", "cat-dark.jpg", "bee-mirrored.jpg")]
     others = [str(photos / "co*.jpg"), photos / "grass.jpg"]
-    found = blocklist.calibrate(variants, others)
+    found = blocklist.threshold.calibrate(variants, others)
     assert (found.false_positive_rate, found.false_negative_rate) == (0, 0)
     assert (found.positives, found.negatives) == (3, 4)
     best = [each.matches[0].similarity for each in blocklist.screen(variants, min_similarity=-1)]
@@ -233,6 +233,6 @@ def test_examples_suggest_a_threshold(blocklist, photos):
         for each in blocklist.screen(photos.glob("co*.jpg"), min_similarity=-1)
     ]
     assert max(worst) < found.min_similarity < min(best)
-    assert blocklist.min_similarity() == 0.7
-    blocklist.calibrate(variants, others, store=True)
-    assert blocklist.min_similarity() == found.min_similarity
+    assert blocklist.threshold.get() == 0.7
+    blocklist.threshold.calibrate(variants, others, store=True)
+    assert blocklist.threshold.get() == found.min_similarity

@@ -217,7 +217,7 @@ def test_fewer_than_k_and_none(large):
 @pytest.mark.parametrize("where", ["rank<9000", "rank<50", "rank<1000"])
 def test_after_inserts_deletes_and_other_programs_rows(db, large, where):
     limit = float(where.removeprefix("rank<"))
-    large.collection.delete(large.ids[:3000].tolist())
+    large.collection.remove_rows(large.ids[:3000].tolist())
     kept = large.ids[3000:]
     more, cluster = shapes(500, seed=8)
     new = products(500, cluster, seed=8)
@@ -256,7 +256,7 @@ def test_every_way_to_search_is_filtered(large):
 def test_the_shown_statement_is_the_one_that_runs(large, where):
     statement = large.collection.search_sql(QUERIES[0], k=4, where=where)
     seen = []
-    connection = large.collection._connection
+    connection = large.collection._state.connection
     connection._tracer = seen.append
     found = large.collection.search(QUERIES[0], k=4, where=where)
     connection._tracer = None
@@ -266,7 +266,7 @@ def test_the_shown_statement_is_the_one_that_runs(large, where):
 
 
 def test_gaps_between_ids(large):
-    large.collection._connection.execute(
+    large.collection._state.connection.execute(
         lookalike.Statement("ALTER TABLE shop AUTO_INCREMENT=2000000000")
     )
     own = large.collection

@@ -19,7 +19,7 @@ from lookalike.dialects import FailedFile
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
-from lookalike.pipeline.decoder import OutOfReach
+from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS, OutOfReach
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, Crew
@@ -30,9 +30,6 @@ SCAN_FILES = 500
 WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
 """A transaction holds as many images, or what was embedded in this time."""
 
-TIME_LIMIT_SECONDS = 60.0
-
-"""Called with (files done, files in all, or None while they are being counted)."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def calibrate(
     and ordinary uploads.
     """
     with connect(database, out) as db:
-        found = db.collection(collection).calibrate(
+        found = db.collection(collection).threshold.calibrate(
             positives,
             negatives,
             max_false_positive_rate=max_false_positive_rate,

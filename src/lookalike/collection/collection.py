@@ -9,9 +9,9 @@ from typing import Any, Literal, Unpack
 import numpy.typing as npt
 
 from lookalike.add.add import add_files, find_gone
-from lookalike.add.ingest import TIME_LIMIT_SECONDS, IngestOptions
+from lookalike.add.ingest import IngestOptions
 from lookalike.attributes.filters import Where
-from lookalike.collection import items, pages, querying, screens
+from lookalike.collection import items, pages, querying
 from lookalike.collection.attributes import CollectionAttributes
 from lookalike.collection.duplicates import CollectionDuplicates
 from lookalike.collection.indexing import CollectionIndex
@@ -19,11 +19,11 @@ from lookalike.collection.items import Item
 from lookalike.collection.request import Request
 from lookalike.collection.state import CollectionState
 from lookalike.collection.status import read_failures, read_status
+from lookalike.collection.threshold import CollectionThreshold
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import (
     AddReport,
-    Calibration,
     Explanation,
     ImageRecord,
     Match,
@@ -38,6 +38,8 @@ from lookalike.dialects import Dialect, Statement
 from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import delete_rows, find, records
 from lookalike.models.base import Model
+from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
+from lookalike.screening.screener import Screener
 from lookalike.search.options import SearchKeywords, SearchOptions
 from lookalike.search.source import AnyQuery
 
@@ -55,6 +57,7 @@ class Collection:
         index: The index: build, check.
         attributes: The images' attributes: set, get, index.
         duplicates: Groups of duplicates: find, report, delete, decide.
+        threshold: Where `screen` begins to match: get, set, calibrate.
     """
 
     def __init__(
@@ -110,6 +113,11 @@ class Collection:
     def duplicates(self) -> CollectionDuplicates:
         """The duplicates among the images."""
         return CollectionDuplicates(self._state)
+
+    @cached_property
+    def threshold(self) -> CollectionThreshold:
+        """From which similarity on `screen` calls an image a match."""
+        return CollectionThreshold(self._state)
 
     def load_model(self) -> Model:
         """Return the collection's model, loaded on first use.
@@ -199,6 +207,13 @@ class Collection:
             EmbeddingError: Another shape, NaN, infinity or an all-zero row.
             InputError: The lengths differ, an id comes twice or is the row of a file, or an
                 attribute cannot be stored.
+
+        Example:
+            >>> shapes = db.collection("shapes", dim=2)
+            >>> shapes.upsert([[1, 0], [0, 1]], names=["right", "up"])
+            [1, 2]
+            >>> shapes.upsert([[1, 1]], ids=[2], names=["between"])
+            [2]
         """
         return items.upsert(self._state, embeddings, names, ids, attributes)
 
@@ -232,7 +247,14 @@ class Collection:
         *,
         include: Sequence[Literal["embedding", "attributes"]] = ("embedding", "attributes"),
     ) -> list[Item]:
-        """Return stored images by id, in the order of ids; unknown ids are left out."""
+        """Return stored images by id, in the order of ids; unknown ids are left out.
+
+        Example:
+            >>> shapes = db.collection("shapes", dim=2)
+            >>> ids = shapes.upsert([[1, 0]], names=["right"], attributes=[{"price": 5}])
+            >>> shapes.get(ids)[0].attributes
+            {'price': 5}
+        """
         return items.get(self._state, list(ids), include)
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
@@ -314,6 +336,12 @@ class Collection:
 
         Raises:
             InputError, ImageError, EmbeddingError, ModelError: The query cannot be used.
+
+        Example:
+            >>> shapes = db.collection("shapes", dim=2)
+            >>> ids = shapes.upsert([[1, 0], [0, 1]], names=["right", "up"])
+            >>> [match.image_name for match in shapes.search(np.array([1.0, 0.2]))]
+            ['right', 'up']
         """
         options = SearchOptions(
             k=k,
@@ -395,45 +423,15 @@ class Collection:
             time_limit: For decoding one image, in seconds.
             allow_private_urls: As in `search`.
         """
-        least = self.min_similarity() if min_similarity is None else min_similarity
-        screener = screens.screener(self._state, least, k, time_limit, allow_private_urls)
-        return screener.screen(images)
-
-    def calibrate(
-        self,
-        positives: Iterable[Any],
-        negatives: Iterable[Any],
-        *,
-        max_false_positive_rate: float | None = None,
-        store: bool = False,
-    ) -> Calibration:
-        """Suggest a min_similarity for `screen` from examples.
-
-        Args:
-            positives: Images that should match; as for `screen`, and folders and globs.
-            negatives: Images that should not.
-            max_false_positive_rate: The largest share of negatives that may match, from 0 to 1.
-            store: Keep the threshold with the collection.
-
-        Raises:
-            ImageError: An example cannot be read.
-            InputError: There are too few examples, or no threshold keeps the rate.
-        """
-        return screens.calibrate_threshold(
-            self._state, positives, negatives, max_false_positive_rate, store=store
-        )
-
-    def min_similarity(self) -> float:
-        """Return the similarity from which `screen` calls an image a match.
-
-        Raises:
-            InputError: None is stored with the collection, and none was measured of its model.
-        """
-        return screens.threshold(self._state)
-
-    def set_min_similarity(self, value: float) -> None:
-        """Store it with the collection. Raises InputError for one that no image can reach."""
-        screens.store_threshold(self._state, value)
+        return Screener(
+            self._state.index,
+            self._state.model,
+            min_similarity=self.threshold.get() if min_similarity is None else min_similarity,
+            k=k,
+            time_limit=time_limit,
+            allow_private=allow_private_urls,
+            notify=self._state.notify,
+        ).screen(images)
 
     def __repr__(self) -> str:
         return f"<Collection {self.name} in {self._state.connection.url}>"

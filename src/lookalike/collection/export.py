@@ -8,7 +8,6 @@ from typing import TextIO
 
 import numpy as np
 
-from lookalike.add.ingest import TIME_LIMIT_SECONDS
 from lookalike.core.paths import expand_user
 from lookalike.core.progress import Progress
 from lookalike.core.types import AddReport, Failure
@@ -20,6 +19,7 @@ from lookalike.index.rows import stored_name
 from lookalike.models.base import Model
 from lookalike.models.lazy import LazyModel
 from lookalike.models.registry import load_model
+from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, Crew

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 
 from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.store import attributes_of
@@ -39,7 +40,7 @@ def search_many(
     where = _checked(state, options)
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
     found = Searcher(state.index, where).search_many([each.asked for each in prepared])
-    return [_rated(state, each, matches) for each, matches in zip(prepared, found, strict=True)]
+    return _rated(state, prepared, found)
 
 
 def explain(state: CollectionState, query: AnyQuery, options: SearchOptions) -> Explanation:
@@ -50,7 +51,7 @@ def explain(state: CollectionState, query: AnyQuery, options: SearchOptions) -> 
     analysis = ""
     if trace.statement is not None:
         analysis = state.connection.value(state.dialect.analyze(trace.statement))
-    found = _rated(state, prepared, matches)
+    (found,) = _rated(state, [prepared], [matches])
     return Explanation(plan, state.index.plan(), tuple(trace.steps), analysis, tuple(found))
 
 
@@ -79,12 +80,19 @@ def _prepare(
     return _Prepared(embedded, at_percentile(options, percentiles), percentiles)
 
 
-def _rated(state: CollectionState, prepared: _Prepared, matches: Sequence[Match]) -> list[Match]:
-    """Return matches with their levels and paths, and attributes where they are asked for."""
+def _rated(
+    state: CollectionState, prepared: Sequence[_Prepared], found: Sequence[Sequence[Match]]
+) -> list[list[Match]]:
+    """Return each query's matches with levels, paths and, on request, attributes."""
     rater = Rater(state.table, state.model_id, state.model)
-    rated = rater.rate(prepared.query, matches, prepared.percentiles)
-    found = with_paths(state.table, rated)
-    if "attributes" in prepared.options.include:
-        known = attributes_of(state.table, [match.id for match in found])
-        found = [replace(match, attributes=known.get(match.id, {})) for match in found]
-    return found
+    rated = [
+        rater.rate(each.query, matches, each.percentiles)
+        for each, matches in zip(prepared, found, strict=True)
+    ]
+    everything = with_paths(state.table, list(chain(*rated)))
+    if prepared and "attributes" in prepared[0].options.include:
+        ids = list({match.id for match in everything})
+        known = attributes_of(state.table, ids)
+        everything = [replace(match, attributes=known.get(match.id, {})) for match in everything]
+    remaining = iter(everything)
+    return [list(islice(remaining, len(matches))) for matches in rated]

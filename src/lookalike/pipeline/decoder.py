@@ -19,6 +19,9 @@ from lookalike.core.errors import ImageError, InputError, LookalikeError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import decoder_process as child
 
+TIME_LIMIT_SECONDS = 60.0
+"""For decoding one file, where nothing else is asked for."""
+
 START_SECONDS = 120.0
 """How long a child process may take until it is ready."""
 

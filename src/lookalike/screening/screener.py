@@ -21,6 +21,7 @@ from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import with_paths
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
+from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, Crew
@@ -67,8 +68,8 @@ class Screener:
         *,
         min_similarity: float | None,
         k: int,
-        time_limit: float,
-        allow_private: bool,
+        time_limit: float = TIME_LIMIT_SECONDS,
+        allow_private: bool = False,
         notify: Callable[[str], None],
     ) -> None:
         self._table = store.table

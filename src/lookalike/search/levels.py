@@ -129,6 +129,7 @@ class Rater:
         self._table = table
         self._scale = scale_of(model_id) if table.metric == "cosine" else None
         self._model = model
+        self._n: int | None = None
 
     def rate(
         self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None
@@ -140,7 +141,7 @@ class Rater:
         levels: list[Level | None] = [None] * len(matches)
         if scored is not None:
             scores, thresholds = scored
-            n = self._table.id_range()
+            n = self._size()
             levels = [thresholds.level(score, n) for score in scores.tolist()]
             if self._table.metric == "cosine" and query.kind == IMAGE:
                 levels = [
@@ -155,6 +156,12 @@ class Rater:
             )
             for match, level in zip(matches, levels, strict=True)
         ]
+
+    def _size(self) -> int:
+        """How many rows there are at most, asked once."""
+        if self._n is None:
+            self._n = self._table.id_range()
+        return self._n
 
     def _scores(
         self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None

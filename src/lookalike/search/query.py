@@ -63,7 +63,13 @@ class Query(Term):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mix(Term):
-    """A weighted sum of terms, made by adding, subtracting and multiplying them."""
+    """A weighted sum of terms, made by adding, subtracting and multiplying them.
+
+    Example:
+        >>> mix = Text("shoe") + 0.5 * Text("red") - Query(12)
+        >>> [weight for weight, _ in mix.weighted]
+        [1.0, 0.5, -1.0]
+    """
 
     terms: tuple[tuple[float, Term], ...]
 

@@ -62,24 +62,30 @@ class Searcher:
 
     def search_many(self, many: Sequence[Asked]) -> list[list[Match]]:
         """Return the results of each, in their order: many in one round trip where it can be."""
-        found: dict[int, list[Match]] = {}
-        index = None if self._where else self._store.load()
-        if index is not None and len(many) > 1:
-            batched = {
-                number: Asked(asked.embedding, _widened(asked.options, len(asked.left_out)))
-                for number, asked in enumerate(many)
-                if not asked.options.offset and not asked.options.is_exact(index)
-            }
-            with one_thread():
-                answers = self._indexed.search_many(index, list(batched.values()))
-            for number, matches in zip(batched, answers, strict=True):
-                if matches is not None:
-                    kept = [each for each in matches if each.id not in many[number].left_out]
-                    found[number] = kept[: many[number].options.k]
+        found = self._search_at_once(many) if len(many) > 1 and self._where is None else {}
         return [
             found[number] if number in found else self.search(asked, Trace())[1]
             for number, asked in enumerate(many)
         ]
+
+    def _search_at_once(self, many: Sequence[Asked]) -> dict[int, list[Match]]:
+        """Return the results, by number, of those that the index answers at once."""
+        index = None if all(each.options.exact for each in many) else self._store.load()
+        if index is None:
+            return {}
+        batch = {
+            number: Asked(each.embedding, _widened(each.options, len(each.left_out)))
+            for number, each in enumerate(many)
+            if not each.options.offset and not each.options.is_exact(index)
+        }
+        with one_thread():
+            answers = self._indexed.search_many(index, list(batch.values()))
+        found = {}
+        for number, matches in zip(batch, answers, strict=True):
+            if matches is not None:
+                kept = [each for each in matches if each.id not in many[number].left_out]
+                found[number] = kept[: many[number].options.k]
+        return found
 
     def _widths(self, options: SearchOptions) -> Iterator[int]:
         """Yield how many results the searches of a page ask for: the first page, then wider."""
