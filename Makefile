@@ -9,11 +9,12 @@ PIP_FLAGS ?= --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 
 BIN := .venv/bin
 TEST_BIN := .venv-test/bin
+PYTEST = $(TEST_BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo test test-fast test-slow fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,8 +32,14 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "      $(BIN)/lookalike add ~/Pictures"
 	@echo "      $(BIN)/lookalike remove $(PHOTOS)    (takes the demo's images out again)"
 
-test: .venv-test/installed ## Everything that the tests need, then the tests
-	@$(TEST_BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+test: .venv-test/installed ## Everything that the tests need, then the tests but for the slow ones
+	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-fast: .venv-test/installed ## The tests that need no server, under a minute
+	@$(PYTEST) -m "not slow and not server" $(PYTEST_ARGS)
+
+test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
+	@$(PYTEST) -m slow $(PYTEST_ARGS)
 
 fuzz: .venv-test/installed ## Add 5,000 mutated images, and account for each (FUZZ_ARGS="--seed 1")
 	@$(TEST_BIN)/python -m tests.fuzz $(FUZZ_ARGS)

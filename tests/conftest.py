@@ -29,6 +29,13 @@ os.environ["LOOKALIKE_CACHE"] = str(SHARED_HOME / "cache")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server: every fixture of one builds on an installed mysqld."""
+    for item in items:
+        if {"installed_mysqld", "old_server"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+
+
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The folder of example photographs."""

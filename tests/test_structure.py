@@ -12,7 +12,10 @@ import pytest
 from tests.places import REPO
 
 SOURCE = REPO / "src" / "lookalike"
+TESTS = REPO / "tests"
 FILES = sorted(SOURCE.rglob("*.py"))
+TEST_FILES = sorted(TESTS.rglob("*.py"))
+BESIDE_THE_MIRROR = {"e2e", "benchmarks", "fuzz", "torture", "layouts"}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 
@@ -89,6 +92,34 @@ def test_files_and_functions_are_short(file):
             # Parameters are options, one a line.
             length -= len(node.args.args) + len(node.args.kwonlyargs)
             assert length <= MAX_FUNCTION_LINES, f"{node.name}: {length}"
+
+
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: str(file.relative_to(TESTS)))
+def test_files_of_tests_are_short(file):
+    if file != TESTS / "duplicates" / "test_duplicates.py":  # split with the next change to it
+        assert file.read_text().count("\n") <= MAX_FILE_LINES
+
+
+def test_folders_of_tests_mirror_the_source():
+    folders = {file.parent.relative_to(TESTS) for file in TEST_FILES} - {Path()}
+    packages = {file.parent.relative_to(SOURCE) for file in FILES}
+    assert {str(folder) for folder in folders - packages} == BESIDE_THE_MIRROR
+    assert len(folders & packages) > 10
+
+
+def test_only_the_tests_of_benchmarks_import_them():
+    importing = set()
+    for file in TEST_FILES:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                modules = [each.name for each in node.names]
+            else:
+                continue
+            if any(module.split(".")[0] == "benchmarks" for module in modules):
+                importing.add(file.parent)
+    assert importing == {TESTS / "benchmarks"}
 
 
 def test_no_leftovers():

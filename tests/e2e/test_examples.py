@@ -19,6 +19,8 @@ from tests.conftest import SHARED_HOME
 from tests.examples import PAGES, PYTHON, SHELL, SQL, Example, bare, examples, remedies
 from tests.reader import Reader, make_home
 
+pytestmark = pytest.mark.slow
+
 FROM_THE_CLONE = ("README.md", "docs/installing.md")
 TWICE = ("README.md",)  # its Python is what people paste first, and again
 

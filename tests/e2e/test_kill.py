@@ -20,6 +20,8 @@ import lookalike
 from lookalike.images.decode import open_image
 from tests.mortal_server import MortalServer, mortal_server
 
+pytestmark = pytest.mark.slow
+
 TABLE = "image_embeddings"
 CONTENTS, FILES = 80, 240
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.places import PHOTOS
 
+PNG_START = b"\x89PNG\r\n\x1a\n"
 PHOTO = PHOTOS / "cat.jpg"
 SIZE = (120, 90)
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2))

@@ -1,6 +1,10 @@
 """A small part of `make fuzz`: mutated images go through the whole of `add`."""
 
+import pytest
+
 from tests.fuzz.run import fuzz
+
+pytestmark = pytest.mark.slow
 
 
 def test_mutated_images_are_stored_or_failures_and_end_nothing(database_url, tmp_path):

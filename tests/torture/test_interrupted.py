@@ -14,6 +14,8 @@ import pytest
 
 from tests.places import REPO
 
+pytestmark = pytest.mark.slow
+
 FULL_DISK = ("--seed", "3", "--round", "0")
 """A round whose disk fills up, where one may be mounted."""
 

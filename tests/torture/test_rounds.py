@@ -7,6 +7,8 @@ from tests.torture.run import run
 from tests.torture.scenarios import LOCK_WAIT, SCENARIOS, Place
 from tests.torture.summary import Summary
 
+pytestmark = pytest.mark.slow
+
 SEED = 1
 
 

@@ -31,7 +31,6 @@ WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
 """A transaction holds as many images, or what was embedded in this time."""
 
 
-
 @dataclass(frozen=True)
 class IngestOptions:
     """batch_size: images embedded at a time, None for what suits the model. retry: try files again
