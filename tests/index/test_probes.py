@@ -85,9 +85,9 @@ def test_lengths_at_the_ends_of_float32_are_prepared_alike():
 def searched(index, codes, query, plan):
     """The rows that a search with this plan compares exactly, by numpy."""
     prepared = index.preparation.query(query)
-    suits = index.nearest_cells(prepared)[0]
-    cells = np.argsort(-suits)[: plan.n_probes]
-    cells = cells[suits[cells] >= suits.max() - plan.probe_gap]
+    scores = index.cell_scores(prepared)[0]
+    cells = np.argsort(-scores)[: plan.n_probes]
+    cells = cells[scores[cells] >= scores.max() - plan.probe_gap]
     rows = np.flatnonzero(np.isin(codes.cells, cells))
     place = np.empty(index.n_cells, np.intp)
     place[cells] = np.arange(len(cells))

@@ -15,7 +15,7 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import embedder as embedder_module
 from lookalike.pipeline.embedder import PLAIN_BATCH, Embedder, Job
 from lookalike.pipeline.meter import Meter
-from lookalike.pipeline.tasks import Crew
+from lookalike.pipeline.tasks import TaskGroup
 
 N = 10
 
@@ -71,10 +71,10 @@ def embed(files, model, **options) -> list[list[Job]]:
             channel.put(file)
         channel.close()
 
-    with Crew() as crew:
-        channel = crew.channel(2)
-        crew.start("feed", feed)
-        return list(embedder.embed(crew, channel))
+    with TaskGroup() as group:
+        channel = group.channel(2)
+        group.start("feed", feed)
+        return list(embedder.embed(group, channel))
 
 
 def by_number(batches: list[list[Job]]) -> dict[int, Job]:
@@ -147,10 +147,10 @@ def test_no_file_needs_no_model():
         raise AssertionError("loaded")
 
     embedder = Embedder(fail, lambda path: path, batch_size=None, time_limit=1.0, meter=Meter())
-    with Crew() as crew:
-        channel = crew.channel(1)
-        crew.start("feed", channel.close)
-        assert list(embedder.embed(crew, channel)) == []
+    with TaskGroup() as group:
+        channel = group.channel(1)
+        group.start("feed", channel.close)
+        assert list(embedder.embed(group, channel)) == []
 
 
 def test_one_batch_is_embedded_beside_another(files):

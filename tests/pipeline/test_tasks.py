@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from lookalike.pipeline.tasks import Channel, Crew, Stopped
+from lookalike.pipeline.tasks import Channel, Stopped, TaskGroup
 
 LIMIT = 30.0  # seconds that anything may take
 N = 500
@@ -22,14 +22,14 @@ def feed(channel: Channel, items=range(N)) -> None:
     channel.close()
 
 
-def wait(crew: Crew) -> None:
-    """Do what a thread does that waits for something which the crew's stop ends."""
-    assert crew.stop.wait(LIMIT)
-    crew.check()
+def wait(group: TaskGroup) -> None:
+    """Do what a thread does that waits for something which the group's stop ends."""
+    assert group.stop.wait(LIMIT)
+    group.check()
 
 
 def is_leaving() -> bool:
-    """Whether the main thread waits for the others at the end of a crew's block."""
+    """Whether the main thread waits for the others at the end of a group's block."""
     frame = sys._current_frames()[threading.main_thread().ident]
     return any(frame.f_code.co_name == "__exit__" for frame, _ in traceback.walk_stack(frame))
 
@@ -39,17 +39,17 @@ def assert_all_have_ended() -> None:
 
 
 def test_items_arrive_in_order():
-    with Crew() as crew:
-        channel = crew.channel(3)
-        crew.start("feed", lambda: feed(channel))
+    with TaskGroup() as group:
+        channel = group.channel(3)
+        group.start("feed", lambda: feed(channel))
         assert list(channel) == list(range(N))
     assert_all_have_ended()
 
 
 def test_a_channel_without_items_ends():
-    with Crew() as crew:
-        channel = crew.channel(1)
-        crew.start("feed", lambda: feed(channel, []))
+    with TaskGroup() as group:
+        channel = group.channel(1)
+        group.start("feed", lambda: feed(channel, []))
         assert list(channel) == []
 
 
@@ -62,9 +62,9 @@ def test_a_channel_holds_no_more_than_its_size():
             sent.append(item)
         channel.close()
 
-    with Crew() as crew:
-        channel = crew.channel(3)
-        crew.start("feed", send)
+    with TaskGroup() as group:
+        channel = group.channel(3)
+        group.start("feed", send)
         for taken, _ in enumerate(channel, start=1):
             assert len(sent) <= taken + 3
     assert len(sent) == N
@@ -72,8 +72,8 @@ def test_a_channel_holds_no_more_than_its_size():
 
 def test_several_producers_and_consumers_pass_each_item_once():
     seen: list[Counter] = [Counter() for _ in range(4)]
-    with Crew() as crew:
-        channel, results = crew.channel(2, producers=3), crew.channel(1, producers=4)
+    with TaskGroup() as group:
+        channel, results = group.channel(2, producers=3), group.channel(1, producers=4)
 
         def pass_on(number: int) -> None:
             for item in channel:
@@ -82,9 +82,9 @@ def test_several_producers_and_consumers_pass_each_item_once():
             results.close()
 
         for start in range(3):
-            crew.start("feed", lambda start=start: feed(channel, range(start, N, 3)))
+            group.start("feed", lambda start=start: feed(channel, range(start, N, 3)))
         for number in range(4):
-            crew.start("pass", lambda number=number: pass_on(number))
+            group.start("pass", lambda number=number: pass_on(number))
         assert sorted(results) == list(range(N))
     assert sum(seen, Counter()) == Counter(range(N))
     assert_all_have_ended()
@@ -96,13 +96,13 @@ def test_the_error_of_a_thread_stops_all_and_is_raised():
     def fail() -> None:
         raise ValueError("of a thread")
 
-    with pytest.raises(ValueError, match="^of a thread$"), Crew() as crew:
-        crew.at_stop(lambda: stopped.append(crew.stop.is_set()))
-        full, empty = crew.channel(1), crew.channel(1)
-        crew.start("put", lambda: feed(full))
-        crew.start("take", lambda: list(empty))
-        crew.start("wait", lambda: wait(crew))
-        crew.start("fail", fail)
+    with pytest.raises(ValueError, match="^of a thread$"), TaskGroup() as group:
+        group.at_stop(lambda: stopped.append(group.stop.is_set()))
+        full, empty = group.channel(1), group.channel(1)
+        group.start("put", lambda: feed(full))
+        group.start("take", lambda: list(empty))
+        group.start("wait", lambda: wait(group))
+        group.start("fail", fail)
         list(empty)  # raises Stopped, which nobody sees
     assert stopped and all(stopped)
     assert_all_have_ended()
@@ -112,8 +112,8 @@ def test_the_error_of_a_thread_is_raised_also_when_the_block_is_done():
     def fail() -> None:
         raise SystemExit("of a thread")
 
-    with pytest.raises(SystemExit, match="of a thread"), Crew() as crew:
-        crew.start("fail", fail)
+    with pytest.raises(SystemExit, match="of a thread"), TaskGroup() as group:
+        group.start("fail", fail)
 
 
 def test_the_first_of_several_errors_is_raised_alone():
@@ -121,22 +121,22 @@ def test_the_first_of_several_errors_is_raised_alone():
         raise ValueError("first")
 
     def fail_later() -> None:
-        assert crew.stop.wait(LIMIT)
+        assert group.stop.wait(LIMIT)
         raise KeyError("later")
 
-    with pytest.raises(ValueError, match="^first$") as caught, Crew() as crew:
-        crew.start("later", fail_later)
-        crew.start("first", fail_first)
+    with pytest.raises(ValueError, match="^first$") as caught, TaskGroup() as group:
+        group.start("later", fail_later)
+        group.start("first", fail_first)
     assert caught.value.__context__ is None or isinstance(caught.value.__context__, Stopped)
 
 
 def test_the_error_of_the_block_stops_all_and_is_raised():
     stopped = []
-    with pytest.raises(ValueError, match="^of the block$"), Crew() as crew:
-        crew.at_stop(lambda: stopped.append("action"))
-        channel = crew.channel(1)
-        crew.start("put", lambda: feed(channel))
-        crew.start("wait", lambda: wait(crew))
+    with pytest.raises(ValueError, match="^of the block$"), TaskGroup() as group:
+        group.at_stop(lambda: stopped.append("action"))
+        channel = group.channel(1)
+        group.start("put", lambda: feed(channel))
+        group.start("wait", lambda: wait(group))
         raise ValueError("of the block")
     assert stopped == ["action"]
     assert_all_have_ended()
@@ -144,11 +144,11 @@ def test_the_error_of_the_block_stops_all_and_is_raised():
 
 def test_ctrl_c_in_the_block_stops_all():
     stopped = []
-    with pytest.raises(KeyboardInterrupt), Crew() as crew:
-        crew.at_stop(lambda: stopped.append("action"))
-        channel = crew.channel(1)
-        crew.start("put", lambda: feed(channel))
-        crew.start("wait", lambda: wait(crew))
+    with pytest.raises(KeyboardInterrupt), TaskGroup() as group:
+        group.at_stop(lambda: stopped.append("action"))
+        channel = group.channel(1)
+        group.start("put", lambda: feed(channel))
+        group.start("wait", lambda: wait(group))
         signal.raise_signal(signal.SIGINT)
     assert stopped == ["action"]
     assert_all_have_ended()
@@ -161,20 +161,20 @@ def test_ctrl_c_after_the_block_stops_all():
         while not is_leaving():
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGINT)
-        wait(crew)
+        wait(group)
 
-    with pytest.raises(KeyboardInterrupt), Crew() as crew:
-        crew.at_stop(lambda: stopped.append("action"))
-        crew.start("interrupt", interrupt)
+    with pytest.raises(KeyboardInterrupt), TaskGroup() as group:
+        group.at_stop(lambda: stopped.append("action"))
+        group.start("interrupt", interrupt)
     assert stopped == ["action"]
     assert_all_have_ended()
 
 
 def test_a_generator_that_is_left_stops_all():
     def numbers():
-        with Crew() as crew:
-            channel = crew.channel(1)
-            crew.start("feed", lambda: feed(channel))
+        with TaskGroup() as group:
+            channel = group.channel(1)
+            group.start("feed", lambda: feed(channel))
             yield from channel
 
     generator = numbers()
@@ -184,10 +184,10 @@ def test_a_generator_that_is_left_stops_all():
 
 
 def test_a_stopped_crew_takes_and_gives_nothing():
-    crew = Crew()
-    channel = crew.channel(1)
-    crew.check()
-    crew.stop.set()
-    for use in (crew.check, lambda: channel.put(1), lambda: list(channel)):
+    group = TaskGroup()
+    channel = group.channel(1)
+    group.check()
+    group.stop.set()
+    for use in (group.check, lambda: channel.put(1), lambda: list(channel)):
         with pytest.raises(Stopped):
             use()

@@ -22,7 +22,7 @@ from lookalike.models.lazy import LazyModel
 from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS, OutOfReach
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
-from lookalike.pipeline.tasks import Channel, Crew
+from lookalike.pipeline.tasks import Channel, TaskGroup
 
 SCAN_FILES = 500
 """Files that are compared with the table at a time."""
@@ -82,16 +82,16 @@ class Ingest:
         Raises ConnectionFailed, with the number of images that are safe, where the database does
         not come back.
         """
-        crew = Crew()
+        group = TaskGroup()
         connection = self._index.table.connection
-        persistence = self._persistence(connection, crew)
+        persistence = self._persistence(connection, group)
         writer = Writer(self._index, persistence, self.tally)
         try:
             with (
                 closing(persistence.run(self._index.table.connection.open_another)) as another,
-                crew,
+                group,
             ):
-                self._start(crew, walk, another, writer, progress)
+                self._start(group, walk, another, writer, progress)
             writer.advance_tail()
         except ConnectionFailed as error:
             safe = self.tally.stored
@@ -107,18 +107,18 @@ class Ingest:
 
     def _start(
         self,
-        crew: Crew,
+        group: TaskGroup,
         walk: ImageWalk,
         connection: Connection,
         writer: Writer,
         progress: Progress,
     ) -> None:
-        to_embed: Channel[Content] = crew.channel(SCAN_FILES)
-        to_write: Channel[Batch] = crew.channel(4, producers=2)
-        scanner = self._scanner(self._persistence(connection, crew), connection, walk.folders)
-        crew.start("count", lambda: self._count(crew, walk))
-        crew.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
-        crew.start("write", lambda: self._write(writer, to_write, progress))
+        to_embed: Channel[Content] = group.channel(SCAN_FILES)
+        to_write: Channel[Batch] = group.channel(4, producers=2)
+        scanner = self._scanner(self._persistence(connection, group), connection, walk.folders)
+        group.start("count", lambda: self._count(group, walk))
+        group.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
+        group.start("write", lambda: self._write(writer, to_write, progress))
         embedder = Embedder[Content](
             self._model,
             lambda content: content.files[0].file.path,
@@ -126,17 +126,17 @@ class Ingest:
             time_limit=self._options.time_limit,
             meter=self._meter,
         )
-        self._gather(embedder.embed(crew, to_embed), to_write)
+        self._gather(embedder.embed(group, to_embed), to_write)
 
-    def _persistence(self, connection: Connection, crew: Crew) -> Persistence:
+    def _persistence(self, connection: Connection, group: TaskGroup) -> Persistence:
         return Persistence(
-            connection, patience=self._options.patience, stop=crew.stop, notify=self._notify
+            connection, patience=self._options.patience, stop=group.stop, notify=self._notify
         )
 
-    def _count(self, crew: Crew, walk: ImageWalk) -> None:
+    def _count(self, group: TaskGroup, walk: ImageWalk) -> None:
         total = 0
         for _ in walk.walk():
-            crew.check()
+            group.check()
             total += 1
         self._total = total
 

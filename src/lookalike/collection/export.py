@@ -22,7 +22,7 @@ from lookalike.models.registry import load_model
 from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
-from lookalike.pipeline.tasks import Channel, Crew
+from lookalike.pipeline.tasks import Channel, TaskGroup
 
 _LOOK_AHEAD = 64
 
@@ -125,16 +125,16 @@ def _embedded(walk: ImageWalk, model: Model, meter: Meter) -> Iterator[list[Job[
         time_limit=TIME_LIMIT_SECONDS,
         meter=meter,
     )
-    with Crew() as crew:
-        files: Channel[FoundImage] = crew.channel(_LOOK_AHEAD)
+    with TaskGroup() as group:
+        files: Channel[FoundImage] = group.channel(_LOOK_AHEAD)
 
         def find() -> None:
             for found in walk:
                 files.put(found)
             files.close()
 
-        crew.start("find", find)
-        yield from embedder.embed(crew, files)
+        group.start("find", find)
+        yield from embedder.embed(group, files)
 
 
 def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure]) -> Iterator[str]:

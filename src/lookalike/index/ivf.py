@@ -197,7 +197,7 @@ class Index:
             biases -= np.einsum("ij,ij->i", prepared, prepared) / 2
         return Codes(cells, ids, codes, scales, np.asarray(biases, np.float32))
 
-    def nearest_cells(self, queries: FloatArray) -> npt.NDArray[np.float32]:
+    def cell_scores(self, queries: FloatArray) -> npt.NDArray[np.float32]:
         """Return a score of each cell for each prepared query, larger is better: (n, n_cells).
 
         The score is the negative distance to the centroid. For dot it is the product with the
@@ -216,8 +216,8 @@ class Index:
         n_probes: this many cells; None: as many as training found necessary.
         """
         prepared = self.preparation.query(query)
-        suits = self.nearest_cells(prepared)[0]
-        cells = self._choose(suits, n_probes, rows)
+        scores = self.cell_scores(prepared)[0]
+        cells = self._choose(scores, n_probes, rows)
         return Shortlist(self.generation, self.fingerprint, *self.probes(prepared, cells), rows)
 
     def probes(self, prepared: FloatArray, cells: Cells) -> tuple[list[Probe], float]:

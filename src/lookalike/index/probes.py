@@ -138,11 +138,11 @@ class _Measured:
         self._positions = order[at]
         self._near = near & (codes.ids[self._positions] == found)
         self._starts = np.searchsorted(codes.cells, np.arange(index.n_cells + 1))
-        suits = index.nearest_cells(queries)
-        self._order = np.argsort(-suits, axis=1)
+        scores = index.cell_scores(queries)
+        self._order = np.argsort(-scores, axis=1)
         ranks = np.empty_like(self._order)
         np.put_along_axis(ranks, self._order, np.arange(index.n_cells), axis=1)
-        gaps = suits.max(axis=1, keepdims=True) - suits
+        gaps = scores.max(axis=1, keepdims=True) - scores
         cells = codes.cells[self._positions]
         self._ranks = np.take_along_axis(ranks, cells, axis=1)
         self._gaps = np.take_along_axis(gaps, cells, axis=1)

@@ -20,7 +20,7 @@ from lookalike.models.lazy import LazyModel
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline.decoder import Decoded, Decoder
 from lookalike.pipeline.meter import Meter
-from lookalike.pipeline.tasks import Channel, Crew
+from lookalike.pipeline.tasks import Channel, TaskGroup
 
 T = TypeVar("T")
 
@@ -78,16 +78,16 @@ class Embedder(Generic[T]):
         self._n_decoders = available_cores()
         self._has_embedded = False
 
-    def embed(self, crew: Crew, items: Channel[T]) -> Iterator[list[Job[T]]]:
+    def embed(self, group: TaskGroup, items: Channel[T]) -> Iterator[list[Job[T]]]:
         """Yield the files with their embeddings or errors, batch by batch."""
-        decoded: Channel[Job[T]] = crew.channel(PLAIN_BATCH, producers=self._n_decoders)
+        decoded: Channel[Job[T]] = group.channel(PLAIN_BATCH, producers=self._n_decoders)
         for _ in range(self._n_decoders):
             decoder = Decoder(self._preprocessing, time_limit=self._time_limit)
-            crew.at_stop(decoder.kill)
-            crew.start("decode", partial(self._decode, decoder, items, decoded))
-        embedded: Channel[list[Job[T]]] = crew.channel(1, producers=BATCHES)
+            group.at_stop(decoder.kill)
+            group.start("decode", partial(self._decode, decoder, items, decoded))
+        embedded: Channel[list[Job[T]]] = group.channel(1, producers=BATCHES)
         for _ in range(BATCHES):
-            crew.start("embed", partial(self._embed_batches, decoded, embedded))
+            group.start("embed", partial(self._embed_batches, decoded, embedded))
         yield from embedded
 
     def _embed_batches(self, decoded: Channel[Job[T]], embedded: Channel[list[Job[T]]]) -> None:

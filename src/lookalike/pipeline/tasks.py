@@ -13,11 +13,11 @@ _END: Any = object()
 
 
 class Stopped(Exception):
-    """Raised in a thread whose crew has stopped; never seen outside it."""
+    """Raised in a thread whose group has stopped; never seen outside it."""
 
 
 class Channel(Generic[T]):
-    """A queue from some threads of a crew to others that holds a bounded number of items."""
+    """A queue from some threads of a group to others that holds a bounded number of items."""
 
     def __init__(self, size: int, producers: int, stop: threading.Event) -> None:
         self._queue: queue.Queue[T] = queue.Queue(size)
@@ -61,7 +61,7 @@ class Channel(Generic[T]):
         raise Stopped
 
 
-class Crew:
+class TaskGroup:
     """The threads of one job; leaving the `with` block waits for them.
 
     The first exception of any of them, or of the block, stops them all and is raised.
@@ -79,18 +79,18 @@ class Crew:
         return Channel(size, producers, self.stop)
 
     def at_stop(self, action: Callable[[], object]) -> None:
-        """Have a short action called when the crew stops, to end what a thread waits for."""
+        """Have a short action called when the group stops, to end what a thread waits for."""
         self._at_stop.append(action)
 
     def check(self) -> None:
-        """Raise Stopped if the crew has stopped."""
+        """Raise Stopped if the group has stopped."""
         if self.stop.is_set():
             raise Stopped
 
     def start(self, name: str, work: Callable[[], None], *, may_stay: bool = False) -> None:
         """Run `work` in a thread of its own.
 
-        may_stay: do not wait for its end where the crew stops, since it waits for somebody else.
+        may_stay: do not wait for its end where the group stops, since it waits for somebody else.
         """
         ended = threading.Event()
         thread = threading.Thread(
@@ -104,7 +104,7 @@ class Crew:
             work()
         except Stopped:
             return
-        # Whatever it is, it is raised again where the crew is left.
+        # Whatever it is, it is raised again where the group is left.
         except BaseException as error:  # noqa: BLE001
             self._errors.append(error)
             self._stop_all()

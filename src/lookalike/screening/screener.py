@@ -24,7 +24,7 @@ from lookalike.models.lazy import LazyModel
 from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.meter import Meter
-from lookalike.pipeline.tasks import Channel, Crew
+from lookalike.pipeline.tasks import Channel, TaskGroup
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.searcher import Searcher
 from lookalike.search.trace import Trace
@@ -122,10 +122,10 @@ class Screener:
         )
         kept: dict[int, _Upload] = {}
         try:
-            with Crew() as crew:
+            with TaskGroup() as group:
                 # All that is on its way, so that one slow image holds up a bounded number.
-                order: Channel[_Upload] = crew.channel(LOOK_AHEAD)
-                uploads: Channel[_Upload] = crew.channel(LOOK_AHEAD)
+                order: Channel[_Upload] = group.channel(LOOK_AHEAD)
+                uploads: Channel[_Upload] = group.channel(LOOK_AHEAD)
 
                 def take() -> None:
                     for number, image in enumerate(images):
@@ -138,8 +138,8 @@ class Screener:
                     uploads.close()
 
                 # Whoever gives the images may take their time, also while this is interrupted.
-                crew.start("take", take, may_stay=True)
-                for upload, outcome in _in_order(order, embedder.embed(crew, uploads)):
+                group.start("take", take, may_stay=True)
+                for upload, outcome in _in_order(order, embedder.embed(group, uploads)):
                     kept.pop(upload.number).close()
                     yield upload.image, outcome
         finally:

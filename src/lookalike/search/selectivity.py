@@ -116,8 +116,8 @@ def _near_cells(index: Index, query: FloatArray, n_probes: int) -> list[int]:
     """The cells nearest to a query, with the rows that every filtered search for it reads."""
     wanted = ceil(LEAST_PASSING * index.n_cells / max(index.trained_rows, 1))
     limit = min(index.n_cells, max(n_probes, wanted))
-    suits = index.nearest_cells(index.preparation.query(query))[0]
-    return [int(cell) for cell in np.argpartition(-suits, limit - 1)[:limit]]
+    scores = index.cell_scores(index.preparation.query(query))[0]
+    return [int(cell) for cell in np.argpartition(-scores, limit - 1)[:limit]]
 
 
 def _sample(
