@@ -5,6 +5,7 @@ from .attributes.filters import Condition
 from .client import Database, connect
 from .collection.collection import Collection
 from .collection.export import export_sql
+from .collection.items import Item
 from .core.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -70,6 +71,7 @@ __all__ = [
     "ImageRecord",
     "IndexReport",
     "InputError",
+    "Item",
     "KeepRule",
     "LookalikeError",
     "Match",

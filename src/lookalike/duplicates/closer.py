@@ -35,7 +35,7 @@ from lookalike.duplicates.drawings import (
     smooth,
     windows,
 )
-from lookalike.images.decode import FORMATS, open_file, open_image, without_warnings
+from lookalike.images.decode import FORMATS, open_file, open_image, pillow_settings
 
 SIDE = 2 * THUMBNAIL
 """Pixels of the sides of what is compared."""
@@ -92,7 +92,7 @@ def read_picture(files: Sequence[Row]) -> Picture | None:
 
 def _read(path: Path) -> Picture:
     image = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    with without_warnings(), open_file(path) as file, Image.open(file, formats=FORMATS) as header:
+    with pillow_settings(), open_file(path) as file, Image.open(file, formats=FORMATS) as header:
         return Picture(np.asarray(image), _loss(header))
 
 

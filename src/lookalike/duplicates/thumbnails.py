@@ -15,7 +15,7 @@ from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
 from lookalike.dialects import StoredLook
 from lookalike.duplicates.compare import SIDE
-from lookalike.images.decode import FORMATS, open_file, open_image, without_warnings
+from lookalike.images.decode import FORMATS, open_file, open_image, pillow_settings
 
 Progress = Callable[[int, int | None], None]
 
@@ -48,7 +48,7 @@ def look_at(path: Path, content_hash: bytes) -> StoredLook:
 
 def _size(path: Path) -> tuple[int, int]:
     """Return width and height in pixels of an image that can be decoded."""
-    with without_warnings(), open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+    with pillow_settings(), open_file(path) as file, Image.open(file, formats=FORMATS) as image:
         return image.size
 
 

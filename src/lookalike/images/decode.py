@@ -32,9 +32,6 @@ do not identify.
 """
 
 pillow_heif.register_heif_opener()
-# Pillow refuses images of twice its own limit, which is a little less than ours.
-if Image.MAX_IMAGE_PIXELS is not None:
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2)
 
 _DRAFT_FACTOR = 3
 """A JPEG decoded to a smaller size keeps as many times the pixels that are asked for: with 3 the
@@ -112,20 +109,27 @@ def _explaining(label: str) -> Iterator[None]:
         raise ImageError(f"{label}: {_reason(error)}") from error
 
 
-def without_warnings() -> AbstractContextManager[None]:
-    """Suppress Pillow's warnings about odd metadata and large images."""
-    return _WITHOUT_WARNINGS.held()
+def pillow_settings() -> AbstractContextManager[None]:
+    """Set Pillow's pixel limit to ours, and suppress its warnings, while images are opened.
+
+    Both belong to the whole process, and are the host program's own outside the block.
+    """
+    return _PILLOW_SETTINGS.held()
 
 
-def _ignore_warnings() -> Callable[[], object]:
+def _change_pillow() -> Callable[[], object]:
     # Its own `with` blocks must not overlap, as those of several threads do.
     stack = ExitStack()
     stack.enter_context(warnings.catch_warnings())
     warnings.simplefilter("ignore")
+    stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    if Image.MAX_IMAGE_PIXELS is not None:
+        # Pillow refuses images of twice its limit, which is a little less than ours.
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2)
     return stack.close
 
 
-_WITHOUT_WARNINGS = SharedState(_ignore_warnings)
+_PILLOW_SETTINGS = SharedState(_change_pillow)
 
 
 def _reason(error: Exception) -> str:
@@ -140,7 +144,7 @@ def _reason(error: Exception) -> str:
 def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
     if not file.read(1):
         raise ImageError(f"{label}: the file is empty")
-    with without_warnings(), Image.open(file, formats=FORMATS) as image:
+    with pillow_settings(), Image.open(file, formats=FORMATS) as image:
         _refuse_too_large(image, label)
         # Drafts of other formats are thumbnails, which may show something else.
         if short_side is not None and image.format in ("JPEG", "MPO"):
