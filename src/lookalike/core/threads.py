@@ -1,5 +1,6 @@
-"""Limit BLAS to one thread for small products."""
+"""Threads: how many cores there are, and BLAS limited to one thread for small products."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
@@ -8,6 +9,14 @@ from typing import Any
 from threadpoolctl import ThreadpoolController
 
 from lookalike.core.shared import SharedState
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
 
 
 def one_thread() -> AbstractContextManager[None]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lookalike.core.cores import available_cores
 from lookalike.core.errors import ImageError
+from lookalike.core.threads import available_cores
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
 from lookalike.dialects import StoredLook

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from lookalike.core.cores import available_cores
 from lookalike.core.errors import ModelError
+from lookalike.core.threads import available_cores
 from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.preprocessing import Preprocessing
 

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lookalike.core.cores import available_cores
 from lookalike.core.errors import ImageError
+from lookalike.core.threads import available_cores
 from lookalike.core.types import TIERS, DuplicateGroup, DuplicateImage
 from lookalike.core.written import DUPLICATES_REPORT
 from lookalike.images.decode import open_image

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lookalike.core.cores import available_cores
 from lookalike.core.errors import EmbeddingError, ImageError
+from lookalike.core.threads import available_cores
 from lookalike.core.vectors import FloatArray, check_embeddings
 from lookalike.models.base import BatchModel, Model
 from lookalike.models.lazy import LazyModel

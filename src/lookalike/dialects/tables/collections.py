@@ -1,8 +1,10 @@
-"""The SQL of whole collections: list their tables, drop them, rename them."""
+"""The SQL of whole collections: create and find their tables, list, drop and rename them."""
 
 from collections.abc import Sequence
 
 from lookalike.dialects.statement import Statement, places
+from lookalike.dialects.table import Table
+from lookalike.dialects.tables.layouts import KEYS
 
 SIDE_TABLES = {
     "_files": {"id", "path", "path_hash", "content_hash", "size", "mtime_ns"},
@@ -20,7 +22,88 @@ COLLECTION_COLUMNS = {"id", "image_name", "embedding", "attributes"}
 
 
 class CollectionsSQL:
-    """Statements on all the tables of a collection together."""
+    """Statements on the tables of a collection, and on the registry of collections."""
+
+    # One by one.
+
+    def create_registry(self) -> Statement:
+        return Statement(
+            "CREATE TABLE IF NOT EXISTS lookalike_collections (\n"
+            "    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,\n"
+            "    model VARCHAR(4096),\n"
+            "    dim SMALLINT UNSIGNED NOT NULL,\n"
+            "    metric VARCHAR(16) NOT NULL,\n"
+            "    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP\n"
+            ") ENGINE = InnoDB"
+        )
+
+    def register(self, name: str, model: str | None, dim: int, metric: str) -> Statement:
+        return Statement(
+            "INSERT IGNORE INTO lookalike_collections (name, model, dim, metric) "
+            "VALUES (%s, %s, %s, %s)",
+            (name, model, dim, metric),
+        )
+
+    def forget_dropped(self, name: str) -> list[Statement]:
+        """Remove the records of a collection whose table was dropped."""
+        return [
+            Statement(
+                f"DELETE FROM {noted} WHERE {key} = %s AND NOT EXISTS ("
+                "SELECT 1 FROM information_schema.tables "
+                "WHERE table_schema = DATABASE() AND table_name = %s)",
+                (name, f"{name}_files"),
+            )
+            for noted, key in KEYS
+        ]
+
+    def registered(self, name: str) -> Statement:
+        return Statement(
+            "SELECT model, metric FROM lookalike_collections WHERE name = %s LIMIT 1", (name,)
+        )
+
+    def table_columns(self, table: Table) -> Statement:
+        return Statement(
+            "SELECT column_name, column_type FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND table_name = %s",
+            (table.name,),
+        )
+
+    def table_kind(self, table: Table) -> Statement:
+        """Return (table_type, engine, create_options, columns of its primary key, extra of id)."""
+        return Statement(
+            "SELECT t.table_type, t.engine, t.create_options, (\n"
+            "    SELECT GROUP_CONCAT(s.column_name ORDER BY s.seq_in_index)\n"
+            "    FROM information_schema.statistics AS s WHERE s.table_schema = t.table_schema\n"
+            "    AND s.table_name = t.table_name AND s.index_name = 'PRIMARY'\n"
+            "), (\n"
+            "    SELECT c.extra FROM information_schema.columns AS c\n"
+            "    WHERE c.table_schema = t.table_schema AND c.table_name = t.table_name\n"
+            "    AND c.column_name = %s\n"
+            ") FROM information_schema.tables AS t\n"
+            "WHERE t.table_schema = DATABASE() AND t.table_name = %s",
+            (table.id_column, table.name),
+        )
+
+    def collection_names(self) -> Statement:
+        """Tables with the article's three columns, the embedding a VECTOR."""
+        return Statement(
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = DATABASE() AND (column_name IN ('id', 'image_name') "
+            "OR (column_name = 'embedding' AND data_type = 'vector')) "
+            "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
+        )
+
+    def create_collection(self, table: Table, dim: int) -> Statement:
+        return Statement(
+            f"CREATE TABLE IF NOT EXISTS {table.sql} (\n"
+            f"    {table.id} INT PRIMARY KEY AUTO_INCREMENT,\n"
+            f"    {table.image_name()} VARCHAR(255),\n"
+            f"    {table.embedding} VECTOR({dim:d}),\n"
+            f"    KEY image_name ({table.image_name()})\n"
+            ") ENGINE = InnoDB CHARACTER SET utf8mb4"
+        )
+
+    # Together.
 
     def columns_of(self, tables: Sequence[str]) -> Statement:
         """Return (table, column) of the tables that exist."""

@@ -1,0 +1,103 @@
+"""The SQL of the rows of a table of embeddings: written, looked up, read."""
+
+from collections.abc import Sequence
+
+from lookalike.dialects.statement import Statement, places, values
+from lookalike.dialects.table import Table
+from lookalike.dialects.tables.attributes import Filter, and_
+
+
+class RowsSQL:
+    """Statements on the rows of one table."""
+
+    def id_step(self) -> Statement:
+        """The step between the ids of one multi-row insert."""
+        return Statement("SELECT @@auto_increment_increment")
+
+    def insert_embeddings(self, table: Table, rows: Sequence[tuple[str, bytes]]) -> Statement:
+        """Insert (image_name, embedding) rows; they get consecutive ids."""
+        return Statement(
+            f"INSERT INTO {table.sql} ({table.image_name()}, {table.embedding}) "
+            f"VALUES {values(2, len(rows))}",
+            tuple(value for row in rows for value in row),
+        )
+
+    def insert_with_ids(
+        self, table: Table, rows: Sequence[tuple[int, str | None, bytes]]
+    ) -> Statement:
+        """Insert (id, image_name, embedding) rows."""
+        return Statement(
+            f"INSERT INTO {table.sql} ({table.id}, {table.image_name()}, {table.embedding}) "
+            f"VALUES {values(3, len(rows))}",
+            tuple(value for row in rows for value in row),
+        )
+
+    def update_embedding(self, table: Table, row_id: int, embedding: bytes) -> Statement:
+        return Statement(
+            f"UPDATE {table.sql} SET {table.embedding} = %s WHERE {table.id} = %s",
+            (embedding, row_id),
+        )
+
+    def lock_rows(self, table: Table, ids: Sequence[int]) -> Statement:
+        """Return the ids that exist, and lock their rows until the transaction ends."""
+        return Statement(
+            f"SELECT {table.id} FROM {table.sql} "
+            f"WHERE {table.id} IN ({places(len(ids))}) FOR UPDATE",
+            tuple(ids),
+        )
+
+    def delete_rows(self, table: Table, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"DELETE FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})", tuple(ids)
+        )
+
+    def count_embeddings(self, table: Table) -> Statement:
+        return Statement(f"SELECT COUNT({table.embedding}) FROM {table.sql}")
+
+    def count_rows(self, table: Table) -> Statement:
+        return Statement(f"SELECT COUNT(*) FROM {table.sql}")
+
+    def records(self, table: Table, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"SELECT {table.id}, {table.image_name()} FROM {table.sql} "
+            f"WHERE {table.id} IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
+    def update_name(self, table: Table, row_id: int, image_name: str) -> Statement:
+        return Statement(
+            f"UPDATE {table.sql} SET {table.image_name()} = %s WHERE {table.id} = %s",
+            (image_name, row_id),
+        )
+
+    def ids_by_name(self, table: Table, image_name: str) -> Statement:
+        """Ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
+        name = table.image_name()
+        return Statement(
+            # The first condition can use an index, the second compares letter case.
+            f"SELECT {table.id} FROM {table.sql} WHERE {name} = %s AND "
+            f"CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY {table.id} LIMIT 2",
+            (image_name, image_name),
+        )
+
+    def embeddings(self, table: Table, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding "
+            f"FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
+    def all_rows(self, table: Table, where: Filter | None = None) -> Statement:
+        """All embeddings, or those of matching rows, for exact ranking by the client."""
+        passing = and_(where)
+        return Statement(
+            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding, {table.image_name()} "
+            f"FROM {table.sql} AS v WHERE {table.embedding} IS NOT NULL{passing.sql}",
+            passing.params,
+        )
+
+    def all_embeddings(self, table: Table) -> Statement:
+        return Statement(
+            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding "
+            f"FROM {table.sql} WHERE {table.embedding} IS NOT NULL"
+        )
