@@ -17,7 +17,7 @@ from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import AttributesReport
 from lookalike.database.table import VectorTable
-from lookalike.dialects import Attribute, Kind, Statement
+from lookalike.dialects import Attribute, Kind, Lock, Statement
 from lookalike.index.rows import stored_name
 
 _BATCH = 1000
@@ -52,7 +52,7 @@ def store_attributes(
     plan = _Plan(table, given, [row for _, row in found])
     with table.connection.transaction():
         # Again, under locks: a row may be gone, and another may have its id.
-        found, unmatched = match(lock="FOR UPDATE")
+        found, unmatched = match(lock="update")
         plan.write(found)
     kinds = plan.kinds()
     return AttributesReport(
@@ -215,7 +215,7 @@ def _match(
     table: VectorTable,
     given: AttributeTable,
     folders: Sequence[Path],
-    lock: str = "",
+    lock: Lock = "",
 ) -> tuple[list[_Found], list[str]]:
     """Return (id, row) for rows whose image is stored, and descriptions of the others."""
     paths = _Paths([given.folder, *folders])
@@ -240,7 +240,7 @@ def _match(
 
 
 def _ids_by_path(
-    table: VectorTable, rows: Sequence[AttributeRow], paths: _Paths, lock: str
+    table: VectorTable, rows: Sequence[AttributeRow], paths: _Paths, lock: Lock
 ) -> dict[str, list[int]]:
     wanted = {row.path: paths.of(row.path) for row in rows}
     candidates = sorted({path for several in wanted.values() for path in several})
@@ -259,7 +259,7 @@ def _ids_by_path(
 
 
 def _ids_by_name(
-    table: VectorTable, rows: Sequence[AttributeRow], lock: str
+    table: VectorTable, rows: Sequence[AttributeRow], lock: Lock
 ) -> dict[str, list[int]]:
     names = sorted({stored_name(row.path) for row in rows})
     ids: dict[str, list[int]] = defaultdict(list)

@@ -2,6 +2,7 @@
 
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.literals import is_utf8, literal
+from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import (
     Statement,
     generation_comment,
@@ -58,6 +59,7 @@ __all__ = [
     "Filter",
     "IndexState",
     "Kind",
+    "Lock",
     "Probe",
     "Shortlist",
     "Statement",

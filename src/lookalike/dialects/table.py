@@ -49,10 +49,6 @@ class Table:
         """Return the name of a row, such as `v.`, as an expression: NULL without a name column."""
         return "NULL" if self.name_column is None else row + _identifier(self.name_column)
 
-    def embedding_bytes(self, row: str = "") -> str:
-        """Return the embedding of a row as an expression: some clients take a VECTOR for text."""
-        return f"CAST({row}{self.embedding} AS BINARY)"
-
 
 def _identifier(column: str) -> str:
     return column if column in _PLAIN else "`" + column.replace("`", "``") + "`"

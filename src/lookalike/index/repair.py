@@ -101,7 +101,7 @@ def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> Non
         wanted = [row_id for _, row_id in keys]
         there = {
             row[0]
-            for row in connection.query(dialect.ids_among(table, wanted, lock="FOR SHARE NOWAIT"))
+            for row in connection.query(dialect.ids_among(table, wanted, lock="share nowait"))
         }
         gone = [key for key in keys if key[1] not in there]
         if gone:
@@ -114,7 +114,7 @@ def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
     with connection.transaction():
         if not _holds(store, index):
             return 0
-        there = connection.query(dialect.ids_among(store.table, ids, lock="FOR SHARE NOWAIT"))
+        there = connection.query(dialect.ids_among(store.table, ids, lock="share nowait"))
         found, embeddings = store.table.indexable_embeddings([row[0] for row in there])
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     return sum(crc32(str(row[0]).encode()) for row in there if row[0] not in set(found.tolist()))
@@ -122,7 +122,7 @@ def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
 
 def _holds(store: IndexStore, index: Index) -> bool:
     """Lock the generation, and return whether it is still current."""
-    state = store.state("FOR SHARE")
+    state = store.state("share")
     return state is not None and state.fingerprint == index.fingerprint
 
 

@@ -8,7 +8,7 @@ from lookalike.core.errors import DatabaseError
 from lookalike.core.types import Plan
 from lookalike.core.vectors import FloatArray, unpack_bfloat16
 from lookalike.database.table import VectorTable
-from lookalike.dialects import CodeRow, IndexState, Statement
+from lookalike.dialects import CodeRow, IndexState, Lock, Statement
 from lookalike.index.codes import Rotation
 from lookalike.index.ivf import Index
 
@@ -44,11 +44,10 @@ class IndexStore:
             return self._loaded
         return self._at(self.state())
 
-    def state(self, lock: str = "") -> IndexState | None:
+    def state(self, lock: Lock = "") -> IndexState | None:
         """Return the stored state of the index, None if there is none.
 
-        lock: FOR SHARE locks the generation until the transaction ends, FOR UPDATE is for changing
-        it.
+        lock: "share" locks the generation until the transaction ends, "update" is for changing it.
         """
         try:
             rows = self._connection.query(self._dialect.index_state(self.table, lock=lock))
@@ -127,11 +126,11 @@ class IndexStore:
         For transactions that read before they insert: the first read fixes what all later reads
         see, and that must not be older than the generation.
         """
-        self.state("FOR SHARE")
+        self.state("share")
 
     def insert(self, ids: Sequence[int], embeddings: FloatArray) -> None:
         """Add the codes of new rows; the generation cannot change until the transaction ends."""
-        index = self._at(self.state("FOR SHARE"))
+        index = self._at(self.state("share"))
         if index is not None:
             self.lost_codes = self.lost_codes or self._has_no_codes(index)
             self.insert_codes(index, index.code_rows(ids, embeddings))
@@ -162,7 +161,7 @@ class IndexStore:
 
     def remove(self, ids: Sequence[int]) -> None:
         """Delete the codes of rows that will be deleted or changed."""
-        state = self.state("FOR SHARE")
+        state = self.state("share")
         index = self._at(state)
         if state is not None and state.building is not None:
             self._connection.execute(self._dialect.note_changes(self.table, ids))
@@ -190,15 +189,12 @@ class IndexStore:
         try:
             with self._connection.transaction():
                 # Locks first: what is read later is then not older than the rows that they show.
-                state = self.state("FOR SHARE")
+                state = self.state("share")
                 if state is None or state.generation == 0:
                     return
-                tail = self._connection.value(
-                    self._dialect.tail(self.table, lock="FOR UPDATE NOWAIT")
-                )
-                share = "FOR SHARE NOWAIT"
+                tail = self._connection.value(self._dialect.tail(self.table, lock="update nowait"))
                 ids = self._connection.query(
-                    self._dialect.ids_above(self.table, tail or 0, lock=share)
+                    self._dialect.ids_above(self.table, tail or 0, lock="share nowait")
                 )
                 index = self._at(state)
                 if index is None:

@@ -319,7 +319,7 @@ def _switch(
             all_ids = _ids(store, reader)
         with connection.transaction():
             # Waits for current writers, and makes new ones wait.
-            store.state("FOR UPDATE")
+            store.state("update")
             committed = _bring_up_to_date(index, store, coded)
             # Ids that are missing now were deleted meanwhile.
             pending = np.setdiff1d(all_ids[all_ids <= last], np.union1d(committed, known))

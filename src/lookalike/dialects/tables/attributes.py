@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from lookalike.core.errors import InputError
+from lookalike.dialects.primitives import Lock, Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 
@@ -75,7 +76,7 @@ def and_(where: Filter | None) -> Filter:
     return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
 
 
-class AttributesSQL:
+class AttributesSQL(Primitives):
     """Statements on attributes, and the filters of searches."""
 
     # Which there are.
@@ -84,7 +85,7 @@ class AttributesSQL:
         return Statement(
             "CREATE TABLE IF NOT EXISTS lookalike_attributes (\n"
             "    collection VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
-            "    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL,\n"
+            f"    name VARCHAR(64) CHARACTER SET utf8mb4 COLLATE {self.exact_collation} NOT NULL,\n"
             "    kind VARCHAR(8) NOT NULL,\n"
             "    PRIMARY KEY (collection, name, kind)\n"
             ") ENGINE = InnoDB"
@@ -108,7 +109,8 @@ class AttributesSQL:
             "SELECT DISTINCT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
             "CONCAT('$.', JSON_QUOTE(k.name)))) "
             f"FROM {table.sql} AS v, JSON_TABLE(JSON_KEYS(v.attributes), '$[*]' COLUMNS "
-            "(name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS k"
+            f"(name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE {self.exact_collation} "
+            "PATH '$')) AS k"
         )
 
     def add_attributes_column(self, table: Table) -> Statement:
@@ -125,11 +127,11 @@ class AttributesSQL:
             tuple(ids),
         )
 
-    def ids_by_names(self, table: Table, names: Sequence[str], *, lock: str = "") -> Statement:
+    def ids_by_names(self, table: Table, names: Sequence[str], *, lock: Lock = "") -> Statement:
         """Return (id, image_name) of rows whose name is one of these, ignoring letter case."""
         return Statement(
             f"SELECT {table.id}, {table.image_name()} FROM {table.sql} "
-            f"WHERE {table.image_name()} IN ({places(len(names))}) {lock}",
+            f"WHERE {table.image_name()} IN ({places(len(names))}) {self.locks[lock]}",
             tuple(names),
         )
 
@@ -146,9 +148,9 @@ class AttributesSQL:
             changes.append(
                 "v.attributes = JSON_MERGE_PATCH(COALESCE(v.attributes, JSON_OBJECT()), new.patch)"
             )
-        row = f"ROW({places(len(names))})"
+        new = self.values_table(len(names), len(rows))
         return Statement(
-            f"UPDATE {table.sql} AS v JOIN (VALUES {', '.join([row] * len(rows))}) "
+            f"UPDATE {table.sql} AS v JOIN {new} "
             f"AS new ({', '.join(names)}) ON v.{table.id} = new.id SET {', '.join(changes)}",
             tuple(value for row in rows for value in row),
         )
@@ -170,7 +172,7 @@ class AttributesSQL:
 
         is_long: whether the column's values are too long for a key, such as TEXT.
         """
-        key = _key(attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
+        key = _key(self, attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
         return Statement(
             f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {table.sql} ({key})"
         )
@@ -179,7 +181,7 @@ class AttributesSQL:
 
     def filter(self, clauses: Sequence[Clause]) -> Filter:
         """All of these clauses; a row without a value matches no condition on the attribute."""
-        parts = [_clause(clause) for clause in clauses]
+        parts = [_clause(self, clause) for clause in clauses]
         return Filter(
             " AND ".join(f"({sql})" for sql, _ in parts), tuple(v for _, p in parts for v in p)
         )
@@ -237,7 +239,7 @@ def _path(attribute: Attribute) -> str:
     return f"'$.\"{quote_column(attribute.name)[1:-1]}\"'"
 
 
-def _expression(attribute: Attribute, kind: Kind, row: str) -> str:
+def _expression(sql: Primitives, attribute: Attribute, kind: Kind, row: str) -> str:
     """The SQL whose value is compared."""
     if attribute.is_column:
         return row + quote_column(attribute.name)
@@ -245,47 +247,47 @@ def _expression(attribute: Attribute, kind: Kind, row: str) -> str:
     if kind == "list":
         return f"JSON_EXTRACT({column}, {path})"
     returned = "DOUBLE" if kind == "number" else f"CHAR({MAX_TEXT})"
-    return f"JSON_VALUE({column}, {path} RETURNING {returned})"
+    return sql.json_value(column, path, returned)
 
 
-def _key(attribute: Attribute, kind: Kind) -> str:
-    expression = _expression(attribute, kind, "")
+def _key(sql: Primitives, attribute: Attribute, kind: Kind) -> str:
+    expression = _expression(sql, attribute, kind, "")
     if kind == "list":
-        return f"(CAST({expression} AS CHAR({MAX_TEXT}) ARRAY))"
+        return sql.json_array_key(expression, MAX_TEXT)
     return expression if attribute.is_column else f"({expression})"
 
 
-def _clause(clause: Clause) -> tuple[str, list[Any]]:
-    parts = [_comparison(each) for each in clause.alternatives]
-    sql = " OR ".join(sql for sql, _ in parts)
+def _clause(sql: Primitives, clause: Clause) -> tuple[str, list[Any]]:
+    parts = [_comparison(sql, each) for each in clause.alternatives]
+    any_of = " OR ".join(text for text, _ in parts)
     params = [value for _, bound in parts for value in bound]
     # NULL for a row without a value, so it matches neither a condition nor its opposite.
-    return (f"NOT ({sql})" if clause.is_negated else sql), params
+    return (f"NOT ({any_of})" if clause.is_negated else any_of), params
 
 
-def _comparison(comparison: Comparison) -> tuple[str, list[Any]]:
+def _comparison(sql: Primitives, comparison: Comparison) -> tuple[str, list[Any]]:
     attribute, kind, operator, compared = comparison
-    expression = _expression(attribute, kind, "v.")
+    expression = _expression(sql, attribute, kind, "v.")
     # An index on a DOUBLE is not used for integers.
     is_double = kind == "number" and not attribute.is_column
     bound = [float(value) for value in compared] if is_double else list(compared)
     if attribute.is_single:
         bound = [_single(float(value)) for value in compared]
     if operator == ":":
-        sql = f"%s MEMBER OF ({expression})"
+        test = sql.json_contains(expression)
     elif operator == "~":
         whole = expression
         if not attribute.is_column:
             path = _path(attribute)
             whole = f"JSON_UNQUOTE(JSON_EXTRACT(v.attributes, {path}))"
-            whole = f"{whole} COLLATE utf8mb4_0900_ai_ci"
-        sql = f"LOCATE(%s, {whole}) > 0"
+            whole = f"{whole} COLLATE {sql.folding_collation}"
+        test = f"LOCATE(%s, {whole}) > 0"
     elif operator == "in":
         several = len(bound) > 1
-        sql = f"{expression} IN ({places(len(bound))})" if several else f"{expression} = %s"
+        test = f"{expression} IN ({places(len(bound))})" if several else f"{expression} = %s"
     else:
-        sql = f"{expression} {operator} %s"
-    return _of_kind(attribute, kind, sql), bound
+        test = f"{expression} {operator} %s"
+    return _of_kind(attribute, kind, test), bound
 
 
 def _single(value: float) -> float:

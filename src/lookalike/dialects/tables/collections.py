@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.layouts import KEYS
@@ -21,7 +22,7 @@ COLLECTION_COLUMNS = {"id", "image_name", "embedding", "attributes"}
 """The columns of a collection's table; the last one exists if there are attributes."""
 
 
-class CollectionsSQL:
+class CollectionsSQL(Primitives):
     """Statements on the tables of a collection, and on the registry of collections."""
 
     # One by one.
@@ -98,7 +99,7 @@ class CollectionsSQL:
             f"CREATE TABLE IF NOT EXISTS {table.sql} (\n"
             f"    {table.id} INT PRIMARY KEY AUTO_INCREMENT,\n"
             f"    {table.image_name()} VARCHAR(255),\n"
-            f"    {table.embedding} VECTOR({dim:d}),\n"
+            f"    {table.embedding} {self.vector_type(dim)},\n"
             f"    KEY image_name ({table.image_name()})\n"
             ") ENGINE = InnoDB CHARACTER SET utf8mb4"
         )

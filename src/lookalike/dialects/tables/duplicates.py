@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 
@@ -21,7 +22,7 @@ class StoredLook(NamedTuple):
     thumbnail: bytes
 
 
-class DuplicatesSQL:
+class DuplicatesSQL(Primitives):
     """Statements on `<collection>_phashes` and `<collection>_distinct`."""
 
     # Looks. They belong to contents, not to rows: a file that has changed has another one.
@@ -92,7 +93,7 @@ class DuplicatesSQL:
         """
         return Statement(
             f"SELECT v.{table.id}, "
-            f"COALESCE(f.content_hash, UNHEX(SHA2({table.embedding_bytes('v.')}, 256))), "
+            f"COALESCE(f.content_hash, UNHEX(SHA2({self.embedding_bytes(table, 'v.')}, 256))), "
             f"f.size, f.mtime_ns, p.width, p.height FROM {table.sql} AS v "
             f"LEFT JOIN {table.side('_files')} AS f ON f.id = v.{table.id} "
             f"LEFT JOIN {table.side('_phashes')} AS p ON p.content_hash = f.content_hash "
@@ -102,7 +103,7 @@ class DuplicatesSQL:
     def bare_embeddings(self, table: Table) -> Statement:
         """The same where the collection has no side table of files."""
         return Statement(
-            f"SELECT {table.id}, UNHEX(SHA2({table.embedding_bytes()}, 256)), "
+            f"SELECT {table.id}, UNHEX(SHA2({self.embedding_bytes(table)}, 256)), "
             "NULL, NULL, NULL, NULL "
             f"FROM {table.sql} WHERE {table.embedding} IS NOT NULL ORDER BY {table.id}"
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from lookalike.dialects.primitives import Lock, Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 
@@ -39,7 +40,7 @@ _PATH = (
 _RUN = ("added", "updated", "reused", "unchanged", "failed", "removed")
 
 
-class FilesSQL:
+class FilesSQL(Primitives):
     """Statements on `<collection>_files`, `<collection>_failures` and `lookalike_runs`."""
 
     # A path is longer than a key may be, so its hash is the key.
@@ -104,18 +105,18 @@ class FilesSQL:
             (file.size, file.mtime_ns, row_id, file.content_hash),
         )
 
-    def known_files(self, table: Table, paths: Sequence[str], *, lock: str = "") -> Statement:
+    def known_files(self, table: Table, paths: Sequence[str], *, lock: Lock = "") -> Statement:
         """Return (path, id, content_hash, size, mtime_ns) of those of the paths that are stored."""
         return Statement(
             "SELECT path, id, content_hash, size, mtime_ns "
-            f"FROM {table.side('_files')} WHERE path_hash IN ({_hashes(paths)}) {lock}",
+            f"FROM {table.side('_files')} WHERE path_hash IN ({_hashes(paths)}) {self.locks[lock]}",
             tuple(paths),
         )
 
     def known_contents(self, table: Table, hashes: Sequence[bytes]) -> Statement:
         """Return (content_hash, embedding) of the first stored file with each of these contents."""
         return Statement(
-            f"SELECT content_hash, {table.embedding_bytes('v.')} AS embedding FROM ("
+            f"SELECT content_hash, {self.embedding_bytes(table, 'v.')} AS embedding FROM ("
             f"SELECT content_hash, MIN(id) AS id FROM {table.side('_files')} "
             f"WHERE content_hash IN ({places(len(hashes))}) GROUP BY content_hash) AS first_ "
             f"JOIN {table.sql} AS v ON v.{table.id} = first_.id "
@@ -136,7 +137,7 @@ class FilesSQL:
         """Return (id, path, content_hash), and keep them until the transaction ends."""
         return Statement(
             f"SELECT id, path, content_hash FROM {table.side('_files')} "
-            f"WHERE id IN ({places(len(ids))}) ORDER BY id FOR UPDATE",
+            f"WHERE id IN ({places(len(ids))}) ORDER BY id {self.locks['update']}",
             tuple(ids),
         )
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lookalike.dialects.literals import literal
+from lookalike.dialects.primitives import Lock, Primitives
 from lookalike.dialects.statement import Statement, generation_comment, places, values
 from lookalike.dialects.table import Table
 
@@ -48,7 +49,7 @@ class IndexState(NamedTuple):
     fingerprint: bytes
 
 
-class IndexSQL:
+class IndexSQL(Primitives):
     """Statements about the index of a collection's table."""
 
     # Tables.
@@ -135,11 +136,11 @@ class IndexSQL:
 
     # Which generation holds.
 
-    def index_state(self, table: Table, *, lock: str = "") -> Statement:
-        """lock: FOR SHARE locks the generation for the transaction, FOR UPDATE is to change it."""
+    def index_state(self, table: Table, *, lock: Lock = "") -> Statement:
+        """Return the state; lock: "share" keeps the generation for the transaction."""
         return Statement(
             f"SELECT {', '.join(IndexState._fields)} "
-            f"FROM lookalike_indexes WHERE collection = %s {lock}",
+            f"FROM lookalike_indexes WHERE collection = %s {self.locks[lock]}",
             (table.name,),
         )
 
@@ -171,9 +172,10 @@ class IndexSQL:
 
     # The tail: rows above the last id that has been looked after.
 
-    def tail(self, table: Table, *, lock: str = "") -> Statement:
+    def tail(self, table: Table, *, lock: Lock = "") -> Statement:
         return Statement(
-            f"SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s {lock}",
+            "SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s "
+            f"{self.locks[lock]}",
             (table.name,),
         )
 
@@ -211,17 +213,18 @@ class IndexSQL:
     def code_keys(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT cell, id FROM {codes_table(table, generation)}")
 
-    def ids_among(self, table: Table, ids: Sequence[int], *, lock: str = "") -> Statement:
+    def ids_among(self, table: Table, ids: Sequence[int], *, lock: Lock = "") -> Statement:
         """The ids that have a row."""
         return Statement(
-            f"SELECT {table.id} FROM {table.sql} WHERE {table.id} IN ({places(len(ids))}) {lock}",
+            f"SELECT {table.id} FROM {table.sql} "
+            f"WHERE {table.id} IN ({places(len(ids))}) {self.locks[lock]}",
             tuple(ids),
         )
 
-    def ids_above(self, table: Table, row_id: int, *, lock: str = "") -> Statement:
+    def ids_above(self, table: Table, row_id: int, *, lock: Lock = "") -> Statement:
         return Statement(
             f"SELECT {table.id} FROM {table.sql} FORCE INDEX (PRIMARY) "
-            f"WHERE {table.id} > %s ORDER BY {table.id} {lock}",
+            f"WHERE {table.id} > %s ORDER BY {table.id} {self.locks[lock]}",
             (row_id,),
         )
 
@@ -293,7 +296,7 @@ class IndexSQL:
         """Every code, or those of (cell, id), with the embedding of its row if it exists."""
         chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
-            f"SELECT c.cell, c.id, c.code, c.scale, c.bias, {table.embedding_bytes('v.')} "
+            f"SELECT c.cell, c.id, c.code, c.scale, c.bias, {self.embedding_bytes(table, 'v.')} "
             f"FROM {codes_table(table, generation)} AS c "
             f"LEFT JOIN {table.sql} AS v ON v.{table.id} = c.id{chosen}",
             tuple(value for key in keys for value in key),

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import Filter, and_
 
 
-class RowsSQL:
+class RowsSQL(Primitives):
     """Statements on the rows of one table."""
 
     def id_step(self) -> Statement:
@@ -42,7 +43,7 @@ class RowsSQL:
         """Return the ids that exist, and lock their rows until the transaction ends."""
         return Statement(
             f"SELECT {table.id} FROM {table.sql} "
-            f"WHERE {table.id} IN ({places(len(ids))}) FOR UPDATE",
+            f"WHERE {table.id} IN ({places(len(ids))}) {self.locks['update']}",
             tuple(ids),
         )
 
@@ -82,7 +83,7 @@ class RowsSQL:
 
     def embeddings(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
-            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding "
+            f"SELECT {table.id}, {self.embedding_bytes(table)} AS embedding "
             f"FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
             tuple(ids),
         )
@@ -91,13 +92,13 @@ class RowsSQL:
         """All embeddings, or those of matching rows, for exact ranking by the client."""
         passing = and_(where)
         return Statement(
-            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding, {table.image_name()} "
+            f"SELECT {table.id}, {self.embedding_bytes(table)} AS embedding, {table.image_name()} "
             f"FROM {table.sql} AS v WHERE {table.embedding} IS NOT NULL{passing.sql}",
             passing.params,
         )
 
     def all_embeddings(self, table: Table) -> Statement:
         return Statement(
-            f"SELECT {table.id}, {table.embedding_bytes()} AS embedding "
+            f"SELECT {table.id}, {self.embedding_bytes(table)} AS embedding "
             f"FROM {table.sql} WHERE {table.embedding} IS NOT NULL"
         )

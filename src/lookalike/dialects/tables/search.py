@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lookalike.dialects.statement import Statement, places
+from lookalike.dialects.primitives import Primitives
+from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import Filter, and_
 from lookalike.dialects.tables.index import codes_table
@@ -34,7 +35,7 @@ class Shortlist(NamedTuple):
     rows: int
 
 
-class SearchSQL:
+class SearchSQL(Primitives):
     """The statement that searches a collection's table through its index."""
 
     def search_codes(
@@ -46,16 +47,17 @@ class SearchSQL:
         embedding. where: only matching rows. An outdated generation returns no rows.
         """
         passing = and_(where)
-        best = _best_codes(table, shortlist, where)
+        best = self._best_codes(table, shortlist, where)
         holds = (table.name, shortlist.generation, shortlist.fingerprint)
         sql = (
             f"SELECT v.{table.id}, {table.image_name('v.')}, "
-            f"{table.embedding_bytes('v.')} AS embedding, 1 AS is_coded\n"
+            f"{self.embedding_bytes(table, 'v.')} AS embedding, 1 AS is_coded\n"
             f"FROM (\n{best.sql}\n"
             f") AS shortlist LEFT JOIN {table.sql} AS v ON v.{table.id} = shortlist.id\n"
             f"WHERE {_HOLDS}\n"
             "UNION ALL\n"
-            f"SELECT {table.id}, {table.image_name()}, {table.embedding_bytes()} AS embedding, 0\n"
+            f"SELECT {table.id}, {table.image_name()}, "
+            f"{self.embedding_bytes(table)} AS embedding, 0\n"
             f"FROM {table.sql} AS v\n"
             f"WHERE {table.embedding} IS NOT NULL{passing.sql} AND {_HOLDS} AND {table.id} >\n"
             "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
@@ -72,33 +74,32 @@ class SearchSQL:
             tuple(value for number, (_, bound) in enumerate(each) for value in (number, *bound)),
         )
 
-
-def _best_codes(table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
-    """The ids of the best estimates in the probed cells."""
-    # One multiplication less per row if all slopes are 1: for cosine and euclidean.
-    slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
-    columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
-    row = f"ROW({places(8 if slope else 7)})"
-    distance = " + ".join(
-        f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
-        for j in range(4)
-    )
-    joined = ""
-    if where is not None:
-        joined = f"    JOIN {table.sql} AS v ON v.{table.id} = c.id\n    WHERE {where.sql}\n"
-    sql = (
-        "    SELECT STRAIGHT_JOIN c.id\n"
-        f"    FROM (VALUES {', '.join([row] * len(shortlist.probes))}) AS probes ({columns})\n"
-        f"    JOIN {codes_table(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
-        f"{joined}"
-        f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"
-        f"        {distance})) DESC\n"
-        "    LIMIT %s"
-    )
-    bound = [
-        value
-        for p in shortlist.probes
-        for value in (p.cell, p.base, *([p.slope] if slope else []), p.step, *p.planes)
-    ]
-    passing = and_(where)
-    return Statement(sql, (*bound, *passing.params, shortlist.centre, shortlist.rows))
+    def _best_codes(self, table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
+        """The ids of the best estimates in the probed cells."""
+        # One multiplication less per row if all slopes are 1: for cosine and euclidean.
+        slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
+        columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
+        values = self.values_table(8 if slope else 7, len(shortlist.probes))
+        distance = " + ".join(
+            f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
+            for j in range(4)
+        )
+        joined = ""
+        if where is not None:
+            joined = f"    JOIN {table.sql} AS v ON v.{table.id} = c.id\n    WHERE {where.sql}\n"
+        sql = (
+            "    SELECT STRAIGHT_JOIN c.id\n"
+            f"    FROM {values} AS probes ({columns})\n"
+            f"    JOIN {codes_table(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
+            f"{joined}"
+            f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"
+            f"        {distance})) DESC\n"
+            "    LIMIT %s"
+        )
+        bound = [
+            value
+            for p in shortlist.probes
+            for value in (p.cell, p.base, *([p.slope] if slope else []), p.step, *p.planes)
+        ]
+        passing = and_(where)
+        return Statement(sql, (*bound, *passing.params, shortlist.centre, shortlist.rows))
