@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from lookalike.attributes.filters import Where, clause, conditions, find, unknown_attribute
-from lookalike.core.errors import DatabaseError
+from lookalike.database.errors import DuplicateColumn, DuplicateIndex, MissingTable
 from lookalike.database.table import VectorTable
 from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Filter, Kind, Statement, attribute_index
-from lookalike.index.store import NO_SUCH_TABLE
 
-_DUPLICATE_INDEX = 1061
 _JSON = "attributes"
 """The column in which lookalike keeps attributes."""
 _NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "float"}
@@ -32,11 +31,8 @@ def known_attributes(table: VectorTable) -> list[Attribute]:
     types = column_types(table)
     noted: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
-        try:
+        with suppress(MissingTable):
             noted = table.connection.query(table.dialect.noted_attributes(table))
-        except DatabaseError as error:
-            if error.code != NO_SUCH_TABLE:
-                raise
     return _columns(table, types) + _keys(noted, types)
 
 
@@ -134,7 +130,7 @@ def make_index(table: VectorTable, name: str) -> bool:
         )
         if not is_there:
             statement = dialect.create_attribute_index(table, attribute, kind, is_long=is_long)
-            made = unless_there(table, statement, _DUPLICATE_INDEX) or made
+            made = unless_there(table, statement) or made
     return made
 
 
@@ -146,12 +142,10 @@ def _index_kinds(attribute: Attribute) -> list[Kind]:
     return sorted(kinds)
 
 
-def unless_there(table: VectorTable, statement: Statement, code: int) -> bool:
+def unless_there(table: VectorTable, statement: Statement) -> bool:
     """Run a statement that creates something; ignore that another process created it first."""
     try:
         table.connection.alter(statement)
-    except DatabaseError as error:
-        if error.code != code:
-            raise
+    except (DuplicateColumn, DuplicateIndex):
         return False
     return True

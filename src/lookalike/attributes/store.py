@@ -16,14 +16,13 @@ from lookalike.attributes.filters import text_of
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import AttributesReport
+from lookalike.database.errors import Busy
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Attribute, Kind, Lock, Statement
 from lookalike.index.rows import stored_name
 
 _BATCH = 1000
 _SHOWN = 3
-_DUPLICATE_COLUMN = 1060
-_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
 _SHOWN_AS: dict[Kind, str] = {
     "text": "texts",
     "number": "numbers",
@@ -183,7 +182,7 @@ def _require_json(table: VectorTable) -> None:
         connection.execute(statement)
     there = column_types(table).get("attributes")
     if there is None:
-        unless_there(table, dialect.add_attributes_column(table), _DUPLICATE_COLUMN)
+        unless_there(table, dialect.add_attributes_column(table))
     elif there != "json":
         raise InputError(
             f"the column attributes of {table.name!r} has type {there}, and lookalike needs it "
@@ -309,10 +308,9 @@ def _update(table: VectorTable, given: AttributeTable, batch: _Batch) -> None:
     columns, own, rows = batch
     try:
         table.connection.execute_parts(rows, lambda part: _statement(table, (columns, own, part)))
+    except (ConnectionFailed, Busy):  # there is no transaction to retry in
+        raise
     except DatabaseError as error:
-        # After a lost connection or lock there is no transaction to retry in.
-        if isinstance(error, ConnectionFailed) or error.code in _LOCKED:
-            raise
         for row in rows:  # which of them is it?
             try:
                 table.connection.execute(_statement(table, (columns, own, [row])))

@@ -56,14 +56,7 @@ class DatabaseError(LookalikeError):
 
 
 class ConnectionFailed(DatabaseError):
-    """The database server is down, or refuses this user or password.
-
-    is_lost: whether the same connection may come about later.
-    """
-
-    def __init__(self, message: str, *, code: int | None = None, is_lost: bool = False) -> None:
-        super().__init__(message, code=code)
-        self.is_lost = is_lost
+    """The database server is down, or refuses this user or password."""
 
 
 class UnsupportedServer(DatabaseError):

@@ -20,6 +20,7 @@ from lookalike.core.errors import (
 )
 from lookalike.core.turns import Turns
 from lookalike.core.vectors import pack
+from lookalike.database.errors import UnknownVariable, too_large, translated
 from lookalike.database.session import (
     ALTER_WAIT_SECONDS,
     COLLATION,
@@ -47,14 +48,6 @@ _CONVERSIONS: dict[Any, Any] = {
     _VECTOR: lambda value: np.frombuffer(value, "<f4"),
     np.ndarray: lambda value, _: f"x'{pack(value).hex()}'",
 }
-
-DUPLICATE_KEY = 1062
-LOCK_WAIT_TIMEOUT = 1205
-_PRIVILEGES = {1044, 1142, 1143, 1227, 1370, 1410}
-_REFUSED = {1045, 1698, 3118, 3159}
-_GONE = {0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031}
-_NO_SUCH_VARIABLE = 1193
-PACKET_TOO_LARGE = 1153
 
 
 class _Stream(SSCursor):
@@ -126,7 +119,7 @@ class Connection:
         except Exception as error:
             # Whatever the driver does not understand is no MySQL, or one that has just died.
             speaks = bool(error.args) and isinstance(error.args[0], int)
-            raise self._explain(error, is_lost=not speaks) from error
+            raise translated(error, self.url, is_lost=not speaks) from error
         try:
             self._begin_session()
         except BaseException:
@@ -140,9 +133,7 @@ class Connection:
                 cursor.execute(*set_session())
                 cursor.execute(read_session().sql)
                 values: Row = cursor.fetchone() or ()
-        except DatabaseError as error:
-            if error.code != _NO_SUCH_VARIABLE:
-                raise
+        except UnknownVariable as error:
             version = self.value(Statement("SELECT VERSION()"))
             raise UnsupportedServer(
                 f"{self.url} is version {version}, which lacks a setting of MySQL's sessions "
@@ -271,7 +262,7 @@ class Connection:
     def lock_wait(self, seconds: int) -> Iterator[None]:
         """Have the block's statements wait no longer for locks on whole tables.
 
-        One that waits in vain raises DatabaseError with the code LOCK_WAIT_TIMEOUT.
+        One that waits in vain raises LockTimeout.
         """
         with self._turns.taken():
             self.execute(set_lock_wait(seconds))
@@ -324,7 +315,7 @@ class Connection:
         """Raise DatabaseError for a statement that the server would hang up on."""
         room = self.max_packet - 2  # the packet begins with a byte for the command
         if 4 * len(sql) > room and (size := len(sql.encode())) > room:
-            raise _too_large(f"{size:,} bytes, of {self.max_packet:,}")
+            raise too_large(size, self.max_packet)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -339,49 +330,4 @@ class Connection:
             is_lost = not self._driver.open
             if not (is_lost or isinstance(error, pymysql.err.MySQLError | OSError)):
                 raise
-            raise self._explain(error, is_lost=is_lost) from error
-
-    def _explain(self, error: Exception, *, is_lost: bool = False) -> DatabaseError:
-        code = error.args[0] if error.args and isinstance(error.args[0], int) else None
-        reason = str(error.args[-1] if error.args else error).strip()
-        if code == PACKET_TOO_LARGE:
-            return _too_large(reason)
-        if code in _REFUSED:
-            return ConnectionFailed(
-                f"{self.url} refused user {self.url.user!r}: {reason}; "
-                "check the user and its password",
-                code=code,
-            )
-        if code == 1049:
-            return ConnectionFailed(
-                f"there is no database {self.url.database!r} at {self.url}: "
-                f"create it with CREATE DATABASE {self.url.database}",
-                code=code,
-            )
-        if is_lost or code in _GONE or not isinstance(error, pymysql.err.MySQLError):
-            if not isinstance(error, pymysql.err.MySQLError | OSError | RuntimeError):
-                reason = "the connection was lost"  # in the midst of an answer
-            return ConnectionFailed(
-                f"cannot reach {self.url}: {reason}; is the server running there?",
-                code=code,
-                is_lost=not isinstance(error, RuntimeError),
-            )
-        if code == LOCK_WAIT_TIMEOUT:
-            reason += (
-                "; another client locks a row or table in an open transaction: end that transaction"
-            )
-        if code in _PRIVILEGES:
-            return DatabaseError(
-                f"user {self.url.user!r} lacks a privilege: {reason}; "
-                "have an administrator GRANT it",
-                code=code,
-            )
-        return DatabaseError(f"the database refused a statement: {reason}", code=code)
-
-
-def _too_large(reason: str) -> DatabaseError:
-    return DatabaseError(
-        f"a statement is too large for the server's max_allowed_packet: {reason}; have an "
-        "administrator SET PERSIST max_allowed_packet = 67108864, and connect again",
-        code=PACKET_TOO_LARGE,
-    )
+            raise translated(error, self.url, is_lost=is_lost) from error

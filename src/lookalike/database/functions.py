@@ -5,12 +5,11 @@ from importlib.resources import files
 
 from lookalike.core.errors import DatabaseError
 from lookalike.database.connection import Connection
+from lookalike.database.errors import Privilege, UntrustedFunctions
 from lookalike.dialects import Statement
 
 NAMES = ("my_dot_product", "my_vec_norm", "DISTANCE")
 PRIVILEGES = ("CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE")
-_BINLOG_REFUSES = 1419
-_REFUSALS = {_BINLOG_REFUSES, 1044, 1142, 1143, 1227, 1370}
 _GRANT = re.compile(r"GRANT (.+?) ON (?:(\*|`(?:[^`]|``)*`)\.\*) TO ")
 
 
@@ -29,9 +28,7 @@ def install_functions(connection: Connection) -> list[str]:
         for sql in body.split(" //"):
             if sql.strip():
                 connection.execute(Statement(sql.strip()))
-    except DatabaseError as error:
-        if error.code not in _REFUSALS:
-            raise
+    except (Privilege, UntrustedFunctions) as error:
         raise DatabaseError(_remedy(connection, str(error)), code=error.code) from error
     return list(NAMES)
 

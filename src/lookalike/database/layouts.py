@@ -10,6 +10,7 @@ from math import ceil, sqrt
 
 from lookalike.core.errors import DatabaseError
 from lookalike.database.connection import Connection
+from lookalike.database.errors import Busy, Privilege, ReadOnly
 from lookalike.dialects import (
     INDEXES,
     LAYOUT,
@@ -26,9 +27,6 @@ LOCK_SECONDS = 5
 
 TURN_SECONDS = 30
 """How long it waits for another client that is upgrading."""
-
-_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
-_MAY_NOT = {1044, 1142, 1143, 1227, 1290, 1792, 1836}  # privileges, a read-only server
 
 
 def existing_tables(connection: Connection, dialect: Dialect, others: Sequence[str]) -> set[str]:
@@ -77,14 +75,14 @@ def _upgrade(connection: Connection, dialect: Dialect) -> None:
 
 def _explain(error: DatabaseError, connection: Connection) -> DatabaseError:
     tables = f"lookalike's tables in database {connection.url.database!r}"
-    if error.code in _MAY_NOT:
+    if isinstance(error, Privilege | ReadOnly):
         return DatabaseError(
             f"{tables} have an older layout, and user {connection.url.user!r} may not change them: "
             "run `lookalike status` once as a user who may CREATE, ALTER and DROP tables "
             f"({error})",
             code=error.code,
         )
-    if error.code in _LOCKED:
+    if isinstance(error, Busy):
         return DatabaseError(
             f"{tables} have an older layout, and an open transaction of another connection locks "
             "them: end that transaction, then try again",

@@ -7,23 +7,24 @@ from typing import TypeVar
 from tenacity import (
     RetryCallState,
     Retrying,
-    retry_if_exception,
+    retry_if_exception_type,
     stop_after_delay,
     stop_when_event_set,
     wait_random_exponential,
 )
 from tenacity.nap import sleep_using_event
 
-from lookalike.core.errors import ConnectionFailed, DatabaseError
-from lookalike.database.connection import DUPLICATE_KEY, Connection
+from lookalike.core.errors import ConnectionFailed
+from lookalike.database.connection import Connection
+from lookalike.database.errors import Busy, ConnectionLost, DuplicateKey, Unavailable
 
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0
 """A cluster has a new primary, and a restarted server its tables, in less."""
 
-_LOCKED = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
-_SOON_BACK = {1040, 1290, 1836, 3100, 3101}  # too many connections, read-only, no primary
+TRANSIENT = (ConnectionLost, Busy, DuplicateKey, Unavailable)
+"""Errors that the same transaction may not meet again."""
 
 
 class Persistence:
@@ -47,7 +48,7 @@ class Persistence:
         self._patience = patience
         event = stop or threading.Event()
         self._retrying = Retrying(
-            retry=retry_if_exception(_is_transient),
+            retry=retry_if_exception_type(TRANSIENT),
             wait=wait_random_exponential(multiplier=0.05, max=3),
             stop=stop_after_delay(patience) | stop_when_event_set(event),
             sleep=sleep_using_event(event),
@@ -71,9 +72,3 @@ class Persistence:
             if state.attempt_number == 2:  # it is not back at once
                 self._notify(f"{error} Retrying for {self._patience:g} seconds.")
             self._connection.close()
-
-
-def _is_transient(error: BaseException) -> bool:
-    if isinstance(error, ConnectionFailed):
-        return error.is_lost
-    return isinstance(error, DatabaseError) and error.code in {DUPLICATE_KEY} | _LOCKED | _SOON_BACK

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from itertools import combinations
 
-from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.errors import InputError
+from lookalike.database.errors import MissingTable
 from lookalike.database.table import VectorTable
-from lookalike.index.store import NO_SUCH_TABLE
 
 
 def distinct_images(table: VectorTable) -> list[tuple[int, int]]:
     """Return the pairs of ids that were decided to be distinct, the smaller first."""
     try:
         rows = table.connection.query(table.dialect.distinct(table))
-    except DatabaseError as error:
-        if error.code != NO_SUCH_TABLE:
-            raise
+    except MissingTable:
         return []
     return [(row[0], row[1]) for row in rows]
 

@@ -11,11 +11,11 @@ from zlib import crc32
 
 import numpy as np
 
-from lookalike.core.errors import DatabaseError
 from lookalike.core.vectors import ids_array
+from lookalike.database.errors import Busy, MissingTable
 from lookalike.index.check import differing
 from lookalike.index.ivf import Ids, Index
-from lookalike.index.store import BUSY, NO_SUCH_TABLE, IndexStore
+from lookalike.index.store import IndexStore
 from lookalike.index.training import is_due as training_is_due
 
 SHARE_BETWEEN = 0.05
@@ -42,11 +42,9 @@ def repair(store: IndexStore) -> None:
         return
     try:
         _compare(store, index)
-    except DatabaseError as error:
-        if error.code in BUSY:
-            return
-        if error.code != NO_SUCH_TABLE:
-            raise
+    except Busy:
+        return
+    except MissingTable:
         store.lost_codes = True
     store.inserted_since_repair = 0
 

@@ -7,13 +7,12 @@ import numpy as np
 from lookalike.core.errors import DatabaseError
 from lookalike.core.types import Plan
 from lookalike.core.vectors import FloatArray, unpack_bfloat16
+from lookalike.database.errors import Busy, MissingTable
 from lookalike.database.table import VectorTable
 from lookalike.dialects import CodeRow, IndexState, Lock, Statement
 from lookalike.index.codes import Rotation
 from lookalike.index.ivf import Index
 
-NO_SUCH_TABLE = 1146
-BUSY = {1205, 1213, 3572}  # lock wait timeout, deadlock, would have to wait
 _BATCH = 4096
 _CODES = 10_000
 
@@ -51,9 +50,7 @@ class IndexStore:
         """
         try:
             rows = self._connection.query(self._dialect.index_state(self.table, lock=lock))
-        except DatabaseError as error:
-            if error.code != NO_SUCH_TABLE:
-                raise
+        except MissingTable:
             return None
         return IndexState(*rows[0]) if rows else None
 
@@ -71,9 +68,7 @@ class IndexStore:
     def _read(self, state: IndexState) -> Index | None:
         try:
             rows = self._connection.query(self._dialect.centroids(self.table, state.generation))
-        except DatabaseError as error:
-            if error.code != NO_SUCH_TABLE:
-                raise
+        except MissingTable:
             return None  # dropped by hand
         packed, bits = [row[0] for row in rows], Rotation(self.table.dim, 0).bits
         if packed and all(len(centroid) == 2 * bits for centroid in packed):
@@ -153,9 +148,7 @@ class IndexStore:
         """Change the codes. If their table was dropped, the next training repairs it."""
         try:
             return self._connection.execute(statement)
-        except DatabaseError as error:
-            if error.code != NO_SUCH_TABLE:
-                raise
+        except MissingTable:
             self.lost_codes = True
             return 0
 
@@ -204,9 +197,8 @@ class IndexStore:
                     return
                 self.index_rows(index, [row[0] for row in ids if row[0] not in mine])
                 self._connection.execute(self._dialect.set_tail(self.table, ids[-1][0]))
-        except DatabaseError as error:
-            if error.code not in BUSY:
-                raise
+        except Busy:
+            pass
 
     def index_rows(self, index: Index, ids: Sequence[int]) -> None:
         """Add the codes of rows that the caller's transaction has locked."""
@@ -217,7 +209,5 @@ class IndexStore:
     def _has_no_codes(self, index: Index) -> bool:
         try:
             return not self._connection.value(self._dialect.has_codes(self.table, index.generation))
-        except DatabaseError as error:
-            if error.code != NO_SUCH_TABLE:
-                raise
+        except MissingTable:
             return True

@@ -14,12 +14,13 @@ from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
-from tenacity import retry, retry_if_exception, stop_after_attempt
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.core.types import Plan
 from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
 from lookalike.database.connection import Connection
+from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
 from lookalike.index.codes import Rotation
 from lookalike.index.ivf import Codes, Ids, Index, Preparation, concatenate, unit_for
@@ -48,7 +49,6 @@ KINDS = ("cells", "codes")
 _BATCH_BYTES = 16_000_000
 _SAMPLE_BATCH = 1000
 _CENTROIDS = 500
-_LOCKED = {1205, 1213}  # lock wait timeout, deadlock
 
 
 def n_cells_for(rows: int) -> int:
@@ -172,9 +172,8 @@ def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
                 with connection.lock_wait(DROP_PATIENCE_SECONDS):
                     connection.execute(dialect.drop_generation(table, number, [kind]))
                 taken.remove(name.lower())
-            except DatabaseError as error:
-                if error.code not in _LOCKED:
-                    raise
+            except Busy:
+                continue
     return taken
 
 
@@ -375,7 +374,7 @@ def _parts(ids: Ids) -> Iterator[list[int]]:
 
 
 @retry(
-    retry=retry_if_exception(lambda e: isinstance(e, DatabaseError) and e.code in _LOCKED),
+    retry=retry_if_exception_type(Busy),
     stop=stop_after_attempt(10),
     reraise=True,
 )

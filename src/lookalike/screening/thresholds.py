@@ -1,9 +1,9 @@
 """From which similarity on an image matches a collection: measured of a model, or stored."""
 
-from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.errors import InputError
 from lookalike.core.types import Metric
+from lookalike.database.errors import MissingTable
 from lookalike.database.table import VectorTable
-from lookalike.index.store import NO_SUCH_TABLE
 from lookalike.models.measured import measured, owner_of
 from lookalike.search.options import SearchOptions
 
@@ -23,10 +23,8 @@ def stored_min_similarity(table: VectorTable) -> float | None:
     """Return the threshold that is stored with a collection, None where there is none."""
     try:
         found = table.connection.value(table.dialect.threshold(table))
-    except DatabaseError as error:
+    except MissingTable:
         # One that cannot be read must not be taken for none: it may be the stricter one.
-        if error.code != NO_SUCH_TABLE:
-            raise
         return None
     return None if found is None else float(found)
 

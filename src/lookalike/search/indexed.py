@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lookalike.core.errors import DatabaseError
 from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray
-from lookalike.database.connection import PACKET_TOO_LARGE, Row
+from lookalike.database.connection import Row
+from lookalike.database.errors import MissingTable, TooLarge
 from lookalike.dialects import Filter, Shortlist, Statement
 from lookalike.index.ivf import Index
-from lookalike.index.store import NO_SUCH_TABLE, IndexStore
+from lookalike.index.store import IndexStore
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.ranking import above, rank
 from lookalike.search.selectivity import Probing, plan_probing
@@ -91,9 +91,7 @@ class IndexedSearch:
         with trace.step(f"search {n} {'cell' if n == 1 else 'cells'}", statement) as touched:
             try:
                 found = self._table.connection.query(statement)
-            except DatabaseError as error:
-                if error.code not in (NO_SUCH_TABLE, PACKET_TOO_LARGE):
-                    raise
+            except (MissingTable, TooLarge):
                 return None
             touched.rows = len(found)
         return found or None
@@ -128,9 +126,7 @@ class IndexedSearch:
     def _ask(self, statement: Statement) -> Sequence[Row]:
         try:
             return self._table.connection.query(statement)
-        except DatabaseError as error:
-            if error.code not in (NO_SUCH_TABLE, PACKET_TOO_LARGE):
-                raise
+        except (MissingTable, TooLarge):
             return ()
 
     def _settled(self, index: Index, asked: Asked, rows: Sequence[Row]) -> list[Match] | None:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lookalike.core.errors import DatabaseError
 from lookalike.core.vectors import FloatArray
+from lookalike.database.errors import MissingTable
 from lookalike.dialects import Filter
 from lookalike.index.ivf import Index
-from lookalike.index.store import NO_SUCH_TABLE, IndexStore
+from lookalike.index.store import IndexStore
 
 # Microseconds a row, measured; only their ratios matter.
 SCANNED = 1.0
@@ -141,7 +141,5 @@ def _sample(
     )
     try:
         return [(int(n), int(passing)) for n, passing in connection.query(statement)]
-    except DatabaseError as error:
-        if error.code != NO_SUCH_TABLE:
-            raise
+    except MissingTable:
         return []

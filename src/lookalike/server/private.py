@@ -11,6 +11,7 @@ from urllib.parse import quote
 import platformdirs
 import psutil
 import pymysql
+from pymysql.constants import CR, ER
 from pymysql.cursors import Cursor
 
 from lookalike.core.errors import ServerError
@@ -35,7 +36,13 @@ from lookalike.server.process import (
 
 USER = "root"
 DATABASE = "lookalike"
-NOT_ACCEPTING = {2002, 2003, 2006, 2013, 1053}  # no connection, a lost one, shutting down
+NOT_ACCEPTING = {
+    CR.CR_CONNECTION_ERROR,
+    CR.CR_CONN_HOST_ERROR,
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    ER.SERVER_SHUTDOWN,
+}
 
 
 @dataclass(frozen=True)
