@@ -14,7 +14,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo test test-fast test-slow coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test-fast: .venv-test/installed ## The tests that need no server, under a minute
 
 test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
 	@$(PYTEST) -m slow $(PYTEST_ARGS)
+
+coverage: .venv-test/installed ## The tests but for the slow ones, and which lines they run
+	@$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered $(PYTEST_ARGS)
 
 fuzz: .venv-test/installed ## Add 5,000 mutated images, and account for each (FUZZ_ARGS="--seed 1")
 	@$(TEST_BIN)/python -m tests.fuzz $(FUZZ_ARGS)
@@ -82,12 +85,15 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
 	@touch $@
 
-# torch first: then nothing else brings another build of it in.
+# torch first: then nothing else brings another build of it in. pip 25.1 is the first that installs
+# dependency groups.
 .venv-test/installed: pyproject.toml | check-python
 	@echo "==> Making a virtual environment for the tests (a minute or two, once)"
 	@$(PYTHON) -m venv .venv-test
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
-	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --editable ".[clip,test]" "$(TORCH)"
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
+		--editable ".[clip,pandas,parquet]" "$(TORCH)"
 	@touch $@
 
 check-python:

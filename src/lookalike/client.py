@@ -10,6 +10,7 @@ from lookalike.collection.renaming import rename_collection
 from lookalike.core.errors import (
     ConnectionFailed,
     InputError,
+    MissingExtra,
     ServerError,
 )
 from lookalike.core.types import CollectionRemoval, Metric, Status
@@ -155,9 +156,12 @@ class Database:
         """Run any SQL and return its result as a pandas DataFrame, empty where it has none.
 
         params: bound to the %s of the query. A VECTOR is an array of shape (dim,), float32.
+        Raises MissingExtra without the extra `pandas`.
         """
-        import pandas as pd
-
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtra("pandas", "Database.sql") from error
         columns, rows = self.rows(query, params)
         return pd.DataFrame(rows, columns=columns)
 

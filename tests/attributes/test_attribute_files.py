@@ -1,6 +1,7 @@
 import datetime
 import decimal
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -189,8 +190,9 @@ def test_parquet(tmp_path):
         read(tmp_path, "nonsense", "b.parquet")
 
 
-def test_without_pyarrow_the_command_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("lookalike.attributes.files.find_spec", lambda name: None)
+@pytest.mark.parametrize("package", ["pandas", "pyarrow"])
+def test_without_the_extra_the_command_is_told(tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
     (tmp_path / "a.parquet").touch()
     with pytest.raises(MissingExtra, match=r"-m pip install .*\[parquet\]"):
         read_attributes(tmp_path / "a.parquet")

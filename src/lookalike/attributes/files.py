@@ -303,7 +303,7 @@ def _no_constant(name: str) -> float:
 
 
 def _read_parquet(file: Path) -> _Read:
-    if find_spec("pyarrow") is None:
+    if not all(map(find_spec, ("pandas", "pyarrow"))):
         raise MissingExtra("parquet", f"reading {file.name}")
     import pandas as pd
 

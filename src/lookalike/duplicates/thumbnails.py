@@ -15,6 +15,7 @@ from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
 from lookalike.dialects import StoredLook
 from lookalike.duplicates.compare import SIDE
+from lookalike.duplicates.phash import phashes
 from lookalike.images.decode import FORMATS, open_file, open_image, pillow_settings
 
 Progress = Callable[[int, int | None], None]
@@ -35,15 +36,13 @@ _TURNS = (
 
 def look_at(path: Path, content_hash: bytes) -> StoredLook:
     """Return what the image in a file looks like. Raises ImageError."""
-    import imagehash  # brings scipy, which takes a while to load
-
     thumbnail = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     grey = thumbnail.convert("L")
-    views = (grey if turn is None else grey.transpose(turn) for turn in _TURNS)
-    phashes = b"".join(np.packbits(imagehash.phash(view).hash).tobytes() for view in views)
+    views = [grey if turn is None else grey.transpose(turn) for turn in _TURNS]
+    hashes = np.packbits(phashes(views)).tobytes()
     file = BytesIO()
     thumbnail.save(file, "JPEG", quality=_QUALITY, subsampling=0)
-    return StoredLook(content_hash, *_size(path), phashes, file.getvalue())
+    return StoredLook(content_hash, *_size(path), hashes, file.getvalue())
 
 
 def _size(path: Path) -> tuple[int, int]:
