@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import CACHE, Dataset, load
+from benchmarks.data import load
+from benchmarks.dataset import CACHE, Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
 from benchmarks.index import LARGE_POOL, STOCK_POOL, K, database, url
 

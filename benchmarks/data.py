@@ -15,23 +15,22 @@ base: as in a real search, some of what is looked for has close relatives there 
 
 import json
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import real_images, resemblance
+from benchmarks.dataset import CACHE, Dataset
+from benchmarks.embedded_model_mean import fetch
 from benchmarks.synthetic import CHUNK, Process, Recipe
 from lookalike.core.vectors import FloatArray
 
 Name = Literal["real", "real512", "synthetic"]
 
-CACHE = Path(__file__).parent / ".cache"
 N_QUERIES = 1000
 N_SYNTHETIC = 1_000_000
 DIM = 512
@@ -39,33 +38,7 @@ FURTHER = 1_000_000  # the number of a chunk that no base reaches
 SEED = 20240601
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """Vectors to search in, and queries that are not among them.
-
-    base: shape (n, dim), float32, maybe mapped from a file. queries: shape (n_queries, dim).
-    """
-
-    name: str
-    base: FloatArray
-    queries: FloatArray
-
-    @property
-    def n(self) -> int:
-        return len(self.base)
-
-    @property
-    def dim(self) -> int:
-        return int(self.base.shape[1])
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Eight hexadecimal digits that change with the data."""
-        ends = np.stack([self.base[0], self.base[-1], *self.queries])
-        return f"{zlib.crc32(ends.tobytes()):08x}"
-
-
-def load(name: Name, n: int | None = None) -> Dataset:
+def load(name: Name, n: int | None = None, *, folder: Path = CACHE) -> Dataset:
     """Open the first n vectors of a dataset, all of them when n is None.
 
     The base stays on disk until it is read. Raises FileNotFoundError when the dataset has not
@@ -73,21 +46,21 @@ def load(name: Name, n: int | None = None) -> Dataset:
     """
     if name not in get_args(Name):
         raise ValueError(f"no dataset {name!r}: there are {', '.join(get_args(Name))}")
-    base, queries = (CACHE / f"{name}{part}.npy" for part in ("", "_queries"))
+    base, queries = (folder / f"{name}{part}.npy" for part in ("", "_queries"))
     if not (base.exists() and queries.exists()):
         raise FileNotFoundError(f"{base.name} is not made: run `python -m benchmarks.data`")
     rows = np.load(base, mmap_mode="r")
     if n is not None and not 0 < n <= len(rows):
         raise ValueError(f"{name} has {len(rows)} vectors, not {n}")
-    return Dataset(name, rows[:n], np.load(queries))
+    return Dataset(name, rows[:n], np.load(queries), folder)
 
 
-def save(name: Name, base: FloatArray, queries: FloatArray) -> None:
+def save(name: Name, base: FloatArray, queries: FloatArray, *, folder: Path = CACHE) -> None:
     """Keep a dataset for `load`; it appears when both of its files are complete."""
     for part, array in (("_queries", queries), ("", base)):
-        new = CACHE / f"{name}{part}.new.npy"
+        new = folder / f"{name}{part}.new.npy"
         np.save(new, array)
-        new.rename(CACHE / f"{name}{part}.npy")
+        new.rename(folder / f"{name}{part}.npy")
 
 
 def hold_out(
@@ -107,9 +80,6 @@ def principal_directions(rows: FloatArray, dim: int) -> FloatArray:
 
 def make_real() -> None:
     """Embed the images, and keep both real datasets and what is known of them (real.json)."""
-    from benchmarks import real_images
-    from benchmarks.embedded_model_mean import fetch
-
     sources = CACHE / "sources"
     if not sources.exists():
         new = CACHE / "sources.new"
@@ -121,7 +91,12 @@ def make_real() -> None:
 
 
 def keep_real(
-    rows: FloatArray, pictures: npt.NDArray[np.int32], groups: list[str], *, seconds: float
+    rows: FloatArray,
+    pictures: npt.NDArray[np.int32],
+    groups: list[str],
+    *,
+    seconds: float,
+    folder: Path = CACHE,
 ) -> None:
     """Hold queries out of the embeddings (n, dim), and keep them in 1280 and in 512 dimensions."""
     base, queries = hold_out(rows, N_QUERIES, np.random.default_rng(SEED))
@@ -138,31 +113,31 @@ def keep_real(
         "seed": SEED,
         "seconds": round(seconds),
     }
-    CACHE.joinpath("data.md").unlink(missing_ok=True)
-    save("real512", rows[base] @ directions, rows[queries] @ directions)
-    save("real", rows[base], rows[queries])
-    CACHE.joinpath("real.json").write_text(json.dumps(facts, indent=2) + "\n")
+    folder.joinpath("data.md").unlink(missing_ok=True)
+    save("real512", rows[base] @ directions, rows[queries] @ directions, folder=folder)
+    save("real", rows[base], rows[queries], folder=folder)
+    folder.joinpath("real.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _variance(rows: FloatArray) -> float:
     return float(rows.var(axis=0, dtype=np.float64).sum())
 
 
-def make_synthetic(n: int = N_SYNTHETIC) -> None:
+def make_synthetic(n: int = N_SYNTHETIC, *, chunk: int = CHUNK, folder: Path = CACHE) -> None:
     """Write the synthetic base chunk by chunk, and its queries: rows held out of the first one."""
     process = Process(DIM, Recipe(), SEED)
-    first = process.rows(0, min(n, CHUNK) + N_QUERIES)
-    new = CACHE / "synthetic.new.npy"
+    first = process.rows(0, min(n, chunk) + N_QUERIES)
+    new = folder / "synthetic.new.npy"
     base = np.lib.format.open_memmap(new, "w+", np.float32, (n, DIM))
-    base[:CHUNK] = first[N_QUERIES:]
+    base[:chunk] = first[N_QUERIES:]
     report = _reporter("made")
-    for start in range(CHUNK, n, CHUNK):
-        base[start : start + CHUNK] = process.rows(start // CHUNK, min(CHUNK, n - start))
-        report(start + CHUNK)
+    for start in range(chunk, n, chunk):
+        base[start : start + chunk] = process.rows(start // chunk, min(chunk, n - start))
+        report(start + chunk)
     base.flush()
-    CACHE.joinpath("data.md").unlink(missing_ok=True)
-    np.save(CACHE / "synthetic_queries.npy", first[:N_QUERIES])
-    new.rename(CACHE / "synthetic.npy")
+    folder.joinpath("data.md").unlink(missing_ok=True)
+    np.save(folder / "synthetic_queries.npy", first[:N_QUERIES])
+    new.rename(folder / "synthetic.npy")
 
 
 def _reporter(what: str) -> Callable[[int], None]:
@@ -185,8 +160,6 @@ def further(count: int) -> FloatArray:
 
 def compare() -> str:
     """The Markdown table of the real sets and of the synthetic one at several sizes."""
-    from benchmarks import resemblance
-
     real = load("real")
     sets: tuple[tuple[Name, int], ...] = (
         ("real", real.n),

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
-from benchmarks.data import CACHE
+from benchmarks.dataset import CACHE
 from benchmarks.embedded_model_mean import fetch
 from benchmarks.real_images import EMPTY, Picture, pictures
 from lookalike.core.errors import ImageError

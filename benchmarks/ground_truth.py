@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.data import CACHE, Dataset
+from benchmarks.dataset import Dataset
 
 Metric = Literal["cosine", "euclidean", "dot"]
 Scores = npt.NDArray[np.float64]
@@ -56,21 +56,25 @@ def similarities(query: npt.ArrayLike, rows: npt.ArrayLike, metric: Metric) -> S
     return dots
 
 
-def ground_truth(dataset: Dataset, *, k: int = 100, metric: Metric = "cosine") -> GroundTruth:
+def ground_truth(
+    dataset: Dataset, *, k: int = 100, metric: Metric = "cosine", block: int = BLOCK
+) -> GroundTruth:
     """The k nearest rows of every query, computed once for a dataset, its size and a metric."""
     if not 0 < k <= dataset.n:
         raise ValueError(f"k must be between 1 and the {dataset.n} rows, not {k}")
-    file = CACHE / f"truth-{dataset.name}-{dataset.n}-{metric}-{k}-{dataset.fingerprint}.npz"
+    file = (
+        dataset.folder / f"truth-{dataset.name}-{dataset.n}-{metric}-{k}-{dataset.fingerprint}.npz"
+    )
     if not file.exists():
-        ids, scores = search(dataset, k, metric)
+        ids, scores = search(dataset, k, metric, block)
         np.savez(file, ids=ids, similarities=scores)
     with np.load(file) as kept:
         return GroundTruth(dataset, metric, kept["ids"], kept["similarities"])
 
 
-def search(dataset: Dataset, k: int, metric: Metric) -> tuple[Ids, Scores]:
+def search(dataset: Dataset, k: int, metric: Metric, block: int = BLOCK) -> tuple[Ids, Scores]:
     """The ids and similarities, both of shape (n_queries, k), of the k nearest, nearest first."""
-    candidates = _candidates(dataset, min(k + SPARE, dataset.n), metric)
+    candidates = _candidates(dataset, min(k + SPARE, dataset.n), metric, block)
     ids, scores = np.empty((len(candidates), k), np.int64), np.empty((len(candidates), k))
     for number, (query, rows) in enumerate(zip(dataset.queries, candidates, strict=True)):
         exact = similarities(query, dataset.base[rows], metric)
@@ -79,13 +83,13 @@ def search(dataset: Dataset, k: int, metric: Metric) -> tuple[Ids, Scores]:
     return ids, scores
 
 
-def _candidates(dataset: Dataset, count: int, metric: Metric) -> Ids:
+def _candidates(dataset: Dataset, count: int, metric: Metric, size: int) -> Ids:
     """The `count` nearest rows by float32, in no order: shape (n_queries, count)."""
     queries = np.asarray(dataset.queries)
     best = np.full((len(queries), 0), -np.inf, np.float32)
     ids = np.empty((len(queries), 0), np.int64)
-    for start in range(0, dataset.n, BLOCK):
-        block = np.asarray(dataset.base[start : start + BLOCK])
+    for start in range(0, dataset.n, size):
+        block = np.asarray(dataset.base[start : start + size])
         scores = queries @ block.T
         if metric == "cosine":
             scores /= np.linalg.norm(block, axis=1)

@@ -20,7 +20,8 @@ import psutil
 
 import lookalike
 from benchmarks import article, mariadb
-from benchmarks.data import CACHE, Dataset, further, load
+from benchmarks.data import further, load
+from benchmarks.dataset import CACHE, Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
 from lookalike import Collection, Database, PrivateServer
 from lookalike.index import training

@@ -30,7 +30,7 @@ from PIL import Image
 
 import lookalike
 from benchmarks import photographs
-from benchmarks.data import CACHE
+from benchmarks.dataset import CACHE
 from benchmarks.index import STOCK_POOL, database, url
 from lookalike.core.vectors import FloatArray
 from lookalike.images.decode import open_image
@@ -106,7 +106,7 @@ def add(task: Task, collection: str) -> tuple[float, dict[str, float]]:
     return report.images_per_second, dict(report.stages)
 
 
-def alone(task: Task, exact: bool) -> tuple[float, FloatArray]:
+def alone(task: Task, exact: bool, *, seconds: float = SECONDS) -> tuple[float, FloatArray]:
     """Images a second of the model on pixels that are ready, and their embeddings.
 
     exact: in float32; otherwise in what the model chooses on this machine.
@@ -124,7 +124,7 @@ def alone(task: Task, exact: bool) -> tuple[float, FloatArray]:
     batches = [pixels[start : start + size] for start in range(0, len(pixels), size)]
     embeddings = np.concatenate([embed(batch) for batch in batches])
     done, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS:
+    while time.perf_counter() - start < seconds:
         for batch in batches:
             embed(batch)
         done += len(pixels)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 import lookalike
-from benchmarks.data import CACHE
+from benchmarks.dataset import CACHE
 from benchmarks.word_labels import LABELS
 from benchmarks.words import SOURCES, Mask, Measurement
 from lookalike.models.base import FloatArray

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pymysql
 
-from benchmarks.data import CACHE, Dataset, further, load
+from benchmarks.data import further, load
+from benchmarks.dataset import CACHE, Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
 from lookalike.core.vectors import FloatArray, pack
 from tests.mariadb_server import DATABASE, Connection, running

@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from benchmarks.data import CACHE
+from benchmarks.dataset import CACHE
 from benchmarks.index import STOCK_POOL, database
 from benchmarks.ingest import EMBEDDED, Task, add, apart, image_folder
 

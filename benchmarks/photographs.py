@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.data import CACHE
+from benchmarks.dataset import CACHE
 from lookalike.images.decode import open_image
 
 SCIKIT_IMAGE = "scikit-image==0.26.0"

@@ -1,12 +1,12 @@
 """What makes one set of vectors as hard to search as another: measured, and set side by side."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.data import Dataset
+from benchmarks.dataset import Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
 from lookalike.core.vectors import FloatArray
 
@@ -32,7 +32,7 @@ class Resemblance:
     figures: Mapping[str, float | tuple[float, ...]]
 
 
-def measure(dataset: Dataset, *, searches: bool) -> Resemblance:
+def measure(dataset: Dataset, *, searches: bool, n_cells: int = N_CELLS) -> Resemblance:
     """Measures a dataset. `searches` adds what needs a copy or two of it, for some 50,000 rows."""
     sample = _sample(dataset)
     mean = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -47,8 +47,8 @@ def measure(dataset: Dataset, *, searches: bool) -> Resemblance:
     if searches:
         figures |= {
             "recall@10 of the 100 nearest sign codes": sign_code_recall(centred),
-            f"recall@10 of the {READ:.0%} of rows in the nearest of {N_CELLS} cells": cell_recall(
-                centred
+            f"recall@10 of the {READ:.0%} of rows in the nearest of {n_cells} cells": cell_recall(
+                centred, n_cells
             ),
         }
     return Resemblance(dataset.name, dataset.n, figures)
@@ -56,7 +56,12 @@ def measure(dataset: Dataset, *, searches: bool) -> Resemblance:
 
 def centre(dataset: Dataset, mean: FloatArray) -> Dataset:
     """The dataset less a mean, shape (dim,), in memory."""
-    return Dataset(f"{dataset.name}-centred", dataset.base - mean, dataset.queries - mean)
+    return replace(
+        dataset,
+        name=f"{dataset.name}-centred",
+        base=dataset.base - mean,
+        queries=dataset.queries - mean,
+    )
 
 
 def _sample(dataset: Dataset) -> FloatArray:
@@ -138,13 +143,13 @@ def sign_code_recall(dataset: Dataset, *, shortlist: int = 100) -> float:
     return recall_of(dataset, list(rows))
 
 
-def cell_recall(dataset: Dataset) -> float:
+def cell_recall(dataset: Dataset, n_cells: int = N_CELLS) -> float:
     """Recall@10 among the rows of the nearest cells, up to the part READ of all rows."""
     base, queries = unit(dataset.base), unit(dataset.queries)
-    centroids = k_means(base, N_CELLS)
+    centroids = k_means(base, n_cells)
     cells = np.argmax(base @ centroids.T, axis=1)
-    members = [np.flatnonzero(cells == cell) for cell in range(N_CELLS)]
-    sizes = np.bincount(cells, minlength=N_CELLS)
+    members = [np.flatnonzero(cells == cell) for cell in range(n_cells)]
+    sizes = np.bincount(cells, minlength=n_cells)
     order = np.argsort(-(queries @ centroids.T), axis=1)
     read = np.cumsum(sizes[order], axis=1) <= READ * dataset.n
     probed = [row[: max(1, taken.sum())] for row, taken in zip(order, read, strict=True)]

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.data import CACHE, SEED
+from benchmarks.data import SEED
+from benchmarks.dataset import CACHE
 from benchmarks.index import STOCK_POOL, database, url
 from benchmarks.ingest import EMBEDDED, ROUNDS, SAMPLE, Task, alone, apart, image_folder
 from benchmarks.synthetic import Process, Recipe

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.data import CACHE
+from benchmarks.dataset import CACHE
 from benchmarks.embedded_model_mean import fetch, images_under
 from benchmarks.word_labels import LABELS, UNLABELLED, WITHOUT_CLASS
 from lookalike.core.errors import ImageError, ModelError

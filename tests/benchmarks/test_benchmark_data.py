@@ -12,18 +12,22 @@ from benchmarks.synthetic import CHUNK, Process, Recipe
 RECIPE = Recipe()
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Nothing of the real cache is read or written."""
-    monkeypatch.setattr(data, "CACHE", tmp_path)
-    monkeypatch.setattr(ground_truth, "CACHE", tmp_path)
-    return tmp_path
+@pytest.fixture
+def dataset(tmp_path):
+    rows = Process(32, RECIPE, seed=1).rows(0, 1010) * 3
+    return Dataset("small", rows[10:], rows[:10], tmp_path)
 
 
 @pytest.fixture
-def dataset():
-    rows = Process(32, RECIPE, seed=1).rows(0, 1010) * 3
-    return Dataset("small", rows[10:], rows[:10])
+def angles(tmp_path):
+    """Make a base of unit vectors at angles, in degrees, to the only query."""
+
+    def make(*degrees):
+        turned = np.radians(degrees)
+        base = np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32)
+        return Dataset("angles", base, np.array([[1, 0]], np.float32), tmp_path)
+
+    return make
 
 
 def brute_force(dataset, metric, k):
@@ -40,42 +44,34 @@ def brute_force(dataset, metric, k):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
 @pytest.mark.parametrize("block", [7, 5000])
-def test_the_truth_is_that_of_a_full_sort(dataset, metric, block, monkeypatch):
-    monkeypatch.setattr(ground_truth, "BLOCK", block)
-    truth = ground_truth.ground_truth(dataset, k=20, metric=metric)
+def test_the_truth_is_that_of_a_full_sort(dataset, metric, block):
+    truth = ground_truth.ground_truth(dataset, k=20, metric=metric, block=block)
     ids, scores = brute_force(dataset, metric, 20)
     np.testing.assert_array_equal(truth.ids, ids)
     np.testing.assert_allclose(truth.similarities, scores, rtol=1e-12)
     np.testing.assert_allclose(truth.of(ids), scores, rtol=1e-12)
 
 
-def test_the_truth_is_kept_and_not_that_of_other_data(dataset, cache):
+def test_the_truth_is_kept_and_not_that_of_other_data(dataset, tmp_path):
     first = ground_truth.ground_truth(dataset, k=5)
-    (file,) = cache.glob("truth-*.npz")
+    (file,) = tmp_path.glob("truth-*.npz")
     stamp = file.stat().st_mtime_ns
     again = ground_truth.ground_truth(dataset, k=5)
     assert file.stat().st_mtime_ns == stamp
     np.testing.assert_array_equal(first.ids, again.ids)
-    other = Dataset("small", dataset.base, dataset.queries + 1)
+    other = Dataset("small", dataset.base, dataset.queries + 1, tmp_path)
     ground_truth.ground_truth(other, k=5)
-    assert len(list(cache.glob("truth-*.npz"))) == 2
+    assert len(list(tmp_path.glob("truth-*.npz"))) == 2
 
 
 def test_the_truth_of_all_rows(dataset):
-    few = Dataset("few", dataset.base[:5], dataset.queries)
+    few = Dataset("few", dataset.base[:5], dataset.queries, dataset.folder)
     assert sorted(ground_truth.ground_truth(few, k=5).ids[0]) == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="between 1 and the 5 rows, not 6"):
         ground_truth.ground_truth(few, k=6)
 
 
-def angles(*degrees):
-    """A base of unit vectors at these angles to the only query."""
-    turned = np.radians(degrees)
-    base = np.stack([np.cos(turned), np.sin(turned)], axis=1).astype(np.float32)
-    return Dataset("angles", base, np.array([[1, 0]], np.float32))
-
-
-def test_recall_counts_what_is_as_near_as_the_kth():
+def test_recall_counts_what_is_as_near_as_the_kth(angles):
     # cosines 1, .985, .866, .8655, .5
     truth = ground_truth.ground_truth(angles(0, 10, 30, 30.05, 60), k=3)
     assert recall_at_k([[0, 1, 2]], truth, 3) == 1
@@ -86,17 +82,17 @@ def test_recall_counts_what_is_as_near_as_the_kth():
     assert recall_at_k([[2, 1]], truth, 2) == 0.5
 
 
-def test_recall_of_missing_and_repeated_results():
+def test_recall_of_missing_and_repeated_results(angles):
     truth = ground_truth.ground_truth(angles(0, 10, 30, 60), k=3)
     assert recall_at_k([[0, -1, -1]], truth, 3) == pytest.approx(1 / 3)
     assert recall_at_k([[0, 0, 0]], truth, 3) == pytest.approx(1 / 3)
     assert recall_at_k([[-1, -1, -1]], truth, 3) == 0
 
 
-def test_the_tolerance_of_a_dot_product_is_relative():
+def test_the_tolerance_of_a_dot_product_is_relative(tmp_path):
     base = np.array([[1000], [999.5], [900]], np.float32)
     truth = ground_truth.ground_truth(
-        Dataset("dot", base, np.ones((1, 1), np.float32)), k=1, metric="dot"
+        Dataset("dot", base, np.ones((1, 1), np.float32), tmp_path), k=1, metric="dot"
     )
     assert recall_at_k([[1]], truth, 1) == 1
     assert recall_at_k([[2]], truth, 1) == 0
@@ -106,7 +102,7 @@ def test_the_tolerance_of_a_dot_product_is_relative():
     ("found", "k", "message"),
     [([[0]], 2, "2 results"), ([[0], [1]], 1, "of 1 queries"), ([[0] * 9], 9, "holds 3")],
 )
-def test_recall_refuses_what_does_not_fit(found, k, message):
+def test_recall_refuses_what_does_not_fit(angles, found, k, message):
     truth = ground_truth.ground_truth(angles(0, 10, 30, 60), k=3)
     with pytest.raises(ValueError, match=message):
         recall_at_k(found, truth, k)
@@ -129,22 +125,24 @@ def test_synthetic_vectors_have_clips_mean():
     assert deviation == pytest.approx(1, abs=0.15)
 
 
-def test_fewer_synthetic_rows_are_the_first_of_more(cache, monkeypatch):
-    monkeypatch.setattr(data, "CHUNK", 1000)
-    data.make_synthetic(2500)
-    more = data.load("synthetic")
+def test_fewer_synthetic_rows_are_the_first_of_more(tmp_path):
+    data.make_synthetic(2500, chunk=1000, folder=tmp_path)
+    more = data.load("synthetic", folder=tmp_path)
     assert more.base.shape == (2500, DIM) and more.queries.shape == (data.N_QUERIES, DIM)
-    data.make_synthetic(1000)
-    np.testing.assert_array_equal(data.load("synthetic").base, more.base[:1000])
-    np.testing.assert_array_equal(data.load("synthetic").queries, more.queries)
+    data.make_synthetic(1000, chunk=1000, folder=tmp_path)
+    fewer = data.load("synthetic", folder=tmp_path)
+    np.testing.assert_array_equal(fewer.base, more.base[:1000])
+    np.testing.assert_array_equal(fewer.queries, more.queries)
     assert CHUNK % 1000 == 0
 
 
-def test_no_query_is_in_the_base(cache):
+def test_no_query_is_in_the_base(tmp_path):
     rows = Process(64, RECIPE, seed=7).rows(0, 3000)
     wide = np.hstack([rows] * 10)
-    data.keep_real(wide, np.arange(3000, dtype=np.int32) // 3, ["a"] * 3000, seconds=1)
-    real, real512 = data.load("real"), data.load("real512")
+    data.keep_real(
+        wide, np.arange(3000, dtype=np.int32) // 3, ["a"] * 3000, seconds=1, folder=tmp_path
+    )
+    real, real512 = (data.load(name, folder=tmp_path) for name in ("real", "real512"))
     assert real.base.shape == (2000, 640) and real512.base.shape == (2000, 512)
     together = np.unique(np.vstack([real.base, real.queries]), axis=0)
     np.testing.assert_array_equal(together, np.unique(wide, axis=0))
@@ -156,14 +154,15 @@ def test_no_query_is_in_the_base(cache):
     )
 
 
-def test_loading_says_what_is_wrong(cache):
+def test_loading_says_what_is_wrong(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"run `python -m benchmarks\.data`"):
-        data.load("real")
-    data.save("real", np.ones((3, 2), np.float32), np.ones((1, 2), np.float32))
-    assert data.load("real", 2).n == 2
+        data.load("real", folder=tmp_path)
+    ones = np.ones((3, 2), np.float32)
+    data.save("real", ones, ones[:1], folder=tmp_path)
+    assert data.load("real", 2, folder=tmp_path).n == 2
     for n in (0, 4, -1):
         with pytest.raises(ValueError, match="real has 3 vectors"):
-            data.load("real", n)
+            data.load("real", n, folder=tmp_path)
     with pytest.raises(ValueError, match="no dataset 'unreal'"):
         data.load("unreal")
 
@@ -191,9 +190,8 @@ def test_blank_small_and_broken_pictures(tmp_path):
     assert counts == {"blank": 1, "icon": 1, "broken": 0}
 
 
-def test_figures_of_a_dataset_and_their_table(dataset, monkeypatch):
-    monkeypatch.setattr(resemblance, "N_CELLS", 8)
-    measured = resemblance.measure(dataset, searches=True)
+def test_figures_of_a_dataset_and_their_table(dataset):
+    measured = resemblance.measure(dataset, searches=True, n_cells=8)
     figures = measured.figures
     assert figures["recall@10 of the 100 nearest sign codes"] > 0.8
     low, middle, high = figures["similarity of neighbour 1, raw, p10 p50 p90"]
