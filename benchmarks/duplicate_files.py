@@ -69,6 +69,23 @@ FAMILIES = {
     "home 9": ("buildings/homes/home9.png", "computer/icons/lemon-theme/filesystems/home9.png"),
     "home 13": ("buildings/homes/home13.png", "computer/home13.png"),
     "home15": ("buildings/homes/home15.png", "computer/icons/lemon-theme/filesystems/home15.png"),
+    "town house": ("buildings/homes/home1.png", "computer/home1.png", "cityhouse.png"),
+    "home no. 0": ("buildings/homes/home0.png", "computer/icons/lemon-theme/filesystems/home0.png"),
+    "home two": ("buildings/homes/home2.png", "computer/icons/lemon-theme/filesystems/home2.png"),
+    "home 4": ("buildings/homes/home4.png", "computer/icons/lemon-theme/filesystems/home4.png"),
+    "home 5": ("buildings/homes/home5.png", "computer/home5.png"),
+    "home 6": ("buildings/homes/home6.png", "computer/home6.png"),
+    "home 7": ("buildings/homes/home7.png", "computer/icons/lemon-theme/filesystems/home7.png"),
+    "tree": ("plants/trees/evergreen/tree.png", "tree.png"),
+    "castle": (
+        "computer/icons/lemon-theme/filesystems/pinkhome3.png",
+        "fairytale_castle.png",
+    ),
+    "lemon": ("food/fruit/lemon1.png", "lemon_slice.png"),
+    "empty sheet": (
+        "computer/icons/lemon-theme/mimetypes/empty.png",
+        "computer/icons/lemon-theme/mimetypes/mime_empty.png",
+    ),
     "Earth": ("solar_system/20395", "3_earth.png"),
 }
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lookalike.core.errors import ImageError
@@ -39,6 +40,8 @@ from lookalike.images.decode import FORMATS, open_file, open_image, pillow_setti
 
 SIDE = 2 * THUMBNAIL
 """Pixels of the sides of what is compared."""
+
+DIFFERENT, WHOLE, CROPPED = 0, 1, 2
 
 
 class Closeness(NamedTuple):
@@ -74,6 +77,7 @@ class Picture(NamedTuple):
 
     pixels: Thumbnails
     loss: float
+    path: Path
 
 
 def read_picture(files: Sequence[Row]) -> Picture | None:
@@ -93,10 +97,11 @@ def read_picture(files: Sequence[Row]) -> Picture | None:
 def _read(path: Path) -> Picture:
     image = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     with pillow_settings(), open_file(path) as file, Image.open(file, formats=FORMATS) as header:
-        return Picture(np.asarray(image), _loss(header))
+        return Picture(np.asarray(image), loss_of(header), path)
 
 
-def _loss(header: Image.Image) -> float:
+def loss_of(header: Image.Image) -> float:
+    """What a file's format may have lost, in levels, by its header."""
     tables = getattr(header, "quantization", None)  # of JPEGs alone
     if tables:
         return float(np.mean(tables[min(tables)]))
@@ -111,20 +116,30 @@ def same_drawing(
     sizes: shape (n, 2, 2). losses: of the lossier file of each pair. turns: of the eight
     orientations, how many are tried.
     """
-    same = np.zeros(len(first), bool)
-    losses = np.maximum(losses, np.where(_is_scaled(sizes), _LOSS_OF_SCALING, 0))
+    return np.asarray(how_same(first, second, sizes, losses, turns) != DIFFERENT)
+
+
+def how_same(
+    first: Thumbnails, second: Thumbnails, sizes: Sizes, losses: FloatArray, turns: int
+) -> npt.NDArray[np.int8]:
+    """Tell of each pair as of `same_drawing` whether it is DIFFERENT, WHOLE or CROPPED."""
+    how = np.full(len(first), DIFFERENT, np.int8)
+    scaled = np.maximum(losses, np.where(_is_scaled(sizes), _LOSS_OF_SCALING, 0))
     for turn in range(turns):
-        rest = np.flatnonzero(~same)
+        rest = np.flatnonzero(how == DIFFERENT)
         if not rest.size:
             break
         view = turned(second[rest], np.full(len(rest), turn))
         common = upright_sizes(sizes[rest], turn)
-        same[rest] = _agree_whole(first[rest], view, common, losses[rest])
-        left = rest[~same[rest]]
+        whole = _agree_whole(first[rest], view, common, scaled[rest])
+        how[rest[whole]] = WHOLE
+        # A file of the same size is no crop. What scaling loses, a crop is not forgiven.
+        among = ~whole & (common[:, 0] != common[:, 1]).any(axis=1)
+        left = rest[among]
         if left.size:
-            among = ~same[rest]
-            same[left] = _agree_cropped(first[left], view[among], common[among], losses[left])
-    return same
+            crop = _agree_cropped(first[left], view[among], common[among], losses[left])
+            how[left[crop]] = CROPPED
+    return how
 
 
 def _is_scaled(sizes: Sizes) -> Flags:
@@ -134,7 +149,7 @@ def _is_scaled(sizes: Sizes) -> Flags:
 
 def _agree_whole(first: Thumbnails, second: Thumbnails, sizes: Sizes, losses: FloatArray) -> Flags:
     one, other = (at_common_size(side.astype(np.float32), sizes) for side in (first, second))
-    return _agree(_blurred(one), _blurred(other), losses, _EDGE)
+    return agree_closely(_blurred(one), _blurred(other), most_of(losses), _EDGE)
 
 
 def _agree_cropped(
@@ -148,7 +163,7 @@ def _agree_cropped(
     turn = swap[:, np.newaxis, np.newaxis, np.newaxis]
     whole, of_other = np.where(turn, other, one), np.where(turn, one, other)
     part = np.stack([cropped(of_other[..., channel], crops) for channel in range(3)], axis=3)
-    return _agree(_blurred(whole), _blurred(part), losses, _CROP_EDGE)
+    return agree_closely(_blurred(whole), _blurred(part), most_of(losses), _CROP_EDGE)
 
 
 def _halved(pictures: Thumbnails) -> Thumbnails:
@@ -165,7 +180,18 @@ def _blurred(pictures: FloatArray, times: int = 1) -> FloatArray:
     return np.stack(planes, axis=3)
 
 
-def _agree(first: FloatArray, second: FloatArray, losses: FloatArray, edge: int) -> Flags:
+def most_of(losses: FloatArray, lossless: Closeness = LOSSLESS) -> FloatArray:
+    """The local, overall and colour differences that are forgiven, shape (3, n)."""
+    return np.asarray(np.array([lossless]).T + np.array([BY_LOSS]).T * losses, np.float32)
+
+
+def agree_closely(
+    first: FloatArray, second: FloatArray, most: FloatArray, edge: int = _EDGE
+) -> Flags:
+    """Tell which pictures (n, side, side, 3) differ by no more than most, shape (3, n).
+
+    edge: pixels that are left out on each side.
+    """
     second = second * gain(first, second)
     one, other = first @ _LUMA, second @ _LUMA
     inner = (slice(None), slice(edge, -edge), slice(edge, -edge))
@@ -176,7 +202,6 @@ def _agree(first: FloatArray, second: FloatArray, losses: FloatArray, edge: int)
     local = (np.sqrt(off) / (_NOISE + _OF_CONTRAST * np.sqrt(contrast))).max(axis=(1, 2))
     overall = np.sqrt(off.sum(axis=(1, 2)) / (contrast.sum(axis=(1, 2)) + 1))
     colour = np.sqrt(off_colour.max(axis=(1, 2)))
-    most = np.array([LOSSLESS]).T + np.array([BY_LOSS]).T * losses
     return np.asarray((local <= most[0]) & (overall <= most[1]) & (colour <= most[2]))
 
 

@@ -217,7 +217,7 @@ def _agree(
 # Orientation.
 
 
-def _orientations(pictures: npt.NDArray[np.generic]) -> list[npt.NDArray[np.generic]]:
+def orientations_of(pictures: npt.NDArray[np.generic]) -> list[npt.NDArray[np.generic]]:
     """The eight ways to turn and mirror square pictures, shape (n, side, side, 3)."""
     turns = [np.rot90(pictures, quarters, (1, 2)) for quarters in range(4)]
     return turns + [turned.swapaxes(1, 2) for turned in turns]
@@ -226,14 +226,14 @@ def _orientations(pictures: npt.NDArray[np.generic]) -> list[npt.NDArray[np.gene
 def _correlations_of_views(first: Thumbnails, second: Thumbnails) -> FloatArray:
     """How well the first of each pair correlates with each view of the second, shape (8, n)."""
     cells = _pooled(first, _CELLS)
-    views = _orientations(_pooled(second, _CELLS))
+    views = orientations_of(_pooled(second, _CELLS))
     return np.stack([_correlation(cells, np.asarray(view, np.float32)) for view in views])
 
 
 def turned(pictures: Thumbnails, numbers: npt.NDArray[np.intp]) -> Thumbnails:
     """Each picture in the orientation of this number."""
     turned = np.empty_like(pictures)
-    for number, view in enumerate(_orientations(pictures)):
+    for number, view in enumerate(orientations_of(pictures)):
         turned[numbers == number] = view[numbers == number]
     return turned
 

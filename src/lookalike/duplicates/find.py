@@ -21,6 +21,7 @@ from lookalike.core.types import (
 )
 from lookalike.core.vectors import similarity
 from lookalike.database.table import VectorTable
+from lookalike.duplicates.alike import alike_drawings
 from lookalike.duplicates.decisions import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
@@ -129,9 +130,14 @@ def _resemble(
         progress = stage("Asking the index")
         near = neighbours(index, images, crew, enough=enough, least=least, progress=progress)
     if has_file.any():
-        one, other = similar_hashes(index.table, images)
         both = near.where(has_file[near.first] & has_file[near.second])
-        candidates = unique_pairs([both, (one, other, np.zeros(len(one)))])
+        progress = stage("Looking for drawings")
+        looks = [
+            similar_hashes(index.table, images),
+            alike_drawings(images, np.flatnonzero(has_file), crew, progress),
+        ]
+        unscored = [(one, other, np.zeros(len(one))) for one, other in looks]
+        candidates = unique_pairs([both, *unscored])
         progress = stage("Comparing pictures")
         same = candidates.where(
             confirmed(

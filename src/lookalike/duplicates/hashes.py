@@ -10,8 +10,9 @@ from lookalike.core.progress import Progress
 from lookalike.core.types import Orientations
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
-from lookalike.duplicates.closer import Picture, read_picture, same_drawing
+from lookalike.duplicates.closer import CROPPED, WHOLE, Picture, how_same, read_picture
 from lookalike.duplicates.compare import SIDE, TURNS, Thumbnails, same_picture
+from lookalike.duplicates.copies import can_be_copies
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
@@ -152,13 +153,17 @@ class Comparison:
             known = np.array([p for p in part if one[p] in read and other[p] in read], np.int64)
             if known.size:
                 pair = [[read[picture] for picture in side[known]] for side in (one, other)]
-                same[known] = same_drawing(
+                how = how_same(
                     np.stack([picture.pixels for picture in pair[0]]),
                     np.stack([picture.pixels for picture in pair[1]]),
                     sizes[known],
                     np.array([max(a.loss, b.loss) for a, b in zip(*pair, strict=True)], np.float32),
                     turns,
                 )
+                same[known] = how == CROPPED
+                for place in np.flatnonzero(how == WHOLE):
+                    first, second = (side[place].path for side in pair)
+                    same[known[place]] = can_be_copies(first, second, turns)
         return same
 
     def _pictures(self, table: VectorTable, numbers: Numbers) -> dict[int, Picture]:
