@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from lookalike.duplicates import copies
 from lookalike.duplicates.alike import MOST, NEAREST, cells_of, pairs_of_cells
 from lookalike.duplicates.closer import CROPPED, DIFFERENT, WHOLE, how_same
-from lookalike.duplicates.copies import can_be_copies
+from lookalike.duplicates.copies import can_be_copies, without_contradictions
 
 LANCZOS = Image.Resampling.LANCZOS
 NEARLY_ALIKE = ((71, 5), (75, 5))
@@ -47,8 +48,9 @@ def test_a_copy_is_told_from_a_copy_of_another(copy, tmp_path):
         for other in NEARLY_ALIKE:
             original = tmp_path / "{}-{}.png".format(*one)
             of_other = tmp_path / "{}-{}-{}".format(*other, copy)
-            assert can_be_copies(original, of_other, 1) == (one == other), (one, other)
-            assert can_be_copies(of_other, original, 1) == (one == other), (one, other)
+            sure = can_be_copies(original, of_other, 1)
+            assert (sure != copies.DIFFERENT) == (one == other), (one, other)
+            assert can_be_copies(of_other, original, 1) == sure
 
 
 def test_a_turned_copy_is_one_where_turns_are_asked_for(tmp_path):
@@ -58,15 +60,32 @@ def test_a_turned_copy_is_one_where_turns_are_asked_for(tmp_path):
     card.resize((60, 80), LANCZOS).transpose(Image.Transpose.ROTATE_90).save(
         tmp_path / "turned.png"
     )
-    assert not can_be_copies(tmp_path / "card.png", tmp_path / "turned.png", 1)
-    assert can_be_copies(tmp_path / "card.png", tmp_path / "turned.png", 8)
+    assert can_be_copies(tmp_path / "card.png", tmp_path / "turned.png", 1) == copies.DIFFERENT
+    assert can_be_copies(tmp_path / "card.png", tmp_path / "turned.png", 8) != copies.DIFFERENT
 
 
 def test_what_cannot_be_read_any_more_is_left_as_it_was(tmp_path):
     star(71, 5).save(tmp_path / "star.png")
     (tmp_path / "text.png").write_text("no picture")
-    assert can_be_copies(tmp_path / "star.png", tmp_path / "gone.png", 1)
-    assert can_be_copies(tmp_path / "text.png", tmp_path / "star.png", 1)
+    assert can_be_copies(tmp_path / "star.png", tmp_path / "gone.png", 1) == copies.SAME
+    assert can_be_copies(tmp_path / "text.png", tmp_path / "star.png", 1) == copies.SAME
+
+
+def test_what_is_close_gives_way_to_what_is_exact():
+    def kept(**sure):
+        pairs = [tuple(map(int, name[1:])) for name in sure]
+        ends = (np.array(side, np.int64) for side in zip(*pairs, strict=True))
+        same = without_contradictions(*ends, np.array(list(sure.values()), np.int8))
+        return {pair for pair, one in zip(pairs, same, strict=True) if one}
+
+    exact, close, same = copies.EXACT, copies.CLOSE, copies.SAME
+    # 1 is a copy of 2, and so it is none of 0, which 2 is not one with.
+    assert kept(_01=close, _12=exact) == {(1, 2)}
+    assert kept(_12=exact, _20=close) == {(1, 2)}
+    assert kept(_01=close, _12=exact, _02=close) == {(0, 1), (1, 2), (0, 2)}
+    assert kept(_01=close, _12=close) == {(0, 1), (1, 2)}
+    assert kept(_01=same, _12=exact) == {(0, 1), (1, 2)}
+    assert kept(_01=copies.DIFFERENT) == set()
 
 
 def test_a_file_of_the_same_size_is_no_crop():

@@ -6,6 +6,7 @@ of the smaller, by each of the usual filters, and written with the other's own J
 copy next to no difference is left.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -24,8 +25,14 @@ REMADE = Closeness(local=1.8, overall=0.15, colour=45.0)
 UNCHANGED = Closeness(local=1.8, overall=0.08, colour=45.0)
 """Where neither scaling nor a lossy format was to be repeated."""
 
+DIFFERENT, CLOSE, SAME, EXACT = range(4)
+"""How surely two are one picture."""
+
 LARGEST = 1500 * 1500
 """Pixels of copies that are made again: larger ones are taken for what they were."""
+
+_EQUAL = 4
+"""Levels by which no pixel of a copy made in the same way differs."""
 
 _FILTERS = (
     Image.Resampling.LANCZOS,
@@ -37,29 +44,61 @@ _FILTERS = (
 _SUBSAMPLING = 2  # what PIL and most cameras use, where a file does not tell
 
 
-def can_be_copies(first: Path, second: Path, turns: int) -> bool:
-    """Tell whether one of two pictures, in one of so many orientations, is a copy of the other.
+def can_be_copies(first: Path, second: Path, turns: int) -> int:
+    """Tell how surely one of two pictures, in one of so many orientations, is a copy of the other.
 
-    True for what is too large, or can no longer be read.
+    EXACT where the copy that is made again is equal, CLOSE where it is nearly so, else DIFFERENT;
+    SAME, as they were found to be, for what is too large, or can no longer be read.
     """
     try:
         one, other = _Drawing(first), _Drawing(second)
     except (ImageError, OSError):
-        return True
+        return SAME
     if (one.pixels, -one.loss) < (other.pixels, -other.loss):
         one, other = other, one
     if other.pixels > LARGEST:
-        return True
+        return SAME
+    views = orientations_of(np.asarray(one.image)[np.newaxis])[:turns]
+    upright = [Image.fromarray(np.ascontiguousarray(view[0])) for view in views]
+    copies = [copy for view in upright for copy in _copies(view, other)]
+    pixels = np.asarray(other.image, np.int16)
+    if any(np.abs(np.asarray(copy, np.int16) - pixels).max() <= _EQUAL for copy in copies):
+        return EXACT
     target = _squeezed(other.image)
     is_unchanged = one.image.size == other.image.size and not one.loss and not other.loss
     lost = np.array([max(one.loss - other.loss, 0)], np.float32)
     most = most_of(lost, UNCHANGED if is_unchanged else REMADE)
-    views = orientations_of(np.asarray(one.image)[np.newaxis])[:turns]
-    return any(
-        agree_closely(_squeezed(copy), target, most)[0]
-        for view in views
-        for copy in _copies(Image.fromarray(np.ascontiguousarray(view[0])), other)
-    )
+    is_close = any(agree_closely(_squeezed(copy), target, most)[0] for copy in copies)
+    return CLOSE if is_close else DIFFERENT
+
+
+def without_contradictions(
+    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], how: npt.NDArray[np.int8]
+) -> npt.NDArray[np.bool_]:
+    """Tell which pairs of pictures are one, by how surely each is.
+
+    Two that are only CLOSE are not, if one is an EXACT copy of a third and the other is not one
+    with that.
+    """
+    ends = list(zip(first.tolist(), second.tolist(), strict=True))
+    one_picture = {pair for pair, sure in zip(ends, how.tolist(), strict=True) if sure}
+    copies: dict[int, set[int]] = defaultdict(set)
+    for (one, other), sure in zip(ends, how.tolist(), strict=True):
+        if sure == EXACT:
+            copies[one].add(other)
+            copies[other].add(one)
+
+    def contradicted(one: int, other: int) -> bool:
+        return any(
+            third != other and not {(third, other), (other, third)} & one_picture
+            for third in copies.get(one, ())
+        )
+
+    same = how != DIFFERENT
+    for place in np.flatnonzero(how == CLOSE):
+        one, other = ends[place]
+        same[place] = not contradicted(one, other) and not contradicted(other, one)
+    return np.asarray(same)
 
 
 class _Drawing:

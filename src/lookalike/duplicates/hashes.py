@@ -12,7 +12,12 @@ from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
 from lookalike.duplicates.closer import CROPPED, WHOLE, Picture, how_same, read_picture
 from lookalike.duplicates.compare import SIDE, TURNS, Thumbnails, same_picture
-from lookalike.duplicates.copies import can_be_copies
+from lookalike.duplicates.copies import (
+    DIFFERENT,
+    SAME,
+    can_be_copies,
+    without_contradictions,
+)
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.duplicates.workers import Workers
@@ -91,16 +96,16 @@ def confirmed(
     """Tell which pairs of pictures are one picture; those without a thumbnail are none."""
     comparison = Comparison(images, orientations)
 
-    def confirm(store: IndexStore, start: int) -> npt.NDArray[np.bool_]:
+    def confirm(store: IndexStore, start: int) -> npt.NDArray[np.int8]:
         part = slice(start, start + _PAIRS)
-        return comparison.same(store.table, first[part], second[part])
+        return comparison.how(store.table, first[part], second[part])
 
-    same = np.zeros(len(first), bool)
+    how = np.zeros(len(first), np.int8)
     starts = range(0, len(first), _PAIRS)
     for start, part in zip(starts, workers.map(confirm, starts), strict=True):
-        same[start : start + len(part)] = part
+        how[start : start + len(part)] = part
         progress(start + len(part), len(first))
-    return same
+    return without_contradictions(first, second, how)
 
 
 class Comparison:
@@ -112,18 +117,19 @@ class Comparison:
         self._sides = np.stack([images.widths, images.heights], axis=1)[images.first]
         self._read: dict[int, Picture | None] = {}
 
-    def same(self, table: VectorTable, one: Numbers, other: Numbers) -> npt.NDArray[np.bool_]:
+    def how(self, table: VectorTable, one: Numbers, other: Numbers) -> npt.NDArray[np.int8]:
+        """Tell how surely pairs of pictures are one, as in copies."""
         pixels = thumbnails(table, self._images, np.union1d(one, other))
-        same = np.isin(one, list(pixels)) & np.isin(other, list(pixels))
-        known = np.flatnonzero(same)
+        how = np.full(len(one), DIFFERENT, np.int8)
+        known = np.flatnonzero(np.isin(one, list(pixels)) & np.isin(other, list(pixels)))
         if not known.size:
-            return same
+            return how
         pair = [
             np.stack([pixels[picture] for picture in side[known].tolist()]) for side in (one, other)
         ]
         sizes = np.stack([self._sides[one[known]], self._sides[other[known]]], axis=1)
         agree = same_picture(pair[0], pair[1], sizes=sizes, orientations=self._orientations)
-        same[known] = agree
+        how[known] = np.where(agree, SAME, DIFFERENT)
         drawn = np.flatnonzero(agree & (is_drawing(pair[0]) | is_drawing(pair[1])))
         if drawn.size:
             strictly = same_picture(
@@ -134,8 +140,8 @@ class Comparison:
                 most=NEARLY_NONE,
             )
             chosen = known[drawn]
-            same[chosen] = self._closer(table, one[chosen], other[chosen], sizes[drawn], strictly)
-        return same
+            how[chosen] = self._closer(table, one[chosen], other[chosen], sizes[drawn], strictly)
+        return how
 
     def _closer(
         self,
@@ -144,9 +150,10 @@ class Comparison:
         other: Numbers,
         sizes: Sizes,
         strictly: npt.NDArray[np.bool_],
-    ) -> npt.NDArray[np.bool_]:
+    ) -> npt.NDArray[np.int8]:
         """Compare drawings by their files; pairs of which one cannot be read are as strictly."""
-        same, turns = strictly.copy(), TURNS if self._orientations == "all" else 1
+        sure = np.where(strictly, SAME, DIFFERENT).astype(np.int8)
+        turns = TURNS if self._orientations == "all" else 1
         for start in range(0, len(one), _FILES):
             part = np.arange(start, min(start + _FILES, len(one)))
             read = self._pictures(table, np.union1d(one[part], other[part]))
@@ -160,11 +167,11 @@ class Comparison:
                     np.array([max(a.loss, b.loss) for a, b in zip(*pair, strict=True)], np.float32),
                     turns,
                 )
-                same[known] = how == CROPPED
+                sure[known] = np.where(how == CROPPED, SAME, DIFFERENT)
                 for place in np.flatnonzero(how == WHOLE):
                     first, second = (side[place].path for side in pair)
-                    same[known[place]] = can_be_copies(first, second, turns)
-        return same
+                    sure[known[place]] = can_be_copies(first, second, turns)
+        return sure
 
     def _pictures(self, table: VectorTable, numbers: Numbers) -> dict[int, Picture]:
         """Read pictures, each once as long as not too many others come between."""
