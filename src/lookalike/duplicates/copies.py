@@ -19,7 +19,7 @@ from lookalike.core.errors import ImageError
 from lookalike.core.vectors import FloatArray
 from lookalike.duplicates.closer import SIDE, Closeness, agree_closely, loss_of, most_of
 from lookalike.duplicates.compare import orientations_of
-from lookalike.images.decode import FORMATS, open_file, open_image, without_warnings
+from lookalike.images.decode import FORMATS, open_file, open_image, pillow_settings
 
 REMADE = Closeness(local=1.8, overall=0.15, colour=45.0)
 UNCHANGED = Closeness(local=1.8, overall=0.08, colour=45.0)
@@ -106,7 +106,7 @@ class _Drawing:
 
     def __init__(self, path: Path) -> None:
         self.image = open_image(path)
-        with without_warnings(), open_file(path) as file:
+        with pillow_settings(), open_file(path) as file:
             header = Image.open(file, formats=FORMATS)
             self.loss = loss_of(header)
             self.tables = getattr(header, "quantization", None)
