@@ -23,7 +23,7 @@ from lookalike.images.decode import FORMATS, open_file, open_image, pillow_setti
 
 REMADE = Closeness(local=1.8, overall=0.15, colour=45.0)
 UNCHANGED = Closeness(local=1.8, overall=0.08, colour=45.0)
-"""Where neither scaling nor a lossy format was to be repeated."""
+"""Where nothing was scaled, and no colours were lost."""
 
 DIFFERENT, CLOSE, SAME, EXACT = range(4)
 """How surely two are one picture."""
@@ -65,7 +65,7 @@ def can_be_copies(first: Path, second: Path, turns: int) -> int:
     if any(np.abs(np.asarray(copy, np.int16) - pixels).max() <= _EQUAL for copy in copies):
         return EXACT
     target = _squeezed(other.image)
-    is_unchanged = one.image.size == other.image.size and not one.loss and not other.loss
+    is_unchanged = one.image.size == other.image.size and not (one.lost or other.lost)
     lost = np.array([max(one.loss - other.loss, 0)], np.float32)
     most = most_of(lost, UNCHANGED if is_unchanged else REMADE)
     is_close = any(agree_closely(_squeezed(copy), target, most)[0] for copy in copies)
@@ -109,6 +109,7 @@ class _Drawing:
         with pillow_settings(), open_file(path) as file:
             header = Image.open(file, formats=FORMATS)
             self.loss = loss_of(header)
+            self.lost = self.loss > 0 or header.mode == "P"  # a palette is often of fewer colours
             self.tables = getattr(header, "quantization", None)
             known = -1
             if isinstance(header, JpegImagePlugin.JpegImageFile):

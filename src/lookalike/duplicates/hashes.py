@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lookalike.core.progress import Progress
+from lookalike.core.threads import one_thread
 from lookalike.core.types import Orientations
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
@@ -102,9 +103,10 @@ def confirmed(
 
     how = np.zeros(len(first), np.int8)
     starts = range(0, len(first), _PAIRS)
-    for start, part in zip(starts, workers.map(confirm, starts), strict=True):
-        how[start : start + len(part)] = part
-        progress(start + len(part), len(first))
+    with one_thread():
+        for start, part in zip(starts, workers.map(confirm, starts), strict=True):
+            how[start : start + len(part)] = part
+            progress(start + len(part), len(first))
     return without_contradictions(first, second, how)
 
 
