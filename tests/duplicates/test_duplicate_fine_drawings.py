@@ -6,8 +6,8 @@ from PIL import Image, ImageDraw
 
 from lookalike.duplicates import copies
 from lookalike.duplicates.alike import MOST, NEAREST, cells_of, pairs_of_cells
-from lookalike.duplicates.closer import CROPPED, DIFFERENT, WHOLE, how_same
-from lookalike.duplicates.copies import can_be_copies, without_contradictions
+from lookalike.duplicates.closer import CROPPED, DIFFERENT, WHOLE, _read, how_same
+from lookalike.duplicates.copies import how_surely, without_contradictions
 
 LANCZOS = Image.Resampling.LANCZOS
 NEARLY_ALIKE = ((71, 5), (75, 5))
@@ -48,9 +48,36 @@ def test_a_copy_is_told_from_a_copy_of_another(copy, tmp_path):
         for other in NEARLY_ALIKE:
             original = tmp_path / "{}-{}.png".format(*one)
             of_other = tmp_path / "{}-{}-{}".format(*other, copy)
-            sure = can_be_copies(original, of_other, 1)
+            sure = how_surely(original, of_other, 1, agree=True)
             assert (sure != copies.DIFFERENT) == (one == other), (one, other)
-            assert can_be_copies(of_other, original, 1) == sure
+            assert how_surely(of_other, original, 1, agree=True) == sure
+
+
+def dots(seed):
+    """Single pixels of light grey, of which a JPEG leaves little."""
+    pixels = np.full((100, 100, 3), 255, np.uint8)
+    pixels[np.random.default_rng(seed).random((100, 100)) < 0.1] = 200
+    return Image.fromarray(pixels)
+
+
+def test_an_exact_copy_is_one_however_much_it_differs(tmp_path):
+    dots(0).save(tmp_path / "finest.png")
+    dots(0).save(tmp_path / "copy.jpg", quality=30)
+    dots(1).save(tmp_path / "other.jpg", quality=30)
+    files = [tmp_path / name for name in ("finest.png", "copy.jpg", "other.jpg")]
+    seen = [_read(file) for file in files]
+    sizes, loss = np.full((1, 2, 2), 100), np.array([seen[1].loss], np.float32)
+    pixels = [picture.pixels[np.newaxis] for picture in seen]
+    assert how_same(pixels[0], pixels[1], sizes, loss, 1)[0] == DIFFERENT
+    assert how_surely(files[0], files[1], 1, agree=False) == copies.EXACT
+    assert how_surely(files[0], files[2], 1, agree=False) == copies.DIFFERENT
+
+
+def test_empty_pictures_are_copies_of_none(tmp_path):
+    Image.new("RGB", (100, 100), "white").save(tmp_path / "one.png")
+    Image.new("RGB", (50, 50), "white").save(tmp_path / "other.png")
+    files = tmp_path / "one.png", tmp_path / "other.png"
+    assert how_surely(*files, 1, agree=False) == copies.DIFFERENT
 
 
 def test_a_turned_copy_is_one_where_turns_are_asked_for(tmp_path):
@@ -60,15 +87,21 @@ def test_a_turned_copy_is_one_where_turns_are_asked_for(tmp_path):
     card.resize((60, 80), LANCZOS).transpose(Image.Transpose.ROTATE_90).save(
         tmp_path / "turned.png"
     )
-    assert can_be_copies(tmp_path / "card.png", tmp_path / "turned.png", 1) == copies.DIFFERENT
-    assert can_be_copies(tmp_path / "card.png", tmp_path / "turned.png", 8) != copies.DIFFERENT
+    assert (
+        how_surely(tmp_path / "card.png", tmp_path / "turned.png", 1, agree=True)
+        == copies.DIFFERENT
+    )
+    assert (
+        how_surely(tmp_path / "card.png", tmp_path / "turned.png", 8, agree=True)
+        != copies.DIFFERENT
+    )
 
 
 def test_what_cannot_be_read_any_more_is_left_as_it_was(tmp_path):
     star(71, 5).save(tmp_path / "star.png")
     (tmp_path / "text.png").write_text("no picture")
-    assert can_be_copies(tmp_path / "star.png", tmp_path / "gone.png", 1) == copies.SAME
-    assert can_be_copies(tmp_path / "text.png", tmp_path / "star.png", 1) == copies.SAME
+    assert how_surely(tmp_path / "star.png", tmp_path / "gone.png", 1, agree=True) == copies.SAME
+    assert how_surely(tmp_path / "text.png", tmp_path / "star.png", 1, agree=True) == copies.SAME
 
 
 def test_what_is_close_gives_way_to_what_is_exact():
@@ -130,7 +163,7 @@ def test_copies_of_fine_drawings_are_found_among_many_that_are_nearly_alike(
     for points in range(61, 85):
         star(points, 5).save(tmp_path / f"{points}.png")
     for points in (71, 75):
-        star(points, 5).save(tmp_path / f"{points}-jpeg.jpg", quality=50)
+        star(points, 5).save(tmp_path / f"{points}-jpeg.jpg", quality=30)
         star(points, 5).resize((50, 50), LANCZOS).save(tmp_path / f"{points}-small.png")
     own = db.collection("stars", model=embedded_model)
     own.add(tmp_path)

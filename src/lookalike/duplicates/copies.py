@@ -31,8 +31,11 @@ DIFFERENT, CLOSE, SAME, EXACT = range(4)
 LARGEST = 1500 * 1500
 """Pixels of copies that are made again: larger ones are taken for what they were."""
 
-_EQUAL = 4
+_EQUAL = 1
 """Levels by which no pixel of a copy made in the same way differs."""
+
+_EMPTY = 1.0
+"""Levels of contrast: with less a picture shows nothing, and is a copy of none."""
 
 _FILTERS = (
     Image.Resampling.LANCZOS,
@@ -44,32 +47,37 @@ _FILTERS = (
 _SUBSAMPLING = 2  # what PIL and most cameras use, where a file does not tell
 
 
-def can_be_copies(first: Path, second: Path, turns: int) -> int:
+def how_surely(first: Path, second: Path, turns: int, *, agree: bool) -> int:
     """Tell how surely one of two pictures, in one of so many orientations, is a copy of the other.
 
-    EXACT where the copy that is made again is equal, CLOSE where it is nearly so, else DIFFERENT;
-    SAME, as they were found to be, for what is too large, or can no longer be read.
+    EXACT where the copy that is made again is equal. Of those that were found to agree else CLOSE,
+    where it is nearly equal, or DIFFERENT, or SAME, for what is too large or can no longer be read;
+    of others DIFFERENT.
     """
+    unknown = SAME if agree else DIFFERENT
     try:
         one, other = _Drawing(first), _Drawing(second)
     except (ImageError, OSError):
-        return SAME
+        return unknown
     if (one.pixels, -one.loss) < (other.pixels, -other.loss):
         one, other = other, one
     if other.pixels > LARGEST:
-        return SAME
+        return unknown
     views = orientations_of(np.asarray(one.image)[np.newaxis])[:turns]
     upright = [Image.fromarray(np.ascontiguousarray(view[0])) for view in views]
     copies = [copy for view in upright for copy in _copies(view, other)]
     pixels = np.asarray(other.image, np.int16)
     if any(np.abs(np.asarray(copy, np.int16) - pixels).max() <= _EQUAL for copy in copies):
-        return EXACT
+        return EXACT if pixels.std() > _EMPTY else unknown
+    return CLOSE if agree and _are_close(one, other, copies) else DIFFERENT
+
+
+def _are_close(one: "_Drawing", other: "_Drawing", copies: list[Image.Image]) -> bool:
     target = _squeezed(other.image)
     is_unchanged = one.image.size == other.image.size and not (one.lost or other.lost)
     lost = np.array([max(one.loss - other.loss, 0)], np.float32)
     most = most_of(lost, UNCHANGED if is_unchanged else REMADE)
-    is_close = any(agree_closely(_squeezed(copy), target, most)[0] for copy in copies)
-    return CLOSE if is_close else DIFFERENT
+    return any(agree_closely(_squeezed(copy), target, most)[0] for copy in copies)
 
 
 def without_contradictions(

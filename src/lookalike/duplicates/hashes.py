@@ -16,7 +16,7 @@ from lookalike.duplicates.compare import SIDE, TURNS, Thumbnails, same_picture
 from lookalike.duplicates.copies import (
     DIFFERENT,
     SAME,
-    can_be_copies,
+    how_surely,
     without_contradictions,
 )
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
@@ -170,9 +170,10 @@ class Comparison:
                     turns,
                 )
                 sure[known] = np.where(how == CROPPED, SAME, DIFFERENT)
-                for place in np.flatnonzero(how == WHOLE):
+                for place in np.flatnonzero(how != CROPPED):
                     first, second = (side[place].path for side in pair)
-                    sure[known[place]] = can_be_copies(first, second, turns)
+                    is_whole = bool(how[place] == WHOLE)
+                    sure[known[place]] = how_surely(first, second, turns, agree=is_whole)
         return sure
 
     def _pictures(self, table: VectorTable, numbers: Numbers) -> dict[int, Picture]:
