@@ -23,7 +23,7 @@ from lookalike.dialects.tables.attributes import (
     attribute_index,
 )
 from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
-from lookalike.dialects.tables.duplicates import StoredLook
+from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.tables.index import CodeRow, IndexState
 from lookalike.dialects.tables.layouts import (
@@ -64,7 +64,7 @@ __all__ = [
     "Shortlist",
     "Statement",
     "StoredFile",
-    "StoredLook",
+    "StoredThumbnail",
     "Table",
     "attribute_index",
     "generation_comment",

@@ -27,7 +27,7 @@ from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
 from lookalike.duplicates.neighbours import Pairs, neighbours, unique_pairs
 from lookalike.duplicates.pictures import Images, read_images
-from lookalike.duplicates.thumbnails import look_at_new_files
+from lookalike.duplicates.thumbnails import make_missing_thumbnails
 from lookalike.duplicates.workers import Workers, workers
 from lookalike.index.rows import records
 from lookalike.index.store import IndexStore
@@ -95,7 +95,7 @@ def find_duplicates(
     known: what was measured of its model.
     """
     if index.table.has_files:
-        unseen = look_at_new_files(index.table, stage("Looking at files"))
+        unseen = make_missing_thumbnails(index.table, stage("Looking at files"))
         if unseen:
             files = "1 file is" if unseen == 1 else f"{unseen:,} files are"
             notify(

@@ -13,7 +13,7 @@ from lookalike.core.errors import ImageError
 from lookalike.core.threads import available_cores
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
-from lookalike.dialects import StoredLook
+from lookalike.dialects import StoredThumbnail
 from lookalike.duplicates.compare import SIDE
 from lookalike.duplicates.phash import phashes
 from lookalike.images.decode import FORMATS, open_file, open_image, pillow_settings
@@ -34,7 +34,7 @@ _TURNS = (
 )
 
 
-def look_at(path: Path, content_hash: bytes) -> StoredLook:
+def look_at(path: Path, content_hash: bytes) -> StoredThumbnail:
     """Return what the image in a file looks like. Raises ImageError."""
     thumbnail = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     grey = thumbnail.convert("L")
@@ -42,7 +42,7 @@ def look_at(path: Path, content_hash: bytes) -> StoredLook:
     hashes = np.packbits(phashes(views)).tobytes()
     file = BytesIO()
     thumbnail.save(file, "JPEG", quality=_QUALITY, subsampling=0)
-    return StoredLook(content_hash, *_size(path), hashes, file.getvalue())
+    return StoredThumbnail(content_hash, *_size(path), hashes, file.getvalue())
 
 
 def _size(path: Path) -> tuple[int, int]:
@@ -51,8 +51,8 @@ def _size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def look_at_new_files(table: VectorTable, progress: Progress) -> int:
-    """Store the looks of files that have none; return of how many that cannot be done.
+def make_missing_thumbnails(table: VectorTable, progress: Progress) -> int:
+    """Store the thumbnails of files that have none; return how many cannot be made.
 
     Such are gone, have changed since they were added, or are damaged. progress: called with
     (files done, None).
@@ -61,22 +61,24 @@ def look_at_new_files(table: VectorTable, progress: Progress) -> int:
     connection.execute(dialect.create_phashes(table))
     done = unseen = 0
     with ThreadPoolExecutor(available_cores(), thread_name_prefix="lookalike-look") as threads:
-        for files in _without_look(table):
-            looks = [look for look in threads.map(_look_at_first, _by_content(files)) if look]
-            if looks:
-                connection.execute_parts(looks, lambda part: dialect.insert_looks(table, part))
-            seen = {look.content_hash for look in looks}
+        for files in _without_thumbnail(table):
+            made = [each for each in threads.map(_make_first, _by_content(files)) if each]
+            if made:
+                connection.execute_parts(made, lambda part: dialect.insert_thumbnails(table, part))
+            seen = {each.content_hash for each in made}
             unseen += sum(content not in seen for _, _, content, _, _ in files)
             done += len(files)
             progress(done, None)
     if done > unseen:
-        connection.execute(dialect.delete_stray_looks(table))
+        connection.execute(dialect.delete_stray_thumbnails(table))
     return unseen
 
 
-def _without_look(table: VectorTable) -> Iterator[list[Row]]:
+def _without_thumbnail(table: VectorTable) -> Iterator[list[Row]]:
     after = 0
-    while files := table.connection.query(table.dialect.files_without_look(table, after, _FILES)):
+    while files := table.connection.query(
+        table.dialect.files_without_thumbnail(table, after, _FILES)
+    ):
         yield files
         after = files[-1][0]
 
@@ -88,8 +90,8 @@ def _by_content(files: Sequence[Row]) -> list[list[Row]]:
     return [list(same) for _, same in groupby(sorted(files, key=content), key=content)]
 
 
-def _look_at_first(files: Sequence[Row]) -> StoredLook | None:
-    """Look at the first that can be read of files of the same bytes."""
+def _make_first(files: Sequence[Row]) -> StoredThumbnail | None:
+    """Make that of the first file that can be read, of files of the same bytes."""
     for _, path, content_hash, size, mtime_ns in files:
         try:
             status = Path(path).stat()

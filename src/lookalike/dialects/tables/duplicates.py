@@ -8,7 +8,7 @@ from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 
 
-class StoredLook(NamedTuple):
+class StoredThumbnail(NamedTuple):
     """What the side table `<collection>_phashes` keeps of the image in a file of these bytes.
 
     width, height: in pixels. phashes: eight perceptual hashes of 8 bytes, one for each way to turn
@@ -25,7 +25,7 @@ class StoredLook(NamedTuple):
 class DuplicatesSQL(Primitives):
     """Statements on `<collection>_phashes` and `<collection>_distinct`."""
 
-    # Looks. They belong to contents, not to rows: a file that has changed has another one.
+    # Thumbnails. They belong to contents, not to rows: a file that has changed has another one.
 
     def create_phashes(self, table: Table) -> Statement:
         return Statement(
@@ -38,7 +38,7 @@ class DuplicatesSQL(Primitives):
             ") ENGINE = InnoDB"
         )
 
-    def files_without_look(self, table: Table, after: int, limit: int) -> Statement:
+    def files_without_thumbnail(self, table: Table, after: int, limit: int) -> Statement:
         """Return (id, path, content_hash, size, mtime_ns) by id, from `after` on."""
         return Statement(
             "SELECT id, path, content_hash, size, mtime_ns "
@@ -57,15 +57,16 @@ class DuplicatesSQL(Primitives):
             tuple(content_hashes),
         )
 
-    def insert_looks(self, table: Table, looks: Sequence[StoredLook]) -> Statement:
+    def insert_thumbnails(self, table: Table, thumbnails: Sequence[StoredThumbnail]) -> Statement:
         return Statement(
             f"REPLACE INTO {table.side('_phashes')} "
-            f"(content_hash, width, height, phashes, thumbnail) VALUES {values(5, len(looks))}",
-            tuple(value for look in looks for value in look),
+            "(content_hash, width, height, phashes, thumbnail) "
+            f"VALUES {values(5, len(thumbnails))}",
+            tuple(value for each in thumbnails for value in each),
         )
 
-    def delete_stray_looks(self, table: Table) -> Statement:
-        """Delete the looks of contents that no stored file has any more."""
+    def delete_stray_thumbnails(self, table: Table) -> Statement:
+        """Delete the thumbnails of contents that no stored file has any more."""
         return Statement(
             f"DELETE p FROM {table.side('_phashes')} AS p "
             f"LEFT JOIN {table.side('_files')} AS f USING (content_hash) "
@@ -89,7 +90,7 @@ class DuplicatesSQL(Primitives):
         """Return (id, content, size, mtime_ns, width, height) of every image by id.
 
         content: the SHA-256 of the file's bytes, or that of the embedding where there is no
-        file; the others are NULL then, and width and height also of a file that has no look.
+        file; the others are NULL then, and width and height also of a file without a thumbnail.
         """
         return Statement(
             f"SELECT v.{table.id}, "
