@@ -80,11 +80,12 @@ def measure(
     create_functions(db)
     seconds, agrees = [], True
     for query in np.asarray(queries[:repeats]):
-        db.rows("SET @target = CAST(%s AS BINARY)", (pack(query),))
-        db.rows("SELECT my_vec_norm(@target)")  # compiles both functions
-        start = time.perf_counter()
-        _, found = db.rows(SEARCH)
-        seconds.append(time.perf_counter() - start)
+        with db.session():
+            db.rows("SET @target = CAST(%s AS BINARY)", (pack(query),))
+            db.rows("SELECT my_vec_norm(@target)")  # compiles both functions
+            start = time.perf_counter()
+            _, found = db.rows(SEARCH)
+            seconds.append(time.perf_counter() - start)
         agrees = agrees and found[0][0] == f"{_nearest(query, base[:rows])}.jpg"
     return ArticleTime(len(base[:rows]), statistics.median(seconds), agrees)
 

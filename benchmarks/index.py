@@ -161,7 +161,6 @@ def index_bytes(db: Database, dataset: Dataset) -> float:
     names = [name for (name,) in db.rows("SHOW TABLES")[1]]
     tables = [name for name in names if "_codes_" in name or "_cells_" in name]
     db.rows(f"ANALYZE TABLE {', '.join(tables)}")
-    db.rows("SET SESSION information_schema_stats_expiry = 0")
     _, sizes = db.rows(
         "SELECT table_name, data_length + index_length FROM information_schema.tables "
         "WHERE table_schema = DATABASE()"

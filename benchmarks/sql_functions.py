@@ -34,7 +34,7 @@ def milliseconds_per_call(db: Database, call: str) -> float:
 
 def main() -> None:
     embeddings = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
-    with lookalike.connect() as db:
+    with lookalike.connect() as db, db.session():
         db.rows("CREATE DATABASE IF NOT EXISTS lookalike_bench")
         db.rows("USE lookalike_bench")
         article.create_table(db, embeddings)

@@ -1,7 +1,9 @@
 """A database: which SQL its server speaks, and the collections in it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.collection.collection import Collection
@@ -16,6 +18,7 @@ from lookalike.core.errors import (
 from lookalike.core.types import CollectionRemoval, Metric, Status
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.functions import install_functions
+from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Dialect, Statement, is_name
@@ -33,21 +36,26 @@ def connect(
     *,
     tracer: Tracer | None = None,
     notify: Callable[[str], None] = lambda line: None,
+    pool_size: int = SIZE,
+    pool_timeout: float = TIMEOUT_SECONDS,
 ) -> "Database":
     """Connect to a database, by default to the private MySQL, which is started when needed.
 
     url: mysql://user:password@host:port/database; without one, the LOOKALIKE_DATABASE variable
     decides, and then the private MySQL. tracer: called with every statement before it runs.
-    notify: called with one line about what takes long or was decided for you.
+    notify: called with one line about what takes long or was decided for you. pool_size: how many
+    connections to open at most, 2 or more; pool_timeout: how many seconds to wait for one while all
+    are in use. Threads may share the database; `tracer` and `notify` are called in theirs.
 
     Raises ConnectionFailed, UnsupportedServer where the server has no VECTOR type, and
     ServerError where the private MySQL is not installed or does not start.
     """
     given = url or os.environ.get(URL_VARIABLE)
+    open_pool = partial(Connection, tracer=tracer, pool_size=pool_size, pool_timeout=pool_timeout)
     if given:
-        connection = _connect_to(DatabaseURL.parse(given), tracer)
+        connection = _connect_to(DatabaseURL.parse(given), open_pool)
     else:
-        connection = _connect_privately(tracer, notify)
+        connection = _connect_privately(open_pool, notify)
     try:
         return Database(connection, probe(connection), notify=notify)
     except BaseException:
@@ -55,28 +63,34 @@ def connect(
         raise
 
 
-def _connect_to(url: DatabaseURL, tracer: Tracer | None) -> Connection:
+def _connect_to(url: DatabaseURL, open_pool: Callable[..., Connection]) -> Connection:
     """Connect to a URL; where that is the private MySQL's, only if it is this user's own."""
     if path := url.options.get("unix_socket"):
         server = PrivateServer()
         if path == str(server.socket):
-            return Connection(url, tracer=tracer, dial=server.dial)
-    return Connection(url, tracer=tracer)
+            return open_pool(url, dial=server.dial)
+    return open_pool(url)
 
 
-def _connect_privately(tracer: Tracer | None, notify: Callable[[str], None]) -> Connection:
+def _connect_privately(
+    open_pool: Callable[..., Connection], notify: Callable[[str], None]
+) -> Connection:
     server = PrivateServer()
     try:
-        return Connection(DatabaseURL.parse(server.url), tracer=tracer, dial=server.dial)
+        return open_pool(DatabaseURL.parse(server.url), dial=server.dial)
     except (ConnectionFailed, ServerError):
         notify("Starting the private MySQL.")
         server.start()
         # With a long home its socket may be another one now.
-        return Connection(DatabaseURL.parse(server.url), tracer=tracer, dial=server.dial)
+        return open_pool(DatabaseURL.parse(server.url), dial=server.dial)
 
 
 class Database:
-    """A connected database; close it, or use it in a `with` statement."""
+    """A connected database; close it, or use it in a `with` statement.
+
+    Any number of threads may share it. Each statement takes a connection of a pool, a transaction
+    keeps one until it ends; connections that were lost are replaced.
+    """
 
     def __init__(
         self, connection: Connection, dialect: Dialect, *, notify: Callable[[str], None]
@@ -156,7 +170,9 @@ class Database:
         """Run any SQL and return its result as a pandas DataFrame, empty where it has none.
 
         params: bound to the %s of the query. A VECTOR is an array of shape (dim,), float32.
-        Raises MissingExtra without the extra `pandas`.
+
+        Raises MissingExtra without the extra `pandas`, and InputError for what only a `session`
+        keeps: SET, START TRANSACTION, LOCK and others.
         """
         try:
             import pandas as pd
@@ -167,14 +183,29 @@ class Database:
 
     def rows(self, query: str, params: tuple[Any, ...] = ()) -> tuple[list[str], list[Row]]:
         """Run any SQL like `sql`, and return its column names and rows as they are."""
-        return self.connection.table(Statement(query, tuple(params)))
+        return self.connection.table_of_any(Statement(query, tuple(params)))
+
+    @contextmanager
+    def session(self) -> Iterator[Self]:
+        """Keep one connection for this thread's statements in a `with` block, then close it.
+
+        For what belongs to a connection: variables and settings, transactions of your own,
+        temporary tables, locks. Other threads go on with connections of their own.
+
+        Example:
+            >>> with db.session():  # doctest: +SKIP
+            ...     db.rows("SET @x = 1")
+            ...     db.rows("SELECT @x")
+        """
+        with self.connection.session():
+            yield self
 
     def install_functions(self) -> list[str]:
         """Make my_dot_product, my_vec_norm and DISTANCE in this database, and name them."""
         return install_functions(self.connection)
 
     def close(self) -> None:
-        """Close the connection; closing twice is harmless."""
+        """Close all connections; closing twice is harmless."""
         self.connection.close()
 
     def __enter__(self) -> Self:

@@ -94,9 +94,9 @@ def test_a_foreign_key_of_the_users_own_is_named_and_nothing_is_deleted(db, albu
 
 def test_what_a_drop_by_hand_has_left_goes(db, album):
     kept = of_others(everything(db), "photos")
-    db.rows("SET foreign_key_checks = 0")
-    db.rows("DROP TABLE photos")
-    db.rows("SET foreign_key_checks = 1")
+    with db.session():
+        db.rows("SET foreign_key_checks = 0")
+        db.rows("DROP TABLE photos")
     gone = db.delete_collection("photos")
     assert gone.rows == 0 and {"photos_files", "photos_codes_1"} <= set(gone.tables)
     assert everything(db) == kept

@@ -20,6 +20,7 @@ from lookalike import Database, DatabaseError
 from lookalike.database import layouts
 from lookalike.dialects import LAYOUT, SHARED_TABLES, Statement
 from tests.layouts.make import DIMS, FILES, METRICS, ROWS, brand_of
+from tests.one_connection import one_connection
 
 DUMPS = Path(__file__).parents[1] / "layouts"
 KEPT = {"photos": 1, "shapes": 1, "article": 1, "scores": 0}
@@ -66,10 +67,10 @@ print(len(done), status)
 
 
 def load(db: Database, dump: str) -> None:
-    for statement in (DUMPS / dump).read_text().split(";\n"):
-        if statement.strip():
-            db.rows(statement)
-    db.rows("SET foreign_key_checks = 1")
+    with db.session():
+        for statement in (DUMPS / dump).read_text().split(";\n"):
+            if statement.strip():
+                db.rows(statement)
 
 
 @pytest.fixture
@@ -251,7 +252,7 @@ def test_two_clients_at_once_upgrade_once(old, database_url):
 
 def test_an_idle_transaction_elsewhere_is_named_and_not_waited_for(old, database_url, monkeypatch):
     monkeypatch.setattr(layouts, "LOCK_SECONDS", 1)
-    with lookalike.connect(database_url) as idle:
+    with one_connection(database_url) as idle:
         idle.rows("BEGIN")
         idle.rows("SELECT * FROM lookalike_indexes")
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Threads on one connection: they take turns, and every answer is that of one thread alone."""
+"""Threads on one database: every answer is that of one thread alone."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lookalike import InputError, Statement
+from lookalike import ConnectionFailed, InputError, Statement
 from lookalike.database.connection import Connection
 from lookalike.database.url import DatabaseURL
 
@@ -51,7 +51,7 @@ def test_searches_and_adds_of_threads_on_one_database(db):
             assert same >= 0.9 * 5 * len(answers[::2])  # by the index
     everything = np.concatenate([vectors(1, seed=2), *added.values()])
     names = ["first", *(f"{worker} {i}" for worker in range(THREADS) for i in range(120))]
-    assert len(grows) == len(everything)
+    assert grows.count() == len(everything)
     for query in queries[:10]:
         matches = grows.search(query, exact=True, k=5)
         assert [m.image_name for m in matches] == [names[i] for i in nearest(everything, query)]
@@ -60,22 +60,19 @@ def test_searches_and_adds_of_threads_on_one_database(db):
 
 def test_a_transaction_is_nobody_elses(db):
     db.rows("CREATE TABLE t (n INT)")
-    begun, tried = threading.Event(), threading.Event()
 
     def other():
-        begun.wait(10)
-        tried.set()
         db.rows("INSERT INTO t VALUES (2)")
+        return db.rows("SELECT n FROM t")[1]
 
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(other)
-        with pytest.raises(ZeroDivisionError), db.connection.transaction():
-            db.rows("INSERT INTO t VALUES (1)")
-            begun.set()
-            tried.wait(10)
-            assert not future.done()
-            raise ZeroDivisionError
-        future.result(10)
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.raises(ZeroDivisionError),
+        db.connection.transaction(),
+    ):
+        db.rows("INSERT INTO t VALUES (1)")
+        assert pool.submit(other).result(10) == [(2,)]
+        raise ZeroDivisionError
     assert db.rows("SELECT n FROM t")[1] == [(2,)]
 
 
@@ -84,28 +81,28 @@ ROWS = Statement(
 )
 
 
-def test_other_threads_wait_for_a_stream(db):
+def test_a_stream_keeps_a_connection_to_itself(db):
     stream = db.connection.stream(ROWS, batch=100)
     first = next(stream)
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(db.rows, "SELECT 1")
-        rest = [row for rows in stream for row in rows]
-        assert future.result(10)[1] == [(1,)]
+        assert pool.submit(db.rows, "SELECT 1").result(10)[1] == [(1,)]
+    assert db.rows("SELECT 2")[1] == [(2,)]
+    rest = [row for rows in stream for row in rows]
     assert [row[0] for row in [*first, *rest]] == list(range(1, 901))
 
 
-def test_the_thread_of_an_open_stream_is_refused_and_the_stream_goes_on(db):
-    stream = db.connection.stream(ROWS, batch=100)
-    next(stream)
-    for ask in (
-        lambda: db.rows("SELECT 1"),
-        lambda: next(db.connection.stream(ROWS, batch=1)),
-        lambda: db.connection.transaction().__enter__(),
-    ):
-        with pytest.raises(InputError, match="still reading rows in this thread"):
-            ask()
-    assert sum(map(len, stream)) == 800
-    assert db.rows("SELECT 1")[1] == [(1,)]
+def test_a_stream_in_a_transaction_refuses_other_statements_of_it(db):
+    with db.connection.transaction():
+        stream = db.connection.stream(ROWS, batch=100)
+        next(stream)
+        for ask in (
+            lambda: db.rows("SELECT 1"),
+            lambda: next(db.connection.stream(ROWS, batch=1)),
+        ):
+            with pytest.raises(InputError, match="still reading rows in this thread"):
+                ask()
+        assert sum(map(len, stream)) == 800
+        assert db.rows("SELECT 1")[1] == [(1,)]
 
 
 def test_a_stream_that_a_thread_has_left_is_closed_by_another(db):
@@ -123,9 +120,9 @@ def test_a_database_can_be_closed_amid_a_stream(database_url):
     next(stream)
     connection.close()
     stream.close()
-    connection.reopen()
-    assert connection.value(Statement("SELECT 1")) == 1
     connection.close()
+    with pytest.raises(ConnectionFailed, match="was closed: connect again"):
+        connection.value(Statement("SELECT 1"))
 
 
 def test_a_lock_by_name_is_one_threads(db):

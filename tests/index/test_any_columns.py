@@ -54,7 +54,7 @@ def test_rows_are_inserted_indexed_searched_and_deleted(db, items, vectors):
     store = IndexStore(items)
     with db.connection.transaction():
         ids = insert_rows(store, [f"item {i}" for i in range(N)], vectors)
-    assert train(store, db.connection.open_another) is not None
+    assert train(store) is not None
     store.advance_tail([])
     assert check_index(store).is_consistent and store.size()[0] == N
     for place in range(0, N, 100):
@@ -76,7 +76,7 @@ def test_other_columns_are_attributes_and_filter(db, items, vectors):
         ids = insert_rows(store, [f"item {i}" for i in range(N)], vectors)
     db.rows("UPDATE items SET price = `the key`")
     assert [each.name for each in known_attributes(items)] == ["price"]
-    assert train(store, db.connection.open_another) is not None
+    assert train(store) is not None
     matches = found(store, vectors[0], where=["price>400"])
     assert [match.id for match in matches] == nearest(vectors[400:], ids[400:], vectors[0])
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import lookalike
+from lookalike.database.connection import Connection
 from lookalike.dialects import Statement
 from lookalike.index import training
 from tests.oracle import similarities
@@ -55,7 +56,7 @@ def small(monkeypatch):
 @pytest.fixture
 def others(db):
     """A connection of another program."""
-    with contextlib.closing(db.connection.open_another()) as connection:
+    with contextlib.closing(Connection(db.connection.url)) as connection:
         yield connection
 
 

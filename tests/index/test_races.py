@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lookalike
+from lookalike.database.connection import Connection
 from lookalike.dialects import Statement
 from lookalike.index import training
 
@@ -27,7 +28,7 @@ def vectors():
 @pytest.fixture
 def others(db):
     """A connection of another program."""
-    with closing(db.connection.open_another()) as connection:
+    with closing(Connection(db.connection.url)) as connection:
         yield connection
 
 
@@ -111,7 +112,8 @@ def test_an_index_that_is_made_while_a_batch_is_written_holds_for_it(
         with lookalike.connect(database_url) as other:
 
             def build():
-                with pytest.raises(lookalike.DatabaseError):  # it waits for the batch, and gives up
+                # It waits for the batch, and gives up.
+                with other.session(), pytest.raises(lookalike.DatabaseError):
                     other.rows("SET SESSION innodb_lock_wait_timeout = 1")
                     other.collection("shop").index.build()
 

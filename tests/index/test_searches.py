@@ -90,11 +90,12 @@ def test_the_explanation_tells_what_was_done(indexed, vectors):
 def test_the_shown_statement_finds_the_neighbours_in_plain_sql(db, indexed, vectors):
     db.install_functions()
     statement = indexed.search_sql(vectors[5], k=3)
-    db.rows("SET @query = CAST(%s AS BINARY)", (pack(vectors[5]),))
-    _, rows = db.rows(
-        f"SELECT id FROM ({statement}) AS found ORDER BY DISTANCE(embedding, @query, 'COSINE') "
-        "LIMIT 3".replace("%", "%%")
-    )
+    with db.session():
+        db.rows("SET @query = CAST(%s AS BINARY)", (pack(vectors[5]),))
+        _, rows = db.rows(
+            f"SELECT id FROM ({statement}) AS found ORDER BY DISTANCE(embedding, @query, 'COSINE') "
+            "LIMIT 3".replace("%", "%%")
+        )
     assert [row[0] for row in rows] == [match.id for match in indexed.search(vectors[5], k=3)]
 
 

@@ -9,6 +9,7 @@ import time
 
 import lookalike
 from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, url_of
+from tests.one_connection import one_connection
 
 
 def test_growth_trains_again_and_leaves_one_generation(db, small):
@@ -35,7 +36,7 @@ def test_another_connection_follows_a_new_generation(db, indexed, vectors):
 
 
 def test_two_trainings_at_once_are_one(db, indexed):
-    with lookalike.connect(url_of(db)) as other:
+    with one_connection(url_of(db)) as other:
         other.rows("SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', 'own'), 256), 64), 0)")
         assert indexed.index.build() is False
     assert indexed.index.build() is True

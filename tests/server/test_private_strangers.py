@@ -80,9 +80,15 @@ def test_a_fake_server_in_the_place_of_a_running_one_is_refused(
     db = lookalike.connect()
     server.socket.rename(tmp_path / "real.sock")
     heard = tmp_path / "heard"
+
+    def more() -> None:
+        with db.session(), db.connection.apart():
+            db.rows("SELECT 1")
+
     with fake_mysql.running(server.socket, heard, user=stranger):
-        calls = (server.start, server.status, lookalike.connect, db.connection.reopen)
-        for call in (*calls, db.connection.open_another, lambda: lookalike.connect(server.url)):
+        # A second connection while the first is in use: the pool dials as well.
+        calls = (server.start, server.status, lookalike.connect, more)
+        for call in (*calls, lambda: lookalike.connect(server.url)):
             with pytest.raises(ServerError, match=rf"is another user's \(uid {stranger}\)"):
                 call()
         for args in (["start"], ["status"], ["shell", "-e", "SELECT 1"]):

@@ -61,7 +61,7 @@ class Inspector(Client):
         """Do something again where the connection is lost, which may be in some configurations."""
         for _ in range(ATTEMPTS):
             try:
-                if self._database is None or not self._database.connection.is_open:
+                if self._database is None:
                     self.connect()
                 return what()
             except Lost:

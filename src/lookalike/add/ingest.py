@@ -3,7 +3,6 @@
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from lookalike.add.writer import Batch, Tally, Writer
 from lookalike.core.errors import ConnectionFailed, InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import Failure
-from lookalike.database.connection import Connection
 from lookalike.database.retry import PATIENCE_SECONDS, Persistence
 from lookalike.dialects import FailedFile
 from lookalike.images.walk import FoundImage, ImageWalk
@@ -83,15 +81,10 @@ class Ingest:
         not come back.
         """
         group = TaskGroup()
-        connection = self._index.table.connection
-        persistence = self._persistence(connection, group)
-        writer = Writer(self._index, persistence, self.tally)
+        writer = Writer(self._index, self._persistence(group), self.tally)
         try:
-            with (
-                closing(persistence.run(self._index.table.connection.open_another)) as another,
-                group,
-            ):
-                self._start(group, walk, another, writer, progress)
+            with group:
+                self._start(group, walk, writer, progress)
             writer.advance_tail()
         except ConnectionFailed as error:
             safe = self.tally.stored
@@ -109,13 +102,12 @@ class Ingest:
         self,
         group: TaskGroup,
         walk: ImageWalk,
-        connection: Connection,
         writer: Writer,
         progress: Progress,
     ) -> None:
         to_embed: Channel[Content] = group.channel(SCAN_FILES)
         to_write: Channel[Batch] = group.channel(4, producers=2)
-        scanner = self._scanner(self._persistence(connection, group), connection, walk.folders)
+        scanner = self._scanner(self._persistence(group), walk.folders)
         group.start("count", lambda: self._count(group, walk))
         group.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
         group.start("write", lambda: self._write(writer, to_write, progress))
@@ -128,10 +120,8 @@ class Ingest:
         )
         self._gather(embedder.embed(group, to_embed), to_write)
 
-    def _persistence(self, connection: Connection, group: TaskGroup) -> Persistence:
-        return Persistence(
-            connection, patience=self._options.patience, stop=group.stop, notify=self._notify
-        )
+    def _persistence(self, group: TaskGroup) -> Persistence:
+        return Persistence(patience=self._options.patience, stop=group.stop, notify=self._notify)
 
     def _count(self, group: TaskGroup, walk: ImageWalk) -> None:
         total = 0
@@ -140,9 +130,8 @@ class Ingest:
             total += 1
         self._total = total
 
-    def _scanner(
-        self, persistence: Persistence, connection: Connection, folders: Sequence[Path]
-    ) -> Scanner:
+    def _scanner(self, persistence: Persistence, folders: Sequence[Path]) -> Scanner:
+        connection = self._index.table.connection
         return Scanner(
             lambda items, make: persistence.run(lambda: connection.query_parts(items, make)),
             self._index.table,

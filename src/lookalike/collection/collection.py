@@ -167,7 +167,7 @@ class Collection:
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
         walk.check()
         state = self._state
-        persistence = Persistence(state.connection, patience=retry_timeout, notify=state.notify)
+        persistence = Persistence(patience=retry_timeout, notify=state.notify)
         # A model that is on record need not be loaded for a folder in which nothing is new.
         record = state.record
         known = record if record and record.model else state.model.get()

@@ -1,6 +1,7 @@
 """An opened collection: its record, model, table and index, each loaded on first use."""
 
 from collections.abc import Callable
+from threading import Lock
 
 from lookalike.collection.request import AUTO, Request
 from lookalike.core.errors import InputError
@@ -48,6 +49,7 @@ class CollectionState:
         self.record = find_collection(connection, dialect, request.name)
         request.check(self.record)
         self.model = LazyModel(lambda: request.load_model(self.record, notify))
+        self._opening = Lock()
         self._index: IndexStore | None = None
         self._percentiles: PercentileStore | None = None
         if request.model not in (None, AUTO) and self.model_id not in (None, request.model):
@@ -101,16 +103,18 @@ class CollectionState:
     @property
     def index(self) -> IndexStore:
         """The index of the collection's table."""
-        if self._index is None:
-            self._index = IndexStore(self.table)
-        return self._index
+        with self._opening:
+            if self._index is None:
+                self._index = IndexStore(self.table)
+            return self._index
 
     @property
     def percentiles(self) -> PercentileStore:
         """How similar random pairs are."""
-        if self._percentiles is None:
-            self._percentiles = PercentileStore(self.table, self.model)
-        return self._percentiles
+        with self._opening:
+            if self._percentiles is None:
+                self._percentiles = PercentileStore(self.table, self.model)
+            return self._percentiles
 
     def create(self, dim: int, model_id: str | None) -> None:
         """Create whatever the collection still lacks of its tables."""
@@ -124,7 +128,8 @@ class CollectionState:
             model=model_id,
             metric=self.metric,
         )
-        self._index = self._percentiles = None
+        with self._opening:
+            self._index = self._percentiles = None
 
     def require_table(self) -> CollectionRecord:
         """Return what is stored of the collection. Raises InputError where its table is missing."""
@@ -161,7 +166,6 @@ class CollectionState:
         self.notify(f"Training the index of {self.name}.")
         index = train(
             self.index,
-            self.connection.open_another,
             target_recall=target_recall,
             progress=progress,
         )

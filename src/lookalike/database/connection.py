@@ -1,171 +1,134 @@
-"""SQL to server: one connection, its statements, transactions and errors."""
+"""SQL to server: statements, transactions and streams, from any number of threads."""
 
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from threading import get_ident
 from typing import Any, TypeVar
 
-import numpy as np
-import pymysql
-from pymysql.connections import TEXT_TYPES
-from pymysql.converters import conversions
-from pymysql.cursors import SSCursor
-
-from lookalike.core.errors import (
-    ConnectionFailed,
-    DatabaseError,
-    InputError,
-    LookalikeError,
-    UnsupportedServer,
-)
-from lookalike.core.turns import Turns
-from lookalike.core.vectors import pack
-from lookalike.database.errors import UnknownVariable, too_large, translated
-from lookalike.database.session import (
-    ALTER_WAIT_SECONDS,
-    COLLATION,
-    LOCK_WAIT_SECONDS,
-    SMALLEST_PACKET,
-    differing,
-    read_session,
-    set_lock_wait,
-    set_session,
-)
+from lookalike.core.errors import DatabaseError, InputError
+from lookalike.database.effects import Effect, effect_of
+from lookalike.database.link import Dial, Link
+from lookalike.database.pool import SIZE, TIMEOUT_SECONDS, Pool
+from lookalike.database.session import ALTER_WAIT_SECONDS, LOCK_WAIT_SECONDS, set_lock_wait
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
 from lookalike.dialects.statement_size import most_bytes
 
 Tracer = Callable[[Statement], None]
-Dial = Callable[[], socket.socket]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
-# PyMySQL does not know the type VECTOR and would decode its bytes as ASCII digits.
-_VECTOR = 242
-TEXT_TYPES.add(_VECTOR)
-_CONVERSIONS: dict[Any, Any] = {
-    **conversions,
-    _VECTOR: lambda value: np.frombuffer(value, "<f4"),
-    np.ndarray: lambda value, _: f"x'{pack(value).hex()}'",
-}
+
+@dataclass(frozen=True, eq=False)
+class _Pin:
+    """A connection that one thread has to itself for a while."""
+
+    owner: "Connection"
+    link: Link
+    thread: int
 
 
-class _Stream(SSCursor):
-    """The driver's cursor, but that it does not go on to read from a connection that is lost."""
-
-    def close(self) -> None:
-        self._leave_if_lost()
-        try:
-            super().close()
-        finally:
-            self._leave_if_lost()
-
-    def _leave_if_lost(self) -> None:
-        connection, result = self.connection, getattr(self, "_result", None)
-        if result is not None and connection is not None and not connection.open:
-            result.unbuffered_active = False
+_pins: ContextVar[tuple[_Pin, ...]] = ContextVar("lookalike_pins", default=())
+"""The latest last. A context alone is not enough: threads may run in a copy of one."""
 
 
 class Connection:
-    """One connection to a MySQL server, outside transactions in autocommit mode.
+    """The way to one database, safe to share: statements of several threads run side by side.
 
-    Its session has the settings of `session`, whatever the server's defaults are. max_packet: the
-    server's max_allowed_packet, in bytes; a statement has to be shorter.
+    Each statement takes a connection of a pool. Transactions and sessions keep one to themselves:
+    the thread's statements in their block go over it. Lost connections are replaced.
 
     A VECTOR comes back as an array of shape (dim,), float32, and an array may be bound as one.
-    tracer: called with every statement before it runs. dial: opens the socket, where who listens
-    there has to be made sure of.
 
-    Threads take turns: one has the connection for a statement, for a transaction or for a stream,
-    while the others wait. For work that is to go on side by side there is `open_another`.
+    Args:
+        url: Where the database is.
+        tracer: Called with every statement before it runs, in the thread that runs it.
+        dial: Opens the socket, where it must be checked who listens there.
+        pool_size: The number of connections at most.
+        pool_timeout: Seconds to wait for a connection while all are in use.
+
+    Attributes:
+        max_packet: The server's max_allowed_packet, in bytes; a statement has to be shorter.
     """
 
     def __init__(
-        self, url: DatabaseURL, *, tracer: Tracer | None = None, dial: Dial | None = None
+        self,
+        url: DatabaseURL,
+        *,
+        tracer: Tracer | None = None,
+        dial: Dial | None = None,
+        pool_size: int = SIZE,
+        pool_timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         self.url = url
-        self.max_packet = SMALLEST_PACKET
         self._tracer = tracer
         self._dial = dial
-        self._turns = Turns()
-        self._named_locks: set[Statement] = set()
-        self.reopen()
+        self._pool = Pool(self._open, size=pool_size, timeout=pool_timeout)
+        with self._taken() as link:  # raises now where the server cannot be reached
+            self.max_packet = link.max_packet
 
-    def reopen(self) -> None:
-        """Connect again after the connection is lost or closed."""
-        with self._turns.taken():
-            self._connect()
-
-    def _connect(self) -> None:
-        arguments = self.url.driver_arguments()
-        # As other clients send it; the driver would take Latin-1.
-        arguments["password"] = self.url.password.encode()
-        try:
-            driver = pymysql.connect(
-                **arguments,
-                charset="utf8mb4",
-                collation=COLLATION,
-                autocommit=None,  # the driver would go by a flag that servers get wrong
-                conv=_CONVERSIONS,
-                defer_connect=True,
-            )
-            if self._dial:
-                # As PyMySQL takes every unix socket that it opens itself; its types do not know it.
-                vars(driver)["_secure"] = True
-            driver.connect(self._dial() if self._dial else None)
-            self._driver = driver
-        except LookalikeError:  # of whoever dials
-            raise
-        except Exception as error:
-            # Whatever the driver does not understand is no MySQL, or one that has just died.
-            speaks = bool(error.args) and isinstance(error.args[0], int)
-            raise translated(error, self.url, is_lost=not speaks) from error
-        try:
-            self._begin_session()
-        except BaseException:
-            self.close()
-            raise
-
-    def _begin_session(self) -> None:
-        """Set what every statement relies on, and see that it holds."""
-        try:
-            with self._errors(), self._driver.cursor() as cursor:
-                cursor.execute(*set_session())
-                cursor.execute(read_session().sql)
-                values: Row = cursor.fetchone() or ()
-        except UnknownVariable as error:
-            version = self.value(Statement("SELECT VERSION()"))
-            raise UnsupportedServer(
-                f"{self.url} is version {version}, which lacks a setting of MySQL's sessions "
-                f"({error}): use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
-                code=error.code,
-            ) from error
-        if (found := differing(values)) is not None:
-            raise ConnectionFailed(
-                f"{self.url} does not keep the settings of a session: {found}; "
-                "have lookalike connect to the server itself, not through a proxy that changes it"
-            )
-        self.max_packet = int(values[-1])
-        if self.max_packet < SMALLEST_PACKET:
-            raise ConnectionFailed(
-                f"{self.url} has max_allowed_packet = {self.max_packet}, too little for an "
-                f"embedding: have an administrator SET PERSIST max_allowed_packet = 67108864"
-            )
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the connection is not known to be lost or closed."""
-        return bool(self._driver.open)
-
-    def open_another(self) -> "Connection":
-        """Open another connection to the same database, for another thread."""
-        return Connection(self.url, tracer=self._tracer, dial=self._dial)
+    def _open(self) -> Link:
+        link = Link(self.url, self._dial)
+        self.max_packet = link.max_packet
+        return link
 
     def close(self) -> None:
-        """Close the connection; closing twice is harmless."""
-        with self._turns.taken(in_stream=True):
-            if self._driver.open:
-                self._driver.close()
+        """Close all connections; closing twice is harmless."""
+        self._pool.close()
+
+    @contextmanager
+    def _taken(self) -> Iterator[Link]:
+        """Hold the thread's pinned connection, else one of the pool's."""
+        if (pinned := self._pinned()) is not None:
+            yield pinned
+            return
+        with self._from_pool() as link:
+            yield link
+
+    @contextmanager
+    def _from_pool(self) -> Iterator[Link]:
+        link = self._pool.take()
+        try:
+            yield link
+        finally:
+            self._pool.give_back(link)
+
+    def _pinned(self) -> Link | None:
+        for pin in reversed(_pins.get()):
+            if pin.owner is self and pin.thread == get_ident() and pin.link.is_mine:
+                return pin.link
+        return None
+
+    @contextmanager
+    def _pin(self, taken: AbstractContextManager[Link] | None = None) -> Iterator[Link]:
+        """Keep one connection for the thread's statements in a `with` block."""
+        with taken or self._taken() as link:
+            pin = _Pin(self, link, get_ident())
+            _pins.set((*_pins.get(), pin))
+            try:
+                yield link
+            finally:
+                # Another thread may end a block that its own thread has left.
+                _pins.set(tuple(each for each in _pins.get() if each is not pin))
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Keep one connection for the thread's statements in a `with` block, then close it.
+
+        For what belongs to a connection: SET, locks by name, temporary tables.
+        """
+        with self._pin() as link:
+            link.is_changed = True
+            yield
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Like `session`, with a connection of its own also within another block."""
+        with self._pin(self._from_pool()) as link:
+            link.is_changed = True
+            yield
 
     def query(self, statement: Statement) -> list[Row]:
         """Run a statement and return all its rows."""
@@ -182,6 +145,23 @@ class Connection:
             names = [column[0] for column in cursor.description or ()]
             return names, list(cursor.fetchall())
 
+    def table_of_any(self, statement: Statement) -> tuple[list[str], list[Row]]:
+        """Run a statement of the user's own like `table`; nothing of it stays on a connection.
+
+        Raises InputError for one that does nothing else, outside sessions and transactions.
+        """
+        effect = effect_of(statement.sql)
+        if effect is Effect.NONE:
+            return self.table(statement)
+        if effect is Effect.ONLY and self._pinned() is None:
+            raise InputError(
+                f"{' '.join(statement.sql.split())[:60]!r} has an effect on its connection alone, "
+                "and the next statement may run on another one: run both in `with db.session():`"
+            )
+        with self._pin() as link:
+            link.is_changed = True
+            return self.table(statement)
+
     def execute(self, statement: Statement) -> int:
         """Run a statement and return how many rows it changed."""
         with self._run(statement) as cursor:
@@ -197,13 +177,13 @@ class Connection:
         with self._run(statement) as cursor:
             return int(cursor.lastrowid)
 
-    def stream(self, statement: Statement, *, batch: int) -> Iterator[list[Row]]:
+    def stream(self, statement: Statement, *, batch: int) -> Generator[list[Row], None, None]:
         """Run a statement and yield its rows as they arrive, in lists of at most `batch`.
 
-        Until the last list is taken other threads wait, and this one's statements are refused: they
-        raise InputError. A stream that is left is closed.
+        It keeps a connection until its end; one that is left is closed. In a transaction or session
+        other statements raise InputError until then.
         """
-        with self._turns.taken_for_stream(), self._run(statement, _Stream) as cursor:
+        with self._run(statement, is_stream=True) as cursor:
             while rows := cursor.fetchmany(batch):
                 yield list(rows)
 
@@ -239,24 +219,8 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Commit all of the block's statements, or on any exception none."""
-        with self._turns.taken():
-            yield from self._in_transaction()
-
-    def _in_transaction(self) -> Iterator[None]:
-        with self._errors():
-            self._driver.begin()
-        try:
+        with self._pin() as link, link.transaction():
             yield
-            with self._errors():
-                self._driver.commit()
-        except Exception:
-            with suppress(DatabaseError), self._errors():
-                self._driver.rollback()
-            raise
-        except BaseException:
-            # Interrupted between a statement and its answer; the server rolls back.
-            self.close()
-            raise
 
     @contextmanager
     def lock_wait(self, seconds: int) -> Iterator[None]:
@@ -264,70 +228,38 @@ class Connection:
 
         One that waits in vain raises LockTimeout.
         """
-        with self._turns.taken():
+        with self._pin() as link:
             self.execute(set_lock_wait(seconds))
             try:
                 yield
             finally:
-                if self.is_open:  # another session begins with the usual time
+                if link.is_open:  # another session begins with the usual time
                     self.execute(set_lock_wait(LOCK_WAIT_SECONDS))
 
     @contextmanager
     def named_lock(self, lock: Statement, unlock: Statement) -> Iterator[bool]:
         """Hold a lock of the server's by name in the block; False where somebody else has it.
 
-        Somebody else is also another thread on this connection, to which the server would give it.
+        The block's statements go over the connection that holds it: they fail if it is lost.
+        Somebody else is also an outer block, to which the server would give it again.
         """
-        with self._turns.taken():
-            mine = unlock not in self._named_locks and bool(self.value(lock))
-            if mine:
-                self._named_locks.add(unlock)
-        try:
-            yield mine
-        finally:
-            if mine:
-                self._named_locks.discard(unlock)
-                with suppress(DatabaseError):  # a lost connection has let go of the lock
+        with self._pin() as link:
+            if unlock in link.locks or not self.value(lock):
+                yield False
+                return
+            link.locks.add(unlock)
+            try:
+                yield True
+            finally:
+                link.locks.discard(unlock)
+                try:
                     self.query(unlock)
+                except DatabaseError:  # a lost connection has let go of the lock
+                    link.is_changed = True
 
     @contextmanager
-    def _run(self, statement: Statement, kind: type[Any] | None = None) -> Iterator[Any]:
+    def _run(self, statement: Statement, *, is_stream: bool = False) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
-        try:
-            with (
-                self._turns.taken(in_stream=kind is _Stream),
-                self._errors(),
-                self._driver.cursor(kind) as cursor,
-            ):
-                # Without parameters a % in the statement is a % and no placeholder.
-                sql = cursor.mogrify(statement.sql, statement.params or None)
-                self._check_size(sql)
-                cursor.execute(sql)
-                yield cursor
-        except (Exception, GeneratorExit):  # the latter where a stream is left
-            raise
-        except BaseException:  # interrupted between a statement and its answer
-            self.close()
-            raise
-
-    def _check_size(self, sql: str) -> None:
-        """Raise DatabaseError for a statement that the server would hang up on."""
-        room = self.max_packet - 2  # the packet begins with a byte for the command
-        if 4 * len(sql) > room and (size := len(sql.encode())) > room:
-            raise too_large(size, self.max_packet)
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except UnicodeEncodeError as error:
-            raise InputError(f"{error.object[:200]!r} is not UTF-8; rename it") from error
-        except DatabaseError:
-            raise
-        except Exception as error:
-            # Once the connection is lost the driver fails anywhere, and in any way.
-            is_lost = not self._driver.open
-            if not (is_lost or isinstance(error, pymysql.err.MySQLError | OSError)):
-                raise
-            raise translated(error, self.url, is_lost=is_lost) from error
+        with self._taken() as link, link.running(statement, is_stream=is_stream) as cursor:
+            yield cursor

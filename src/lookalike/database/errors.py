@@ -67,6 +67,10 @@ class ReadOnlyServer(ReadOnly, Unavailable):
     """The server is read-only, perhaps until a cluster has chosen a new primary."""
 
 
+class PoolExhausted(DatabaseError):
+    """All connections of this program are in use."""
+
+
 class TooLarge(DatabaseError):
     """A statement is longer than the server's max_allowed_packet."""
 

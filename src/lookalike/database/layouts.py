@@ -5,7 +5,6 @@ is finished by the next client that opens a collection.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from math import ceil, sqrt
 
 from lookalike.core.errors import DatabaseError
@@ -55,20 +54,20 @@ def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
 
 
 def _upgrade(connection: Connection, dialect: Dialect) -> None:
-    """Upgrade the shared tables, on a separate connection that holds the lock."""
+    """Upgrade the shared tables, over a connection of their own that holds the lock."""
     try:
-        with closing(connection.open_another()) as alone:
+        with connection.apart():
             for statement in dialect.wait_for_locks(LOCK_SECONDS):
-                alone.execute(statement)
-            if not alone.value(dialect.layout_lock(TURN_SECONDS)):
+                connection.execute(statement)
+            if not connection.value(dialect.layout_lock(TURN_SECONDS)):
                 raise DatabaseError(
                     f"another client is upgrading lookalike's tables in database "
                     f"{connection.url.database!r}: try again in a minute"
                 )
-            alone.execute(dialect.create_schema_table())
-            for version in range(_version(alone, dialect, {SCHEMA_TABLE}), LAYOUT):
-                _UPGRADES[version](alone, dialect)
-                alone.execute(dialect.note_layout(version + 1))
+            connection.execute(dialect.create_schema_table())
+            for version in range(_version(connection, dialect, {SCHEMA_TABLE}), LAYOUT):
+                _UPGRADES[version](connection, dialect)
+                connection.execute(dialect.note_layout(version + 1))
     except DatabaseError as error:
         raise _explain(error, connection) from error
 

@@ -15,7 +15,6 @@ from tenacity import (
 from tenacity.nap import sleep_using_event
 
 from lookalike.core.errors import ConnectionFailed
-from lookalike.database.connection import Connection
 from lookalike.database.errors import Busy, ConnectionLost, DuplicateKey, Unavailable
 
 T = TypeVar("T")
@@ -28,7 +27,7 @@ TRANSIENT = (ConnectionLost, Busy, DuplicateKey, Unavailable)
 
 
 class Persistence:
-    """Runs what may be run again, on one connection, until it is done.
+    """Runs what may be run again until it is done; lost connections are replaced by the pool.
 
     Actions must be whole transactions, or change nothing. patience: seconds after which the error
     is raised. stop: an event after which nothing is tried again. notify: told in one line that the
@@ -37,13 +36,11 @@ class Persistence:
 
     def __init__(
         self,
-        connection: Connection,
         *,
         patience: float = PATIENCE_SECONDS,
         stop: threading.Event | None = None,
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self._connection = connection
         self._notify = notify
         self._patience = patience
         event = stop or threading.Event()
@@ -52,23 +49,16 @@ class Persistence:
             wait=wait_random_exponential(multiplier=0.05, max=3),
             stop=stop_after_delay(patience) | stop_when_event_set(event),
             sleep=sleep_using_event(event),
-            before_sleep=self._give_up_connection,
+            before_sleep=self._tell,
             reraise=True,
         )
 
     def run(self, action: Callable[[], T]) -> T:
         """Return the action's result; raises its error once patience is at its end."""
+        return self._retrying(action)
 
-        def connected() -> T:
-            if not self._connection.is_open:
-                self._connection.reopen()
-            return action()
-
-        return self._retrying(connected)
-
-    def _give_up_connection(self, state: RetryCallState) -> None:
+    def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, ConnectionFailed):
-            if state.attempt_number == 2:  # it is not back at once
-                self._notify(f"{error} Retrying for {self._patience:g} seconds.")
-            self._connection.close()
+        if isinstance(error, ConnectionFailed) and state.attempt_number == 2:
+            # It is not back at once.
+            self._notify(f"{error} Retrying for {self._patience:g} seconds.")

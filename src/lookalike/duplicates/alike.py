@@ -5,17 +5,18 @@ the nearest of such a drawing may all be others. The means of 16 x 16 cells of i
 change so: a copy that is not cropped differs by less than MOST levels.
 """
 
+from concurrent.futures import Executor
+
 import numpy as np
 import numpy.typing as npt
 
 from lookalike.core.progress import Progress
 from lookalike.core.vectors import FloatArray
+from lookalike.database.table import VectorTable
 from lookalike.duplicates.compare import SIDE, Thumbnails
 from lookalike.duplicates.drawings import is_drawing
 from lookalike.duplicates.hashes import thumbnails
 from lookalike.duplicates.pictures import Images, Numbers
-from lookalike.duplicates.workers import Workers
-from lookalike.index.store import IndexStore
 
 Cells = npt.NDArray[np.uint8]
 
@@ -31,12 +32,12 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def alike_drawings(
-    images: Images, pictures: Numbers, workers: Workers, progress: Progress
+    table: VectorTable, images: Images, pictures: Numbers, workers: Executor, progress: Progress
 ) -> tuple[Numbers, Numbers]:
     """Return pairs of these pictures with nearly equal thumbnails, at least one a drawing."""
 
-    def look(store: IndexStore, batch: Numbers) -> tuple[Numbers, Cells, npt.NDArray[np.bool_]]:
-        found = thumbnails(store.table, images, batch)
+    def look(batch: Numbers) -> tuple[Numbers, Cells, npt.NDArray[np.bool_]]:
+        found = thumbnails(table, images, batch)
         pixels = np.stack([np.zeros((SIDE, SIDE, 3), np.uint8), *found.values()])[1:]
         return np.array(list(found), np.int64), cells_of(pixels), is_drawing(pixels)
 

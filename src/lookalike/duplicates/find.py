@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,7 @@ from lookalike.duplicates.hashes import confirmed, similar_hashes
 from lookalike.duplicates.neighbours import Pairs, neighbours, unique_pairs
 from lookalike.duplicates.pictures import Images, read_images
 from lookalike.duplicates.thumbnails import make_missing_thumbnails
-from lookalike.duplicates.workers import Workers, workers
+from lookalike.duplicates.workers import workers
 from lookalike.index.rows import records
 from lookalike.index.store import IndexStore
 from lookalike.models.measured import Measured
@@ -106,7 +107,7 @@ def find_duplicates(
     ranks = images.ranks(options.keep)
     resemblances = Resemblances(images.picture.tolist(), images.has_file.tolist())
     if options.tier != "identical":
-        with workers(index) as crew:
+        with workers() as crew:
             _resemble(index, images, options, known, resemblances, crew, stage)
     apart = _by_place(images, distinct_images(index.table))
     groups = make_groups(resemblances, ranks.tolist(), apart, options.tier)
@@ -119,7 +120,7 @@ def _resemble(
     options: DuplicateOptions,
     known: Measured | None,
     resemblances: Resemblances,
-    crew: Workers,
+    crew: Executor,
     stage: Stage,
 ) -> None:
     has_file = images.has_file[images.first]
@@ -134,13 +135,14 @@ def _resemble(
         progress = stage("Looking for drawings")
         looks = [
             similar_hashes(index.table, images),
-            alike_drawings(images, np.flatnonzero(has_file), crew, progress),
+            alike_drawings(index.table, images, np.flatnonzero(has_file), crew, progress),
         ]
         unscored = [(one, other, np.zeros(len(one))) for one, other in looks]
         candidates = unique_pairs([both, *unscored])
         progress = stage("Comparing pictures")
         same = candidates.where(
             confirmed(
+                index.table,
                 images,
                 candidates.first,
                 candidates.second,

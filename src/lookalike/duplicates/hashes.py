@@ -1,5 +1,6 @@
 """Pictures that look alike whichever way they are turned: by hash found, by thumbnail confirmed."""
 
+from concurrent.futures import Executor
 from io import BytesIO
 
 import numpy as np
@@ -21,8 +22,6 @@ from lookalike.duplicates.copies import (
 )
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
 from lookalike.duplicates.pictures import Images, Numbers
-from lookalike.duplicates.workers import Workers
-from lookalike.index.store import IndexStore
 
 MOST_BITS = 8
 """Of 64 bits, in which the hashes of two images differ that are worth a closer look."""
@@ -86,10 +85,11 @@ def pairs_of_hashes(hashes: Hashes) -> tuple[Numbers, Numbers]:
 
 
 def confirmed(
+    table: VectorTable,
     images: Images,
     first: Numbers,
     second: Numbers,
-    workers: Workers,
+    workers: Executor,
     *,
     orientations: Orientations,
     progress: Progress,
@@ -97,9 +97,9 @@ def confirmed(
     """Tell which pairs of pictures are one picture; those without a thumbnail are none."""
     comparison = Comparison(images, orientations)
 
-    def confirm(store: IndexStore, start: int) -> npt.NDArray[np.int8]:
+    def confirm(start: int) -> npt.NDArray[np.int8]:
         part = slice(start, start + _PAIRS)
-        return comparison.how(store.table, first[part], second[part])
+        return comparison.how(table, first[part], second[part])
 
     how = np.zeros(len(first), np.int8)
     starts = range(0, len(first), _PAIRS)

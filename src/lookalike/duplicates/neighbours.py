@@ -1,6 +1,7 @@
 """Pictures whose embeddings are near one another: each asks the index for its neighbours."""
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,6 @@ from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.vectors import FloatArray, similarity
 from lookalike.duplicates.pictures import Images, Numbers
-from lookalike.duplicates.workers import Workers
 from lookalike.index.store import IndexStore
 from lookalike.index.training import FEWEST_ROWS
 from lookalike.search.options import Asked, SearchOptions
@@ -54,7 +54,7 @@ def unique_pairs(parts: Sequence[tuple[Numbers, Numbers, Scores]]) -> Pairs:
 def neighbours(
     index: IndexStore,
     images: Images,
-    workers: Workers,
+    workers: Executor,
     *,
     enough: float,
     least: float,
@@ -77,9 +77,9 @@ def neighbours(
         )
     copies = np.bincount(images.picture)
 
-    def ask(store: IndexStore, row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores]]:
-        searcher, found = Searcher(store), []
-        for row_id, embedding in zip(*store.table.usable_embeddings(row_ids.tolist()), strict=True):
+    def ask(row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores]]:
+        searcher, found = Searcher(index), []
+        for row_id, embedding in zip(*index.table.usable_embeddings(row_ids.tolist()), strict=True):
             picture = images.pictures_of(np.array([row_id]))
             ids, scores = _nearest(searcher, embedding, K + int(copies[picture[0]]), enough)
             others = images.pictures_of(ids)

@@ -46,7 +46,7 @@ def repair(store: IndexStore) -> None:
         return
     except MissingTable:
         store.lost_codes = True
-    store.inserted_since_repair = 0
+    store.note_compared()
 
 
 def maintain(store: IndexStore, *, compare: bool) -> bool:
@@ -82,7 +82,8 @@ def _compare(store: IndexStore, index: Index) -> None:
     for part in _parts(np.setdiff1d(ids, coded)):
         strays += _insert(store, index, part)
     _note_strays(store, index, strays)
-    store.lost_codes = _is_replaced(store, index, np.intersect1d(ids, coded), cell_of)
+    if _is_replaced(store, index, np.intersect1d(ids, coded), cell_of):
+        store.lost_codes = True
 
 
 def _parts(ids: Ids) -> list[list[int]]:

@@ -1,5 +1,6 @@
 """The index in the database: load it, and keep it consistent with the embeddings."""
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ class IndexStore:
         self.table = table
         self._connection, self._dialect = table.connection, table.dialect
         self._loaded: Index | None = None
+        self._counting = threading.Lock()
         self.lost_codes = False
         """Whether another program emptied or dropped the codes' table, or replaced the rows."""
         self.inserted_since_repair: int | None = None
@@ -39,8 +41,8 @@ class IndexStore:
 
         Raises DatabaseError if its parameters are not those that made its codes.
         """
-        if or_last and self._loaded is not None:
-            return self._loaded
+        if or_last and (loaded := self._loaded) is not None:
+            return loaded
         return self._at(self.state())
 
     def state(self, lock: Lock = "") -> IndexState | None:
@@ -57,13 +59,14 @@ class IndexStore:
     def _at(self, state: IndexState | None) -> Index | None:
         if state is None or state.generation == 0:
             return None
+        # Another thread may exchange what is cached at any time.
         loaded = self._loaded
         if loaded is None or (loaded.generation, loaded.fingerprint) != (
             state.generation,
             state.fingerprint,
         ):
-            self._loaded = self._read(state)
-        return self._loaded
+            loaded = self._loaded = self._read(state)
+        return loaded
 
     def _read(self, state: IndexState) -> Index | None:
         try:
@@ -113,6 +116,13 @@ class IndexStore:
         """Drop the cached index, so that the next use reads it again."""
         self._loaded = None
 
+    def note_compared(self, *, lost_codes: bool | None = None) -> None:
+        """Note that rows and codes were compared, and whether codes are lost, where it is known."""
+        with self._counting:
+            self.inserted_since_repair = 0
+            if lost_codes is not None:
+                self.lost_codes = lost_codes
+
     # In the transactions of whoever changes rows.
 
     def hold(self) -> None:
@@ -127,10 +137,11 @@ class IndexStore:
         """Add the codes of new rows; the generation cannot change until the transaction ends."""
         index = self._at(self.state("share"))
         if index is not None:
-            self.lost_codes = self.lost_codes or self._has_no_codes(index)
+            self._look_for_codes(index)
             self.insert_codes(index, index.code_rows(ids, embeddings))
-        if self.inserted_since_repair is not None:
-            self.inserted_since_repair += len(ids)
+        with self._counting:
+            if self.inserted_since_repair is not None:
+                self.inserted_since_repair += len(ids)
 
     def insert_codes(self, index: Index, rows: Sequence[CodeRow]) -> None:
         """Insert codes in batches that fit into one packet."""
@@ -192,7 +203,7 @@ class IndexStore:
                 index = self._at(state)
                 if index is None:
                     return
-                self.lost_codes = self.lost_codes or self._has_no_codes(index)
+                self._look_for_codes(index)
                 if not ids:
                     return
                 self.index_rows(index, [row[0] for row in ids if row[0] not in mine])
@@ -205,6 +216,10 @@ class IndexStore:
         for start in range(0, len(ids), _BATCH):
             found, embeddings = self.table.indexable_embeddings(ids[start : start + _BATCH])
             self.insert_codes(index, index.code_rows(found.tolist(), embeddings))
+
+    def _look_for_codes(self, index: Index) -> None:
+        if not self.lost_codes and self._has_no_codes(index):
+            self.lost_codes = True
 
     def _has_no_codes(self, index: Index) -> bool:
         try:

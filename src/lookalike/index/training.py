@@ -9,7 +9,6 @@ next training drops.
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -19,7 +18,6 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.core.types import Plan
 from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
-from lookalike.database.connection import Connection
 from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
 from lookalike.index.codes import Rotation
@@ -93,7 +91,6 @@ def is_due(store: IndexStore) -> bool:
 
 def train(
     store: IndexStore,
-    open_connection: Callable[[], Connection],
     *,
     seed: int = 0,
     target_recall: float | None = None,
@@ -101,7 +98,6 @@ def train(
 ) -> Index | None:
     """Train an index on all rows of the store's table and switch to it.
 
-    open_connection: a second connection to the same database, for reading during the computation.
     target_recall: the share of the true 10 nearest to find, by default as in the last training.
     Returns None where another process is training already, or there are too few rows.
     """
@@ -115,25 +111,23 @@ def train(
             return None
         for statement in (*dialect.create_schema(), *dialect.create_indexes()):
             connection.execute(statement)
-        ids = _ids(store, connection)
+        ids = _ids(store)
         if ids.size < FEWEST_ROWS:
             return None
         state = store.state()
         target = target_recall or (state.target_recall if state else TARGET_RECALL)
         index, finder = _train_on_sample(store, ids, _start(store, state), seed)
-        codes, index = _encode_all(index, store, open_connection, finder, progress)
+        codes, index = _encode_all(index, store, finder, progress)
         _write(index, store, codes)
         index = replace(index, plan=finder.plan(index, codes, target), trained_rows=len(codes.ids))
-        _switch(index, store, open_connection, codes.ids, ids)
-        store.lost_codes = False
-        store.inserted_since_repair = 0
+        _switch(index, store, codes.ids, ids)
+        store.note_compared(lost_codes=False)
         return index
 
 
-def _ids(store: IndexStore, connection: Connection) -> Ids:
-    return ids_array(
-        row[0] for row in connection.query(store.table.dialect.indexable_ids(store.table))
-    )
+def _ids(store: IndexStore) -> Ids:
+    table = store.table
+    return ids_array(row[0] for row in table.connection.query(table.dialect.indexable_ids(table)))
 
 
 def _start(store: IndexStore, state: IndexState | None) -> int:
@@ -234,7 +228,6 @@ def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids,
 def _encode_all(
     index: Index,
     store: IndexStore,
-    open_connection: Callable[[], Connection],
     finder: PlanFinder,
     progress: Callable[[int, int], None],
 ) -> tuple[Codes, Index]:
@@ -242,7 +235,7 @@ def _encode_all(
     batches: list[Codes] = []
     done = 0
     squares, counts = np.zeros(index.n_cells), np.zeros(index.n_cells, np.int64)
-    for ids, embeddings in _read_ahead(store, open_connection):
+    for ids, embeddings in _read_ahead(store):
         prepared = index.preparation(embeddings)
         batches.append(index.encode(ids, prepared))
         if index.metric == "dot":
@@ -258,26 +251,25 @@ def _encode_all(
     return concatenate(batches).in_key_order(), replace(index, spreads=spreads)
 
 
-def _read_ahead(
-    store: IndexStore, open_connection: Callable[[], Connection]
-) -> Iterator[tuple[Ids, FloatArray]]:
+def _read_ahead(store: IndexStore) -> Iterator[tuple[Ids, FloatArray]]:
     """Yield ids and embeddings of all rows; a thread reads ahead."""
-    reader = open_connection()
+    size = max(1, _BATCH_BYTES // (4 * store.table.dim))
+    statement = store.table.dialect.all_embeddings(store.table)
+    stream = store.table.connection.stream(statement, batch=size)
+
+    def read() -> tuple[Ids, FloatArray] | None:
+        rows = next(stream, None)
+        return None if rows is None else store.table.indexable(rows)
+
     try:
-        statement = store.table.dialect.all_embeddings(store.table)
-        stream = reader.stream(statement, batch=max(1, _BATCH_BYTES // (4 * store.table.dim)))
-
-        def read() -> tuple[Ids, FloatArray] | None:
-            rows = next(stream, None)
-            return None if rows is None else store.table.indexable(rows)
-
+        # The thread's statements take another connection than the lock's.
         with ThreadPoolExecutor(1) as thread:
             coming = thread.submit(read)
             while (batch := coming.result()) is not None:
                 coming = thread.submit(read)
                 yield batch
     finally:
-        reader.close()
+        stream.close()
 
 
 def _write(index: Index, store: IndexStore, codes: Codes) -> None:
@@ -299,7 +291,6 @@ def _write(index: Index, store: IndexStore, codes: Codes) -> None:
 def _switch(
     index: Index,
     store: IndexStore,
-    open_connection: Callable[[], Connection],
     coded: Ids,
     known: Ids,
 ) -> None:
@@ -313,9 +304,9 @@ def _switch(
     last = int(known.max())
 
     def switch() -> None:
-        with closing(open_connection()) as reader:
-            reader.execute(dialect.read_uncommitted())
-            all_ids = _ids(store, reader)
+        with connection.apart():
+            connection.execute(dialect.read_uncommitted())
+            all_ids = _ids(store)
         with connection.transaction():
             # Waits for current writers, and makes new ones wait.
             store.state("update")
@@ -356,7 +347,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     table = store.table
     connection, dialect = table.connection, table.dialect
     changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
-    now = _ids(store, connection)
+    now = _ids(store)
     gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
     come = np.union1d(np.setdiff1d(now, coded), np.intersect1d(now, changed))
     for ids in _parts(gone):

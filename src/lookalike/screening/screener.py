@@ -74,7 +74,7 @@ class Screener:
     ) -> None:
         self._table = store.table
         self._searcher = Searcher(store)
-        self._persistence = Persistence(store.table.connection, notify=notify)
+        self._persistence = Persistence(notify=notify)
         self._model = model
         self._options = SearchOptions(k=k, min_similarity=min_similarity)
         self._options.check(store.table.metric)

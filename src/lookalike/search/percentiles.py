@@ -6,6 +6,7 @@ their own; a percentile of random pairs means the same everywhere.
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -63,18 +64,22 @@ class PercentileStore:
         self._table = table
         self._model = model
         self._known: dict[str, Percentiles | None] = {}
+        self._measuring = Lock()
 
     def get(self, kind: str) -> Percentiles | None:
         """Return those of queries by "image" or "text"; None for others, or too few rows."""
         if kind not in (IMAGE, TEXT):
             return None
-        if kind not in self._known:
-            self._known[kind] = self._read(kind) or self._measure(kind)
-        return self._known[kind]
+        known = self._known
+        if kind not in known:
+            with self._measuring:  # once, however many threads ask
+                if kind not in known:
+                    known[kind] = self._read(kind) or self._measure(kind)
+        return known[kind]
 
     def forget_if_grown(self) -> None:
         """Measure again, when next needed, if there may be many more rows by now."""
-        self._known.clear()
+        self._known = {}  # a measurement that is under way is of the former rows
         forget = self._table.dialect.forget_levels(self._table, self._table.id_range() // GROWTH)
         self._table.connection.execute(forget)
 
