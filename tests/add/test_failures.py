@@ -118,8 +118,8 @@ def test_what_users_left_out_stays_out(db, colours, folder):
         ({"time_limit": 0}, "time_limit is 0; give more than 0"),
         ({"time_limit": -1.5}, "time_limit is -1.5"),
         ({"time_limit": float("nan")}, "time_limit is nan"),
-        ({"patience": -1}, "patience is -1; give 0 seconds or more"),
-        ({"patience": float("nan")}, "patience is nan"),
+        ({"retry_timeout": -1}, "retry_timeout is -1; give 0 seconds or more"),
+        ({"retry_timeout": float("nan")}, "retry_timeout is nan"),
         ({"exclude": ["!"]}, "cannot exclude !"),
     ],
 )

@@ -320,7 +320,7 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
         colours = db.collection(TABLE, model=Colours(die))
         try:
             with pytest.raises(ConnectionFailed, match="run the same command again") as caught:
-                colours.add(folder, batch_size=8, patience=1)
+                colours.add(folder, batch_size=8, retry_timeout=1)
         finally:
             mortal.start_if_killed()
         safe = int(re.search(r"([\d,]+) images of this run are stored", str(caught.value))[1])

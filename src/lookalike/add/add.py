@@ -50,7 +50,7 @@ def add_files(
     pruning = Prune(walk) if prune else None
     ingest = Ingest(index, model, options, notify=notify)
     run = _Run(ingest.tally)
-    persistence = Persistence(patience=options.patience, notify=notify)
+    persistence = Persistence(timeout=options.retry_timeout, notify=notify)
     with _recorded(index, persistence, run):
         ingest.run(walk, progress)
         if pruning:
@@ -166,6 +166,6 @@ def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterato
         failed = len(tally.failed) + len(tally.failed_before)
         counts = (*embedded, files["unchanged"] + files["moved"], failed, run.removed)
         if problem:  # of the server, perhaps, and then it has been waited for
-            persistence = Persistence(patience=0)
+            persistence = Persistence(timeout=0)
         with suppress(DatabaseError):
             persistence.run(lambda: connection.execute(dialect.end_run(table, counts, problem)))

@@ -12,7 +12,7 @@ from lookalike.add.writer import Batch, Tally, Writer
 from lookalike.core.errors import ConnectionFailed, InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import Failure
-from lookalike.database.retry import PATIENCE_SECONDS, Persistence
+from lookalike.database.retry import RETRY_SECONDS, Persistence
 from lookalike.dialects import FailedFile
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.store import IndexStore
@@ -31,23 +31,27 @@ WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """batch_size: images embedded at a time, None for what suits the model. retry: try files again
-    that have failed and are as they were. time_limit: for decoding a file, and patience: with a
-    database that does not answer, in seconds. Raises InputError where one is out of range.
+    """How to add files; raises InputError for a value that is out of range.
+
+    Attributes:
+        batch_size: Images embedded at a time, None for the model's own.
+        retry: Retry files that failed before and have not changed.
+        time_limit: For decoding one file, in seconds.
+        retry_timeout: How long to retry while the database does not answer, in seconds.
     """
 
     batch_size: int | None = None
     retry: bool = False
     time_limit: float = TIME_LIMIT_SECONDS
-    patience: float = PATIENCE_SECONDS
+    retry_timeout: float = RETRY_SECONDS
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}; give 1 or more")
         if not self.time_limit > 0:
             raise InputError(f"time_limit is {self.time_limit:g}; give more than 0 seconds")
-        if not self.patience >= 0:
-            raise InputError(f"patience is {self.patience:g}; give 0 seconds or more")
+        if not self.retry_timeout >= 0:
+            raise InputError(f"retry_timeout is {self.retry_timeout:g}; give 0 seconds or more")
 
 
 class Ingest:
@@ -121,7 +125,9 @@ class Ingest:
         self._gather(embedder.embed(group, to_embed), to_write)
 
     def _persistence(self, group: TaskGroup) -> Persistence:
-        return Persistence(patience=self._options.patience, stop=group.stop, notify=self._notify)
+        return Persistence(
+            timeout=self._options.retry_timeout, stop=group.stop, notify=self._notify
+        )
 
     def _count(self, group: TaskGroup, walk: ImageWalk) -> None:
         total = 0

@@ -33,7 +33,7 @@ from lookalike.core.types import (
     StoredFailure,
 )
 from lookalike.database.connection import Connection
-from lookalike.database.retry import PATIENCE_SECONDS, Persistence
+from lookalike.database.retry import RETRY_SECONDS, Persistence
 from lookalike.dialects import Dialect, Statement
 from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import delete_rows, find, records
@@ -136,7 +136,7 @@ class Collection:
         retry: bool = False,
         batch_size: int | None = None,
         time_limit: float = TIME_LIMIT_SECONDS,
-        retry_timeout: float = PATIENCE_SECONDS,
+        retry_timeout: float = RETRY_SECONDS,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
         """Embed and store images: files, folders (with all below them) and globs.
@@ -167,7 +167,7 @@ class Collection:
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
         walk.check()
         state = self._state
-        persistence = Persistence(patience=retry_timeout, notify=state.notify)
+        persistence = Persistence(timeout=retry_timeout, notify=state.notify)
         # A model that is on record need not be loaded for a folder in which nothing is new.
         record = state.record
         known = record if record and record.model else state.model.get()

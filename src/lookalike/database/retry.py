@@ -19,7 +19,7 @@ from lookalike.database.errors import Busy, ConnectionLost, DuplicateKey, Unavai
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS = 60.0
+RETRY_SECONDS = 60.0
 """A cluster has a new primary, and a restarted server its tables, in less."""
 
 TRANSIENT = (ConnectionLost, Busy, DuplicateKey, Unavailable)
@@ -29,7 +29,7 @@ TRANSIENT = (ConnectionLost, Busy, DuplicateKey, Unavailable)
 class Persistence:
     """Runs what may be run again until it is done; lost connections are replaced by the pool.
 
-    Actions must be whole transactions, or change nothing. patience: seconds after which the error
+    Actions must be whole transactions, or change nothing. timeout: seconds after which the error
     is raised. stop: an event after which nothing is tried again. notify: told in one line that the
     database is waited for.
     """
@@ -37,28 +37,28 @@ class Persistence:
     def __init__(
         self,
         *,
-        patience: float = PATIENCE_SECONDS,
+        timeout: float = RETRY_SECONDS,
         stop: threading.Event | None = None,
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._notify = notify
-        self._patience = patience
+        self._timeout = timeout
         event = stop or threading.Event()
         self._retrying = Retrying(
             retry=retry_if_exception_type(TRANSIENT),
             wait=wait_random_exponential(multiplier=0.05, max=3),
-            stop=stop_after_delay(patience) | stop_when_event_set(event),
+            stop=stop_after_delay(timeout) | stop_when_event_set(event),
             sleep=sleep_using_event(event),
             before_sleep=self._tell,
             reraise=True,
         )
 
     def run(self, action: Callable[[], T]) -> T:
-        """Return the action's result; raises its error once patience is at its end."""
+        """Return the action's result; raises its error after the timeout."""
         return self._retrying(action)
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ConnectionFailed) and state.attempt_number == 2:
             # It is not back at once.
-            self._notify(f"{error} Retrying for {self._patience:g} seconds.")
+            self._notify(f"{error} Retrying for {self._timeout:g} seconds.")

@@ -39,7 +39,7 @@ ROWS_FOR_CELLS = 5000
 MAX_CELLS = 65_535
 SAMPLE_PER_CELL = 32
 ITERATIONS = 6
-DROP_PATIENCE_SECONDS = 1
+DROP_SECONDS = 1
 """Tables that an open transaction has read cannot be dropped until it ends."""
 
 KINDS = ("cells", "codes")
@@ -163,7 +163,7 @@ def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
         kind, number = generation_of(table.name, name) or ("", 0)
         if kind and comment == generation_comment(table.name, number) and number != but:
             try:
-                with connection.lock_wait(DROP_PATIENCE_SECONDS):
+                with connection.lock_wait(DROP_SECONDS):
                     connection.execute(dialect.drop_generation(table, number, [kind]))
                 taken.remove(name.lower())
             except Busy:

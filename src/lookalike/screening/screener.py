@@ -90,7 +90,7 @@ class Screener:
             if isinstance(outcome, ImageError):
                 yield Screening(image, (), str(outcome))
             else:
-                # One that is kept open outlives the server's patience with idle connections.
+                # One that is kept open outlives the server's limit for idle connections.
                 matches = self._persistence.run(partial(self._search, outcome))
                 yield Screening(image, tuple(matches), None)
 
