@@ -81,7 +81,7 @@ class InFlight:
             self.forget([content])
 
     def forget(self, contents: Iterable[Content]) -> None:
-        """Contents are in the database by now, or never will be."""
+        """Drop committed or failed contents."""
         with self._lock:
             for content in contents:
                 if self._contents.get(content.digest) is content:

@@ -200,7 +200,7 @@ class Ingest:
 
 
 def _known(scan: Scan, folders: list[Failure]) -> Batch:
-    """Return what needs no embedding."""
+    """Return the batch of files that need no embedding."""
     return Batch(
         contents=[content for content in scan.new if content.embedding is not None],
         touched=scan.touched,

@@ -44,7 +44,7 @@ class _Known(NamedTuple):
 
 @dataclass
 class Scan:
-    """What a batch of found files has come to.
+    """A batch of found files, sorted by what is to be done with them.
 
     new: contents whose embedding is to be made, or is that of a stored file of the same bytes.
     failed_before: files that could not be embedded in an earlier run and are as they were.

@@ -51,7 +51,7 @@ class CollectionDuplicates:
             Groups of stricter tiers first, then larger ones.
 
         Raises:
-            InputError: An option cannot be honoured.
+            InputError: An option cannot be used.
         """
         state = self._state
         options = DuplicateOptions(min_similarity, tier, keep, orientations)
@@ -98,7 +98,7 @@ class CollectionDuplicates:
             progress: Called with (groups done, groups in all).
 
         Raises:
-            InputError: An option cannot be honoured.
+            InputError: An option cannot be used.
         """
         self._state.require_table()
         folder = None if move_to is None else expand_user(move_to).absolute()

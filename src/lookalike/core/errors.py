@@ -1,7 +1,7 @@
 """Every error that lookalike raises on purpose.
 
 LookalikeError
-├── InputError          an argument that cannot be honoured
+├── InputError          an argument that cannot be used
 ├── ImageError          an image that cannot be read
 ├── EmbeddingError      a vector of the wrong length, with NaN or infinity, or all zero
 ├── ModelError          an unknown model, weights out of reach, text that a model cannot embed
@@ -24,7 +24,7 @@ class LookalikeError(Exception):
 
 
 class InputError(LookalikeError, ValueError):
-    """An argument that cannot be honoured."""
+    """An argument that cannot be used."""
 
 
 class ImageError(LookalikeError):

@@ -248,7 +248,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """What screening an image has come to.
+    """Result of screening one image.
 
     image: as it was given. matches: what it resembles, best first; none where it is clean. error:
     why it could not be judged.

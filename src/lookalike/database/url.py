@@ -82,7 +82,7 @@ class DatabaseURL:
     def driver_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of pymysql.connect.
 
-        Raises InputError for an option whose value cannot be honoured.
+        Raises InputError for an option whose value cannot be used.
         """
         arguments: dict[str, Any] = {
             "user": self.user,

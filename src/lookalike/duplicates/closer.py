@@ -122,7 +122,7 @@ def same_drawing(
 def how_same(
     first: Thumbnails, second: Thumbnails, sizes: Sizes, losses: FloatArray, turns: int
 ) -> npt.NDArray[np.int8]:
-    """Tell of each pair as of `same_drawing` whether it is DIFFERENT, WHOLE or CROPPED."""
+    """Classify pairs, given as to `same_drawing`, as DIFFERENT, WHOLE or CROPPED."""
     how = np.full(len(first), DIFFERENT, np.int8)
     scaled = np.maximum(losses, np.where(_is_scaled(sizes), _LOSS_OF_SCALING, 0))
     for turn in range(turns):

@@ -53,7 +53,7 @@ class DuplicateOptions:
     orientations: Orientations
 
     def check(self, metric: Metric, known: Measured | None, owner: str) -> None:
-        """known: what was measured of owner. Raise InputError for what cannot be honoured."""
+        """known: what was measured of owner. Raise InputError for an option that cannot be used."""
         if self.tier not in TIERS:
             raise InputError(f"there is no tier {self.tier!r}: give {', '.join(TIERS)}")
         if self.keep not in KEEP_RULES:

@@ -37,7 +37,7 @@ class RemovalOptions:
     dry_run: bool
 
     def check(self) -> None:
-        """Raise InputError for what cannot be honoured."""
+        """Raise InputError for an option that cannot be used."""
         if self.tier not in TIERS:
             raise InputError(f"there is no tier {self.tier!r}: give {', '.join(TIERS)}")
         if self.move_to is not None and self.permanently:

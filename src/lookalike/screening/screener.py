@@ -82,7 +82,7 @@ class Screener:
         self._allow_private = allow_private
 
     def screen(self, images: Iterable[Any]) -> Iterator[Screening]:
-        """Yield what each image has come to, in their order, as soon as it is known.
+        """Screen images; yield one Screening each, in their order, as soon as it is known.
 
         images: paths, http(s) URLs, the bytes of files, and PIL images.
         """

@@ -43,7 +43,7 @@ def search_exactly(
             if score is not None
         ]
         return sorted(found, key=lambda match: (-match.similarity, match.id))
-    what = "every embedding" if where is None else "all that pass"
+    what = "every embedding" if where is None else "all matching rows"
     with trace.step(f"rank {what}", statement) as touched:
         matches, touched.rows = _scan(table, statement, query, options.k)
     return matches

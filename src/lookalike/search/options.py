@@ -40,7 +40,7 @@ class SearchOptions:
 
     k: how many results. offset: how many to pass over, for the next page.
     where: conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
-    rows that pass all of them alone are searched.
+    only matching rows are searched.
     min_similarity: leave out what is less similar; for cosine from -1 to 1. min_percentile: the
     same by `Match.percentile`, from 0 to 100.
     exclude_self: leave out stored images that are part of the query, and files with the bytes of
@@ -66,7 +66,7 @@ class SearchOptions:
     oversampling: float | None = None
 
     def check(self, metric: Metric) -> None:
-        """Raise InputError for what cannot be honoured."""
+        """Raise InputError for an option that cannot be used."""
         if not 1 <= self.k <= MAX_K:
             raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
         if not 0 <= self.offset <= MAX_K - self.k:

@@ -22,7 +22,7 @@ IMAGE, TEXT = "image", "text"
 SAMPLE = 1000
 FEWEST_ROWS = 20
 GROWTH = 4
-"""Percentiles are measured again when there may be as many times the rows."""
+"""Percentiles are re-measured after growth by this factor."""
 
 PERCENTILES = np.concatenate(
     [np.arange(0, 99), *(100 - np.arange(100, 10, -1) * step for step in (1e-2, 1e-3, 1e-4)), [100]]

@@ -20,7 +20,7 @@ _WIDTH, _WIDTH_GROWTH = 256, 4
 class Searcher:
     """Searches one table, through its index where there is one.
 
-    where: search those rows alone that pass.
+    where: only matching rows are searched.
     """
 
     def __init__(self, store: IndexStore, where: Filter | None = None) -> None:
