@@ -106,7 +106,7 @@ def test_what_a_drop_by_hand_has_left_goes(db, album):
 
 @contextlib.contextmanager
 def another(url: str, *statements: str):
-    with lookalike.connect(url) as other:
+    with lookalike.connect(url) as other, other.session():
         for statement in statements:
             other.rows(statement)
         yield
