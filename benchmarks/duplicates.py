@@ -125,7 +125,7 @@ def print_table(
 ) -> None:
     own = [file for file in files if file.ground == ground]
     originals = sum(file.kind == ORIGINAL for file in own)
-    print(f"\n{ground}s: {originals:,} originals, {own.count() - originals:,} made of them\n")
+    print(f"\n{ground}s: {originals:,} originals, {len(own) - originals:,} made of them\n")
     print("| | " + " | ".join(f"{name}: recall | precision" for name in methods) + " |")
     print("|---" + "|---:" * 2 * len(methods) + "|")
     found = {name: Found(pairs, ground) for name, pairs in methods.items()}
