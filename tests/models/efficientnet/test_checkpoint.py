@@ -142,7 +142,7 @@ def test_a_state_that_is_not_tensors_is_refused(tmp_path: Path, state: bytes) ->
 def test_a_file_cut_short_anywhere_is_refused(tmp_path: Path) -> None:
     whole = write(tmp_path / "w.pth", state_dict(), VALUES).read_bytes()
     path = tmp_path / "cut.pth"
-    for length in range(whole.count()):
+    for length in range(len(whole)):
         path.write_bytes(whole[:length])
         with pytest.raises(ModelError, match=r"cut\.pth does not contain readable weights"):
             read_legacy_checkpoint(path)
