@@ -216,10 +216,13 @@ def test_a_server_without_vector_is_refused(old_server):
 
 def test_a_lost_connection_is_told(db):
     (thread,) = db.rows("SELECT CONNECTION_ID()")[1][0]
-    with pytest.raises(DatabaseError):
-        db.rows(f"KILL {thread}")
-    with pytest.raises(ConnectionFailed, match="cannot reach"):
-        db.rows("SELECT 1")
+    with db.session():
+        assert db.rows("SELECT CONNECTION_ID()")[1] == [(thread,)]
+        with pytest.raises(DatabaseError):
+            db.rows(f"KILL {thread}")
+        with pytest.raises(ConnectionFailed, match="cannot reach"):
+            db.rows("SELECT 1")
+    assert db.rows("SELECT 1")[1] == [(1,)]
 
 
 def test_a_statement_that_fails_rolls_its_transaction_back(db):

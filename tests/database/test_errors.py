@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_driver():
         ("INSERT INTO t VALUES (1)", DuplicateKey, 1062),
         ("ALTER TABLE t ADD COLUMN id INT", DuplicateColumn, 1060),
         ("ALTER TABLE t ADD UNIQUE KEY k (id), ADD KEY k (id)", DuplicateIndex, 1061),
-        ("SET SESSION no_such_setting = 1", UnknownVariable, 1193),
+        ("SELECT @@no_such_setting", UnknownVariable, 1193),
         ("SELEKT 1", DatabaseError, 1064),
     ],
 )
@@ -119,8 +119,8 @@ def test_what_cannot_be_reached_is_lost_and_what_is_missing_is_not(db, database_
     with pytest.raises(ConnectionLost, match="is the server running"):
         lookalike.connect("mysql://root@127.0.0.1:1/lookalike")
     with closing(lookalike.connect(database_url)) as other:
-        (number,) = other.rows("SELECT CONNECTION_ID()")[1][0]
-        db.rows(f"KILL {number}")
         with pytest.raises(ConnectionLost), other.connection.transaction():
+            (number,) = other.rows("SELECT CONNECTION_ID()")[1][0]
+            db.rows(f"KILL {number}")
             other.rows("SELECT 1")
     assert issubclass(ConnectionLost, ConnectionFailed)

@@ -310,7 +310,7 @@ FIRST_TABLES = {
     "add_embeddings": lambda own: own.add_embeddings(["b"], [[1, 2]]),
     "build_index": lambda own: own.index.build(),
     "set_attributes": lambda own: own.attributes.set([{"path": "a", "brand": "acme"}]),
-    "min_similarity": lambda own: setattr(own, "min_similarity", 0.5),
+    "min_similarity": lambda own: own.threshold.set(0.5),
 }
 
 

@@ -130,8 +130,8 @@ def translated(
     is_known_to_fail = kind in (TooLarge, LoginRefused, UnknownDatabase)
     if not is_known_to_fail and (is_lost or not is_drivers):
         kind = ConnectionFailed if isinstance(error, RuntimeError) else ConnectionLost
-        if not is_drivers and not isinstance(error, OSError | RuntimeError):
-            reason = "the connection was lost"  # while an answer was read
+        if not reason or not (is_drivers or isinstance(error, OSError | RuntimeError)):
+            reason = "the connection was lost"  # perhaps while an answer was read
     return kind(_message(kind, reason, url), code=code)
 
 
