@@ -118,9 +118,12 @@ def test_what_cannot_be_reached_is_lost_and_what_is_missing_is_not(db, database_
         lookalike.connect(database_url.replace(name, "no_such_database"))
     with pytest.raises(ConnectionLost, match="is the server running"):
         lookalike.connect("mysql://root@127.0.0.1:1/lookalike")
-    with closing(lookalike.connect(database_url)) as other:
-        with pytest.raises(ConnectionLost), other.connection.transaction():
-            (number,) = other.rows("SELECT CONNECTION_ID()")[1][0]
-            db.rows(f"KILL {number}")
-            other.rows("SELECT 1")
+    with (
+        closing(lookalike.connect(database_url)) as other,
+        pytest.raises(ConnectionLost),
+        other.connection.transaction(),
+    ):
+        (number,) = other.rows("SELECT CONNECTION_ID()")[1][0]
+        db.rows(f"KILL {number}")
+        other.rows("SELECT 1")
     assert issubclass(ConnectionLost, ConnectionFailed)

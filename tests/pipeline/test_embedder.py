@@ -11,6 +11,7 @@ from PIL import Image
 
 from lookalike.core.errors import EmbeddingError, ImageError, ModelError
 from lookalike.models.base import BatchModel
+from lookalike.models.lazy import LazyModel
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import embedder as embedder_module
 from lookalike.pipeline.embedder import PLAIN_BATCH, Embedder, Job
@@ -64,7 +65,7 @@ def files(tmp_path) -> list[Path]:
 def embed(files, model, **options) -> list[list[Job]]:
     """Return the batches of what has become of the files."""
     options = {"batch_size": None, "time_limit": 30.0, "meter": Meter()} | options
-    embedder = Embedder(lambda: model, lambda path: path, **options)
+    embedder = Embedder(LazyModel.of(model), lambda path: path, **options)
 
     def feed() -> None:
         for file in files:
@@ -146,7 +147,9 @@ def test_no_file_needs_no_model():
     def fail() -> Batch:
         raise AssertionError("loaded")
 
-    embedder = Embedder(fail, lambda path: path, batch_size=None, time_limit=1.0, meter=Meter())
+    embedder = Embedder(
+        LazyModel(fail), lambda path: path, batch_size=None, time_limit=1.0, meter=Meter()
+    )
     with TaskGroup() as group:
         channel = group.channel(1)
         group.start("feed", channel.close)
