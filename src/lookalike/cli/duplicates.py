@@ -29,7 +29,7 @@ from lookalike.cli.options import (
     yes_option,
 )
 from lookalike.cli.output import Output
-from lookalike.core.written import DUPLICATES_REPORT, check_target
+from lookalike.core.output_files import DUPLICATES_REPORT, check_target
 
 NOT_ALL_REMOVED = 1
 

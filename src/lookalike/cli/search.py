@@ -20,7 +20,7 @@ from lookalike.cli.options import (
     output_options,
 )
 from lookalike.cli.output import Output, describe_plan
-from lookalike.core.written import CONTACT_SHEET, check_target
+from lookalike.core.output_files import CONTACT_SHEET, check_target
 
 
 @click.command()

@@ -9,7 +9,7 @@ from lookalike.collection.state import CollectionState
 from lookalike.core.paths import expand_user
 from lookalike.core.progress import Progress
 from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
-from lookalike.duplicates.decisions import mark_distinct, unmark_distinct
+from lookalike.duplicates.distinct import mark_distinct, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
 from lookalike.index.training import FEWEST_ROWS

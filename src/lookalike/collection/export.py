@@ -8,11 +8,11 @@ from typing import TextIO
 
 import numpy as np
 
+from lookalike.core.output_files import SQL_FILE, written_file
 from lookalike.core.paths import expand_user
 from lookalike.core.progress import Progress
 from lookalike.core.types import AddReport, Failure
 from lookalike.core.vectors import FloatArray, pack
-from lookalike.core.written import SQL_FILE, written_file
 from lookalike.dialects import is_utf8, literal, quote_name
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.rows import stored_name

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lookalike.collection.state import CollectionState
 from lookalike.core.errors import InputError
+from lookalike.core.output_files import CONTACT_SHEET, DUPLICATES_REPORT, check_target
 from lookalike.core.paths import expand_user
 from lookalike.core.types import DuplicateGroup, ImageRecord, Match
-from lookalike.core.written import CONTACT_SHEET, DUPLICATES_REPORT, check_target
 from lookalike.index.rows import id_of, records
 from lookalike.pages.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.pages.duplicates import write_report

@@ -23,7 +23,7 @@ from lookalike.core.types import (
 from lookalike.core.vectors import similarity
 from lookalike.database.table import VectorTable
 from lookalike.duplicates.alike import alike_drawings
-from lookalike.duplicates.decisions import distinct_images
+from lookalike.duplicates.distinct import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
 from lookalike.duplicates.neighbours import Pairs, neighbours, unique_pairs

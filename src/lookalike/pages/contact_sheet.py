@@ -7,9 +7,9 @@ from pathlib import Path
 from PIL import Image
 
 from lookalike.core.errors import ImageError
+from lookalike.core.output_files import CONTACT_SHEET
 from lookalike.core.paths import shortened
 from lookalike.core.types import ImageRecord, Match
-from lookalike.core.written import CONTACT_SHEET
 from lookalike.images.decode import open_image
 from lookalike.pages.page import preview_of, reason, write_page
 

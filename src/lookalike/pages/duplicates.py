@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.core.errors import ImageError
+from lookalike.core.output_files import DUPLICATES_REPORT
 from lookalike.core.threads import available_cores
 from lookalike.core.types import TIERS, DuplicateGroup, DuplicateImage
-from lookalike.core.written import DUPLICATES_REPORT
 from lookalike.images.decode import open_image
 from lookalike.pages.page import preview_of, write_page
 

@@ -8,7 +8,7 @@ import jinja2
 from PIL import Image
 
 from lookalike.core.errors import ImageError
-from lookalike.core.written import Kind, written_file
+from lookalike.core.output_files import Kind, written_file
 
 _PREVIEW_PIXELS = 400
 _QUALITY = 80
