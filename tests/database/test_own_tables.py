@@ -109,7 +109,7 @@ def test_an_index_needs_a_primary_key_that_begins_with_id(db, kind):
     make(db, TABLES[kind][0])
     before = tables(db)
     own = db.collection("own")
-    for call in (own.index.build, partial(own.duplicates, min_similarity=0.9)):
+    for call in (own.index.build, partial(own.duplicates.find, min_similarity=0.9)):
         with pytest.raises(InputError, match="'own' cannot be indexed: its PRIMARY KEY does not"):
             call()
     assert tables(db) == before
@@ -286,5 +286,5 @@ def test_capital_letters_noted_by_the_first_layout_are_found_again(lower_case_se
             db.rows(f"UPDATE lookalike_{table} SET collection = 'Mine'")
         db.rows("UPDATE lookalike_collections SET name = 'Mine'")
         found = db.collection("Mine")
-        assert (found.metric, found.min_similarity, found.status().indexed) == ("euclidean", -3, N)
+        assert (found.metric, found.threshold.get(), found.status().indexed) == ("euclidean", -3, N)
         assert found.index.check().is_consistent

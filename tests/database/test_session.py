@@ -96,9 +96,9 @@ def test_a_searcher_sees_what_others_add(url):
     with lookalike.connect(url) as searcher, lookalike.connect(url) as writer:
         writer.collection("seen", dim=32).add_embeddings(["a"] * 100, vectors[:100])
         seen = searcher.collection("seen")
-        assert len(seen) == 100
+        assert seen.count() == 100
         ids = writer.collection("seen").add_embeddings(["b"] * 80, vectors[100:])
-        assert len(seen) == 180
+        assert seen.count() == 180
         assert seen.search(vectors[150], k=1)[0].id == ids[50]
 
 
@@ -301,8 +301,7 @@ def test_a_server_that_dies_in_a_stream_is_a_lost_connection(mortal):
             mortal.start()
         assert isinstance(caught.value, ConnectionLost) and "\n" not in str(caught.value)
         assert "NoneType" not in str(caught.value)
-        with pytest.raises(ConnectionFailed):
-            db.rows("SELECT 1")
+        assert db.rows("SELECT 1")[1] == [(1,)]  # on a new connection
 
 
 def test_what_a_dying_server_cuts_short_is_done_again(mortal):
@@ -347,5 +346,5 @@ def test_a_search_that_a_dying_server_cuts_short_says_so(mortal, monkeypatch):
             mortal.start()
     with lookalike.connect(url) as db:
         large = db.collection("large")
-        assert len(large) == 6_000
+        assert large.count() == 6_000
         assert large.search(vectors[5_999], k=1, exact=True)[0].similarity > 0.999
