@@ -153,7 +153,7 @@ class Writer(Client):
                 gone = set(rows)
                 self._mine = [row for row in self._mine if row not in gone]
         elif what < 0.9:
-            self.attributes.set(self._some(100))
+            self.set_attributes(self._some(100))
         else:
             self._delete_others()
 

@@ -161,7 +161,7 @@ class Round:
                 self._alter()
             rows = writer.add(self._plan.prefilled)
             if rows:
-                writer.attributes.set(rows[: len(rows) // 2])
+                writer.set_attributes(rows[: len(rows) // 2])
         return True
 
     def _alter(self) -> bool:
