@@ -202,7 +202,10 @@ class Searcher(Client):
 def _told(error: LookalikeError) -> dict[str, Any]:
     places = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
     return {
-        "error": type(error).__name__,
+        # By its public class: those of a server that went away are kinds of it.
+        "error": (
+            ConnectionFailed if isinstance(error, ConnectionFailed) else type(error)
+        ).__name__,
         "code": getattr(error, "code", None),
         "says": str(error),
         "in": " > ".join(places[-8:-3]),
