@@ -106,7 +106,7 @@ def test_a_threshold_is_suggested_and_kept(blocked, photos):
         (["screen", "a.jpg", "--against", "nowhere"], "there is no collection 'nowhere'"),
         (["screen", "-", "a.jpg", "--against", "prohibited"], "not both"),
         (["screen", "a.jpg", "--against", "prohibited", "-k", "0"], "k is 0"),
-        (["calibrate", "--positives", "x"], "Missing option '--others'"),
+        (["calibrate", "--positives", "x"], "Missing option '--negatives'"),
         (["calibrate", "--positives", "x", "--negatives", "x"], "there is no collection"),
     ],
 )
