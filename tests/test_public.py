@@ -35,12 +35,12 @@ def test_a_process_that_decodes_images_starts_with_little():
 def test_the_host_program_stays_as_it_is(photos):
     """What other libraries share with the host is as it was, after the import and in use."""
     code = (
-        "from PIL import Image; from pymysql.connections import TEXT_TYPES; "
-        "before = Image.MAX_IMAGE_PIXELS, set(TEXT_TYPES); "
+        "from PIL import Image as Pillow; from pymysql.connections import TEXT_TYPES; "
+        "before = Pillow.MAX_IMAGE_PIXELS, set(TEXT_TYPES); "
         "from lookalike import *; from lookalike.images.decode import open_image; "
         f"from pathlib import Path; open_image(Path({str(photos / 'cat.jpg')!r})); "
         "import lookalike.database.connection; "
-        "print(before == (Image.MAX_IMAGE_PIXELS, set(TEXT_TYPES)))"
+        "print(before == (Pillow.MAX_IMAGE_PIXELS, set(TEXT_TYPES)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

@@ -193,9 +193,10 @@ class Database:
         temporary tables, locks. Other threads go on with connections of their own.
 
         Example:
-            >>> with db.session():  # doctest: +SKIP
-            ...     db.rows("SET @x = 1")
+            >>> with db.session():
+            ...     done = db.rows("SET @x = 1")
             ...     db.rows("SELECT @x")
+            (['@x'], [(1,)])
         """
         with self.connection.session():
             yield self

@@ -28,7 +28,7 @@ CONTENTS, FILES = 80, 240
 # The command as it is, but that its transactions are small, and an index is trained from 100 rows.
 COMMAND = (
     "from lookalike.index import training; training.FEWEST_ROWS = 100; "
-    "from lookalike.add import run; run.WRITE_IMAGES = 4; "
+    "from lookalike.add import ingest; ingest.WRITE_IMAGES = 4; "
     "from lookalike.__main__ import main; main()"
 )
 
