@@ -1,11 +1,11 @@
-"""Image similarity search that lives inside MySQL."""
+"""Image similarity search inside MySQL."""
 
 _SET = ("__getattr__", "__dir__", "__all__")
 
 
 def __getattr__(name: str) -> object:
-    # The names are those of __init__.pyi. Processes that only decode images import a few modules,
-    # and the program does not wait for this to take Ctrl-C over.
+    # The names are in __init__.pyi. They load lazily: processes that decode images need few
+    # modules, and the command line must handle Ctrl-C before slow imports begin.
     if name.startswith("__") and name != "__all__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return _attach(name)

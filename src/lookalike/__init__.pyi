@@ -1,4 +1,4 @@
-"""The names of the package, each imported from its module when it is first used."""
+"""The public names, each imported on first use."""
 
 from .attributes.files import read_attributes
 from .attributes.filters import Condition
@@ -18,17 +18,22 @@ from .core.errors import (
     ServerError,
     UnsupportedServer,
 )
-from .core.types import (
+from .core.reports import (
     AddReport,
     AttributesReport,
-    Calibration,
     CollectionRemoval,
+    IndexReport,
+    Run,
+    Status,
+    StoredFailure,
+)
+from .core.types import (
+    Calibration,
     DuplicateGroup,
     DuplicateImage,
     Explanation,
     Failure,
     ImageRecord,
-    IndexReport,
     KeepRule,
     Match,
     Metric,
@@ -36,11 +41,8 @@ from .core.types import (
     Plan,
     RemovalReport,
     RemovedFile,
-    Run,
     Screening,
-    Status,
     Step,
-    StoredFailure,
     Tier,
 )
 from .database.functions import functions_sql

@@ -1,6 +1,6 @@
-"""The program `lookalike`, also as `python -m lookalike`: how it ends, whatever ends it.
+"""The `lookalike` program, also `python -m lookalike`: run it and always exit cleanly.
 
-It imports little, so that Ctrl-C is its own from the first moment on.
+It imports little, so that it handles Ctrl-C from the start.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 INTERRUPTED = 130
 NOT_DONE = 2
-TYPE_CHECKING = False  # typing's, which takes long to import
+TYPE_CHECKING = False  # instead of typing's, which is slow to import
 
 try:
     import signal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def main() -> NoReturn:
-    """Run the command line; leaves the process with its exit status."""
+    """Run the command line, then exit with its status."""
     _Interrupts().begin()
     from lookalike.cli.streams import OutputLost, guard_streams
 
@@ -44,23 +44,23 @@ def main() -> NoReturn:
 
 
 class _Interrupts:
-    """Ctrl-C raises KeyboardInterrupt once, where that cannot do harm, else ends the process."""
+    """Ctrl-C raises KeyboardInterrupt once, if that is safe; otherwise it ends the process."""
 
     def begin(self) -> None:
-        """Take Ctrl-C over, unless whoever started the program has it ignored."""
+        """Handle Ctrl-C, unless the parent process disabled it."""
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._interrupt)
             sys.unraisablehook = self._unraisable
 
     def _interrupt(self, number: int, frame: FrameType | None) -> NoReturn:
-        signal.signal(signal.SIGINT, _leave)  # the second one does not wait for the cleaning up
-        # Native code that is interrupted while it is imported aborts the process.
+        signal.signal(signal.SIGINT, _leave)  # a second Ctrl-C exits at once
+        # Interrupting the import of native code would abort the process.
         if _imports(frame):
             _leave()
         raise KeyboardInterrupt
 
     def _unraisable(self, what: sys.UnraisableHookArgs, /) -> None:
-        if isinstance(what.exc_value, KeyboardInterrupt):  # came where nothing can be raised
+        if isinstance(what.exc_value, KeyboardInterrupt):  # raised where it cannot propagate
             _leave()
         sys.__unraisablehook__(what)
 
@@ -78,7 +78,7 @@ def _leave(*_: object) -> NoReturn:
 
 
 def _end(status: int) -> NoReturn:
-    """Write what is not written yet, and leave."""
+    """Flush the output and exit."""
     from lookalike.cli.streams import OutputLost
 
     for stream in (sys.stdout, sys.stderr):
@@ -89,7 +89,7 @@ def _end(status: int) -> NoReturn:
             status = status or NOT_DONE
             error.tell()
     if status == INTERRUPTED:
-        _leave()  # without waiting for threads that wait for something themselves
+        _leave()  # without waiting for threads, which may be blocked
     if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
         signal.signal(signal.SIGINT, _leave)
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""A database: which SQL its server speaks, and the collections in it."""
+"""Connect to a database and open the collections in it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,7 +15,8 @@ from lookalike.core.errors import (
     MissingExtra,
     ServerError,
 )
-from lookalike.core.types import CollectionRemoval, Metric, Status
+from lookalike.core.reports import CollectionRemoval, Status
+from lookalike.core.types import Metric
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.functions import install_functions
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
@@ -39,16 +40,22 @@ def connect(
     pool_size: int = SIZE,
     pool_timeout: float = TIMEOUT_SECONDS,
 ) -> "Database":
-    """Connect to a database, by default to the private MySQL, which is started when needed.
+    """Connect to a database; by default, to the private MySQL, started on demand.
 
-    url: mysql://user:password@host:port/database; without one, the LOOKALIKE_DATABASE variable
-    decides, and then the private MySQL. tracer: called with every statement before it runs.
-    notify: called with one line about what takes long or was decided for you. pool_size: how many
-    connections to open at most, 2 or more; pool_timeout: how many seconds to wait for one while all
-    are in use. Threads may share the database; `tracer` and `notify` are called in theirs.
+    Threads may share the database; `tracer` and `notify` are called in the threads that use it.
 
-    Raises ConnectionFailed, UnsupportedServer where the server has no VECTOR type, and
-    ServerError where the private MySQL is not installed or does not start.
+    Args:
+        url: mysql://user:password@host:port/database. By default the LOOKALIKE_DATABASE variable,
+            or else the private MySQL.
+        tracer: Called with every statement before it runs.
+        notify: Called with one line about slow steps and automatic choices.
+        pool_size: Maximum number of connections, 2 or more.
+        pool_timeout: How long to wait for a connection while all are in use, in seconds.
+
+    Raises:
+        ConnectionFailed: The server is down, or refuses the login.
+        UnsupportedServer: The server has no VECTOR type.
+        ServerError: The private MySQL is not installed or does not start.
     """
     given = url or os.environ.get(URL_VARIABLE)
     open_pool = partial(Connection, tracer=tracer, pool_size=pool_size, pool_timeout=pool_timeout)
@@ -64,7 +71,7 @@ def connect(
 
 
 def _connect_to(url: DatabaseURL, open_pool: Callable[..., Connection]) -> Connection:
-    """Connect to a URL; where that is the private MySQL's, only if it is this user's own."""
+    """Connect to a URL; a private MySQL's socket must belong to this user's server."""
     if path := url.options.get("unix_socket"):
         server = PrivateServer()
         if path == str(server.socket):
@@ -81,15 +88,15 @@ def _connect_privately(
     except (ConnectionFailed, ServerError):
         notify("Starting the private MySQL.")
         server.start()
-        # With a long home its socket may be another one now.
+        # If the home path is long, starting the server may have changed the socket's path.
         return open_pool(DatabaseURL.parse(server.url), dial=server.dial)
 
 
 class Database:
     """A connected database; close it, or use it in a `with` statement.
 
-    Any number of threads may share it. Each statement takes a connection of a pool, a transaction
-    keeps one until it ends; connections that were lost are replaced.
+    Any number of threads may share it. Each statement takes a connection from a pool, and a
+    transaction keeps one until it ends; lost connections are replaced.
     """
 
     def __init__(
@@ -107,13 +114,16 @@ class Database:
         dim: int | None = None,
         metric: Metric | None = None,
     ) -> Collection:
-        """Open a collection; its table is created by the first `add`.
+        """Open a collection; the first `add` creates its table.
 
-        model: a model's name, or a model; without one, the collection's own, or "auto" for a
-        new one. dim: the length of embeddings that you bring yourself, instead of a model.
-        metric: what a new collection ranks by: "cosine", the default, "euclidean" or "dot".
+        Args:
+            name: Name of the collection and its table.
+            model: A model or its name. By default the collection's own; "auto" for a new one.
+            dim: Length of embeddings that you bring yourself, instead of a model.
+            metric: How a new collection ranks: "cosine" (default), "euclidean" or "dot".
 
-        Raises ModelError where the collection's embeddings are another model's.
+        Raises:
+            ModelError: The stored embeddings are another model's.
         """
         return Collection(
             self.connection,
@@ -126,12 +136,12 @@ class Database:
         )
 
     def collections(self) -> list[str]:
-        """Return the names of the tables that are collections, sorted."""
+        """Return the names of all collections, sorted."""
         names = [row[0] for row in self.connection.query(self.dialect.collection_names())]
         return [name for name in names if is_name(name)]
 
     def status(self) -> list[Status]:
-        """Return what each collection holds, by name; tables that cannot be one are left out."""
+        """Return the status of each collection, by name; unusable tables are skipped."""
         found = []
         for name in self.collections():
             try:
@@ -144,35 +154,51 @@ class Database:
     def delete_collection(
         self, name: str, *, keep_table: bool = False, dry_run: bool = False
     ) -> CollectionRemoval:
-        """Delete a collection: its tables, its index and what is noted of it; files stay.
+        """Delete a collection: its tables, index and records. Image files are kept.
 
-        keep_table: keep the collection's table, and delete what lookalike has beside it. A table
-        that lookalike did not make, or that has columns of your own, is deleted in no other way.
-        dry_run: tell what would go, and delete nothing.
+        Args:
+            name: Name of the collection.
+            keep_table: Keep the collection's own table and delete everything else. Required for a
+                table that lookalike did not create, or that has columns of your own.
+            dry_run: Report what would be deleted, and delete nothing.
 
-        Raises InputError, and deletes nothing, where there is no such collection or a foreign key
-        of another table refers to it; DatabaseError while another client trains its index.
+        Raises:
+            InputError: There is no such collection, or another table's foreign key refers to it;
+                nothing is deleted.
+            DatabaseError: Another client is training its index.
         """
         return delete_collection(
             self.connection, self.dialect, name, keep_table=keep_table, dry_run=dry_run
         )
 
     def rename_collection(self, name: str, new_name: str) -> Collection:
-        """Give a collection, its tables and its index another name, and open it.
+        """Rename a collection with its tables and index, and open it.
 
-        A call that was cut short is finished by the same call. Raises InputError where there is no
-        such collection or the new name is taken; DatabaseError while a client trains its index.
+        Repeat the call if it was interrupted: it finishes the renaming.
+
+        Args:
+            name: Current name.
+            new_name: New name.
+
+        Raises:
+            InputError: There is no such collection, or the new name is taken.
+            DatabaseError: A client is training its index.
         """
         rename_collection(self.connection, self.dialect, name, new_name)
         return self.collection(new_name)
 
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> "pd.DataFrame":
-        """Run any SQL and return its result as a pandas DataFrame, empty where it has none.
+        """Run any SQL and return its result as a pandas DataFrame, empty if there is none.
 
-        params: bound to the %s of the query. A VECTOR is an array of shape (dim,), float32.
+        A VECTOR becomes an array of shape (dim,), float32.
 
-        Raises MissingExtra without the extra `pandas`, and InputError for what only a `session`
-        keeps: SET, START TRANSACTION, LOCK and others.
+        Args:
+            query: SQL with %s placeholders.
+            params: Values for the placeholders.
+
+        Raises:
+            MissingExtra: The extra `pandas` is not installed.
+            InputError: The statement needs a `session`: SET, START TRANSACTION, LOCK and others.
         """
         try:
             import pandas as pd
@@ -182,15 +208,15 @@ class Database:
         return pd.DataFrame(rows, columns=columns)
 
     def rows(self, query: str, params: tuple[Any, ...] = ()) -> tuple[list[str], list[Row]]:
-        """Run any SQL like `sql`, and return its column names and rows as they are."""
+        """Run any SQL like `sql`, and return (column names, rows)."""
         return self.connection.table_of_any(Statement(query, tuple(params)))
 
     @contextmanager
     def session(self) -> Iterator[Self]:
-        """Keep one connection for this thread's statements in a `with` block, then close it.
+        """Use one connection for this thread's statements in a `with` block, then close it.
 
-        For what belongs to a connection: variables and settings, transactions of your own,
-        temporary tables, locks. Other threads go on with connections of their own.
+        Needed for state of a connection: variables and settings, your own transactions, temporary
+        tables, locks. Other threads keep using other connections.
 
         Example:
             >>> with db.session():
@@ -202,7 +228,7 @@ class Database:
             yield self
 
     def install_functions(self) -> list[str]:
-        """Make my_dot_product, my_vec_norm and DISTANCE in this database, and name them."""
+        """Create my_dot_product, my_vec_norm and DISTANCE in this database; return their names."""
         return install_functions(self.connection)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The mysql client on the database that lookalike would connect to."""
+"""The mysql client on lookalike's database."""
 
 import os
 import subprocess
@@ -16,10 +16,19 @@ def open_shell(
     *,
     before: Callable[[], object] = lambda: None,
 ) -> int:
-    """Run the mysql client on a database, as `connect` finds it, and return its exit status.
+    """Run the mysql client on the database that `connect` would use.
 
-    args: passed to the client. before: called just before it is run. Raises InputError for a URL
-    that cannot be read, and ServerError where there is no client.
+    Args:
+        url: As for `connect`.
+        args: Passed to the client.
+        before: Called just before the client runs.
+
+    Returns:
+        The client's exit status.
+
+    Raises:
+        InputError: The URL is not valid.
+        ServerError: No client is installed.
     """
     private = PrivateServer()
     given = url or os.environ.get(URL_VARIABLE)
@@ -29,7 +38,7 @@ def open_shell(
         return subprocess.run(private.client_command(args), check=False).returncode
     found = DatabaseURL.parse(given)
     if found.options.get("unix_socket") == str(private.socket):
-        private.start()  # which makes sure that it is this user's own
+        private.start()  # this also checks that the server is this user's own
     client = find_client(private.client())
     before()
     return open_client(

@@ -12,7 +12,7 @@ from lookalike.add.scanner import Scanner
 from lookalike.add.writer import Tally
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.core.progress import Progress
-from lookalike.core.types import AddReport
+from lookalike.core.reports import AddReport
 from lookalike.database.retry import Persistence
 from lookalike.database.table import VectorTable
 from lookalike.images.walk import FoundImage, ImageWalk

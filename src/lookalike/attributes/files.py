@@ -38,10 +38,11 @@ _SUFFIXES = ".csv, .tsv, .jsonl, .ndjson, .json (an object a line) or .parquet"
 
 @dataclass(frozen=True, slots=True)
 class AttributeRow:
-    """Attributes of one image: its path as the file has it, and the names' values.
+    """Attributes of one image.
 
-    place: where it stands in the file, as "line 7". None removes an attribute. written: how a CSV
-    file writes the numbers that Python would write otherwise, such as 1.50.
+    place: its place in the file, such as "line 7". path: as in the file. values: by name; None
+    removes an attribute. written: a CSV file's own spelling of numbers that Python would write
+    differently, such as 1.50.
     """
 
     place: str
@@ -52,7 +53,7 @@ class AttributeRow:
 
 @dataclass(frozen=True)
 class AttributeTable:
-    """The rows of an attributes file; relative paths start at its folder."""
+    """Rows of an attributes file; relative paths start at its folder."""
 
     name: str
     folder: Path
@@ -71,10 +72,14 @@ def kind_of(value: Value) -> Kind | None:
 
 
 def read_attributes(source: AttributeSource) -> AttributeTable:
-    """Read and check an attributes file.
+    """Read and check an attributes file: CSV, JSON lines or Parquet.
 
-    Raises InputError that names the wrong line, and MissingExtra for a Parquet file if pyarrow is
-    not installed.
+    Args:
+        source: A file, or rows: mappings with a "path".
+
+    Raises:
+        InputError: A line is not valid; the message names it.
+        MissingExtra: pyarrow is needed for a Parquet file.
     """
     if not isinstance(source, str | os.PathLike):
         numbered: _Read = ((f"row {number}", dict(row), {}) for number, row in enumerate(source, 1))
@@ -123,7 +128,7 @@ def _checked(name: str, folder: Path, read: _Read) -> AttributeTable:
 
 
 def _path(values: dict[str, Any]) -> str:
-    """Take the path out of a row's values."""
+    """Remove the path from a row's values and return it."""
     path = str(values.pop(KEY, None) or "").strip()
     if not path:
         has = ", ".join(map(str, values)) or "nothing"
@@ -142,7 +147,7 @@ def _name(name: object) -> str:
 
 
 def _value(name: str, value: Any) -> Value:
-    """Return a value as it is stored. Raises InputError for unsupported values."""
+    """Return a value as stored. Raises InputError for unsupported values."""
     value = _plain(value)
     if isinstance(value, list | tuple):
         items = [_plain(item) for item in value]
@@ -178,7 +183,7 @@ def _refused(name: str, value: object) -> Value:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value of numpy, pandas or the standard library to one that JSON has."""
+    """Convert a value of numpy, pandas or the standard library to a JSON value."""
     if hasattr(value, "tolist"):  # numpy's arrays and numbers
         value = value.tolist()
     if isinstance(value, datetime.date | datetime.time):
@@ -310,7 +315,7 @@ def _read_parquet(file: Path) -> _Read:
     with file.open("rb") as content:
         try:
             frame = pd.read_parquet(content, engine="pyarrow")
-        except (ValueError, TypeError) as error:  # of which pyarrow's errors are
+        except (ValueError, TypeError) as error:  # includes pyarrow's errors
             raise InputError(f"{file} is not a Parquet file: {error}") from error
     names = list(frame.columns)
     for number, row in enumerate(frame.astype(object).itertuples(index=False, name=None), 1):
@@ -319,7 +324,7 @@ def _read_parquet(file: Path) -> _Read:
 
 
 def _is_missing(answer: object) -> bool:
-    """Whether pandas says that a value is missing; for a list it answers per item."""
+    """Whether pandas reports a value as missing; for a list it answers per item."""
     return isinstance(answer, bool) and answer
 
 

@@ -15,7 +15,7 @@ from lookalike.attributes.files import AttributeRow, AttributeTable, kind_of
 from lookalike.attributes.filters import text_of
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.core.paths import expand_user
-from lookalike.core.types import AttributesReport
+from lookalike.core.reports import AttributesReport
 from lookalike.database.errors import Busy
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Attribute, Kind, Lock, Statement

@@ -8,7 +8,7 @@ from lookalike.attributes.catalog import make_index
 from lookalike.attributes.files import AttributeSource, AttributeTable, read_attributes
 from lookalike.attributes.store import attributes_of, store_attributes
 from lookalike.collection.state import CollectionState
-from lookalike.core.types import AttributesReport
+from lookalike.core.reports import AttributesReport
 
 
 class CollectionAttributes:

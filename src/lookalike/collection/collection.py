@@ -22,16 +22,8 @@ from lookalike.collection.status import read_failures, read_status
 from lookalike.collection.threshold import CollectionThreshold
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.types import (
-    AddReport,
-    Explanation,
-    ImageRecord,
-    Match,
-    Metric,
-    Screening,
-    Status,
-    StoredFailure,
-)
+from lookalike.core.reports import AddReport, Status, StoredFailure
+from lookalike.core.types import Explanation, ImageRecord, Match, Metric, Screening
 from lookalike.database.connection import Connection
 from lookalike.database.retry import RETRY_SECONDS, Persistence
 from lookalike.dialects import Dialect, Statement

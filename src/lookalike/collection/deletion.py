@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from lookalike.core.errors import InputError
-from lookalike.core.types import CollectionRemoval
+from lookalike.core.reports import CollectionRemoval
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import find_own_tables, no_training, noted_in, unknown
 from lookalike.database.schema import CollectionRecord, find_collection

@@ -1,4 +1,4 @@
-"""Embeddings as a .sql file: the article's table and INSERTs, for any mysql client."""
+"""Export embeddings as a .sql file: the article's table and INSERTs, for any mysql client."""
 
 import os
 import time
@@ -11,7 +11,8 @@ import numpy as np
 from lookalike.core.output_files import SQL_FILE, written_file
 from lookalike.core.paths import expand_user
 from lookalike.core.progress import Progress
-from lookalike.core.types import AddReport, Failure
+from lookalike.core.reports import AddReport
+from lookalike.core.types import Failure
 from lookalike.core.vectors import FloatArray, pack
 from lookalike.dialects import is_utf8, literal, quote_name
 from lookalike.images.walk import FoundImage, ImageWalk
@@ -58,13 +59,20 @@ def export_sql(
 ) -> AddReport:
     """Write the embeddings of images to a .sql file, without any database.
 
-    The file holds the article's CREATE TABLE and INSERTs, with every float32 written so that it
-    is read back bit for bit; it appears when it is complete. Files that cannot be read are
-    reported and skipped.
+    The file contains the article's CREATE TABLE and INSERTs; every float32 reads back bit for bit.
+    It appears when it is complete. Unreadable files are reported and skipped.
 
-    file: a name that ends in .sql, or an open text file. force: replace it also where lookalike
-    did not write it. notify: told which model "auto" has chosen. Raises InputError where there is
-    no image or the file cannot be written.
+    Args:
+        paths: Files, folders and globs.
+        file: A name that ends in .sql, or an open text file.
+        table: Name of the table.
+        model: A model or its name.
+        force: Replace the file even if lookalike did not write it.
+        progress: Called with (files done, files in all).
+        notify: Called with one line about which model "auto" chose.
+
+    Raises:
+        InputError: There is no image, or the file cannot be written.
     """
     started = time.perf_counter()
     exported = 0
@@ -95,7 +103,7 @@ def export_sql(
 
 
 def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
-    """Return how many images there are, and the folders that cannot be read."""
+    """Return the number of images, and the folders that cannot be read."""
     total, failed = 0, []
     for found in walk.walk():
         if isinstance(found, Failure):
@@ -155,8 +163,8 @@ def _inserts(table: str, jobs: Sequence[Job[FoundImage]], failed: list[Failure])
 def vector_literal(embedding: FloatArray) -> str:
     """Return SQL whose value is this embedding, shape (dim,), bit for bit.
 
-    Nine significant digits tell any two float32 apart (IEEE 754-2019, 5.12.2). Numbers below
-    the normal range are refused by STRING_TO_VECTOR, so a vector with one is written in hex.
+    Nine significant digits distinguish any two float32 (IEEE 754-2019, 5.12.2).
+    STRING_TO_VECTOR refuses subnormal numbers, so a vector with one is written in hex.
     """
     sizes = np.abs(embedding)
     if ((sizes > 0) & (sizes < np.finfo(np.float32).tiny)).any():

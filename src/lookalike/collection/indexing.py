@@ -2,7 +2,7 @@
 
 from lookalike.collection.state import CollectionState
 from lookalike.core.progress import Progress
-from lookalike.core.types import IndexReport
+from lookalike.core.reports import IndexReport
 from lookalike.index.check import check_index
 
 

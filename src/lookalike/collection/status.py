@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lookalike.core.types import Run, Status, StoredFailure
+from lookalike.core.reports import Run, Status, StoredFailure
 from lookalike.database.connection import Row
 from lookalike.database.own_tables import find_own_tables
 from lookalike.database.table import VectorTable

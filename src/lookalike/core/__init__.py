@@ -1,1 +1,1 @@
-"""What every layer uses: errors, types, paths, vectors, threads."""
+"""Shared by every layer: errors, types, paths, vectors, threads."""

@@ -1,14 +1,14 @@
-"""Every error that lookalike raises on purpose.
+"""All errors that lookalike raises on purpose.
 
 LookalikeError
 ├── InputError          an argument that cannot be used
 ├── ImageError          an image that cannot be read
 ├── EmbeddingError      a vector of the wrong length, with NaN or infinity, or all zero
-├── ModelError          an unknown model, weights out of reach, text that a model cannot embed
+├── ModelError          an unknown model, unavailable weights, or text that it cannot embed
 │   └── MissingExtra    an optional dependency that is not installed
 ├── DatabaseError       the server refused a statement
-│   ├── ConnectionFailed    it is down, or refuses this user or password
-│   └── UnsupportedServer   it lacks what lookalike needs
+│   ├── ConnectionFailed    the server is down, or refuses this user or password
+│   └── UnsupportedServer   the server lacks a feature that lookalike needs
 └── ServerError         the private MySQL could not be installed, started or stopped
 
 Each message is one line that names the value and the remedy.
@@ -20,7 +20,7 @@ _TORCH_FOR_CPU = "for the CPU alone, install torch from its CPU index first: doc
 
 
 class LookalikeError(Exception):
-    """The root of all of lookalike's errors."""
+    """The base class of all lookalike errors."""
 
 
 class InputError(LookalikeError, ValueError):
@@ -36,11 +36,11 @@ class EmbeddingError(LookalikeError, ValueError):
 
 
 class ModelError(LookalikeError):
-    """An unknown model, weights out of reach, or text that a model cannot embed."""
+    """An unknown model, unavailable weights, or text that the model cannot embed."""
 
 
 class MissingExtra(ModelError):
-    """An optional dependency that is not installed; the message has the pip command."""
+    """An optional dependency that is not installed; the message contains the pip command."""
 
     def __init__(self, extra: str, what_for: str) -> None:
         note = f" ({_TORCH_FOR_CPU})" if extra == "clip" else ""
@@ -48,7 +48,11 @@ class MissingExtra(ModelError):
 
 
 class DatabaseError(LookalikeError):
-    """The database server refused a statement; code is MySQL's error number, where it has one."""
+    """The database server refused a statement.
+
+    Attributes:
+        code: MySQL's error number, if there is one.
+    """
 
     def __init__(self, message: str, *, code: int | None = None) -> None:
         super().__init__(message)
@@ -60,7 +64,7 @@ class ConnectionFailed(DatabaseError):
 
 
 class UnsupportedServer(DatabaseError):
-    """The database server lacks what lookalike needs."""
+    """The database server lacks a feature that lookalike needs."""
 
 
 class ServerError(LookalikeError):

@@ -1,4 +1,4 @@
-"""How lookalike was installed, and hence the command that adds an extra to it."""
+"""The pip command that adds an extra to this installation of lookalike."""
 
 import json
 import shlex
@@ -11,15 +11,15 @@ from urllib.parse import unquote, urlsplit
 def install_command(extra: str) -> str:
     """Return the pip command, for a POSIX shell, that adds an extra to this installation.
 
-    A checkout or a wheel that lookalike came from is named, as it may be in no index; where it is
-    gone, the extra's own requirements are.
+    It names the checkout or wheel that lookalike was installed from, because no package index may
+    have it. If that source is gone, it names the extra's requirements.
     """
     target = _source(extra) or _requirements(extra)
     return shlex.join([sys.executable, "-m", "pip", "install", *target])
 
 
 def _source(extra: str) -> list[str]:
-    """What pip calls this extra of the installed lookalike, empty where its source is gone."""
+    """Return pip's name for this extra of the installed lookalike; empty if its source is gone."""
     try:
         installed = metadata.distribution("lookalike")
     except metadata.PackageNotFoundError:  # a source tree on the path
@@ -40,7 +40,7 @@ def _source(extra: str) -> list[str]:
 
 
 def _requirements(extra: str) -> list[str]:
-    """The packages that an extra brings."""
+    """Return the packages that an extra installs."""
     try:
         every = metadata.requires("lookalike") or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Files that lookalike writes: of its own endings, over its own files alone, and always whole."""
+"""Write output files: complete or not at all, and never over another program's file."""
 
 import os
 import secrets
@@ -15,8 +15,10 @@ from lookalike.core.paths import expand_user
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: what messages call it, its endings, and the bytes that every one of them
-    begins with, by which lookalike knows its own.
+    """A kind of output file.
+
+    name: for messages. endings: allowed suffixes. mark: the first bytes of every such file, by
+    which lookalike recognises its own.
     """
 
     name: str
@@ -40,7 +42,7 @@ DUPLICATES_REPORT = Kind("the report", _PAGE_ENDINGS, _PAGE_MARK)
 def check_target(file: str | os.PathLike[str], kind: Kind, *, force: bool = False) -> None:
     """Raise InputError unless a file of this kind may be written here.
 
-    force: replace a file that lookalike did not write; never a folder, a link or a device.
+    force: also allow replacing a file that lookalike did not write; never a folder, link or device.
     """
     problem = _problem(expand_user(file), kind, force)
     if problem:
@@ -56,13 +58,13 @@ def written_file(
     make_folders: bool = False,
     errors: str = "strict",
 ) -> Iterator[TextIO]:
-    """Open a text file that takes its name when it is complete; until then an old one stays.
+    """Open a text file that gets its name when it is complete; until then an old one stays.
 
-    make_folders: make the folder that it is to lie in. errors: of its encoding, UTF-8. Raises
-    InputError as `check_target` does, and where it cannot be written.
+    make_folders: create the parent folder. errors: how to handle text that UTF-8 cannot encode.
+    Raises InputError as `check_target` does, and if the file cannot be written.
     """
     check_target(file, kind, force=force)
-    # A short name of its own: it fits wherever the file's does, and is no other program's.
+    # Short enough for any file system that accepts the file's name; random, so not in use.
     partial = file.with_name(f".lookalike-{secrets.token_hex(8)}.partial")
     try:
         if make_folders:
@@ -73,13 +75,13 @@ def written_file(
             yield out
             out.flush()
             os.fsync(out.fileno())
-        check_target(file, kind, force=force)  # it may have come meanwhile
+        check_target(file, kind, force=force)  # it may have been created meanwhile
         partial.replace(file)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"cannot write {kind.describe(file)}: {reason}") from error
     finally:
-        with suppress(OSError):  # where it could not even be opened
+        with suppress(OSError):  # if it could not even be opened
             partial.unlink(missing_ok=True)
 
 
@@ -103,7 +105,7 @@ def _problem(file: Path, kind: Kind, force: bool) -> str | None:
             )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:  # too long, a NUL, or in a folder that is out of reach
+    except (OSError, ValueError) as error:  # too long, a NUL, or in an unreadable folder
         return getattr(error, "strerror", None) or str(error)
     return None
 

@@ -1,4 +1,4 @@
-"""Paths as users write them, and as they read them where there is little room."""
+"""Expand paths that users write, and shorten paths for display."""
 
 import os
 from collections import Counter
@@ -10,9 +10,9 @@ from lookalike.core.errors import InputError
 
 
 def expand_user(path: str | os.PathLike[str]) -> Path:
-    """Return a path with its leading ~ or ~user as that home; where there is none, as it stands.
+    """Return a path with a leading ~ or ~user expanded; unchanged if there is no such user.
 
-    A file may be named like that: office programs put ~$report.docx beside report.docx. Raises
+    A file name may begin with ~: office programs write ~$report.docx next to report.docx. Raises
     InputError for an empty path, which would mean the current folder.
     """
     if not os.fspath(path):
@@ -24,10 +24,10 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
 
 
 def shortened(paths: Sequence[str], width: int, measure: Callable[[str], int] = len) -> list[str]:
-    """Return paths of at most this width, the ends of those that are longer: …/trip/bee.jpg.
+    """Return paths of at most this width; longer ones are cut at the front: …/trip/bee.jpg.
 
-    measure: the width of a text. Paths that differ are shown as texts that differ: where two of
-    them have the same end, with the folder that tells them apart, or else whole.
+    measure: returns the width of a text. Different paths stay different: if two have the same end,
+    the folder that distinguishes them is kept, or else the whole path.
     """
     short = {path: _end(path, width, measure) for path in paths}
     last: dict[str, str] = {}
@@ -43,7 +43,7 @@ def shortened(paths: Sequence[str], width: int, measure: Callable[[str], int] = 
 
 
 def _end(path: str, width: int, measure: Callable[[str], int]) -> str:
-    """Return as many of the last folders as fit, or else the end of the name."""
+    """Return the name with the last folders that fit, or else the end of the name."""
     if measure(path) <= width:
         return path
     parts = path.split("/")
@@ -68,7 +68,7 @@ def _common_end(one: str, other: str) -> str:
 
 
 def _with_difference(path: str, end: str, width: int, measure: Callable[[str], int]) -> str:
-    """Return …/2019/…/bee.jpg, where 2019 is the folder before the end that others share."""
+    """Return …/2019/…/bee.jpg, where 2019 is the folder before the shared end."""
     name = path.rsplit("/", 1)[-1]
     before = path[: len(path) - len(end)].rstrip("/").rsplit("/", 1)[-1]
     texts = (f"…/{before}/…/{name}", *(f"…/{before}/…{name[n:]}" for n in range(1, len(name) - 4)))

@@ -1,14 +1,13 @@
-"""How long steps report their progress."""
+"""Progress callbacks of long steps."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int | None], None]
-"""Called with how much is done and how much there is, None while that is not known."""
+"""Called with (done, total); total is None while it is unknown."""
 
 StepProgress = Callable[[str, int, int], None]
-"""Called with the step in plain words, how much of it is done and how much there is, 0 while that
-is not known."""
+"""Called with (name of the step, done, total); total is 0 while it is unknown."""
 
 
 def silent(step: str, done: int, total: int) -> None:
-    """Report nothing."""
+    """Ignore progress."""

@@ -1,4 +1,4 @@
-"""A state of the whole process that lasts as long as any thread needs it."""
+"""Process-wide state that is held while any thread needs it."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -6,7 +6,10 @@ from contextlib import contextmanager
 
 
 class SharedState:
-    """begin: starts the state, and returns the function that ends it."""
+    """Process-wide state, counted by its users.
+
+    begin: starts the state and returns the function that ends it.
+    """
 
     def __init__(self, begin: Callable[[], Callable[[], object]]) -> None:
         self._begin = begin
@@ -16,7 +19,7 @@ class SharedState:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep the state in a `with` block; blocks of several threads may overlap."""
+        """Hold the state in a `with` block; blocks of several threads may overlap."""
         with self._lock:
             if self._end is None:
                 self._end = self._begin()

@@ -1,4 +1,4 @@
-"""Threads: how many cores there are, and BLAS limited to one thread for small products."""
+"""Count the usable cores, and limit BLAS to one thread."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from lookalike.core.shared import SharedState
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
@@ -20,10 +20,10 @@ def available_cores() -> int:
 
 
 def one_thread() -> AbstractContextManager[None]:
-    """Limit BLAS to one thread in a `with` block with small products.
+    """Limit BLAS to one thread in a `with` block with small matrix products.
 
-    More threads gain nothing there, and they wait by spinning. The limit holds for the whole
-    process; blocks of several threads may overlap.
+    More threads would gain nothing there and burn CPU while they wait. The limit holds for the
+    whole process; blocks of several threads may overlap.
     """
     return _ONE_THREAD.held()
 
@@ -36,7 +36,7 @@ def _limit() -> Callable[[], object]:
 
 @cache
 def _libraries() -> Any:
-    """Found once: finding the libraries takes longer than setting the limit."""
+    """Find the libraries, once: this takes longer than setting the limit."""
     return ThreadpoolController().select(user_api="blas")
 
 

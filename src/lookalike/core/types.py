@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +14,17 @@ Level = Literal["strong", "weak", "chance"]
 class Match:
     """One search result.
 
-    similarity: by the collection's metric, larger is nearer: the cosine of the two embeddings,
-    from -1 to 1; the dot product; or, for euclidean, the distance with a minus sign.
-    level: "strong", "weak", or "chance" for what is no more similar than pictures are that have
-    nothing to do with the query; None where that is not known, as for mixes of images and words.
-    percentile: how many of 100 random pairs of the collection are less similar than this; None for
-    mixes of images and words, and for fewer than 20 images.
-    path: of the image's file; None where only its embedding is stored. attributes: None where they
-    were not asked for.
+    Attributes:
+        id: Row id.
+        image_name: Name of the row.
+        similarity: By the collection's metric; larger is nearer. The cosine, from -1 to 1; the dot
+            product; or, for euclidean, the negative distance.
+        level: "strong", "weak", or "chance" if it is no more similar than unrelated images; None if
+            unknown, as for mixes of images and text.
+        percentile: Percentage of random pairs of the collection that are less similar; None for
+            mixes of images and text, and for fewer than 20 images.
+        path: The image's file; None if only its embedding is stored.
+        attributes: None unless requested.
     """
 
     id: int
@@ -36,7 +38,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """A stored image; path is None where only its embedding was added."""
+    """A stored image.
+
+    Attributes:
+        id: Row id.
+        image_name: Name of the row.
+        path: The image's file; None if only its embedding was added.
+    """
 
     id: int
     image_name: str
@@ -45,7 +53,12 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be added, and why."""
+    """A file that could not be processed.
+
+    Attributes:
+        path: The file.
+        reason: Why it failed.
+    """
 
     path: Path
     reason: str
@@ -55,98 +68,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFailure:
-    """A failure on record; size in bytes and mtime_ns are None for a file out of reach.
-
-    seen_at: by the server's clock, in UTC.
-    """
-
-    path: Path
-    reason: str
-    size: int | None
-    mtime_ns: int | None
-    seen_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class AddReport:
-    """What `add` did, in files.
-
-    added: embedded and stored for the first time. updated: changed, and embedded again. reused:
-    new files of the same bytes as a stored one, whose embedding was copied. unchanged: stored
-    already. removed: rows whose files are gone, if pruning was asked for; gone: how many there are
-    if it was not. moved: new files of the bytes of a stored one that is gone; their rows have the
-    new paths.
-    failed: files that could not be read; nothing of them is stored. failed_before: files that
-    failed in an earlier run and are as they were, and so were left alone.
-    seconds: wall-clock time of the whole call. stages: images per second that each stage of the
-    pipeline has made of its own working time; the slowest is the bottleneck.
-    """
-
-    added: int
-    updated: int
-    reused: int
-    unchanged: int
-    removed: int
-    failed: tuple[Failure, ...]
-    failed_before: tuple[Failure, ...]
-    seconds: float
-    stages: Mapping[str, float]
-    gone: int = 0
-    moved: int = 0
-
-    @property
-    def images_per_second(self) -> float:
-        """Images stored per second."""
-        stored = self.added + self.updated + self.reused
-        return stored / self.seconds if self.seconds > 0 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class AttributesReport:
-    """What storing a file of attributes did.
-
-    rows: of the file. stored: images whose attributes it has set. unmatched: its rows whose image
-    is not stored, each as "line 7: boot.png". without: stored images that the file has no row of.
-    kinds: the attributes, and what their values are, with those stored before: text, number,
-    boolean, list, or several of them as number/text.
-    """
-
-    rows: int
-    stored: int
-    unmatched: tuple[str, ...]
-    without: int
-    kinds: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """The last `add` to a collection; times are by the server's clock, in UTC.
-
-    unchanged: with those that were moved. ended_at is None while it goes on, and if it was killed;
-    error says what has cut it short.
-    """
-
-    started_at: datetime
-    ended_at: datetime | None
-    added: int
-    updated: int
-    reused: int
-    unchanged: int
-    failed: int
-    removed: int
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
-    """How far a search through the index looks, as training has measured it.
+    """How far a search through the index looks, as measured by training.
 
-    n_probes and probe_gap: at most so many cells are read, and of these the ones that suit the
-    query at most so much worse than the best. rescored: so many of the best estimates are compared
-    exactly for up to 10 results; 0 where exact search costs less. recall: the share of the true 10
-    nearest that stored embeddings have found so, with those as near as the tenth but for a
-    thousandth; None where nobody has measured it. target_recall: what was asked for.
+    Attributes:
+        n_probes: Maximum number of cells to read.
+        probe_gap: Skip cells whose score is below the best cell's by more than this.
+        rescored: How many of the best estimates to compare exactly for up to 10 results; 0 if exact
+            search is cheaper.
+        recall: Measured share of the true 10 nearest that are found; a result within a thousandth
+            of the tenth's similarity also counts. None if not measured.
+        target_recall: The recall that was requested.
     """
 
     n_probes: int
@@ -157,71 +89,20 @@ class Plan:
 
     @property
     def is_exact(self) -> bool:
-        """Whether comparing every embedding costs less than what reaches the target."""
+        """Whether exact search is cheaper than reaching the target through the index."""
         return self.rescored == 0
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What a collection holds.
-
-    model: None for embeddings that users bring. precision: what that model computes in on this
-    machine. size: bytes on disk of all its tables, as the server counts them, which lags behind by
-    seconds. indexed: rows that the index knows; 0 while there is none and search is exact. plan:
-    how a search goes through the index, and what that finds; None while there is none.
-    """
-
-    name: str
-    rows: int
-    dim: int
-    metric: Metric
-    model: str | None
-    precision: str | None
-    size: int
-    indexed: int
-    n_cells: int
-    plan: Plan | None
-    failures: int
-    last_run: Run | None
-
-
-@dataclass(frozen=True, slots=True)
-class CollectionRemoval:
-    """What went when a collection was deleted, or in a dry run would go; never a file of an image.
-
-    rows: of the collection's table, 0 where that was gone already. tables: the names of what is
-    dropped. keeps_table: whether the collection's table itself stays.
-    """
-
-    name: str
-    rows: int
-    tables: tuple[str, ...]
-    keeps_table: bool
-    is_dry_run: bool
-
-
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """What a check of the index has found.
-
-    rows: embeddings in the table. codes: rows of the index, 0 where there is none. missing: ids of
-    embeddings that should have a code. stale: ids of codes that are not those of an embedding.
-    """
-
-    rows: int
-    codes: int
-    missing: tuple[int, ...]
-    stale: tuple[int, ...]
-
-    @property
-    def is_consistent(self) -> bool:
-        """Whether index and table are equal."""
-        return not self.missing and not self.stale
-
-
-@dataclass(frozen=True, slots=True)
 class Step:
-    """A step of a search: its time in milliseconds, the rows it touched and its SQL, if any."""
+    """One step of a search.
+
+    Attributes:
+        name: Name of the step.
+        milliseconds: Duration.
+        rows: Number of rows that it touched, if known.
+        sql: Its SQL, if any.
+    """
 
     name: str
     milliseconds: float
@@ -231,12 +112,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a search was done.
+    """How a search was executed.
 
-    plan: "exact", "codes" (an index of one cell), "cells and codes" or, of a filtered search,
-    "filter first". measured: how far a search through the index looks, and what that finds; None
-    where there is no index. analysis: the server's own account of the statement (EXPLAIN ANALYZE),
-    with the rows that it has read.
+    Attributes:
+        plan: "exact", "codes" (an index of one cell), "cells and codes" or, for a filtered search,
+            "filter first".
+        measured: How far a search through the index looks; None without an index.
+        steps: The steps, in order.
+        analysis: The server's EXPLAIN ANALYZE of the statement, with the rows read.
+        matches: The results.
     """
 
     plan: str
@@ -250,8 +134,10 @@ class Explanation:
 class Screening:
     """Result of screening one image.
 
-    image: as it was given. matches: what it resembles, best first; none where it is clean. error:
-    why it could not be judged.
+    Attributes:
+        image: The image, as given.
+        matches: Similar stored images, best first; empty if the image is clean.
+        error: Why the image could not be checked, or None.
     """
 
     image: Any
@@ -260,17 +146,20 @@ class Screening:
 
     @property
     def is_clean(self) -> bool:
-        """Whether it was judged and resembles nothing."""
+        """Whether the image was checked and nothing matches."""
         return not self.matches and self.error is None
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A threshold suggested by examples, and how it does on them.
+    """A threshold suggested by examples, and its error rates on them.
 
-    false_positive_rate: of the images that should not match, the share that does.
-    false_negative_rate: of those that should, the share that does not. positives, negatives: how
-    many there were of each.
+    Attributes:
+        min_similarity: The threshold.
+        false_positive_rate: Share of the negative examples that match.
+        false_negative_rate: Share of the positive examples that do not match.
+        positives: Number of positive examples.
+        negatives: Number of negative examples.
     """
 
     min_similarity: float
@@ -290,11 +179,18 @@ ORIENTATIONS: tuple[Orientations, ...] = ("auto", "upright", "all")
 
 @dataclass(frozen=True, slots=True)
 class DuplicateImage:
-    """An image of a group of duplicates.
+    """An image in a group of duplicates.
 
-    path: None where only its embedding is stored. content_hash: the SHA-256 of the file's bytes.
-    size in bytes, width and height in pixels: None where they are not known. similarity: of its
-    embedding to that of the image to keep. tier: how it resembles that one; None for itself.
+    Attributes:
+        id: Row id.
+        image_name: Name of the row.
+        path: The image's file; None if only its embedding is stored.
+        content_hash: SHA-256 of the file's bytes, or None.
+        size: File size in bytes, if known.
+        width: In pixels, if known.
+        height: In pixels, if known.
+        similarity: Similarity of its embedding to that of the image to keep.
+        tier: How it resembles the image to keep; None for that image itself.
     """
 
     id: int
@@ -310,7 +206,12 @@ class DuplicateImage:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """An image to keep and its duplicates, the closest tier first; each resembles that image."""
+    """An image to keep and its duplicates.
+
+    Attributes:
+        keep: The image to keep.
+        duplicates: Images that resemble it, closest tier first.
+    """
 
     keep: DuplicateImage
     duplicates: tuple[DuplicateImage, ...]
@@ -324,7 +225,14 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, slots=True)
 class RemovedFile:
-    """A file that was deleted or moved, its size in bytes, and where it is now, if known."""
+    """A file that was deleted or moved.
+
+    Attributes:
+        id: Row id.
+        path: Where the file was.
+        size: In bytes.
+        moved_to: Where it is now, if known.
+    """
 
     id: int
     path: Path
@@ -334,10 +242,13 @@ class RemovedFile:
 
 @dataclass(frozen=True, slots=True)
 class RemovalReport:
-    """What was done about duplicates, or would be.
+    """Result of deleting or moving duplicates; in a dry run, what would be done.
 
-    failed: files that stay, and their rows. without_file: ids of duplicates that have no file; they
-    stay.
+    Attributes:
+        removed: Files that were deleted or moved.
+        failed: Files that were kept, with their rows, because of an error.
+        without_file: Ids of duplicates without a file; their rows are kept.
+        is_dry_run: Whether nothing was changed.
     """
 
     removed: tuple[RemovedFile, ...]
@@ -347,5 +258,5 @@ class RemovalReport:
 
     @property
     def size(self) -> int:
-        """Bytes of the removed files."""
+        """Total size of the removed files in bytes."""
         return sum(file.size for file in self.removed)

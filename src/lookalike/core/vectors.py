@@ -1,4 +1,4 @@
-"""Float32 vectors: check them, pack them into the bytes of a VECTOR column, compare them."""
+"""Check, pack, unpack and compare float32 vectors."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,15 +11,14 @@ from lookalike.core.types import Metric
 FloatArray = npt.NDArray[np.float32]
 
 MAX_DIM = 16383
-"""The longest VECTOR that MySQL stores."""
+"""MySQL's maximum length of a VECTOR."""
 
 
 def check_embeddings(embeddings: npt.ArrayLike, dim: int) -> FloatArray:
     """Return embeddings as an array of shape (n, dim), float32, C order.
 
-    Takes shape (n, dim) or, for one embedding, (dim,). Raises EmbeddingError for another
-    length, NaN, infinity (also after rounding to float32) and all-zero rows, which have no
-    cosine.
+    Accepts shape (n, dim) or, for one embedding, (dim,). Raises EmbeddingError for another length,
+    NaN, infinity (also after rounding to float32) and all-zero rows, which have no cosine.
     """
     try:
         with np.errstate(over="ignore"):
@@ -53,7 +52,7 @@ def _refuse_rows(bad: npt.ArrayLike, why: str) -> None:
 def ids_array(values: Iterable[int]) -> npt.NDArray[np.int64]:
     """Return ids as an array of shape (n,), int64.
 
-    Raises InputError for one of 2^63 and above, which a BIGINT UNSIGNED can hold.
+    Raises InputError for ids of 2^63 and above, which a BIGINT UNSIGNED can hold.
     """
     ids = list(values)
     try:
@@ -71,9 +70,9 @@ def pack(embedding: FloatArray) -> bytes:
 
 
 def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
-    """Return the vectors of VECTOR columns' bytes as an array of shape (n, dim), float32.
+    """Return vectors from the bytes of a VECTOR column: shape (n, dim), float32.
 
-    Raises EmbeddingError if one does not have length dim: VECTOR(n) stores shorter ones too.
+    Raises EmbeddingError for a vector of another length: VECTOR(n) also stores shorter ones.
     """
     wrong = next((p for p in packed if len(p) != 4 * dim), None)
     if wrong is not None:
@@ -85,7 +84,7 @@ def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
 
 
 def pack_bfloat16(vectors: FloatArray) -> list[bytes]:
-    """Return each row's numbers rounded to bfloat16, 2 little-endian bytes a number.
+    """Return each row rounded to bfloat16, 2 little-endian bytes per number.
 
     bfloat16 is the upper half of a float32: the same range, with 8 significant bits.
     """
@@ -95,7 +94,7 @@ def pack_bfloat16(vectors: FloatArray) -> list[bytes]:
 
 
 def unpack_bfloat16(packed: Sequence[bytes], dim: int) -> FloatArray:
-    """Return what `pack_bfloat16` has packed as an array of shape (n, dim), float32."""
+    """Return the vectors that `pack_bfloat16` packed: shape (n, dim), float32."""
     halves = np.frombuffer(b"".join(packed), "<u2").reshape(len(packed), dim)
     return (halves.astype("<u4") << 16).view("<f4")
 
@@ -103,10 +102,10 @@ def unpack_bfloat16(packed: Sequence[bytes], dim: int) -> FloatArray:
 def similarity(
     query: FloatArray, embeddings: FloatArray, metric: Metric
 ) -> npt.NDArray[np.float64]:
-    """Return the similarity of query, shape (dim,), to each row of (n, dim): (n,), in float64.
+    """Return the similarity of query (dim,) to each row of embeddings (n, dim): (n,), float64.
 
-    Larger is nearer: the cosine, within [-1, 1]; the dot product; or the Euclidean distance with a
-    minus sign. A row that is all zero has no cosine and gives NaN.
+    Larger is nearer: the cosine, within [-1, 1]; the dot product; or the negative Euclidean
+    distance. An all-zero row has no cosine and gives NaN.
     """
     left, right = query.astype(np.float64), embeddings.astype(np.float64)
     if metric == "euclidean":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lookalike.core.types import IndexReport
+from lookalike.core.reports import IndexReport
 from lookalike.core.vectors import unpack
 from lookalike.database.connection import Row
 from lookalike.index.ivf import Index

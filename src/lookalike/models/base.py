@@ -1,4 +1,4 @@
-"""What an embedding model is: pixels and text in, vectors out."""
+"""The interface of embedding models: images and text in, vectors out."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -14,11 +14,12 @@ Pixels = npt.NDArray[np.uint8]
 
 
 class Model(Protocol):
-    """Embeds images, and text where the model has text, into one space.
+    """Embeds images, and text if the model supports it, into one space.
 
-    id: what a collection remembers; `load_model(id)` loads the same model again.
-    dim: the length of an embedding.
-    has_text: whether `embed_texts` works.
+    Attributes:
+        id: Stored with a collection; `load_model(id)` loads the same model again.
+        dim: Length of an embedding.
+        has_text: Whether `embed_texts` works.
     """
 
     @property
@@ -37,18 +38,19 @@ class Model(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
         """Embed texts into an array of shape (n, dim), float32, in their order.
 
-        Raises ModelError when the model has no text.
+        Raises:
+            ModelError: The model does not support text.
         """
         ...
 
 
 @runtime_checkable
 class BatchModel(Model, Protocol):
-    """A model whose images are preprocessed by other processes while it embeds.
+    """A model whose images are preprocessed in other processes while it embeds.
 
     preprocessing: turns an image into the network's input, without the network.
-    batch_size: how many images it embeds quickest at once, on this machine.
-    precision: what it computes in, as "float32" or "bfloat16".
+    batch_size: the fastest batch size on this machine.
+    precision: the number type it computes in, such as "float32" or "bfloat16".
     """
 
     @property
@@ -63,19 +65,20 @@ class BatchModel(Model, Protocol):
     def embed_batch(self, pixels: Pixels) -> FloatArray:
         """Embed preprocessed images, (n, height, width, 3) uint8, into (n, dim) float32.
 
-        Called by several threads at once: where one batch leaves workers idle, another has work.
+        Several threads may call this at once, so that one batch uses cores that another leaves
+        idle.
         """
         ...
 
 
 @runtime_checkable
 class NamingModel(Model, Protocol):
-    """A model that tells how much of what an image shows is what words name."""
+    """A model that can estimate how much of an image shows the thing that a text names."""
 
     def shares(self, text: str, embeddings: FloatArray) -> FloatArray:
-        """Return the share of a text's things in each image, from 0 to 1, shape (n,).
+        """Return how much of each image shows what the text names, from 0 to 1, shape (n,).
 
         embeddings: of images, by this model, (n, dim) float32. Raises ModelError for an unknown
-        word.
+            word.
         """
         ...

@@ -1,4 +1,4 @@
-"""Embedding models by name; importing this loads none of them."""
+"""Load embedding models by name; importing this module loads none."""
 
 import importlib.util
 import logging
@@ -32,18 +32,21 @@ _log: Final = logging.getLogger("lookalike.models")
 def load_model(
     name: str = AUTO, *, device: str | None = None, notify: Notify = _log.warning
 ) -> Model:
-    """Load a model by its name, by the folder it was saved to, or the best one within reach.
+    """Load a model by name or from a folder.
 
-    name: "auto", "efficientnet-lite2", a CLIP model of sentence-transformers such as
-        "clip-ViT-B-32", "owner/name" on the Hugging Face Hub, or a folder that
-        SentenceTransformer.save() wrote. "auto" is CLIP where the extra is installed and the
-        weights are on this machine or can be fetched, and the embedded model otherwise.
-    device: where torch computes, such as "cpu" or "cuda"; None for the best that there is. The
-        embedded model knows the CPU only.
-    notify: told in one line of a long download, and of which model "auto" fell back to and why.
+    Args:
+        name: "auto", "efficientnet-lite2", a CLIP model of sentence-transformers such as
+            "clip-ViT-B-32", "owner/name" on the Hugging Face Hub, or a folder written by
+            SentenceTransformer.save(). "auto" is CLIP if the extra is installed and the weights are
+            local or can be downloaded, otherwise the embedded model.
+        device: Where torch computes, such as "cpu" or "cuda"; None for the best available. The
+            embedded model supports only the CPU.
+        notify: Called with one line about a long download, or about which model "auto" fell back to
+            and why.
 
-    Raises MissingExtra when the model needs `lookalike[clip]`, and ModelError when there is no
-    such model or device, or the weights are out of reach.
+    Raises:
+        MissingExtra: The model needs `lookalike[clip]`.
+        ModelError: There is no such model or device, or the weights are unavailable.
     """
     if name == AUTO:
         return _load_auto(device, notify)
@@ -62,17 +65,17 @@ def load_model(
 
 
 def precision_of(model_id: str) -> str:
-    """Return what a model computes in on this machine; every one begins with float32."""
+    """Return a model's number type on this machine; every value begins with float32."""
     chosen = chosen_precision(model_id)
     return str(chosen) if chosen else "float32"
 
 
 def _find_folder(name: str) -> Path | None:
-    """The path that a name means, where it means one, be there something or not."""
+    """Return the path that a name means, whether it exists or not; None if it means no path."""
     try:
         path = Path(name).expanduser()
         there = name != "" and path.exists()
-    except (OSError, RuntimeError):  # too long a name, or no such user
+    except (OSError, RuntimeError):  # the name is too long, or there is no such user
         return None
     return path if there or name.startswith((".", "~")) or path.is_absolute() else None
 

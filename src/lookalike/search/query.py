@@ -1,4 +1,4 @@
-"""What a search is asked for: an image, words, a stored image, a vector, or a mix of these.
+"""Queries: an image, text, a stored image, a vector, or a mix of these.
 
 photos.search(Image("shoe.jpg") + 0.5 * Text("red") - Image("boot.jpg"))
 """
@@ -12,11 +12,11 @@ from lookalike.core.errors import InputError
 
 
 class Term:
-    """A part of a mix: terms can be added, subtracted and multiplied by a weight."""
+    """A term of a mix: terms can be added, subtracted and multiplied by a weight."""
 
     @property
     def weighted(self) -> "tuple[tuple[float, Term], ...]":
-        """The weights and terms that this is the sum of."""
+        """Return the (weight, term) pairs whose sum this is."""
         return ((1.0, self),)
 
     def __add__(self, other: "Term") -> "Mix":
@@ -38,24 +38,34 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Text(Term):
-    """Words: `photos.search(Text("a red bicycle"))`, for models that have text."""
+    """Text: `photos.search(Text("a red bicycle"))`, for models that embed text.
+
+    Attributes:
+        text: The words.
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image(Term):
-    """An image: a path, an http(s) URL, the bytes of a file, or a PIL image."""
+    """An image.
+
+    Attributes:
+        source: A path, an http(s) URL, the bytes of a file, or a PIL image.
+    """
 
     source: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query(Term):
-    """Anything that `search` takes, so that it can be part of a mix.
+    """Any query that `search` accepts, as a term of a mix.
 
-    A str is an image's path or http(s) URL, or else the name or id of a stored image; an int is
-    the id of one; a Path, PIL image or bytes is an image; an array of shape (dim,) is a vector.
+    Attributes:
+        value: A str is an image's path or http(s) URL, or else the name or id of a stored image; an
+            int is a stored image's id; a Path, PIL image or bytes is an image; an array of shape
+            (dim,) is a vector.
     """
 
     value: Any
@@ -64,6 +74,9 @@ class Query(Term):
 @dataclass(frozen=True, slots=True, eq=False)
 class Mix(Term):
     """A weighted sum of terms, made by adding, subtracting and multiplying them.
+
+    Attributes:
+        terms: (weight, term) pairs.
 
     Example:
         >>> mix = Text("shoe") + 0.5 * Text("red") - Query(12)
@@ -79,7 +92,7 @@ class Mix(Term):
 
     @classmethod
     def of(cls, terms: Iterable[tuple[float, Term]]) -> Self:
-        """Make a mix of weights and terms; an empty one is refused when it is searched for."""
+        """Make a mix from (weight, term) pairs; searching for an empty one raises InputError."""
         return cls(tuple(part for weight, term in terms for part in (weight * term).weighted))
 
 

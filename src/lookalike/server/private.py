@@ -47,10 +47,19 @@ NOT_ACCEPTING = {
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """What is known of a private server; `version` and `mysqld` are None where none is found.
+    """Status of a private server.
 
-    buffer_pool: bytes, as set for the next start where it is not running. stop_after_idle: seconds,
-    None where it runs until it is stopped.
+    Attributes:
+        running: Whether it runs.
+        version: None if no MySQL is installed.
+        pid: Process id, if it runs.
+        socket: Path of its socket.
+        datadir: Data folder.
+        mysqld: Path of the program; None if none is installed.
+        url: URL for `connect`.
+        log: Path of its log.
+        buffer_pool: In bytes; if it is not running, as set for the next start.
+        stop_after_idle: In seconds; None: it runs until it is stopped.
     """
 
     running: bool
@@ -66,11 +75,14 @@ class ServerStatus:
 
 
 class PrivateServer:
-    """A MySQL 9 of one user, without network: its data, socket and log lie in a home folder.
+    """A private MySQL 9 of one user, without network; all its files are in one home folder.
 
-    The home folder is `home`, else the variable LOOKALIKE_HOME, else the user's data folder. The
-    server is started when it is needed and left running until it is stopped. Where a step fails a
-    ServerError tells why, with the end of the server's log where that is what tells.
+    The server is started on demand and runs until it is stopped. A step that fails raises
+    ServerError with the reason and, if useful, the end of the server's log.
+
+    Args:
+        home: The home folder. By default the LOOKALIKE_HOME variable, or else the user's data
+            folder.
     """
 
     def __init__(self, home: Path | None = None) -> None:
@@ -80,26 +92,29 @@ class PrivateServer:
 
     @property
     def socket(self) -> Path:
-        """The server's socket; with a long home its path is another one after the first start."""
+        """The path of the server's socket; if the home path is long, the first start changes it."""
         return self._folders.socket
 
     @property
     def url(self) -> str:
-        """The server's URL, which names its socket."""
+        """The server's URL, which contains the socket's path."""
         path = quote(os.fsencode(self.socket))
         return f"mysql://{USER}@localhost/{DATABASE}?unix_socket={path}"
 
     def dial(self) -> Socket:
-        """Connects to the socket, and makes sure that this user's own server listens there.
+        """Connect to the socket, and check that this user's own server listens there.
 
-        Raises OSError where nobody does, and ServerError where somebody else does or could.
+        Raises:
+            OSError: Nothing listens.
+            ServerError: Another user's server does, or could.
         """
         return dial(self._folders)
 
     def status(self) -> ServerStatus:
-        """Looks at the server, and changes nothing.
+        """Return the server's status; nothing is changed.
 
-        Raises ServerError where another user's server is in the place of a running one.
+        Raises:
+            ServerError: Another user's server runs in place of this one.
         """
         process = find_process(self._folders)
         version = self._ask_version() if process else None
@@ -107,16 +122,18 @@ class PrivateServer:
             return self._describe(process, program_of(process), version)
         try:
             found = find(self._folders.tree)
-        except ServerError:  # start will tell it
+        except ServerError:  # `start` will report it
             found = None
         if found is None:
             return self._describe(process, None, None)
         return self._describe(process, found.path, found.version)
 
     def install(self, *, mirror: str | None = None, progress: StepProgress = silent) -> Path:
-        """Installs MySQL 9 unless there is one, and returns the path of its mysqld.
+        """Install MySQL 9 if none is installed, and return the path of its mysqld.
 
-        `mirror` is the address of a Debian mirror to take it from, instead of the machine's own.
+        Args:
+            mirror: URL of a Debian mirror to use instead of the machine's own.
+            progress: Called with (step, done, total).
         """
         return install(self._folders, mirror=mirror, progress=progress).path
 
@@ -127,11 +144,18 @@ class PrivateServer:
         stop_after_idle: str | None = None,
         progress: StepProgress = silent,
     ) -> ServerStatus:
-        """Starts the server unless it runs, with a database `lookalike`.
+        """Start the server if it is not running, and create the database `lookalike`.
 
-        Its data folder is made when it is first started. `buffer_pool`, such as "1G" or "auto", and
-        `stop_after_idle`, such as "30m" or "never", hold from now on, also for a server that runs
-        and for later starts. Raises InputError where they cannot be read.
+        The first start creates the data folder. Settings take effect now, on a running server too,
+        and apply to later starts.
+
+        Args:
+            buffer_pool: Size such as "1G", or "auto".
+            stop_after_idle: Time such as "30m", or "never".
+            progress: Called with (step, done, total).
+
+        Raises:
+            InputError: A setting is not valid.
         """
         before = settings.load(self._folders)
         chosen = before.changed(buffer_pool, stop_after_idle)
@@ -141,7 +165,7 @@ class PrivateServer:
             with self._folders.locked("server"):
                 if chosen != before:
                     settings.save(self._folders, chosen)
-                self._folders.show_socket()  # where whoever has hidden it was killed
+                self._folders.show_socket()  # if the process that hid it was killed
                 process = self._wait_for_running(progress) or self._start_new(progress)
                 version = self._make_database()
                 if chosen.buffer_pool != before.buffer_pool:
@@ -151,7 +175,7 @@ class PrivateServer:
         return self._describe(process, program_of(process), version)
 
     def stop(self) -> bool:
-        """Shuts the server down cleanly and waits for its end; False if it was not running."""
+        """Shut the server down cleanly and wait for its end; return False if it was not running."""
         if find_process(self._folders) is None:
             return False
         with self._folders.locked("server"):
@@ -162,10 +186,10 @@ class PrivateServer:
             return True
 
     def client_command(self, args: Sequence[str] = ()) -> list[str]:
-        """The arguments that open the `mysql` client on this server, with `args` passed to it.
+        """Return the command that runs the `mysql` client on this server, with `args` passed to it.
 
-        The client opens the socket by its path, so the server must have been started just before:
-        that has made sure of the socket's folder, into which nobody else can put anything.
+        The client opens the socket by its path, so start the server just before: this checks the
+        socket's folder, in which nobody else can then create anything.
         """
         mysqld = find_or_refuse(self._folders.tree)
         return [
@@ -180,7 +204,7 @@ class PrivateServer:
         ]
 
     def client(self) -> list[str] | None:
-        """The arguments that run the `mysql` client of this server's MySQL; None without one."""
+        """Return the command that runs this MySQL's `mysql` client; None without one."""
         try:
             found = find(self._folders.tree)
             return found.client() if found else None
@@ -201,7 +225,7 @@ class PrivateServer:
         raise ServerError(f"{mysqld.path} started but stopped again: see its log\n{end}")
 
     def _wait_for_running(self, progress: StepProgress) -> psutil.Process | None:
-        """The running server once it accepts connections; None when there is none any more."""
+        """Return the running server when it accepts connections; None if it has ended."""
         deadline = time.monotonic() + START_LIMIT
         while process := find_process(self._folders):
             self._check_socket(process)
@@ -217,7 +241,7 @@ class PrivateServer:
         return None
 
     def _check_socket(self, process: psutil.Process) -> None:
-        """Raises a ServerError where a server cannot be reached, however long one waits."""
+        """Raise ServerError if the server can never be reached at the socket."""
         folder = self._folders.run
         try:
             check_private(folder)
@@ -247,7 +271,7 @@ class PrivateServer:
         return True
 
     def _ask_version(self) -> str | None:
-        """The version of the server that answers; None when none does, or has no `lookalike`."""
+        """Return the running server's version; None if it does not answer or has no `lookalike`."""
         try:
             with self._connect(DATABASE) as connection, connection.cursor() as cursor:
                 return _version(cursor)
@@ -270,7 +294,7 @@ class PrivateServer:
             cursor.execute("SET GLOBAL innodb_buffer_pool_size = %s", (buffer_pool,))
 
     def _buffer_pool(self, chosen: int) -> int:
-        """The size that a running server has, else the one that is chosen."""
+        """Return the buffer pool of a running server, or else the chosen size."""
         try:
             with self._connect() as connection, connection.cursor() as cursor:
                 cursor.execute("SELECT @@GLOBAL.innodb_buffer_pool_size")

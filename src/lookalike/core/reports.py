@@ -1,0 +1,186 @@
+"""Reports: what operations on a collection did, and the state it is in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from lookalike.core.types import Failure, Metric, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFailure:
+    """A stored failure.
+
+    Attributes:
+        path: The file.
+        reason: Why it failed.
+        size: In bytes; None if the file could not be opened.
+        mtime_ns: Modification time in nanoseconds; None if the file could not be opened.
+        seen_at: When it failed, by the server's clock, in UTC.
+    """
+
+    path: Path
+    reason: str
+    size: int | None
+    mtime_ns: int | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """Result of `add`, in files.
+
+    Attributes:
+        added: Embedded and stored for the first time.
+        updated: Changed files that were embedded again.
+        reused: New files with the bytes of a stored file, whose embedding was copied.
+        unchanged: Already stored.
+        removed: Rows deleted by `prune` because their files are gone.
+        failed: Files that could not be read; nothing of them is stored.
+        failed_before: Files skipped because they failed in an earlier run and have not changed.
+        seconds: Wall-clock time of the call.
+        stages: Images per second of each pipeline stage, by its working time; the slowest stage is
+            the bottleneck.
+        gone: Rows whose files are gone, counted when `prune` is off.
+        moved: Moved files; their rows have the new paths.
+    """
+
+    added: int
+    updated: int
+    reused: int
+    unchanged: int
+    removed: int
+    failed: tuple[Failure, ...]
+    failed_before: tuple[Failure, ...]
+    seconds: float
+    stages: Mapping[str, float]
+    gone: int = 0
+    moved: int = 0
+
+    @property
+    def images_per_second(self) -> float:
+        """Images stored per second."""
+        stored = self.added + self.updated + self.reused
+        return stored / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttributesReport:
+    """Result of storing attributes.
+
+    Attributes:
+        rows: Number of rows in the file.
+        stored: Number of images whose attributes were set.
+        unmatched: Rows whose image is not stored, each as "line 7: boot.png".
+        without: Number of stored images that the file has no row for.
+        kinds: Type of each attribute's values, including those stored before: text, number,
+            boolean, list, or several, such as number/text.
+    """
+
+    rows: int
+    stored: int
+    unmatched: tuple[str, ...]
+    without: int
+    kinds: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The last `add` to a collection; times are by the server's clock, in UTC.
+
+    Attributes:
+        started_at: When it began.
+        ended_at: When it ended; None while it runs, or if it was killed.
+        added: Files embedded and stored for the first time.
+        updated: Changed files that were embedded again.
+        reused: New files whose embedding was copied.
+        unchanged: Files already stored, including moved ones.
+        failed: Files that could not be read.
+        removed: Rows deleted because their files are gone.
+        error: What interrupted it, or None.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None
+    added: int
+    updated: int
+    reused: int
+    unchanged: int
+    failed: int
+    removed: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """State of a collection.
+
+    Attributes:
+        name: Name of the collection.
+        rows: Number of stored embeddings.
+        dim: Length of an embedding.
+        metric: Metric of the collection.
+        model: Id of the model; None if users bring the embeddings.
+        precision: Number type in which the model computes on this machine.
+        size: Bytes on disk of all tables, from the server's statistics, which lag by seconds.
+        indexed: Number of rows in the index; 0 if there is none and search is exact.
+        n_cells: Number of cells of the index.
+        plan: How searches use the index; None without an index.
+        failures: Number of files on record as failed.
+        last_run: The last `add`, if any.
+    """
+
+    name: str
+    rows: int
+    dim: int
+    metric: Metric
+    model: str | None
+    precision: str | None
+    size: int
+    indexed: int
+    n_cells: int
+    plan: Plan | None
+    failures: int
+    last_run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionRemoval:
+    """Result of deleting a collection; in a dry run, what would be deleted. Image files are kept.
+
+    Attributes:
+        name: Name of the collection.
+        rows: Number of rows of its table; 0 if the table was already gone.
+        tables: Names of the dropped tables.
+        keeps_table: Whether the collection's own table is kept.
+        is_dry_run: Whether nothing was changed.
+    """
+
+    name: str
+    rows: int
+    tables: tuple[str, ...]
+    keeps_table: bool
+    is_dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """Result of checking the index.
+
+    Attributes:
+        rows: Number of embeddings in the table.
+        codes: Number of rows of the index; 0 without an index.
+        missing: Ids of embeddings that lack a code.
+        stale: Ids whose code does not match an embedding.
+    """
+
+    rows: int
+    codes: int
+    missing: tuple[int, ...]
+    stale: tuple[int, ...]
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether the index matches the table."""
+        return not self.missing and not self.stale
