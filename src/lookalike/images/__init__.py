@@ -1,1 +1,1 @@
-"""Images: found in folders, fetched from URLs, decoded."""
+"""Images: find, download and decode them."""

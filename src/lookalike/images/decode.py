@@ -1,4 +1,4 @@
-"""Image files: open them as upright RGB, hash them."""
+"""Decode image files into upright RGB, and hash them."""
 
 import errno
 import hashlib
@@ -19,26 +19,28 @@ from lookalike.core.errors import ImageError
 from lookalike.core.shared import SharedState
 
 MAX_PIXELS = 200_000_000
-"""Larger images are refused before they are decoded: at 4 bytes a pixel this is 800 MB."""
+"""Larger images are refused before decoding: at 4 bytes per pixel this is 800 MB."""
 
 FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF"),
     *("ICO", "JPEG2000", "PPM", "PSD", "QOI"),
 )
-"""The formats that are decoded, whatever the file is named.
+"""Supported formats, whatever the file is named.
 
-EPS is left out, because Pillow runs Ghostscript for it, and so is every format that its first bytes
-do not identify.
+EPS is excluded because Pillow runs Ghostscript for it; so are formats that their first bytes do not
+identify.
 """
 
 pillow_heif.register_heif_opener()
 
 _DRAFT_FACTOR = 3
-"""A JPEG decoded to a smaller size keeps as many times the pixels that are asked for: with 3 the
-cosine of embeddings to those of a full decode is above 0.999, with 2 it is not."""
+"""A JPEG draft keeps at least this many times the requested pixels per side.
+
+With 3, embeddings have a cosine above 0.999 to those of a full decode; with 2 they do not.
+"""
 
 _BAND_PIXELS = 4_000_000
-"""Pixels are converted band by band, so that a large image is not in memory many times."""
+"""Pixels are converted in bands, so that a large image is not in memory several times."""
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,12 +51,15 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""The transposition that makes an image upright, by its EXIF orientation."""
+"""The transposition that makes an image upright, by EXIF orientation."""
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a file to read; a pipe or a device, which may never end, is refused. Raises OSError."""
-    # Without O_NONBLOCK a pipe is not even opened until somebody writes to it.
+    """Open a regular file for reading; pipes and devices are refused, they may never end.
+
+    Raises OSError.
+    """
+    # Without O_NONBLOCK, opening a pipe would block until something writes to it.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -63,7 +68,7 @@ def open_file(path: Path) -> BufferedReader:
 
 
 def content_hash(path: Path) -> bytes:
-    """Return the SHA-256 of the file's bytes: 32 bytes. Raises ImageError."""
+    """Return the SHA-256 of the file's bytes (32 bytes). Raises ImageError."""
     try:
         with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").digest()
@@ -74,14 +79,14 @@ def content_hash(path: Path) -> bytes:
 def open_image(
     source: Path | bytes | BinaryIO, *, name: str | None = None, short_side: int | None = None
 ) -> Image.Image:
-    """Decode an image file, or the bytes of one, into an upright RGB image.
+    """Decode an image file, or its bytes, into an upright RGB image.
 
-    short_side: the pixels that its short side will be scaled to; a large JPEG is then decoded to
-    1/2, 1/4 or 1/8 of its size, as long as it keeps three times as many, which is quicker.
+    short_side: the pixels that its short side will be scaled to. A large JPEG is then decoded,
+    faster, at 1/2, 1/4 or 1/8 of its size, if that keeps three times as many pixels per side.
 
-    EXIF orientation is applied, transparency is laid over white, 16 bits become 8, and of an
-    animation the first frame is taken. Raises ImageError, naming the file, for anything that is
-    no image in one of the FORMATS, is damaged, or has more than MAX_PIXELS pixels.
+    EXIF orientation is applied, transparency is put on white, 16 bits become 8, and an animation
+    gives its first frame. Raises ImageError, naming the file, if it is not an image in one of the
+    FORMATS, is damaged, or has more than MAX_PIXELS pixels.
     """
     label = name or (str(source) if isinstance(source, Path) else "the image")
     with _explaining(label):
@@ -93,7 +98,7 @@ def open_image(
 
 @contextmanager
 def _explaining(label: str) -> Iterator[None]:
-    """Raise what decoding raises as an ImageError that names the image."""
+    """Turn any decoding error into an ImageError that names the image."""
     try:
         yield
     except ImageError:
@@ -104,27 +109,27 @@ def _explaining(label: str) -> Iterator[None]:
         raise ImageError(f"{label}: not an image that can be read") from error
     except MemoryError as error:
         raise ImageError(f"{label}: not enough memory to decode it") from error
-    # Decoders raise almost anything on damaged files; none of it may end a run over a folder.
+    # Decoders raise almost any exception on damaged files; none may end a run over a folder.
     except Exception as error:
         raise ImageError(f"{label}: {_reason(error)}") from error
 
 
 def pillow_settings() -> AbstractContextManager[None]:
-    """Set Pillow's pixel limit to ours, and suppress its warnings, while images are opened.
+    """Set Pillow's pixel limit to ours and suppress its warnings while images are opened.
 
-    Both belong to the whole process, and are the host program's own outside the block.
+    Both settings are process-wide; outside the block they are the host program's.
     """
     return _PILLOW_SETTINGS.held()
 
 
 def _change_pillow() -> Callable[[], object]:
-    # Its own `with` blocks must not overlap, as those of several threads do.
+    # catch_warnings blocks must not overlap, but those of several threads would.
     stack = ExitStack()
     stack.enter_context(warnings.catch_warnings())
     warnings.simplefilter("ignore")
     stack.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
     if Image.MAX_IMAGE_PIXELS is not None:
-        # Pillow refuses images of twice its limit, which is a little less than ours.
+        # Pillow refuses images above twice its limit, which by default is slightly below ours.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS // 2)
     return stack.close
 
@@ -133,7 +138,7 @@ _PILLOW_SETTINGS = SharedState(_change_pillow)
 
 
 def _reason(error: Exception) -> str:
-    """Return an error's message in one line, or its type if that says more."""
+    """Return an error's message in one line, or its type if that is clearer."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else error
     line = " ".join(str(reason).split())
     if line and isinstance(error, OSError | ValueError | RuntimeError | SyntaxError | EOFError):
@@ -146,7 +151,7 @@ def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
         raise ImageError(f"{label}: the file is empty")
     with pillow_settings(), Image.open(file, formats=FORMATS) as image:
         _refuse_too_large(image, label)
-        # Drafts of other formats are thumbnails, which may show something else.
+        # Drafts of other formats are thumbnails, which may show another picture.
         if short_side is not None and image.format in ("JPEG", "MPO"):
             side = _DRAFT_FACTOR * short_side
             image.draft(None, (side, side))
@@ -154,10 +159,9 @@ def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
 
 
 def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
-    """Return a PIL image of any mode as an upright RGB image; the argument stays as it is.
+    """Return a PIL image of any mode as an upright RGB image; the argument is not changed.
 
-    Raises ImageError for more than MAX_PIXELS pixels, and for one that is read only now and is
-    damaged.
+    Raises ImageError for more than MAX_PIXELS pixels, and for a lazily read image that is damaged.
     """
     with _explaining(name):
         _refuse_too_large(image, name)
@@ -166,7 +170,7 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
 
 
 def _bare(image: Image.Image) -> Image.Image:
-    """Drop everything except the pixels: a saved copy would keep the file's comments."""
+    """Keep only the pixels: otherwise a saved copy would contain the file's comments."""
     image.info = {}
     return image
 
@@ -175,7 +179,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    # The image is valid; only its metadata is not.
+    # Only the metadata is invalid.
     except Exception:  # noqa: BLE001
         return image
     turn = _TURNS.get(orientation) if isinstance(orientation, int) else None
@@ -183,7 +187,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Return an image of any mode as RGB; an RGB image is returned itself."""
+    """Return an image of any mode as RGB; an RGB image is returned as is."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -203,7 +207,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return a greyscale image of 16 or 32 bits, or of floats, with 8 bits a pixel."""
+    """Return a greyscale image of 16 or 32 bits, or of floats, with 8 bits per pixel."""
     high = max(_highest(band) for _, band in _bands(image))
     if image.mode.startswith("I;16") or high > 255:
         scale = 255 / max(65535.0, high)
@@ -217,13 +221,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _highest(band: Image.Image) -> float:
-    """Return the largest finite value; scientific images have NaN where they have no data."""
+    """Return the largest finite value; scientific images use NaN for missing data."""
     values = np.asarray(band.convert("F"))
     return float(values.max(initial=0.0, where=np.isfinite(values)))
 
 
 def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Yield an image in bands with their first rows, counted from 0."""
+    """Yield (first row, counted from 0, and band) for each band of an image."""
     height = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, height):
         bottom = min(top + height, image.height)

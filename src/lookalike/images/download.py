@@ -1,4 +1,4 @@
-"""Download images safely: http and https, with limits on size, time and redirects."""
+"""Download images over http and https, with limits on size, time and redirects."""
 
 import http.client
 import socket
@@ -15,10 +15,10 @@ from lookalike.core.errors import ImageError
 from lookalike.images.addresses import is_public
 
 MAX_BYTES = 50_000_000
-"""The most bytes that a URL may have."""
+"""Maximum size of a download in bytes."""
 
 TIME_LIMIT_SECONDS = 20.0
-"""For connecting, each redirect and all of the bytes together."""
+"""For connecting, all redirects and all bytes together."""
 
 MAX_REDIRECTS = 5
 _CHUNK = 1 << 16
@@ -37,8 +37,8 @@ def is_url(query: str) -> bool:
 def download(url: str, *, allow_private: bool = False) -> bytes:
     """Return the bytes at an http or https URL.
 
-    allow_private: also from this machine and private networks, which a URL that somebody else has
-    chosen must not reach. Raises ImageError, in one line, whatever the URL is.
+    allow_private: also allow this machine and private networks; keep it off for URLs chosen by
+    others. Raises ImageError, in one line, for any failure.
     """
     deadline = _Deadline(TIME_LIMIT_SECONDS)
     content = bytearray()
@@ -49,7 +49,7 @@ def download(url: str, *, allow_private: bool = False) -> bytes:
                 content += part
                 if len(content) > MAX_BYTES:
                     raise _failure(url, f"more than {MAX_BYTES:,} bytes; save a smaller copy first")
-        deadline.check()  # a connection that is shut down reads as an end
+        deadline.check()  # a connection that was shut down looks like end of file
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()
@@ -59,14 +59,14 @@ def download(url: str, *, allow_private: bool = False) -> bytes:
 
 
 def _failure(url: str, reason: str) -> ImageError:
-    """Return the error of a URL as one line; both may hold what a stranger has chosen."""
+    """Return the error for a URL as one line; strangers may control both the URL and the reason."""
     start = url if len(url) <= _TOLD else f"{url[:_TOLD]}..."
     text = f"{start}: {reason[:_TOLD]}"
     return ImageError("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
 
 
 class _Deadline:
-    """Ends a download when its time is over, even if bytes still arrive one by one.
+    """Ends a download at a deadline, even if bytes still trickle in.
 
     A socket's own timeout restarts with every byte.
     """
@@ -81,13 +81,13 @@ class _Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds left. Raises TimeoutError if there are none."""
+        """Return the seconds left. Raises TimeoutError if there are none."""
         self.check()
         return max(0.001, self._end - time.monotonic())
 
     @property
     def late(self) -> str | None:
-        """The message when the time is over."""
+        """Return the message if the time is over, else None."""
         is_over = time.monotonic() >= self._end
         return f"not read within {self._seconds:g} seconds" if is_over else None
 
@@ -99,7 +99,7 @@ class _Deadline:
     def watch(self, connected: socket.socket) -> None:
         """Shut a connection down when the time is over."""
         with self._lock:
-            # Another handle on the same connection: TLS takes the first one over.
+            # A second handle on the same connection, because TLS takes over the first.
             self._sockets.append(connected.dup())
 
     def _shut_down(self) -> None:
@@ -141,14 +141,14 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def http_error_302(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
     ) -> Any:
-        with closing(fp):  # an address that cannot be read ends it without
+        with closing(fp):  # an unreadable address would otherwise leave it open
             return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class _Connecting:
-    """Connects within a deadline, and to private addresses only if they are allowed."""
+    """Connects within a deadline; to private addresses only if allowed."""
 
     def __init__(self, deadline: _Deadline, allow_private: bool) -> None:
         super().__init__()
@@ -156,10 +156,10 @@ class _Connecting:
         self._allow_private = allow_private
 
     def _to(self, kind: type[Any], request: urllib.request.Request) -> Any:
-        """Return what makes a request's connections, of one kind."""
-        if "@" in request.host:  # a name server would be asked for all of it
+        """Return the factory of a request's connections, of one kind."""
+        if "@" in request.host:  # otherwise the name server would be sent all of it
             raise _Refused("a URL with a user or password is not downloaded; leave them out")
-        # A proxy is where the user configured it, and decides itself what may be reached.
+        # The user configured the proxy's address, and the proxy decides what may be reached.
         is_proxy = request.has_proxy() or getattr(request, "_tunnel_host", None)
         anywhere = self._allow_private or bool(is_proxy)
 
@@ -191,7 +191,7 @@ def _connect(
     """Connect like `socket.create_connection`; anywhere: also to private addresses."""
     host, port = address
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # Resolved once, so that the name cannot change its address before the connection.
+    # Resolve once, so that the name cannot change its address before the connection.
     for *_, name in found:
         if not (anywhere or is_public(str(name[0]))):
             raise _Refused(

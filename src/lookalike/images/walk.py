@@ -1,4 +1,4 @@
-"""Image files below files, folders and globs: found one after the other, in order."""
+"""Find image files in files, folders and globs, one by one, in order."""
 
 import glob
 import os
@@ -16,25 +16,27 @@ SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"}
 )
-"""Which files of a folder are images; a file that is named itself is always tried."""
+"""Suffixes of images in folders; a file that is given itself is always tried."""
 
 
 class FoundImage(NamedTuple):
-    """An image file: its absolute path, and its name within the folder that was asked for."""
+    """An image file.
+
+    path: absolute. name: its name within the given folder.
+    """
 
     path: Path
     name: str
 
 
 class ImageWalk:
-    """The image files below files, folders (recursively, sorted) and globs, each once.
+    """The image files in files, folders (recursive, sorted) and globs, each once.
 
-    exclude: patterns as in a .gitignore file, matched below each folder. hidden: take files and
-    folders whose names begin with a dot as well. Links to files are read; links to folders are
-    followed only where they are named themselves, and so there are no loops. May be walked
-    several times, and nothing of it is kept in memory.
+    exclude: .gitignore patterns, matched below each folder. hidden: include names that begin with a
+    dot. Links to files are read; links to folders are followed only if they are given themselves,
+    so there are no loops. Can be iterated several times; nothing is kept in memory.
 
-    Raises InputError for a path that does not exist and for a pattern that is none.
+    Raises InputError for a missing path and for an invalid pattern.
     """
 
     def __init__(
@@ -48,11 +50,11 @@ class ImageWalk:
         roots = dict.fromkeys(root for path in self._given for root in _expand(path))
         folders = {root for root in roots if root.is_dir()}
         self.folders = sorted(root for root in folders if folders.isdisjoint(root.parents))
-        """The folders that are walked, none of them within another."""
+        """The folders to walk; none is inside another."""
         self.identities = {folder: identity(folder) for folder in self.folders}
-        """What tells whether a folder is the same one later."""
+        """Identifies each folder, to notice later if it was replaced."""
         self.files = [root for root in roots if root not in folders]
-        """The files that were named themselves."""
+        """Files that were given themselves."""
         self._named = frozenset(self.files)
         self._hidden = hidden
         self._excluded = _compile(exclude)
@@ -61,14 +63,14 @@ class ImageWalk:
         yield from (found for found in self.walk() if isinstance(found, FoundImage))
 
     def walk(self) -> Iterator[FoundImage | Failure]:
-        """Yield the images, and the folders that cannot be read."""
+        """Yield the images, and a Failure for each unreadable folder."""
         for file in self.files:
             yield FoundImage(file, file.name)
         for folder in self.folders:
             yield from self._below(folder)
 
     def check(self) -> None:
-        """Raise InputError where there is no image, which says what cannot be read."""
+        """Raise InputError if there is no image; it names what cannot be read."""
         unread = []
         for found in self.walk():
             if isinstance(found, FoundImage):
@@ -83,7 +85,7 @@ class ImageWalk:
         )
 
     def _below(self, root: Path) -> Iterator[FoundImage | Failure]:
-        # Not by recursion, which ends at a depth that folders may exceed.
+        # Not recursive: folders may be nested deeper than Python's recursion limit.
         waiting = [""]
         while waiting:
             within = waiting.pop()
@@ -114,12 +116,12 @@ class ImageWalk:
                 and not self._excluded.match_file(name)
                 and Path(entry.path) not in self._named
             )
-        except OSError:  # a link into a folder that is out of reach
+        except OSError:  # a link into an unreadable folder
             return False
 
 
 def identity(folder: Path) -> tuple[int, int] | None:
-    """Return what no other folder has at the same time; None where there is none."""
+    """Return a value unique to this folder while it exists, None if there is none."""
     try:
         status = folder.stat()
     except OSError:
@@ -138,9 +140,9 @@ def _expand(path: str) -> list[Path]:
     root = expand_user(path)
     try:
         if root.exists():
-            # The file itself may be a link: the name that people see is kept.
+            # If the file itself is a link, keep the name that users see.
             return [root.resolve() if root.is_dir() else root.parent.resolve() / root.name]
-    except (OSError, ValueError) as error:  # too long, a NUL, or in a folder that is out of reach
+    except (OSError, ValueError) as error:  # too long, a NUL, or in an unreadable folder
         raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
     pattern = str(root)
     matches = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else []  # noqa: PTH207
@@ -151,7 +153,7 @@ def _expand(path: str) -> list[Path]:
 
 
 def _refuse_closed(pattern: Path) -> None:
-    """Raise InputError where a folder that a pattern leads into cannot be listed."""
+    """Raise InputError if a folder in the pattern cannot be listed."""
     for parent in reversed(pattern.parents):
         for folder in glob.glob(str(parent)) if glob.has_magic(str(pattern)) else []:  # noqa: PTH207
             try:

@@ -14,17 +14,17 @@ _DIGEST_SIZE: Final = 32
 
 
 def cache_folder() -> Path:
-    """The folder LOOKALIKE_CACHE names, else the user's cache folder; it may not exist yet."""
+    """Return the folder in LOOKALIKE_CACHE, or the user's cache folder; it may not exist yet."""
     named = os.environ.get(ENVIRONMENT_VARIABLE)
     return Path(named) if named else platformdirs.user_cache_path("lookalike")
 
 
 def cached(name: str, build: Callable[[], bytes]) -> bytes:
-    """Return what `build` returned the first time, kept under `name` in the cache folder.
+    """Return the content cached under `name`, calling `build` if there is none.
 
-    The file is the SHA-256 of the content and then the content, so that one that is cut short or
-    damaged is built again. Processes that build at once each put a whole file in place; where the
-    folder cannot be written, the content is built each time.
+    The file holds the content's SHA-256 and the content, so a truncated or damaged file is rebuilt.
+    Processes that build at once each replace the file as a whole. If the folder is not writable,
+    the content is built every time.
     """
     content = kept(name)
     if content is None:
@@ -34,7 +34,7 @@ def cached(name: str, build: Callable[[], bytes]) -> bytes:
 
 
 def kept(name: str) -> bytes | None:
-    """Return what is kept under a name; None where there is nothing, or it is damaged."""
+    """Return the content cached under a name; None if there is none or it is damaged."""
     try:
         raw = cache_folder().joinpath(name).read_bytes()
     except OSError:
@@ -44,7 +44,7 @@ def kept(name: str) -> bytes | None:
 
 
 def keep(name: str, content: bytes) -> None:
-    """Keep a content in place of what there was under the name, where the folder can be written."""
+    """Cache a content under a name, replacing any old one, if the folder is writable."""
     path = cache_folder() / name
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
@@ -55,5 +55,5 @@ def keep(name: str, content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError:
-        # the cache only saves time: a full disk or a read-only home is no reason to fail
+        # The cache only saves time, so a full disk or a read-only home is not an error.
         return

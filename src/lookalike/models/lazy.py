@@ -1,4 +1,4 @@
-"""A model that is loaded on first use, once, whichever thread asks for it."""
+"""A model that is loaded on first use, once, by whichever thread needs it."""
 
 import threading
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from lookalike.models.base import Model
 
 
 class LazyModel:
-    """Holds a model, or the way to load it.
+    """A model, or a function that loads it.
 
     Args:
         load: Called at most once; it may take seconds, or download weights.
-        model: The model where it is there already.
+        model: The model, if already loaded.
     """
 
     def __init__(self, load: Callable[[], Model], model: Model | None = None) -> None:
@@ -20,7 +20,7 @@ class LazyModel:
         self._lock = threading.Lock()
 
     def get(self) -> Model:
-        """Return the model, loaded if it was not yet. Raises what loading raises."""
+        """Return the model, loading it if necessary. Raises what loading raises."""
         with self._lock:
             if self._model is None:
                 self._model = self._load()
@@ -28,10 +28,10 @@ class LazyModel:
 
     @property
     def loaded(self) -> Model | None:
-        """The model if it is loaded already."""
+        """Return the model if it is already loaded."""
         return self._model
 
     @classmethod
     def of(cls, model: Model) -> "LazyModel":
-        """Wrap a model that is loaded."""
+        """Wrap a loaded model."""
         return cls(lambda: model, model)

@@ -1,4 +1,4 @@
-"""Cosines that were measured of a model's embeddings; no model has those of another."""
+"""Measured cosine thresholds per model; they differ between models."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ from lookalike.core.types import Metric
 
 
 class Measured(NamedTuple):
-    """From which cosines on two images are the same or alike, by one model's embeddings.
+    """Cosines from which two images count as the same or similar, for one model.
 
     match: mostly the same picture, cropped, mirrored or darker, for `screen`
-    (benchmarks/screening.py). similar: of the tier similar of `duplicates`, near: what duplicates
-    have at least, crops too (benchmarks/duplicates.py).
+    (benchmarks/screening.py). similar: for the tier "similar" of `duplicates`. near: the minimum of
+    duplicates, including crops (benchmarks/duplicates.py).
     """
 
     match: float
@@ -22,12 +22,12 @@ MEASURED = {"efficientnet-lite2": Measured(match=0.7, similar=0.95, near=0.6)}
 
 
 def measured(model_id: str | None, metric: Metric) -> Measured | None:
-    """What was measured of a model, by id; None for others and for other metrics than cosine."""
+    """Return a model's measured cosines; None for other models and metrics."""
     return MEASURED.get(model_id or "") if metric == "cosine" else None
 
 
 def owner_of(model_id: str | None, metric: Metric) -> str:
-    """Name in a message what nothing was measured of."""
+    """Return a name, for messages, of the model or vectors that were not measured."""
     if metric != "cosine":
         return f"the metric {metric}"
     return f"the model {model_id}" if model_id else "embeddings of your own"

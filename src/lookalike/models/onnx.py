@@ -1,4 +1,4 @@
-"""Images through an ONNX graph: preprocess, batch, run."""
+"""Run an ONNX graph on images: preprocess, batch, run."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,20 +12,19 @@ from lookalike.core.threads import available_cores
 from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.preprocessing import Preprocessing
 
-CHUNK: Final = 2  # images that one thread runs at once: more fall out of the processor's cache
-CHUNKS: Final = 4  # of each thread in a batch: at its end, threads wait for the last one
+CHUNK: Final = 2  # images per run of one thread: more would not fit the CPU's cache
+CHUNKS: Final = 4  # per thread and batch: at the batch's end, threads wait for the slowest
 
 
 class OnnxModel:
-    """A BatchModel over an ONNX graph of one input, run by ONNX Runtime on the CPU.
+    """A BatchModel that runs an ONNX graph with one input by ONNX Runtime on the CPU.
 
-    id: what a collection remembers.
+    id: stored with a collection.
     graph: the serialised graph; its input has shape (n, height, width, 3), uint8.
     preprocessing: makes that input.
     output: the name of the output that is the embedding, of shape (n, dim).
     mean: subtracted from each embedding, shape (dim,).
-    threads: how many run one batch, each its own images; as many as this process has cores when
-        None.
+    threads: how many run one batch, each on its own images; None: one per core.
     """
 
     def __init__(
@@ -75,14 +74,14 @@ class OnnxModel:
         return "float32"
 
     def run(self, output: str, pixels: Pixels) -> FloatArray:
-        """Compute one of the graph's outputs for preprocessed images, in all threads."""
+        """Compute one output of the graph for preprocessed images, in all threads."""
 
         def run(start: int) -> FloatArray:
             chunk = {self._input: pixels[start : start + CHUNK]}
             result: FloatArray = self._session.run([output], chunk)[0]
             return result
 
-        starts = range(0, max(len(pixels), 1), CHUNK)  # no images are one empty chunk
+        starts = range(0, max(len(pixels), 1), CHUNK)  # without images, one empty chunk
         return np.concatenate(list(self._pool.map(run, starts)))
 
     def embed_batch(self, pixels: Pixels) -> FloatArray:
@@ -102,7 +101,7 @@ class OnnxModel:
         return embeddings
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Raise ModelError: a network of images has no text."""
+        """Raise ModelError: the network does not support text."""
         raise ModelError(
             f"the model {self._id} has no text: make a collection for a CLIP model: "
             "lookalike add FOLDER --model clip-ViT-B-32 --collection NAME"
@@ -113,8 +112,8 @@ def _make_session(graph: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # threads that share one image wait for each other, and longest beside processes that decode
+    # Threads that share one image wait for each other, most of all while processes decode.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors, which are raised as well
+    options.log_severity_level = 3  # errors only, which are also raised
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""From an image to a network's input: a square of 8-bit pixels, made without the network."""
+"""Preprocess an image into a network's input, a square of 8-bit pixels, without the network."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,17 +9,17 @@ from PIL import Image
 
 from lookalike.core.errors import InputError
 
-LONGEST_SIDES: Final = 16  # an image longer than this many times its short side is cut first
+LONGEST_SIDES: Final = 16  # a longer image, in multiples of its short side, is cropped first
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How an image becomes the central square that a network sees; it can be pickled.
+    """Crops and resizes an image to the central square that a network takes; can be pickled.
 
     short_side: the pixels that the image's short side is resized to.
     crop: the side of the square, in pixels, at most `short_side`.
-    whole: whether the whole image is resized, to a whole number of pixels, and then cut at a whole
-        pixel, as CLIP's image processor does; otherwise only the square is, from between pixels.
+    whole: resize the whole image to a whole number of pixels, then crop at a whole pixel, as CLIP's
+        image processor does; otherwise resize only the square, from between pixels.
     resample: Pillow's filter.
     """
 
@@ -29,9 +29,9 @@ class Preprocessing:
     resample: Image.Resampling = Image.Resampling.BICUBIC
 
     def __call__(self, image: Image.Image) -> npt.NDArray[np.uint8]:
-        """Turn an RGB image into an array of shape (crop, crop, 3), uint8.
+        """Return an RGB image as an array of shape (crop, crop, 3), uint8.
 
-        Raises InputError when the image is not RGB.
+        Raises InputError if the image is not RGB.
         """
         if image.mode != "RGB":
             raise InputError(
@@ -40,7 +40,7 @@ class Preprocessing:
         return np.asarray(self._from_whole(image) if self.whole else self._square(image))
 
     def _square(self, image: Image.Image) -> Image.Image:
-        # only the square is resampled: a 1 x 5000 image resized whole would be 298 x 1,490,000
+        # Resample only the square: a 1 x 5000 image resized whole would be 298 x 1,490,000.
         side = min(image.size) * self.crop / self.short_side
         left, top = ((length - side) / 2 for length in image.size)
         box = (left, top, left + side, top + side)
@@ -56,9 +56,9 @@ class Preprocessing:
 
 
 def shorten(image: Image.Image) -> Image.Image:
-    """Cut the ends off a very long image, of which only the central square is seen.
+    """Crop the ends of a very long image; only its central square is used.
 
-    Resized whole, one of 1 x 5000 pixels would become 224 x 1,120,000.
+    Resized whole, an image of 1 x 5000 pixels would become 224 x 1,120,000.
     """
     short = min(image.size)
     box = [0, 0, *image.size]

@@ -1,4 +1,4 @@
-"""What torch can compute on: devices by name, and the processor behind each."""
+"""Devices that torch can use, and the processor behind each."""
 
 import platform
 import sys
@@ -22,9 +22,9 @@ _CPU_FIELDS: Final = {
 
 
 def default_device() -> str:
-    """The kind of device that sentence-transformers takes by itself: "cuda", "mps" or "cpu"."""
+    """Return the device that sentence-transformers uses by default: "cuda", "mps" or "cpu"."""
     if sys.platform == "linux" and not any(Path(file).exists() for file in _GPU_FILES):
-        return CPU  # known without importing torch, which takes seconds
+        return CPU  # without importing torch, which takes seconds
     import torch
 
     if torch.cuda.is_available():
@@ -33,7 +33,7 @@ def default_device() -> str:
 
 
 def check_device(device: str) -> None:
-    """Raise ModelError where torch does not have a device, such as "cuda:1"."""
+    """Raise ModelError if torch does not have a device, such as "cuda:1"."""
     import torch
 
     try:
@@ -46,7 +46,7 @@ def check_device(device: str) -> None:
 
 
 def processor_name(device: str) -> str:
-    """What tells this machine's processor from another's: its name, and what a CPU can do."""
+    """Return a text that identifies this machine's processor: its name and a CPU's features."""
     if device.startswith("cuda"):
         import torch
 

@@ -1,4 +1,4 @@
-"""Models over SentenceTransformer, as quick as its image processor lets them be."""
+"""Models based on SentenceTransformer, with the fastest preprocessing that gives equal results."""
 
 import threading
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from lookalike.models.preprocessing import Preprocessing, shorten
 
 BATCH_SIZE: Final = 32
 
-# Of a pixel's 255 levels. Torchvision's resize differs by one here and there from Pillow's.
+# Of a pixel's 255 levels: torchvision's resize sometimes differs by one from Pillow's.
 MOST_DIFFERENCE: Final = 1.5
 MEAN_DIFFERENCE: Final = 0.05
-MOST_ERROR: Final = 0.01  # of a made image's embedding, as a part of its length
+MOST_ERROR: Final = 0.01  # of a test image's embedding, relative to its length
 
 
 class EncoderModel:
-    """A Model over SentenceTransformer: its embeddings are those of `encode`, not normalised.
+    """A Model based on SentenceTransformer: its embeddings are those of `encode`, not normalised.
 
     images: embeds images.
     texts: embeds texts into the same space; the same object as `images` for a plain CLIP.
@@ -72,8 +72,8 @@ class EncoderModel:
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
         """Embed texts into an array of shape (n, dim), float32, in their order.
 
-        A text longer than the model reads (77 tokens for CLIP) is cut. Raises ModelError when the
-        model has no text.
+        Longer texts than the model reads (77 tokens for CLIP) are truncated. Raises ModelError if
+        the model does not support text.
         """
         if not self.has_text:
             raise ModelError(
@@ -86,7 +86,7 @@ class EncoderModel:
 
 
 class BatchEncoderModel(EncoderModel):
-    """A BatchModel over SentenceTransformer, whose image processor `preprocessing` stands in for.
+    """A BatchModel based on SentenceTransformer; `preprocessing` replaces its image processor.
 
     It embeds in float32 until a precision is chosen for this machine, on the first batch that is
     large enough: see `lookalike.models.clip.precision`.
@@ -127,7 +127,7 @@ class BatchEncoderModel(EncoderModel):
         if not len(pixels):
             return np.empty((0, self._dim), np.float32)
         if not self._is_chosen:
-            with self._choosing:  # the choice changes weights that nothing else may use meanwhile
+            with self._choosing:  # choosing changes the weights, so wait for it
                 if not self._is_chosen and len(pixels) >= FEWEST_IMAGES:
                     self._choose(pixels)
                 return self._tower.embed(pixels, precision=self._precision)
@@ -161,7 +161,10 @@ class BatchEncoderModel(EncoderModel):
 
 
 def make_model(*, id: str, images: Encoder, texts: Encoder) -> EncoderModel:
-    """Make the quickest model that gives what `encode` does; raises ModelError without images."""
+    """Return the fastest model that equals `encode`.
+
+    Raises ModelError if it cannot embed images.
+    """
     plain = EncoderModel(id=id, images=images, texts=texts)
     found = describe(getattr(images[0], "processor", None))
     if found is None:
@@ -180,7 +183,7 @@ def make_model(*, id: str, images: Encoder, texts: Encoder) -> EncoderModel:
 
 
 def describe(processor: Any) -> tuple[Preprocessing, Normalisation] | None:
-    """What a processor of transformers does to images; None where it is not what CLIP's does."""
+    """Return what a transformers processor does to images; None if it differs from CLIP's."""
     images = getattr(processor, "image_processor", processor)
     try:
         size, crop = dict(images.size), dict(images.crop_size)
@@ -201,7 +204,7 @@ def describe(processor: Any) -> tuple[Preprocessing, Normalisation] | None:
 
 
 def _made_images(short_side: int) -> list[Image.Image]:
-    """Two images of noise, whose every pixel tells, of sizes that need rounding."""
+    """Return two noise images, where every pixel matters, of sizes that need rounding."""
     rng = np.random.default_rng(0)
     sizes = ((2 * short_side + 11, short_side + 5), (short_side // 2, short_side - 3))
     return [
@@ -211,7 +214,7 @@ def _made_images(short_side: int) -> list[Image.Image]:
 
 
 def _is_input(features: Any, pixels: Pixels, normalisation: Normalisation) -> bool:
-    """Whether pixels, normalised, are all that a network is given; features: what it is given."""
+    """Whether the network's input is only the normalised pixels; features: its input."""
     if set(features) != {"pixel_values", "modality"} or features["modality"] != "image":
         return False
     expected = features["pixel_values"].float().numpy()

@@ -1,8 +1,7 @@
-"""Refusing models that would bring Python of their own along.
+"""Refuse models that would run their own Python code.
 
-A model is data, from a stranger often enough. Its configuration may name classes by their dotted
-paths, though, which the libraries that load it import: from the model's own files, or from whatever
-else is installed.
+Models often come from strangers. A model's configuration may name classes by dotted paths, which
+the loading libraries import: from the model's own files, or from any installed package.
 """
 
 import json
@@ -14,17 +13,17 @@ from typing import Any, Final
 
 from lookalike.core.errors import ModelError
 
-# Names with a small first letter are modules and functions, also those that a module imports.
+# Names in lower case are modules and functions, which may be imported from anywhere.
 _CLASS: Final = re.compile(r"sentence_transformers(\.\w+)*\.[A-Z]\w*", re.ASCII)
 _LIBRARIES_ASK_FOR: Final = ("auto_map", "custom_pipelines", "trust_remote_code")
-_WITHOUT_CLASSES: Final = {"tokenizer.json", "vocab.json"}  # and long
+_WITHOUT_CLASSES: Final = {"tokenizer.json", "vocab.json"}  # and large
 
 
 def refuse_foreign_code(folder: Path) -> None:
-    """Check a model's configuration before anything of it is loaded.
+    """Check a model's configuration before any of it is loaded.
 
-    Raises ModelError where it names code that is not of sentence-transformers itself, and
-    ValueError where it cannot be read.
+    Raises ModelError if it names code outside sentence-transformers, and ValueError if it cannot be
+    read.
     """
     for path in _configurations(folder):
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -56,7 +55,7 @@ def _faults(name: str, content: Any) -> Iterator[str]:
             if path.is_absolute() or ".." in path.parts:
                 yield f"from {module['path']!r}"
     types = content.get("types") if isinstance(content, dict) else None
-    if isinstance(types, dict):  # of a Router, which is modules beside each other
+    if isinstance(types, dict):  # of a Router, which holds parallel modules
         for kind in types.values():
             yield from _unless_a_class(kind)
     yield from _asked_for(content)

@@ -1,4 +1,4 @@
-"""CLIP models of sentence-transformers, from a folder or from the Hugging Face Hub."""
+"""Load CLIP models of sentence-transformers from a folder or the Hugging Face Hub."""
 
 import contextlib
 import importlib
@@ -19,7 +19,7 @@ from lookalike.models.clip.tower import Encoder
 
 REACH_TIMEOUT: Final = 4.0  # seconds
 
-# models of text only, whose images are embedded by another model of the same space
+# Models that embed only text; the other model embeds images into the same space.
 IMAGE_PARTNERS: Final = {"clip-ViT-B-32-multilingual-v1": "clip-ViT-B-32"}
 
 Notify = Callable[[str], None]
@@ -38,10 +38,10 @@ def load_folder(folder: Path, *, device: str | None) -> EncoderModel:
 
 
 def load_by_name(name: str, *, device: str | None, notify: Notify) -> EncoderModel:
-    """Load a model of the Hugging Face Hub, from the local cache where it is there.
+    """Load a model of the Hugging Face Hub, from the local cache if it is there.
 
-    A model that is in the cache is loaded without a request. Raises ModelError within a few
-    seconds when it is not and the Hub is out of reach.
+    A cached model needs no request. Raises ModelError within a few seconds if it is not cached and
+    the Hub cannot be reached.
     """
     if device is not None:
         check_device(device)
@@ -57,7 +57,7 @@ def _load_encoder(name: str, device: str | None, notify: Notify) -> Encoder:
     if _is_cached(repository):
         try:
             return _load_repository(repository, device, local_files_only=True)
-        except _load_errors() as error:  # a download that was cut short leaves some of the files
+        except _load_errors() as error:  # an interrupted download leaves some of the files
             lacking = f"on this machine but incomplete or damaged ({_line(error)})"
     if not _hub_answers():
         raise ModelError(
@@ -72,7 +72,7 @@ def _load_encoder(name: str, device: str | None, notify: Notify) -> Encoder:
 
 
 def _load_repository(repository: str, device: str | None, *, local_files_only: bool) -> Encoder:
-    """Load a model of the Hub once its configuration is known to be harmless."""
+    """Load a model of the Hub after checking that its configuration is harmless."""
     from huggingface_hub import snapshot_download
 
     snapshot = Path(
@@ -84,7 +84,7 @@ def _load_repository(repository: str, device: str | None, *, local_files_only: b
         )
     )
     refuse_foreign_code(snapshot)
-    # The very version that was looked at: by its name alone a newer one could come meanwhile.
+    # Exactly the version that was checked: the name alone could fetch a newer one.
     return _load(repository, device, local_files_only=local_files_only, revision=snapshot.name)
 
 
@@ -93,7 +93,7 @@ def _load(
 ) -> Encoder:
     from sentence_transformers import SentenceTransformer
 
-    # without local_files_only every file is asked for anew at each start
+    # Without local_files_only, every start would request every file.
     with _no_progress_bars() if local_files_only else contextlib.nullcontext():
         return SentenceTransformer(
             name,
@@ -105,7 +105,7 @@ def _load(
 
 
 def _load_errors() -> tuple[type[Exception], ...]:
-    """What loading damaged, foreign or missing files raises in the libraries below."""
+    """Return the exceptions that the libraries raise for damaged, foreign or missing files."""
     from huggingface_hub.errors import HTTPError
 
     safetensors = importlib.import_module("safetensors")
@@ -131,7 +131,7 @@ def _is_cached(repository: str) -> bool:
 
 
 def _hub_answers() -> bool:
-    """Ask the Hub for anything, once: its own client would try for more than a minute."""
+    """Whether the Hub answers one request; its own client would retry for over a minute."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -150,7 +150,7 @@ def _hub_answers() -> bool:
         except (OSError, ValueError):
             return
 
-    # looking up a host name heeds no timeout, so it is left behind in its thread
+    # DNS lookups ignore timeouts, so a lookup that hangs is left behind in its thread.
     thread = threading.Thread(target=ask, name="lookalike-hub", daemon=True)
     thread.start()
     thread.join(REACH_TIMEOUT)
@@ -170,5 +170,5 @@ def _no_progress_bars() -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    """The first line of an error's message, or its kind where it has none."""
+    """Return the first line of an error's message, or its type if there is none."""
     return next(iter(str(error).splitlines()), "") or type(error).__name__

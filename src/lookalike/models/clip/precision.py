@@ -1,6 +1,6 @@
-"""The quickest precision that keeps a model's accuracy, measured once on each machine.
+"""Choose the fastest precision that keeps a model's accuracy, measured once per machine.
 
-A choice is kept in the cache folder as JSON, for one model, processor and version of torch.
+The choice is cached as JSON per model, processor and torch version.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ FEWEST_IMAGES: Final = 8
 LEAST_COSINE: Final = 0.999
 LEAST_SPEEDUP: Final = 1.2
 ROUNDS: Final = 3
-HOPELESS: Final = 3.0  # times as slow as float32 in its first run
+HOPELESS: Final = 3.0  # times slower than float32 in its first run
 
 Embed = Callable[[Pixels], FloatArray]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What a model computes in, and what that was measured to win and to lose.
+    """A number type to compute in, with its measured speed and accuracy.
 
-    name: "float32", "bfloat16" or "float16". speedup: images per second as a multiple of
-    float32's. cosine: the least one of an image's embedding to its embedding in float32.
+    name: "float32", "bfloat16" or "float16". speedup: images per second as a multiple of float32's.
+    cosine: the lowest cosine between an image's embedding and its float32 embedding.
     """
 
     name: str
@@ -56,10 +56,10 @@ PLAIN: Final = Precision(FLOAT32, 1.0, 1.0)
 
 
 def chosen_precision(model_id: str, *, device: str | None = None) -> Precision | None:
-    """Look up what was chosen for a model on this machine; None before there is a choice.
+    """Return the precision chosen for a model on this machine; None before it is chosen.
 
-    No model is loaded, and torch is imported only where the machine may have a GPU. device: the
-    one that `load_model` was given.
+    No model is loaded, and torch is imported only if the machine may have a GPU. device: as given
+    to `load_model`.
     """
     name = _file_name(model_id, device)
     return _parse(kept(name)) if name else None
@@ -68,7 +68,7 @@ def chosen_precision(model_id: str, *, device: str | None = None) -> Precision |
 def choose_precision(
     model_id: str, device: str, pixels: Pixels, exact: Embed, candidates: Mapping[str, Embed]
 ) -> Precision:
-    """Look up the choice for a model, or make it and keep it: see `measure`."""
+    """Return the cached choice for a model, or measure and cache it: see `measure`."""
     chosen = chosen_precision(model_id, device=device)
     if chosen is None:
         chosen = measure(pixels, exact, candidates)
@@ -78,17 +78,17 @@ def choose_precision(
 
 
 def measure(pixels: Pixels, exact: Embed, candidates: Mapping[str, Embed]) -> Precision:
-    """Choose the quickest way to embed pixels (n, height, width, 3) that agrees with float32.
+    """Return the fastest way to embed pixels (n, height, width, 3) that agrees with float32.
 
-    exact: embeds in float32. candidates: the other ways, by name; one that is imprecise, hardly
-    quicker, or fails is not chosen.
+    exact: embeds in float32. candidates: other ways, by name; one that is imprecise, hardly faster,
+    or fails is not chosen.
     """
     reference, patience = _timed(exact, pixels)
     precise: dict[str, float] = {}
     for name, embed in candidates.items():
         try:
             embeddings, seconds = _timed(embed, pixels)
-        except RuntimeError:  # torch does not compute everything in it on this processor
+        except RuntimeError:  # torch lacks an operation in this precision on this processor
             continue
         cosine = _least_cosine(embeddings, reference)
         if cosine >= LEAST_COSINE and seconds < HOPELESS * patience:
@@ -103,7 +103,7 @@ def measure(pixels: Pixels, exact: Embed, candidates: Mapping[str, Embed]) -> Pr
 
 def _median_seconds(ways: Mapping[str, Embed], pixels: Pixels) -> dict[str, float]:
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):  # in turn: what else the machine does falls on all of them
+    for _ in range(ROUNDS):  # alternating, so that other load affects all of them
         for name, embed in ways.items():
             seconds[name].append(_timed(embed, pixels)[1])
     return {name: statistics.median(each) for name, each in seconds.items()}
@@ -118,7 +118,7 @@ def _timed(embed: Embed, pixels: Pixels) -> tuple[FloatArray, float]:
 def _least_cosine(embeddings: FloatArray, reference: FloatArray) -> float:
     a, b = embeddings.astype(np.float64), reference.astype(np.float64)
     norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):  # not a number is no agreement
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN counts as disagreement
         return float(np.min((a * b).sum(axis=1) / norms))
 
 
@@ -136,6 +136,6 @@ def _file_name(model_id: str, device: str | None) -> str | None:
 def _parse(content: bytes | None) -> Precision | None:
     try:
         chosen = Precision(**json.loads(content or b""))
-    except (TypeError, ValueError):  # nothing there, or of another version
+    except (TypeError, ValueError):  # nothing cached, or by another version
         return None
     return chosen if chosen.name in NAMES else None

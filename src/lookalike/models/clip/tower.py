@@ -1,4 +1,4 @@
-"""The part of an encoder that embeds images, fed with preprocessed pixels."""
+"""The image part of an encoder, which takes preprocessed pixels."""
 
 import threading
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.clip.devices import CPU
 from lookalike.models.clip.precision import FLOAT32, Embed
 
-CHUNK: Final = 8  # images that one thread runs at once: more fall out of the processor's cache
-CHUNKS: Final = 2  # of each thread in a batch: at its end, threads wait for the last one
-MOST_WORKERS: Final = 16  # more would wait for Python's lock
+CHUNK: Final = 8  # images per run of one thread: more would not fit the CPU's cache
+CHUNKS: Final = 2  # per thread and batch: at the batch's end, threads wait for the slowest
+MOST_WORKERS: Final = 16  # more would wait for the GIL
 GPU_BATCH_SIZE: Final = 256
 
 CANDIDATES: Final = {CPU: ("bfloat16",), "cuda": ("float16", "bfloat16"), "mps": ("float16",)}
@@ -26,7 +26,7 @@ Encoder = Any  # sentence_transformers.SentenceTransformer, which must not be im
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What turns a pixel's 0 to 255 into a network's values: value * scale + offset, by channel."""
+    """Maps pixel values 0 to 255 to the network's input: value * scale + offset, per channel."""
 
     scale: tuple[float, float, float]
     offset: tuple[float, float, float]
@@ -35,9 +35,8 @@ class Normalisation:
 class ImageTower:
     """Embeds preprocessed images as the encoder does, in float32 or another precision.
 
-    On a CPU, each of some threads computes images of its own. Threads that share the work on one
-    image, as torch's do, spin while they wait for each other, and beside processes that decode
-    images that is most of the time.
+    On a CPU, each thread computes its own images. Threads that share one image, as torch's do, spin
+    while they wait for each other, which is most of the time if other processes decode images.
     """
 
     def __init__(self, encoder: Encoder, normalisation: Normalisation) -> None:
@@ -53,7 +52,7 @@ class ImageTower:
 
     @property
     def device(self) -> str:
-        """The device's name, such as "cpu" or "cuda:0"."""
+        """Return the device's name, such as "cpu" or "cuda:0"."""
         return str(self._device)
 
     @property
@@ -62,7 +61,7 @@ class ImageTower:
 
     @property
     def candidates(self) -> dict[str, Embed]:
-        """The ways to embed pixels that may be quicker than float32, by precision."""
+        """Return possibly faster ways than float32 to embed pixels, by precision."""
         names = CANDIDATES.get(self._device.type, ())
         return {name: partial(self.embed, precision=name) for name in names}
 
@@ -78,10 +77,10 @@ class ImageTower:
     def store_weights(
         self, precision: str, pixels: Pixels, embed_others: Callable[[], object]
     ) -> None:
-        """Keep the weights that only images use in a precision: half the bytes, no conversion.
+        """Store the weights that only images use in this precision: half the bytes, no conversions.
 
-        After this, images are embedded in that precision only. pixels: any images.
-        embed_others: runs the encoder on what is no image, whose weights stay as they are.
+        After this, images can be embedded only in that precision. pixels: any images. embed_others:
+        runs the encoder on other input, whose weights must not change.
         """
         if precision == FLOAT32:
             return
@@ -90,7 +89,7 @@ class ImageTower:
         mine = {
             module
             for module in images - self._modules_run_by(embed_others)
-            if isinstance(module, nn.Linear | nn.Conv2d)  # what autocast would convert each time
+            if isinstance(module, nn.Linear | nn.Conv2d)  # autocast would convert these each time
         }
         others = [module for module in self._encoder.modules() if module not in mine]
         shared = {id(p) for module in others for p in module.parameters(recurse=False)}
@@ -127,25 +126,25 @@ class ImageTower:
         if precision == FLOAT32:
             return nullcontext()
         dtype = getattr(self._torch, precision)
-        # each weight is used once in a batch: a cache of converted ones would only take memory
+        # Each weight is used once per batch, so caching converted weights would only use memory.
         autocast: AbstractContextManager[object] = self._torch.autocast(
             self._device.type, dtype, cache_enabled=False
         )
         return autocast
 
     def _make_pool(self) -> ThreadPoolExecutor:
-        """Threads that torch gives an equal share each of those that it would use itself."""
+        """Return a pool of threads, each with an equal share of torch's default thread count."""
         torch = self._torch
         usual = torch.get_num_threads()
         share = usual // self._workers
         together = threading.Barrier(self._workers)
 
         def start(_: int) -> None:
-            torch.get_num_threads()  # or torch would set this thread's number at its first work
+            torch.get_num_threads()  # otherwise torch would reset this thread's count on first use
             torch.set_num_threads(share)
             together.wait()
 
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="embed")
         list(pool.map(start, range(self._workers)))
-        torch.set_num_threads(usual)  # for this thread, and those to come
+        torch.set_num_threads(usual)  # for this thread and later ones
         return pool

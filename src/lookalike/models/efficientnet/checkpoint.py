@@ -1,8 +1,8 @@
-"""Reads weights that PyTorch saved in its legacy format (before 1.6), without PyTorch.
+"""Read weights that PyTorch saved in its legacy format (before 1.6), without PyTorch.
 
-The file is five pickles (magic number, protocol version, system information, the object, the keys
-of its storages) and then the storages' raw bytes, each after its element count (int64). A pickle
-can name any function to call, so only the four names that a state dict needs are let through.
+The file is five pickles (magic number, protocol version, system information, the object, the
+storage keys), then the storages' raw bytes, each after its element count (int64). A pickle can call
+any function, so only the four names that a state dict needs are allowed.
 """
 
 import pickle
@@ -26,7 +26,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class _Storage:
-    """A storage that the pickle refers to; its bytes come after the pickles."""
+    """A storage that the pickle refers to; its bytes follow the pickles."""
 
     key: str
     dtype: np.dtype[Any]
@@ -50,7 +50,7 @@ class _Tensor:
 def _rebuild_tensor(
     storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...], *_: object
 ) -> _Tensor:
-    # as_strided checks nothing: a view beyond the storage would read foreign memory
+    # as_strided does not check bounds: a view beyond the storage would read other memory.
     last = offset + sum((length - 1) * step for length, step in zip(shape, stride, strict=True))
     if min((offset, *stride)) < 0 or min(shape, default=1) < 1 or last >= storage.size:
         raise pickle.UnpicklingError(f"a tensor of shape {shape} lies outside its storage")
@@ -104,7 +104,7 @@ def read_legacy_checkpoint(path: Path) -> dict[str, Array]:
     """Read a state dict that `torch.save` wrote before PyTorch 1.6.
 
     Returns read-only arrays by parameter name, float32 or int64, in the file's shapes. Raises
-    ModelError when the file cannot be read, is not in this format, or names anything but tensors.
+    ModelError if the file cannot be read, has another format, or contains anything but tensors.
     """
     try:
         with path.open("rb") as file:

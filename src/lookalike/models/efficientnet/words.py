@@ -1,7 +1,7 @@
-"""Words as directions in the embedding space of a network that was trained on ImageNet.
+"""Words as directions in the embedding space of a network trained on ImageNet.
 
 A row of the network's classifier points to its class. A word means some of the 1000 classes, its
-own or those of its kinds ("dog": 118 of them), and points to where they are. The words are in
+own or its hyponyms' ("dog": 118 of them), and its direction is their mean. The words are in
 imagenet_words.tsv, from WordNet.
 """
 
@@ -24,9 +24,9 @@ CLIP_COLLECTION: Final = "lookalike add FOLDER --model clip-ViT-B-32 --collectio
 IntArray = npt.NDArray[np.int64]
 
 SHARPNESS: Final = 20.0
-"""Of the softmax of cosines; of 10, 20, 30 and 40 the one by which most was told from chance."""
+"""Of the softmax of cosines; among 10, 20, 30 and 40 it separated matches from chance best."""
 
-# These say nothing of what is seen, or how two things lie, which a mean cannot tell.
+# Ignored: they name nothing visible, or relations, which a mean cannot express.
 FILLERS: Final = frozenset(
     ["a", "an", "the", "some", "and", "or", "with", "of", "in", "on", "at", "by", "near", "beside"]
 )
@@ -52,16 +52,16 @@ def spelt(text: str) -> str:
 
 
 def singulars(word: str) -> list[str]:
-    """What a word may be the regular plural of, the word itself among them."""
+    """Return the singulars that a regular plural may have, including the word itself."""
     return [word, *(word.removesuffix(s) + x for s, x in _ENDINGS if word.endswith(s))]
 
 
 def classes_of(text: str) -> list[IntArray]:
-    """Find the ImageNet classes that each known word or phrase of a text means.
+    """Return the ImageNet classes of each known word or phrase in a text.
 
-    Returns one array of class numbers, ascending, for each of them, in the text's order; a longer
-    phrase goes first ("ice cream"), and articles and prepositions are passed over. Raises
-    ModelError for any other word, which the query would not honour.
+    One array of ascending class numbers for each, in the text's order. Longer phrases are matched
+    first ("ice cream"); articles and prepositions are skipped. Raises ModelError for any other
+    word, because the query would ignore it.
     """
     words = _OPENING.sub("", spelt(text)).split()
     found: list[IntArray] = []
@@ -79,11 +79,11 @@ def classes_of(text: str) -> list[IntArray]:
 
 
 def class_directions(rows: FloatArray) -> FloatArray:
-    """Turn a classifier's rows, one a class, into directions, of the same shape, float32.
+    """Turn a classifier's rows, one per class, into directions of the same shape, float32.
 
-    What all rows have in common is taken out, and what kin have in common is weakened: by ridge
-    regression, a direction's products with the centred rows are near one for its own class and
-    near nothing for the others. On labelled images this finds more than the rows themselves.
+    This removes the component common to all rows and weakens those of related classes: by ridge
+    regression, a direction's product with the centred rows is near one for its own class and near
+    zero for the others. On labelled images this finds more than the rows themselves.
     """
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     products = centred @ centred.T
@@ -92,10 +92,10 @@ def class_directions(rows: FloatArray) -> FloatArray:
 
 
 def text_directions(texts: Sequence[str], directions: FloatArray) -> FloatArray:
-    """Embed texts by the directions of their classes: (n, dim), float32, of length one.
+    """Embed texts by their classes' directions: (n, dim), float32, of length one.
 
-    directions: one a class, shape (classes, dim). A word's is the mean of its classes', and a
-    text's that of its words. Raises ModelError for an unknown word.
+    directions: one per class, shape (classes, dim). A word's is the mean of its classes', a text's
+    the mean of its words'. Raises ModelError for an unknown word.
     """
     embedded = np.empty((len(texts), directions.shape[1]), np.float32)
     for row, text in enumerate(texts):
@@ -105,10 +105,10 @@ def text_directions(texts: Sequence[str], directions: FloatArray) -> FloatArray:
 
 
 def class_shares(text: str, embeddings: FloatArray, directions: FloatArray) -> FloatArray:
-    """Return how much of what images show is of the classes that a text means: (n,), from 0 to 1.
+    """Return how much of each image shows the classes that a text means: (n,), from 0 to 1.
 
-    The shares of all classes add up to 1, by a softmax of the cosines of an embedding, (n, dim),
-    to their directions, (classes, dim). Raises ModelError for an unknown word.
+    The shares of all classes add up to 1: a softmax of the cosines between embeddings (n, dim) and
+    directions (classes, dim). Raises ModelError for an unknown word.
     """
     meant = np.unique(np.concatenate(classes_of(text)))
     units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
@@ -124,7 +124,7 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 
 def _first_phrase(words: Sequence[str]) -> tuple[int, IntArray]:
-    """The longest known phrase that some words begin with: its length, 0 for none, and classes."""
+    """Return the length (0: none) and classes of the longest known phrase that begins the words."""
     known, longest = _table()
     for length in range(min(len(words), longest), 0, -1):
         for last in singulars(words[length - 1]):
@@ -145,9 +145,9 @@ def _unknown(word: str) -> ModelError:
 
 
 def near_in_meaning(word: str) -> list[str]:
-    """Known words that mean something near an unknown one, the nearest first.
+    """Return known words near an unknown one in meaning, nearest first; empty if there are none.
 
-    A word that WordNet does not have is taken for a misspelt one. Empty where nothing is near.
+    A word that WordNet does not have is treated as misspelt.
     """
     hints = _hints()
     for one in singulars(spelt(word)):
@@ -157,13 +157,13 @@ def near_in_meaning(word: str) -> list[str]:
 
 
 def table() -> Mapping[str, IntArray]:
-    """The classes of every known word."""
+    """Return the classes of every known word."""
     return _table()[0]
 
 
 @cache
 def _hints() -> Mapping[str, str]:
-    """Known words near in meaning to unknown ones; all other words of WordNet, without."""
+    """Map unknown words to known words near in meaning; other words of WordNet map to none."""
     file = resources.files("lookalike.models.efficientnet").joinpath("word_hints.tsv.gz")
     hints: dict[str, str] = {}
     for line in gzip.decompress(file.read_bytes()).decode("utf-8").splitlines():
@@ -175,7 +175,7 @@ def _hints() -> Mapping[str, str]:
 
 @cache
 def _table() -> tuple[Mapping[str, IntArray], int]:
-    """The classes of every known word, and how many words the longest phrase has."""
+    """Return the classes of every known word, and the word count of the longest phrase."""
     file = resources.files("lookalike.models.efficientnet").joinpath("imagenet_words.tsv")
     known: dict[str, IntArray] = {}
     for line in file.read_text(encoding="utf-8").splitlines():
@@ -186,7 +186,7 @@ def _table() -> tuple[Mapping[str, IntArray], int]:
 
 
 def _parse_ranges(text: str) -> IntArray:
-    """Read "1 3-5" as [1, 3, 4, 5], which nobody may write to."""
+    """Parse "1 3-5" into the read-only array [1, 3, 4, 5]."""
     runs = [run.partition("-") for run in text.split()]
     numbers = np.concatenate([np.arange(int(a), int(b or a) + 1) for a, _, b in runs])
     numbers.setflags(write=False)
