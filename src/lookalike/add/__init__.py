@@ -1,1 +1,1 @@
-"""Embeddings of files to rows: scan, write, prune."""
+"""Store files' embeddings as rows: scan, write, prune."""

@@ -1,4 +1,4 @@
-"""What `add` does: a run over files, rows of lost files pruned, and a record of the run."""
+"""`add`: ingest files, prune rows of missing files, and record the run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ Notify = Callable[[str], None]
 
 @dataclass
 class _Run:
-    """What the record of a run says of it."""
+    """Counts for the record of a run."""
 
     tally: Tally
     removed: int = 0
@@ -42,7 +42,7 @@ def add_files(
     progress: Progress,
     notify: Notify,
 ) -> AddReport:
-    """Embed and store a walk's images, and prune if so asked; the record of it is kept.
+    """Embed and store a walk's images, prune if requested, and record the run.
 
     Raises what `Ingest.run` raises.
     """
@@ -100,25 +100,25 @@ def _find_moved(table: VectorTable, walk: ImageWalk) -> set[int]:
 
 
 def _count_gone(table: VectorTable, persistence: Persistence, walk: ImageWalk, tally: Tally) -> int:
-    """Return how many stored files below the walk's folders are gone, 0 where it is not known."""
+    """Return how many stored files below the walk's folders are gone; 0 if that is unknown."""
     seen = sum(tally.files[kind] for kind in ("added", "updated", "reused", "unchanged", "moved"))
 
     def find() -> int:
         below = (table.dialect.count_files_below(table, f"{f}/") for f in walk.folders)
         stored = sum(int(table.connection.value(statement)) for statement in below)
-        # Where as many are stored as were seen, none is gone: no file need be asked for again.
+        # If no more files are stored than were seen, none is gone: skip checking each file.
         if stored <= seen and not walk.files:
             return 0
         return len(Prune(walk).find(table)[0])
 
     try:
         return persistence.run(find)
-    except InputError:  # a folder that cannot be read has been told of as a failure
+    except InputError:  # an unreadable folder is already reported as a failure
         return 0
 
 
 def _prune(index: IndexStore, persistence: Persistence, pruning: Prune, notify: Notify) -> int:
-    """Delete what is stored of files that are gone, after saying how many there are."""
+    """Report how many files are gone, then delete their rows and failures."""
     table = index.table
     connection, dialect = table.connection, table.dialect
     try:
@@ -149,7 +149,7 @@ def _tell_empty(pruning: Prune, table: str, notify: Notify) -> None:
 
 @contextmanager
 def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterator[None]:
-    """Keep a record of what the block does, and of how it ends."""
+    """Record what the block does and how it ends."""
     table = index.table
     connection, dialect = table.connection, table.dialect
     persistence.run(lambda: connection.execute(dialect.start_run(table)))
@@ -165,7 +165,7 @@ def _recorded(index: IndexStore, persistence: Persistence, run: _Run) -> Iterato
         embedded = (files["added"], files["updated"], files["reused"])
         failed = len(tally.failed) + len(tally.failed_before)
         counts = (*embedded, files["unchanged"] + files["moved"], failed, run.removed)
-        if problem:  # of the server, perhaps, and then it has been waited for
+        if problem:  # if it was the server's, retries have already waited for it
             persistence = Persistence(timeout=0)
         with suppress(DatabaseError):
             persistence.run(lambda: connection.execute(dialect.end_run(table, counts, problem)))

@@ -1,4 +1,4 @@
-"""What passes between the stages of an ingest."""
+"""Values that pass between the stages of an ingest."""
 
 import threading
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from lookalike.dialects import StoredFile
 
 
 class Origin(NamedTuple):
-    """The row of a stored file, and the path that its bytes have left."""
+    """The row of a moved file, and the path where the file was."""
 
     row_id: int
     path: str
@@ -18,9 +18,9 @@ class Origin(NamedTuple):
 
 @dataclass
 class NewFile:
-    """A file to store, under an image_name.
+    """A file to store as image_name `name`.
 
-    has_failed: whether its failure is on record. origin: the row that moves to it, if any.
+    has_failed: whether a failure is on record. origin: the row that moves to this file, if any.
     """
 
     name: str
@@ -31,7 +31,7 @@ class NewFile:
 
 @dataclass(eq=False)
 class Content:
-    """Files of the same bytes, and the embedding of their image (dim,) when there is one."""
+    """Files with the same bytes, and their image's embedding (dim,), once known."""
 
     files: list[NewFile]
     embedding: FloatArray | None = None
@@ -44,16 +44,16 @@ class Content:
 
 
 class Touched(NamedTuple):
-    """A stored file whose time has changed and whose bytes have not."""
+    """A stored file whose modification time changed but not its bytes."""
 
     row_id: int
     file: StoredFile
 
 
 class InFlight:
-    """The contents that are between the scanner and the database, so that none is embedded twice.
+    """Contents between scanner and database, tracked so that none is embedded twice.
 
-    One that is not embedded yet is joined by its copies; from then on they take its embedding.
+    Copies join a content until it is embedded; later copies reuse its embedding.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class InFlight:
         self._contents: dict[bytes, Content] = {}
 
     def join(self, new: NewFile) -> Content | None:
-        """Add a file to the content that it shares; return a content of its own where it cannot."""
+        """Add a file to a content in flight; return a new content if it cannot join one."""
         digest = new.file.content_hash
         with self._lock:
             content = self._contents.get(digest)
@@ -74,7 +74,7 @@ class InFlight:
             return None
 
     def land(self, content: Content, embedding: FloatArray | None) -> None:
-        """Give a content its embedding, or None where there is none; no file joins it any more."""
+        """Set a content's embedding, or None if it failed; no more files can join it."""
         with self._lock:
             content.embedding = embedding
         if embedding is None:

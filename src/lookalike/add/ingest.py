@@ -1,4 +1,4 @@
-"""One run over image files into one collection: its stages, side by side."""
+"""Ingest image files into one collection in parallel stages."""
 
 import itertools
 import time
@@ -23,18 +23,18 @@ from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, TaskGroup
 
 SCAN_FILES = 500
-"""Files that are compared with the table at a time."""
+"""Number of files compared with the table at a time."""
 
 WRITE_IMAGES, WRITE_SECONDS = 128, 2.0
-"""A transaction holds as many images, or what was embedded in this time."""
+"""A transaction holds this many images, or those embedded in this time."""
 
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """How to add files; raises InputError for a value that is out of range.
+    """Options of `add`; raises InputError for a value out of range.
 
     Attributes:
-        batch_size: Images embedded at a time, None for the model's own.
+        batch_size: Images per batch; None for the model's best.
         retry: Retry files that failed before and have not changed.
         time_limit: For decoding one file, in seconds.
         retry_timeout: How long to retry while the database does not answer, in seconds.
@@ -57,8 +57,7 @@ class IngestOptions:
 class Ingest:
     """One run of files into one collection's table.
 
-    model: called when there is an image to embed. notify: told in one line what users should know
-    at once.
+    model: loaded when there is an image to embed. notify: called with one line of important news.
     """
 
     def __init__(
@@ -79,10 +78,10 @@ class Ingest:
         self.tally = Tally()
 
     def run(self, walk: ImageWalk, progress: Progress) -> None:
-        """Embed and store the images that are new or changed; `tally` is what is committed.
+        """Embed and store new and changed images; `tally` counts what is committed.
 
-        Raises ConnectionFailed, with the number of images that are safe, where the database does
-        not come back.
+        Raises ConnectionFailed, with the number of committed images, if the database does not come
+        back.
         """
         group = TaskGroup()
         writer = Writer(self._index, self._persistence(group), self.tally)
@@ -99,7 +98,7 @@ class Ingest:
             ) from error
 
     def rates(self) -> dict[str, float]:
-        """Return what each stage has made, in images per second of its own working time."""
+        """Return each stage's images per second of its working time."""
         return self._meter.rates()
 
     def _start(
@@ -176,7 +175,7 @@ class Ingest:
                 to_embed.put(content)
 
     def _gather(self, results: Iterator[list[Job[Content]]], to_write: Channel[Batch]) -> None:
-        """Pass what is embedded on to the writer, in batches of its size."""
+        """Pass embedded files on to the writer, in batches of its size."""
         batch, since = Batch(), time.monotonic()
         for jobs in results:
             for job in jobs:
@@ -200,7 +199,7 @@ class Ingest:
 
 
 def _known(scan: Scan, folders: list[Failure]) -> Batch:
-    """Return the batch of files that need no embedding."""
+    """Return a batch of the files that need no embedding."""
     return Batch(
         contents=[content for content in scan.new if content.embedding is not None],
         touched=scan.touched,
@@ -212,7 +211,7 @@ def _known(scan: Scan, folders: list[Failure]) -> Batch:
 
 
 def _problem(job: Job[Content]) -> tuple[str, bool]:
-    """Return why a file has no embedding, "" where it has, and whether that is final."""
+    """Return (error, whether it is final) of a file; error is "" if it was embedded."""
     first, decoded = job.item.files[0].file, job.decoded
     if decoded and (decoded.size, decoded.mtime_ns) != (first.size, first.mtime_ns):
         return "it changed while it was being read; add it again", False
@@ -220,7 +219,7 @@ def _problem(job: Job[Content]) -> tuple[str, bool]:
 
 
 def _put(content: Content, reason: str, is_final: bool, batch: Batch) -> None:
-    """Add a content, or where there is a reason the failure of each of its files, to a batch."""
+    """Add a content to a batch; if there is a reason, add its files as failures."""
     if not reason:
         batch.contents.append(content)
         return
@@ -230,7 +229,7 @@ def _put(content: Content, reason: str, is_final: bool, batch: Batch) -> None:
 
 
 def batches(found: Iterator[FoundImage | Failure]) -> Iterator[list[FoundImage | Failure]]:
-    """Yield batches that grow: the first images are soon on their way."""
+    """Yield batches of growing size, so that the first images start soon."""
     size = 16
     while batch := list(itertools.islice(found, size)):
         yield batch

@@ -1,4 +1,4 @@
-"""Rows of moved files: they take the new path, in the transaction of a batch."""
+"""Update the paths of moved files' rows, in the transaction of a batch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,10 +8,10 @@ from lookalike.index.rows import MAX_NAME, stored_name
 
 
 def move_rows(table: VectorTable, new: Sequence[NewFile]) -> set[str]:
-    """Give rows the paths of the files that have them as origin; return those paths.
+    """Set the paths of origin rows to those of their moved files; return these paths.
 
-    In a transaction of the caller's. Left out are files whose row is not as it was when it was
-    found, since other processes are at work, and those at a path that another row keeps.
+    Runs in the caller's transaction. Skips files whose row was changed since by another process,
+    and files whose path another row keeps.
     """
     moving = {str(each.file.path): (each, each.origin) for each in new if each.origin}
     if not moving:
@@ -44,7 +44,7 @@ def move_rows(table: VectorTable, new: Sequence[NewFile]) -> set[str]:
 def _with_room(
     moving: Mapping[str, tuple[NewFile, Origin]], occupants: Mapping[str, int]
 ) -> dict[str, tuple[NewFile, Origin]]:
-    """Return the moves to paths that are free, or that are left by another of these moves."""
+    """Return the moves to paths that are free or that another of these moves frees."""
     left = dict(moving)
     while True:
         leaving = {origin.row_id for _, origin in left.values()}
@@ -56,7 +56,7 @@ def _with_room(
 
 
 def _is_of_path(name: str | None, path: str) -> bool:
-    """Whether an image_name is the end of a path, as `add` makes it."""
+    """Whether an image_name is the end of a path, as `add` stores it."""
     if not name or not path.endswith(name):
         return False
     return len(name) == MAX_NAME or name == path or path[: -len(name)].endswith("/")

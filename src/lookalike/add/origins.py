@@ -1,4 +1,4 @@
-"""Where new files come from: stored files of the same bytes that are at their path no more."""
+"""Detect moved files: new files with the bytes of a stored file that left its path."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +13,14 @@ from lookalike.dialects import StoredFile
 from lookalike.images.decode import content_hash
 
 _MANY = 100
-"""Rows of the same bytes that are not asked for twice in one run."""
+"""If more rows than this share their bytes and all are still there, they are not checked again."""
 
 
 class _Departed(NamedTuple):
-    """A row whose bytes have left its path.
+    """A row whose bytes left its path.
 
-    nearest: the nearest folder above the path that is there, None where other bytes are at the
-    path. is_empty: whether nothing is in that folder.
+    nearest: the nearest existing folder above the path; None if the path now has other bytes.
+    is_empty: whether that folder is empty.
     """
 
     origin: Origin
@@ -30,10 +30,10 @@ class _Departed(NamedTuple):
 
 
 class Origins:
-    """Finds the rows that new files come from; each row goes to one file.
+    """Finds the rows that new files moved from; each row is assigned to one file.
 
-    files_of: returns (content_hash, id, path, size, mtime_ns) of the stored files of contents.
-    folders: those that are walked.
+    files_of: returns (content_hash, id, path, size, mtime_ns) of stored files by content hashes.
+    folders: the folders of the walk.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Origins:
     def find(
         self, new: Sequence[NewFile], stored_ids: Mapping[str, int]
     ) -> tuple[list[NewFile], list[NewFile]]:
-        """Return the files that have an origin, and the others; stored_ids: of rows by path.
+        """Return the files that have an origin, and the others; stored_ids: row ids by path.
 
-        One at a path that another row still has, as where files have swapped their names, waits
-        for `held`: by then that row's own file has been seen.
+        A file whose path another row still has, as after swapping names, is held back for `held`:
+        by then that row's own file has been seen.
         """
         self._set_origins(new)
         moved, others = [], []
@@ -65,9 +65,9 @@ class Origins:
         return moved, others
 
     def held(self) -> list[NewFile]:
-        """Return what was held back, once every file has been seen.
+        """Return the files that were held back, after every file has been seen.
 
-        Where the row at its path stays, that is what changes, and the file has no origin.
+        If the row at the file's path stays, that row is updated, and the file has no origin.
         """
         while stuck := [each for each, occupant in self._held if self._stays(each, occupant)]:
             for each in stuck:
@@ -110,7 +110,7 @@ class Origins:
     def _trace(
         self, digest: bytes, row_id: int, stored_path: str, size: int, mtime_ns: int
     ) -> _Departed | None:
-        """Return what is at a row's path now; None where its bytes are, or it cannot be told."""
+        """Return a row as departed; None if its bytes are still at its path, or that is unknown."""
         path, origin = Path(stored_path), Origin(row_id, stored_path)
         try:
             if is_missing(path) or is_something_else(path):
@@ -122,17 +122,17 @@ class Origins:
             now = content_hash(path)
         except (InputError, ImageError, OSError):
             return None
-        # An edited file keeps its row; one that is another row's picture now has been replaced.
+        # An edited file keeps its row; a file that now has another row's bytes was replaced.
         if now == digest or not any(row[1] != row_id for row in self._files_of([now])):
             return None
         return _Departed(origin, mtime_ns, None, False)
 
     def _has_gone_to(self, row: _Departed, file: StoredFile) -> bool:
-        """Whether it is sure that the row's file is gone, and its disk is not just out of reach.
+        """Whether the row's file is certainly gone, not just on an unmounted disk.
 
-        An empty folder may be one that is not mounted: then the time has to be the same, too. A
-        missing folder has been renamed where a folder above it is walked, or where the new file is
-        beside it on the same disk.
+        An empty folder may be a mount point: then the modification times must also be equal. A
+        missing folder counts as renamed if the nearest existing folder is inside the walk, or
+        contains the new file on the same disk.
         """
         old, nearest = Path(row.origin.path), row.nearest
         if nearest is None:

@@ -1,4 +1,4 @@
-"""What is stored of files that are gone: found only where it is sure that they are."""
+"""Find rows and failures of missing files, only if they are certainly gone."""
 
 import os
 import stat
@@ -12,10 +12,9 @@ from lookalike.index.rows import files_below
 
 
 class Prune:
-    """Finds the rows and failures below the folders of a walk whose files are gone.
+    """Finds rows and failures below a walk's folders whose files are gone.
 
-    A folder that is another one than when the walk was made, since a disk or a network has gone,
-    says nothing of its files.
+    A folder that was replaced since the walk began, as when a disk is unmounted, is not trusted.
     """
 
     def __init__(self, walk: ImageWalk) -> None:
@@ -24,13 +23,13 @@ class Prune:
 
     @property
     def empty_folders(self) -> list[Path]:
-        """Folders with nothing in them, perhaps unmounted: what is stored of them is kept."""
+        """Return empty folders, perhaps unmounted ones: what is stored of them is kept."""
         return sorted(folder for folder, is_empty in self._empty.items() if is_empty)
 
     def find(self, table: VectorTable) -> tuple[list[int], list[str]]:
         """Return the ids of rows, and the paths of failures, whose files are gone.
 
-        Raises InputError where that cannot be told, since a folder cannot be read any more.
+        Raises InputError if that is unknown because a folder cannot be read any more.
         """
         stored = chain.from_iterable(files_below(table, folder) for folder in self._before)
         ids = [row_id for row_id, path in stored if self._is_gone(path)]
@@ -54,17 +53,17 @@ class Prune:
 
 
 def nearest_folder(path: Path) -> Path:
-    """Return the nearest of the folders above a path that is there. Raises InputError."""
+    """Return the nearest existing folder above a path. Raises InputError."""
     return next(folder for folder in path.parents if not is_missing(folder))
 
 
 def is_missing(path: Path) -> bool:
-    """Whether there is nothing, not even a link that leads nowhere. Raises InputError."""
+    """Whether nothing is at a path, not even a broken link. Raises InputError."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return True
-    except PermissionError:  # the walk has told of its folder
+    except PermissionError:  # the walk has reported its folder
         return False
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from error
@@ -72,19 +71,19 @@ def is_missing(path: Path) -> bool:
 
 
 def is_something_else(path: Path) -> bool:
-    """Whether a folder, a pipe or a device has taken the place of a file, or of a link's."""
+    """Whether a folder, pipe or device replaced a file, or a link's target."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
-    except OSError:  # a link that leads nowhere, perhaps only for now
+    except OSError:  # a broken link, perhaps only temporarily
         return False
 
 
 def holds_nothing(folder: Path) -> bool:
-    """Whether a folder is empty, as one that is not mounted. Raises InputError."""
+    """Whether a folder is empty, like an unmounted mount point. Raises InputError."""
     try:
-        with os.scandir(folder) as listing:  # of a large folder, no more than its beginning
+        with os.scandir(folder) as listing:  # reads only the beginning of a large folder
             return next(listing, None) is None
-    except NotADirectoryError:  # a file has taken the folder's place
+    except NotADirectoryError:  # a file has replaced the folder
         return False
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Files compared with what is stored: which are new, changed, moved or have failed before."""
+"""Compare files with the stored ones: new, changed, moved, or failed before."""
 
 import errno
 import os
@@ -21,13 +21,13 @@ from lookalike.images.walk import FoundImage
 from lookalike.index.rows import stored_name
 
 _READERS = 4
-"""Files that are hashed at a time."""
+"""Number of files hashed at a time."""
 
 T = TypeVar("T")
 
 
 class Query(Protocol):
-    """Runs statements on parts of the items and returns all rows."""
+    """Runs statements on parts of the items and returns all rows, as Connection.query_parts."""
 
     def __call__(
         self, items: Sequence[T], make: Callable[[Sequence[T]], Statement], /
@@ -44,11 +44,11 @@ class _Known(NamedTuple):
 
 @dataclass
 class Scan:
-    """A batch of found files, sorted by what is to be done with them.
+    """A batch of found files, sorted by what to do with them.
 
-    new: contents whose embedding is to be made, or is that of a stored file of the same bytes.
-    failed_before: files that could not be embedded in an earlier run and are as they were.
-    unreadable: files that cannot even be kept as failures.
+    new: contents to embed, or to store with the embedding of a stored file of the same bytes.
+    failed_before: files that failed in an earlier run and have not changed.
+    unreadable: files that cannot even be stored as failures.
     """
 
     new: list[Content] = field(default_factory=list)
@@ -60,10 +60,10 @@ class Scan:
 
 
 class Scanner:
-    """Compares files with a collection's table, a batch at a time.
+    """Compares files with a collection's table, batch by batch.
 
-    query: as a Connection's query_parts. folders: those that are walked. retry: whether a file
-    that has failed before is tried again although it is as it was.
+    query: a Connection's query_parts. folders: the folders of the walk. retry: retry files that
+    failed before and have not changed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Scanner:
         )
 
     def scan(self, batch: Sequence[FoundImage]) -> Scan:
-        """Compare files by size and time, and those that differ by content."""
+        """Compare files by size and modification time; if these differ, by content."""
         scan = Scan()
         found = [image for image in batch if _can_be_stored(image, scan)]
         paths = [str(image.path) for image in found]
@@ -103,7 +103,7 @@ class Scanner:
         return scan
 
     def finish(self) -> Scan:
-        """Return what could be told of only now, after the last batch."""
+        """Return the files that could be decided only after the last batch."""
         scan = Scan(new=[Content([each]) for each in self._origins.held()])
         self._reuse(scan.new)
         return scan
@@ -141,7 +141,7 @@ class Scanner:
         failed: dict[str, Row],
         scan: Scan,
     ) -> None:
-        """Tell files with other bytes than before from those that were only touched."""
+        """Separate files whose bytes changed from those that were only touched."""
         new: list[NewFile] = []
         with ThreadPoolExecutor(_READERS, thread_name_prefix="lookalike-hash") as pool:
             for image, file in zip(changed, pool.map(_read, changed), strict=True):
@@ -159,9 +159,9 @@ class Scanner:
         self._reuse([content for content in scan.new if content.embedding is None])
 
     def _reuse(self, contents: Sequence[Content]) -> None:
-        """Give contents that are stored their embeddings.
+        """Copy stored embeddings to contents with the same bytes.
 
-        After they have joined those in flight: what is not there any more is stored by now.
+        Call after they joined the contents in flight: a content that left those is already stored.
         """
         if not contents:
             return
@@ -177,7 +177,7 @@ class Scanner:
 
 
 def _read(image: FoundImage) -> StoredFile | FailedFile:
-    """Return what is stored of a file: as it was before its bytes were read."""
+    """Return a file's record: its size and time from before its bytes were read."""
     try:
         status = image.path.stat()
         digest = content_hash(image.path)
@@ -193,7 +193,7 @@ def _out_of_reach(image: FoundImage, reason: str) -> FailedFile:
 
 
 def _can_be_stored(image: FoundImage, scan: Scan) -> bool:
-    """Whether the path of a file fits into the database; where not, that is its failure."""
+    """Whether a file's path fits into the database; if not, add it as a failure."""
     shown = str(image.path).encode(errors="backslashreplace").decode()
     if len(shown) > MAX_PATH:
         scan.unreadable.append(Failure(image.path, os.strerror(errno.ENAMETOOLONG)))

@@ -1,4 +1,4 @@
-"""Contents to rows: each batch with its index entries, files and failures in one transaction."""
+"""Write contents as rows: each batch, with codes, files and failures, in one transaction."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,15 +21,15 @@ from lookalike.index.store import IndexStore
 T = TypeVar("T")
 
 MAX_ROWS, MAX_BYTES = 500, 8_000_000
-"""Of one transaction."""
+"""Limits of one transaction."""
 
 TAIL_ROWS = 5000
-"""After as many new rows the index looks after them, so that searches meanwhile stay quick."""
+"""Move the index's tail after this many new rows, so that searches stay fast meanwhile."""
 
 
 @dataclass
 class Batch:
-    """What one transaction writes."""
+    """Contents and file records to write in one transaction."""
 
     contents: list[Content] = field(default_factory=list)
     touched: list[Touched] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Batch:
 
 @dataclass
 class Tally:
-    """What has been committed, in files."""
+    """Committed files, counted by kind."""
 
     files: Counter[str] = field(default_factory=Counter)
     failed: list[Failure] = field(default_factory=list)
@@ -49,16 +49,16 @@ class Tally:
 
     @property
     def stored(self) -> int:
-        """How many rows were written."""
+        """Return how many rows were written."""
         return sum(self.files[kind] for kind in ("added", "reused", "updated"))
 
     @property
     def seen(self) -> int:
-        """How many files and unreadable folders are done with."""
+        """Return how many files and unreadable folders are done."""
         return self.files.total() + len(self.failed) + len(self.failed_before)
 
     def count(self, kinds: Counter[str], batch: "Batch") -> None:
-        """Add a batch that is committed; kinds: how many of its rows were added and so on."""
+        """Count a committed batch; kinds: its rows by kind, such as added."""
         self.files += kinds
         self.files["unchanged"] += len(batch.touched) + batch.unchanged
         self.failed += batch.unreadable
@@ -68,7 +68,7 @@ class Tally:
 
 @dataclass
 class _Row:
-    """A file to store, with its image's embedding, shape (dim,)."""
+    """A file to store with its image's embedding, shape (dim,)."""
 
     new: NewFile
     embedding: FloatArray
@@ -81,7 +81,7 @@ class _Row:
 
 @dataclass
 class _Plan:
-    """What there is to do for some rows; `same` are stored already, with their ids."""
+    """Rows by what to do with them; `same` are already stored, with their ids."""
 
     fresh: list[_Row] = field(default_factory=list)
     changed: list[tuple[int, _Row]] = field(default_factory=list)
@@ -89,7 +89,7 @@ class _Plan:
 
 
 class Writer:
-    """Writes batches into one collection; a lost connection or a held lock is tried again."""
+    """Writes batches into one collection; retries after lost connections and held locks."""
 
     def __init__(self, index: IndexStore, persistence: Persistence, tally: Tally) -> None:
         self._index = index
@@ -101,15 +101,15 @@ class Writer:
         self._tally = tally
 
     def write(self, batch: Batch) -> None:
-        """Commit a batch; where many files are the same bytes, in several transactions."""
+        """Commit a batch; if many files share their bytes, in several transactions."""
         rows = [
             _Row(new, content.embedding, content.is_reused or position > 0)
             for content in batch.contents
             if content.embedding is not None
             for position, new in enumerate(content.files)
         ]
-        # In one order for all processes, so that two at work on the same files wait in turn. Moved
-        # files come first and together: others may have taken their paths, or swapped with them.
+        # All processes use one order, so that two with the same files do not deadlock. Moved files
+        # come first and together, because other files may take or swap their paths.
         rows.sort(key=lambda row: (row.new.origin is None, row.path))
         size = max(1, min(MAX_ROWS, MAX_BYTES // (4 * self._table.dim)))
         first = max(size, sum(row.new.origin is not None for row in rows))
@@ -126,7 +126,7 @@ class Writer:
             self.advance_tail()
 
     def advance_tail(self) -> None:
-        """Have the index look after the rows that were written."""
+        """Index the rows that were written."""
         self._persistence.run(lambda: self._index.advance_tail(self._above_tail))
         self._above_tail = []
 
@@ -151,7 +151,7 @@ class Writer:
         return ids
 
     def _plan(self, rows: Sequence[_Row]) -> _Plan:
-        """Compare with what is stored now: other processes may be at work on the same files."""
+        """Compare with the rows stored now: other processes may work on the same files."""
         known: dict[str, Row] = {}
         if rows:
             paths = [row.path for row in rows]
@@ -171,7 +171,7 @@ class Writer:
         return plan
 
     def _replace(self, changed: Sequence[tuple[int, _Row]]) -> None:
-        """Give rows other embeddings, but for rows that have been deleted by now."""
+        """Replace embeddings of rows, except rows that were deleted meanwhile."""
         locked = self._dialect.lock_rows(self._table, [row_id for row_id, _ in changed])
         there = {row[0] for row in self._connection.query(locked)}
         changed = [(row_id, row) for row_id, row in changed if row_id in there]
@@ -199,10 +199,10 @@ class Writer:
         self._connection.execute_parts(items, lambda part: statement(self._table, part))
 
     def _name_kinds(self, plan: _Plan, moved: set[str]) -> None:
-        """Note what becomes of each file, once this attempt is committed.
+        """Note each file's kind, for counting once this attempt is committed.
 
-        Where the connection was lost at the commit, an earlier attempt may have done it, and then
-        its word holds.
+        If the connection was lost during a commit, an earlier attempt may have succeeded; its kinds
+        are kept.
         """
         kinds = self._kinds
         kinds |= dict.fromkeys(moved, "moved")

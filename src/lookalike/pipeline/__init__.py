@@ -1,1 +1,1 @@
-"""Many files to embeddings, without a database: read, decode and embed at the same time."""
+"""Turn many files into embeddings, without a database: read, decode and embed in parallel."""

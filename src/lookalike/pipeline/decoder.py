@@ -1,4 +1,4 @@
-"""Image files to pixels, in a child process that is replaced when it crashes or hangs."""
+"""Decode image files in a child process, which is replaced if it crashes or hangs."""
 
 import os
 import pickle
@@ -20,10 +20,10 @@ from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import decoder_process as child
 
 TIME_LIMIT_SECONDS = 60.0
-"""For decoding one file, where nothing else is asked for."""
+"""Default time limit for decoding one file."""
 
 START_SECONDS = 120.0
-"""How long a child process may take until it is ready."""
+"""How long a child process may take to start."""
 
 _STARTS = 3
 _LONGEST_SECONDS = 1e6
@@ -31,7 +31,11 @@ _ANSWERS = child.DECODED, child.DAMAGED, child.OUT_OF_REACH
 
 
 class Decoded(NamedTuple):
-    """pixels: (height, width, 3), uint8; size in bytes and mtime_ns: of the file as it was read."""
+    """A decoded file.
+
+    pixels: (height, width, 3), uint8. size, mtime_ns: of the file when it was read, in bytes and
+    nanoseconds.
+    """
 
     pixels: npt.NDArray[np.uint8]
     size: int
@@ -39,15 +43,15 @@ class Decoded(NamedTuple):
 
 
 class OutOfReach(ImageError):
-    """A file that could not be opened or read; its image may be sound."""
+    """A file that could not be opened or read; the image itself may be intact."""
 
 
 class Decoder:
-    """Decodes one file at a time in a child process, started when it is first needed.
+    """Decodes one file at a time in a child process that is started on first use.
 
-    preprocessing: called once a child is starting; its pixels are what `decode` returns, and all
-    of the image's where it is None. time_limit: for each file, in seconds. Raises InputError for
-    a time limit that is not above zero.
+    preprocessing: called when a child starts; `decode` returns what it makes of an image, or all
+    pixels if it returns None. time_limit: per file, in seconds. Raises InputError unless time_limit
+    is positive.
     """
 
     def __init__(
@@ -61,11 +65,10 @@ class Decoder:
         self._is_ended = False
 
     def decode(self, source: Path | bytes) -> Decoded:
-        """Decode one file, by its path or its bytes; the mtime_ns of bytes is 0.
+        """Decode one file, given as path or bytes; the mtime_ns of bytes is 0.
 
-        Raises ImageError, OutOfReach where it could not be opened or read.
-
-        Raises LookalikeError where no child process can be started.
+        Raises ImageError, or OutOfReach if the file could not be opened or read, and LookalikeError
+        if no child process can be started.
         """
         try:
             process, deadline = self._begin(source)
@@ -83,26 +86,26 @@ class Decoder:
         return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
 
     def kill(self) -> None:
-        """End the child process, and any other; for another thread than the one that decodes."""
+        """End the child process and start no other; called from another thread than `decode`."""
         self._is_ended = True
         process = self._process
         if process is not None:
             process.kill()
 
     def close(self) -> int | None:
-        """End the child process, and return its exit status; the next file starts another."""
+        """End the child process and return its exit status; the next file starts another."""
         process, self._process = self._process, None
         if process is None:
             return None
         process.kill()
-        with suppress(BrokenPipeError), process:  # closes its pipes and waits for it
+        with suppress(BrokenPipeError), process:  # closes its pipes and waits for its end
             pass
         return process.returncode
 
     def _begin(self, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
-        """Have a child process begin with a file; return it and when it has to be done.
+        """Send a file to a child process; return the process and the file's deadline.
 
-        A child that has died since its last file is replaced: this file has nothing to do with it.
+        If the child died since its last file, it is replaced: the new file is not the cause.
         """
         if self._process is not None:
             with suppress(BrokenPipeError, EOFError):
@@ -121,7 +124,7 @@ class Decoder:
         return deadline
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start a child process; one that is killed meanwhile is replaced, a few times."""
+        """Start a child process; retry a few times if it is killed meanwhile."""
         ending = ""
         for _ in range(_STARTS):
             process = self._process = _spawn(self._time_limit)
@@ -156,7 +159,7 @@ class Decoder:
     def _receive(
         self, process: subprocess.Popen[bytes], deadline: float, *outcomes: int
     ) -> child.Answer:
-        """Read an answer, and believe none of it. Raises EOFError, TimeoutError and OSError."""
+        """Read an answer without trusting it. Raises EOFError, TimeoutError and OSError."""
         header = child.HEADER.unpack(self._read(process, child.HEADER.size, deadline))
         outcome, size, mtime_ns, height, width, length = header
         expected = 3 * height * width if outcome == child.DECODED else length
@@ -179,7 +182,7 @@ class Decoder:
         return content
 
     def _reason(self, status: int | None) -> str:
-        # The child's own clock, where this process was held up.
+        # The child's own alarm came first: this process was delayed.
         if status == -signal.SIGALRM:
             return self._too_slow
         return f"its decoder crashed ({_ending(status)})"
@@ -190,7 +193,7 @@ class Decoder:
 
 
 def _spawn(time_limit: float) -> subprocess.Popen[bytes]:
-    # Not by multiprocessing, which would import the caller's main module again.
+    # multiprocessing would import the caller's main module again.
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
         f"from {child.__name__} import main; main()"
@@ -208,7 +211,7 @@ def _spawn(time_limit: float) -> subprocess.Popen[bytes]:
 
 
 def _ending(status: int | None) -> str:
-    """Return how a process ended, in words."""
+    """Describe how a process ended."""
     if status is None or status >= 0:
         return f"status {status}"
     if -status == signal.SIGKILL:
@@ -222,10 +225,10 @@ def _no_start(reason: str) -> LookalikeError:
 
 
 def _import_path() -> list[str]:
-    """Return where a child finds modules: where this process does, but for the current folder.
+    """Return the child's import path: this process's, without the current folder.
 
-    What lies there is the user's: images, and perhaps a struct.py. Only where it holds lookalike
-    itself is it needed.
+    The current folder holds the user's files, perhaps a struct.py. It is kept only if it contains
+    lookalike itself.
     """
     keeps_all = _is_here(Path(child.__file__).parents[2])
     return [entry for entry in sys.path if keeps_all or not _is_here(Path(entry))]

@@ -1,9 +1,8 @@
-"""The child process that decodes images, so that a hostile one takes nothing else down.
+"""The child process that decodes images, so that a malicious image harms nothing else.
 
-It reads a pickle of its `Preprocessing` or None and writes that it is ready; then it reads paths
-of files, or their bytes, and writes, for each, that it has begun and then what became of it: a
-header, and the pixels or the reason why there are none. What it reads comes after its length.
-Nothing that it writes is unpickled.
+It reads a pickled `Preprocessing` or None and answers that it is ready. Then it reads paths or
+bytes of files; for each, it answers that it has begun, and later with a header and the pixels or
+the error. Everything it reads is preceded by its length. Nothing that it writes is unpickled.
 """
 
 import os
@@ -25,25 +24,28 @@ from lookalike.images.decode import MAX_PIXELS, open_file, open_image
 from lookalike.models.preprocessing import Preprocessing
 
 LENGTH = struct.Struct("<Q")
-PATH, CONTENT = b"P", b"C"  # what a message begins with
-HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, bytes that follow
+PATH, CONTENT = b"P", b"C"  # first byte of a message
+HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, length of content
 DECODED, DAMAGED, OUT_OF_REACH, READY, BEGUN = range(5)
 
 MAX_CONTENT = 3 * MAX_PIXELS
-"""How many bytes follow a header at the most."""
+"""Maximum number of bytes after a header."""
 
 MAX_MEMORY = 6 * 2**30
-"""Bytes that a child may have; an image of MAX_PIXELS needs up to a half of it."""
+"""Memory limit of a child in bytes; an image of MAX_PIXELS needs up to half of it."""
 
 GRACE_SECONDS = 2.0
-"""How long after its time limit a child whose parent has died ends itself."""
+"""A child whose parent has died ends itself this long after its time limit."""
 
 _MAX_REASON = 500
 _LABEL = "the file"
 
 
 class Answer(NamedTuple):
-    """What became of a file; content: its pixels (height, width, 3), or UTF-8 of the reason."""
+    """Result of decoding a file.
+
+    content: its pixels (height, width, 3), or the error in UTF-8.
+    """
 
     outcome: int
     size: int = 0
@@ -54,22 +56,19 @@ class Answer(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """The content as text."""
+        """Return the content as text."""
         return str(self.content, errors="replace")
 
 
 def decode(source: Path | bytes, preprocessing: Preprocessing | None) -> Answer:
-    """Decode one file, or the bytes of one, to the network's input.
-
-    Without preprocessing, to all its pixels.
-    """
+    """Decode one file or its bytes to the network's input; without preprocessing, to all pixels."""
     try:
         with _opened(source) as file:
             about = _about(file)
             try:
                 pixels = _pixels(file, preprocessing)
             except ImageError as error:
-                # Where not all of it can be read, that is no fault of the image.
+                # If the file cannot be read to its end, the image is not at fault.
                 file.seek(0)
                 while file.read(2**20):
                     pass
@@ -86,7 +85,7 @@ def _opened(source: Path | bytes) -> BinaryIO:
 
 
 def _about(file: BinaryIO) -> tuple[int, int]:
-    """Return the size, and the time of change in nanoseconds; 0 of bytes."""
+    """Return size in bytes and mtime_ns; mtime_ns is 0 for bytes."""
     if isinstance(file, BytesIO):
         return file.getbuffer().nbytes, 0
     status = os.fstat(file.fileno())
@@ -102,7 +101,7 @@ def _pixels(file: BinaryIO, preprocessing: Preprocessing | None) -> npt.NDArray[
         return np.ascontiguousarray(preprocessing(image))
     except ImageError:
         raise
-    # An image that is too large for what comes after, or is too odd, is a failure like others.
+    # An image that preprocessing cannot handle, such as a too large one, is an ordinary failure.
     except Exception as error:
         raise ImageError(f"not preprocessed: {error or type(error).__name__}") from error
 
@@ -112,23 +111,23 @@ def _encode(reason: str) -> bytes:
 
 
 def main() -> None:
-    """Answer until standard input ends; the only argument is the time limit in seconds."""
+    """Answer requests until standard input ends; the argument is the time limit in seconds."""
     _keep_apart()
     requests = sys.stdin.buffer
-    # Libraries that print something must not speak in its place.
+    # Output that libraries print must not mix with the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     limit = float(sys.argv[1]) + GRACE_SECONDS
     try:
         preprocessing: Preprocessing | None = pickle.loads(_read(requests))
-    # It may be of a class that is not to be found from here.
+    # Its class may not be importable in this process.
     except Exception as error:  # noqa: BLE001
         reason = f"the model's preprocessing cannot be loaded: {error}"
         _write(answers, Answer(DAMAGED, content=_encode(reason)))
         return
     _write(answers, Answer(READY))
     while message := _read(requests):
-        # Its default action ends the process even inside a decoder that never returns.
+        # Its default action ends the process even inside a decoder that hangs.
         signal.setitimer(signal.ITIMER_REAL, limit)
         _write(answers, Answer(BEGUN))
         kind, what = message[:1], message[1:]
@@ -138,11 +137,11 @@ def main() -> None:
 
 
 def _keep_apart() -> None:
-    """See that nothing that happens in this process is felt outside of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    """Isolate this process from the rest of the system."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
-    with suppress(OSError):  # where memory runs out, Linux takes this process before its parent
+    with suppress(OSError):  # if memory runs out, Linux kills this process before its parent
         Path("/proc/self/oom_score_adj").write_text("1000")
     for limit, value in ((resource.RLIMIT_DATA, MAX_MEMORY), (resource.RLIMIT_CORE, 0)):
         soft, hard = resource.getrlimit(limit)
@@ -151,7 +150,7 @@ def _keep_apart() -> None:
 
 
 def _read(requests: BinaryIO) -> bytes:
-    """Return the next message, empty at the end."""
+    """Return the next message; empty at the end."""
     length = requests.read(LENGTH.size)
     return requests.read(*LENGTH.unpack(length)) if len(length) == LENGTH.size else b""
 

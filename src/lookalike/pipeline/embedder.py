@@ -1,4 +1,4 @@
-"""Image files to embeddings: decoded by child processes while the model embeds the last ones."""
+"""Embed image files: child processes decode the next ones while the model embeds."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,21 +25,21 @@ from lookalike.pipeline.tasks import Channel, TaskGroup
 T = TypeVar("T")
 
 PLAIN_BATCH = 16
-"""The batch of a model without preprocessing, which is given whole images."""
+"""Batch size of a model without preprocessing, which takes whole images."""
 
 MAX_BATCH_BYTES = 64_000_000
-"""A batch with as many bytes of pixels is embedded, be it full or not."""
+"""A batch with more bytes of pixels than this is embedded even if it is not full."""
 
 BATCHES = 2
-"""So many are embedded side by side: threads that have done their part of one begin the next."""
+"""Batches embedded in parallel: threads that finish their part of one start the next."""
 
 MAX_FAILED = 128
-"""As many files that have failed are passed on, without waiting for a full batch."""
+"""Pass failed files on when there are this many, without waiting for a full batch."""
 
 
 @dataclass
 class Job(Generic[T]):
-    """A file on its way: an item, its pixels, and then its embedding (dim,) or an error."""
+    """A file in the pipeline: an item, its pixels, then its embedding (dim,) or an error."""
 
     item: T
     decoded: Decoded | None = None
@@ -48,12 +48,12 @@ class Job(Generic[T]):
 
 
 class Embedder(Generic[T]):
-    """Embeds image files in batches, in about the order in which they are decoded.
+    """Embeds image files in batches, roughly in the order of decoding.
 
-    model: called when there is a file to embed. source_of: the file of an item, as its path or
-    bytes. batch_size: None
-    for the one that suits the model. time_limit: for decoding one file, in seconds. eager: embed
-    what is there instead of waiting for a full batch, for those who wait for the answer.
+    model: loaded when there is a file to embed. source_of: returns an item's file, as path or
+    bytes. batch_size: None for the model's best. time_limit: for decoding one file, in seconds.
+    eager: embed available files instead of waiting for a full batch, if the caller waits for the
+    answer.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Embedder(Generic[T]):
         self._has_embedded = False
 
     def embed(self, group: TaskGroup, items: Channel[T]) -> Iterator[list[Job[T]]]:
-        """Yield the files with their embeddings or errors, batch by batch."""
+        """Yield files with their embeddings or errors, batch by batch."""
         decoded: Channel[Job[T]] = group.channel(PLAIN_BATCH, producers=self._n_decoders)
         for _ in range(self._n_decoders):
             decoder = Decoder(self._preprocessing, time_limit=self._time_limit)
@@ -106,15 +106,15 @@ class Embedder(Generic[T]):
 
     @property
     def _may_overlap(self) -> bool:
-        """Whether batches may be embedded side by side.
+        """Whether batches may be embedded in parallel.
 
-        Not before anything is embedded: until then it is open whose the fault is. Nor by a model
-        of the user's own, which may not be for several threads.
+        Not before a first success: until then, a failure may be the model's fault. Not by a user's
+        own model, which may not be thread-safe.
         """
         return self._has_embedded and self._model()[1] is not None
 
     def _next_batch(self, decoded: Channel[Job[T]]) -> list[Job[T]]:
-        """Take the next files to embed together, none at the end."""
+        """Take the next files to embed together; none at the end."""
         jobs: list[Job[T]] = []
         sound: list[Decoded] = []
         for job in decoded:
@@ -133,11 +133,11 @@ class Embedder(Generic[T]):
         return len(sound) >= size or sum(d.pixels.nbytes for d in sound) > MAX_BATCH_BYTES
 
     def _model(self) -> tuple[Model, BatchModel | None]:
-        """Return the model, and once more where it takes batches."""
+        """Return the model, and again as BatchModel if it is one."""
         with self._loading:
             if self._models is None:
                 model = self._load_model.get()
-                # Asked once: to look for a protocol's methods takes a while.
+                # Check once, because isinstance with a protocol is slow.
                 self._models = model, model if isinstance(model, BatchModel) else None
             return self._models
 
@@ -158,7 +158,7 @@ class Embedder(Generic[T]):
         decoded.close()
 
     def _embed(self, jobs: Sequence[Job[T]]) -> None:
-        """Give each of the jobs that has pixels its embedding or an error."""
+        """Set the embedding or error of each job that has pixels."""
         sound = [job for job in jobs if job.decoded is not None]
         if not sound:
             return
@@ -174,7 +174,7 @@ class Embedder(Generic[T]):
                 self._has_embedded = True
             except EmbeddingError as error:
                 job.error = ImageError(f"the model cannot embed it: {error}")
-                # Where it has made none at all, the fault is the model's and not the image's.
+                # If no image was ever embedded, the model is at fault, not the image.
                 if not self._has_embedded and job is sound[-1]:
                     raise
 

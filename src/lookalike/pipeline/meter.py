@@ -1,4 +1,4 @@
-"""What each stage of a pipeline does, in images per second of its own working time."""
+"""Measure the throughput of pipeline stages, in images per second of their working time."""
 
 import threading
 from collections import Counter, defaultdict
@@ -8,7 +8,7 @@ from time import perf_counter
 
 
 class Meter:
-    """How many images each stage has had, and how long it worked on them."""
+    """Counts the images and working time of each stage."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,7 +19,7 @@ class Meter:
 
     @contextmanager
     def time(self, stage: str, images: int, *, workers: int = 1) -> Iterator[None]:
-        """Count a block that is one of `workers` at work on a stage side by side."""
+        """Count a block that runs in one of `workers` parallel threads."""
         started = perf_counter()
         try:
             yield
@@ -31,7 +31,7 @@ class Meter:
 
     @contextmanager
     def time_shared(self, stage: str, images: int) -> Iterator[None]:
-        """Count a block that shares its workers with others; where they overlap it counts once."""
+        """Count a block that shares its workers with others; overlapping time counts once."""
         with self._lock:
             if not self._at_work[stage]:
                 self._since[stage] = perf_counter()
@@ -46,7 +46,7 @@ class Meter:
                 self._images[stage] += images
 
     def rates(self) -> dict[str, float]:
-        """Return each stage's images per second of its own working time."""
+        """Return each stage's images per second of its working time."""
         return {
             stage: images / self._seconds[stage]
             for stage, images in self._images.items()

@@ -1,4 +1,4 @@
-"""Threads that work on one job, joined by bounded channels: where one fails, all stop."""
+"""Threads that work on one job, joined by bounded channels; if one fails, all stop."""
 
 import queue
 import threading
@@ -13,11 +13,11 @@ _END: Any = object()
 
 
 class Stopped(Exception):
-    """Raised in a thread whose group has stopped; never seen outside it."""
+    """Raised in threads of a group that has stopped; never leaves the group."""
 
 
 class Channel(Generic[T]):
-    """A queue from some threads of a group to others that holds a bounded number of items."""
+    """A bounded queue between threads of a group."""
 
     def __init__(self, size: int, producers: int, stop: threading.Event) -> None:
         self._queue: queue.Queue[T] = queue.Queue(size)
@@ -26,7 +26,7 @@ class Channel(Generic[T]):
         self._producers = producers
 
     def put(self, item: T) -> None:
-        """Add an item, waiting while the channel is full. Raises Stopped."""
+        """Add an item; wait while the channel is full. Raises Stopped."""
         while not self._stop.is_set():
             try:
                 return self._queue.put(item, timeout=_LOOK_SECONDS)
@@ -35,7 +35,7 @@ class Channel(Generic[T]):
         raise Stopped
 
     def close(self) -> None:
-        """One of the producers has no more items; after the last of them the channel ends."""
+        """Tell that one producer is done; after the last one, the channel ends."""
         with self._lock:
             self._producers -= 1
             last = self._producers == 0
@@ -44,7 +44,7 @@ class Channel(Generic[T]):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to take at the moment."""
+        """Whether the channel is empty right now."""
         return self._queue.empty()
 
     def __iter__(self) -> Iterator[T]:
@@ -64,22 +64,22 @@ class Channel(Generic[T]):
 class TaskGroup:
     """The threads of one job; leaving the `with` block waits for them.
 
-    The first exception of any of them, or of the block, stops them all and is raised.
+    The first exception in a thread or in the block stops all threads and is raised.
     """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        """Set when all are to stop."""
+        """Set when all threads should stop."""
         self._threads: list[tuple[threading.Thread, threading.Event, bool]] = []
         self._errors: list[BaseException] = []
         self._at_stop: list[Callable[[], object]] = []
 
     def channel(self, size: int, *, producers: int = 1) -> Channel[Any]:
-        """Make a channel that holds at most `size` items and ends when its producers are done."""
+        """Create a channel of at most `size` items that ends when its producers are done."""
         return Channel(size, producers, self.stop)
 
     def at_stop(self, action: Callable[[], object]) -> None:
-        """Have a short action called when the group stops, to end what a thread waits for."""
+        """Call a short action when the group stops, to unblock a thread that waits."""
         self._at_stop.append(action)
 
     def check(self) -> None:
@@ -88,9 +88,10 @@ class TaskGroup:
             raise Stopped
 
     def start(self, name: str, work: Callable[[], None], *, may_stay: bool = False) -> None:
-        """Run `work` in a thread of its own.
+        """Run `work` in a new thread.
 
-        may_stay: do not wait for its end where the group stops, since it waits for somebody else.
+        may_stay: when the group stops, do not wait for the thread, because it waits for someone
+        else.
         """
         ended = threading.Event()
         thread = threading.Thread(
@@ -104,7 +105,7 @@ class TaskGroup:
             work()
         except Stopped:
             return
-        # Whatever it is, it is raised again where the group is left.
+        # Any exception is raised again on leaving the group.
         except BaseException as error:  # noqa: BLE001
             self._errors.append(error)
             self._stop_all()
@@ -112,7 +113,7 @@ class TaskGroup:
             ended.set()
 
     def _join(self) -> None:
-        # Not by Thread.join: interrupted it takes a thread for ended, before Python 3.13.
+        # Before Python 3.13, an interrupted Thread.join treats the thread as ended.
         for thread, ended, may_stay in self._threads:
             while thread.is_alive() and not (may_stay and self.stop.is_set()):
                 ended.wait(_LOOK_SECONDS)
