@@ -1,4 +1,4 @@
-"""Attributes of stored images: list them, filter by them, index them."""
+"""List, filter by and index the attributes of stored images."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ def known_attributes(table: VectorTable) -> list[Attribute]:
 
 
 def all_attributes(table: VectorTable) -> list[Attribute]:
-    """Return those, and the names that other programs stored. Reads the whole table."""
+    """Return all attributes, including those of other programs. Reads the whole table."""
     types = column_types(table)
     stored: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
@@ -49,7 +49,7 @@ def all_attributes(table: VectorTable) -> list[Attribute]:
 
 
 def column_types(table: VectorTable) -> dict[str, str]:
-    """The types of the table's columns; its own are named as `table` names them."""
+    """Return the types of the table's columns; its own columns are named as in `table`."""
     columns = table.connection.query(table.dialect.table_columns(table))
     own = {name.lower(): name for name in _own_columns(table)}
     named: dict[str, str] = dict(columns)
@@ -82,7 +82,7 @@ def _kinds_of_column(type_: str) -> frozenset[Kind]:
 
 
 def _keys(rows: Iterable[tuple[str, Kind]], types: Iterable[str]) -> list[Attribute]:
-    """The keys of the JSON objects, except those that a column hides."""
+    """Return the keys of the JSON objects, except those that a column hides."""
     hidden = {name.casefold() for name in types}
     kinds: dict[str, set[Kind]] = defaultdict(set)
     for name, kind in rows:
@@ -92,10 +92,10 @@ def _keys(rows: Iterable[tuple[str, Kind]], types: Iterable[str]) -> list[Attrib
 
 
 def filter_of(table: VectorTable, where: Where | None) -> Filter | None:
-    """Return the filter for these conditions, None for none.
+    """Return the filter for these conditions; None if there are none.
 
-    Raises InputError for conditions that cannot be read, unknown names, and values that do not fit
-    them.
+    Raises InputError for conditions that cannot be parsed, unknown names, and values of the wrong
+    type.
     """
     asked = conditions(where)
     if not asked:
@@ -135,7 +135,7 @@ def make_index(table: VectorTable, name: str) -> bool:
 
 
 def _index_kinds(attribute: Attribute) -> list[Kind]:
-    """The kinds that each need an index: a column has one type, and a JSON true is text."""
+    """Return the kinds that need an index each: a column has one type, and a JSON true is text."""
     kinds: set[Kind] = {"text" if kind == "boolean" else kind for kind in attribute.kinds}
     if attribute.is_column and "number" in kinds:
         kinds = {"number"}
@@ -143,7 +143,7 @@ def _index_kinds(attribute: Attribute) -> list[Kind]:
 
 
 def unless_there(table: VectorTable, statement: Statement) -> bool:
-    """Run a statement that creates something; ignore that another process created it first."""
+    """Run a statement that creates something; return False if another process created it first."""
     try:
         table.connection.alter(statement)
     except (DuplicateColumn, DuplicateIndex):

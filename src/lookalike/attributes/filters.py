@@ -1,4 +1,4 @@
-"""Filters: conditions on images' attributes, written, read and checked.
+"""Filters: parse, print and check conditions on images' attributes.
 
 brand=acme   brand!=acme   price<50   price>=10   category in (shoes, boots)
 category not in (shoes, boots)   tags:summer   name~sandal   brand="Acme, Inc."
@@ -55,9 +55,16 @@ _WORDS: dict[Kind, str] = {
 class Condition:
     """One condition on an attribute: `Condition("price", "<", 50)`.
 
-    operator: one of =, !=, <, <=, >, >=, in, not in, `:` (a list holds the value) and `~` (a text
-    contains it, whatever its letter case). value: a text, number or bool; a tuple for in and not
-    in. `parse` reads and `str` writes it. Raises InputError for what is none of these.
+    `parse` reads a condition from text and `str` writes it.
+
+    Attributes:
+        name: The attribute.
+        operator: One of =, !=, <, <=, >, >=, in, not in, `:` (a list contains the value) and `~` (a
+            text contains the value, ignoring letter case).
+        value: A text, number or bool; a tuple for in and not in.
+
+    Raises:
+        InputError: A part is not valid.
     """
 
     name: str
@@ -82,12 +89,12 @@ class Condition:
 
     @property
     def values(self) -> tuple[Value, ...]:
-        """The value, or the values."""
+        """Return the values as a tuple."""
         return self.value if isinstance(self.value, tuple) else (self.value,)
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read a condition from text. Raises InputError."""
+        """Parse a condition. Raises InputError."""
         found = _CONDITION.fullmatch(text) if isinstance(text, str) else None
         if not found:
             raise InputError(f"cannot read the condition {text!r}: {_HINT}")
@@ -109,7 +116,7 @@ class Condition:
 
 
 Where = Mapping[str, Any] | Sequence[str | Condition] | str | Condition
-"""Conditions that all must hold: one or several, as text, or a mapping of names to what is asked.
+"""Conditions that must all hold: one or several, as text, or a mapping of names to values.
 
     {"brand": "acme", "price": ("<", 50), "category": ["shoes", "boots"], "tags": (":", "summer")}
 """
@@ -170,13 +177,13 @@ def _read_list(text: str, rest: str) -> tuple[Value, ...]:
 
 
 def _read(text: str) -> Value:
-    """A quoted value is text; an unquoted one is a number, true or false if it reads as one."""
+    """Parse a value: quoted means text; otherwise a number, true or false if it looks like one."""
     if text[0] in "\"'":
         return text[1:-1].replace(text[0] * 2, text[0])
     if text in ("true", "false"):
         return text == "true"
-    # Only what is written as Python would: 00123 and 1.50 may be codes, and count as numbers
-    # where the attribute is one.
+    # Only numbers spelled as Python spells them: 00123 and 1.50 may be codes. They are compared
+    # as numbers if the attribute is a number.
     for kind in (int, float):
         number = _converted(kind, text)
         if number is not None and str(number) == text:
@@ -198,7 +205,7 @@ def _converted(kind: type[int] | type[float], text: str) -> int | float | None:
     try:
         number = kind(text)
         return number if "_" not in text and math.isfinite(number) else None
-    except (ValueError, OverflowError):  # no number, or too large a one
+    except (ValueError, OverflowError):  # not a number, or too large
         return None
 
 

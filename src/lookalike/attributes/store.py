@@ -1,4 +1,4 @@
-"""Store attributes from files: match rows with images, and store all rows or none."""
+"""Store attributes from files: match rows with images, store all rows or none."""
 
 import json
 import os
@@ -38,10 +38,9 @@ def store_attributes(
 ) -> AttributesReport:
     """Store the attributes of a file, all or none.
 
-    A row's path is relative to the file's folder, or else to one of the folders, or absolute, or
-    a stored image_name. Raises
-    InputError where no row's image is stored, or two rows are of one image, or a value does not
-    fit a column; it names the line.
+    A row's path may be relative to the file's folder or to one of `folders`, absolute, or a stored
+    image_name. Raises InputError, naming the line, if no row's image is stored, two rows match one
+    image, or a value does not fit a column.
     """
     connection, dialect = table.connection, table.dialect
     match = partial(_match, table, given, [Path(folder) for folder in folders])
@@ -50,7 +49,7 @@ def store_attributes(
         raise _nothing_matches(given, unmatched, table.name)
     plan = _Plan(table, given, [row for _, row in found])
     with table.connection.transaction():
-        # Again, under locks: a row may be gone, and another may have its id.
+        # Match again, under locks: rows may have been deleted and their ids reused.
         found, unmatched = match(lock="update")
         plan.write(found)
     kinds = plan.kinds()
@@ -67,9 +66,9 @@ def store_attributes(
 def update_attributes(
     table: VectorTable, given: AttributeTable | None
 ) -> Iterator[Callable[[Sequence[int]], None]]:
-    """Open a transaction; what is yielded sets the attributes of ids, one row of `given` each.
+    """Open a transaction; yield a function that sets attributes by ids, one row of `given` each.
 
-    Raises InputError for a value that does not fit a column, before the transaction begins.
+    Raises InputError, before the transaction begins, for a value that does not fit a column.
     """
     plan = _Plan(table, given, given.rows) if given else None
 
@@ -82,7 +81,7 @@ def update_attributes(
 
 
 def attributes_of(table: VectorTable, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return the attributes of rows by id, those that have a value; unknown ids are left out."""
+    """Return the attributes of rows by id, without empty ones; unknown ids are skipped."""
     if not ids:
         return {}
     types = column_types(table)
@@ -104,7 +103,7 @@ def attributes_of(table: VectorTable, ids: Sequence[int]) -> dict[int, dict[str,
 
 
 def _read(column: Attribute, value: Any) -> Any:
-    """A column's value as an attribute's."""
+    """Return a column's value as an attribute value."""
     if "list" in column.kinds:
         return json.loads(value)
     if "boolean" in column.kinds:
@@ -115,7 +114,7 @@ def _read(column: Attribute, value: Any) -> Any:
 
 
 class _Plan:
-    """How rows of attributes are stored: in which columns, and of which kinds they are."""
+    """How to store rows of attributes: the columns, and the kinds of their values."""
 
     def __init__(
         self, table: VectorTable, given: AttributeTable, rows: Sequence[AttributeRow]
@@ -134,7 +133,7 @@ class _Plan:
             _require_json(table)
 
     def write(self, found: Sequence["_Found"]) -> None:
-        """Set the attributes of rows by id, in a transaction of the caller's."""
+        """Set the attributes of rows by id, in the caller's transaction."""
         table = self._table
         noted = [
             (name, kind)
@@ -149,7 +148,7 @@ class _Plan:
         )
 
     def kinds(self) -> dict[str, set[Kind]]:
-        """The kinds of each attribute's values, with those stored before."""
+        """Return the kinds of each attribute's values, including those stored before."""
         kinds = self._kinds
         for attribute in self._known:
             if attribute.name in kinds and not attribute.is_column:
@@ -191,7 +190,7 @@ def _require_json(table: VectorTable) -> None:
 
 
 class _Paths:
-    """The paths that a row's path may mean, as `add` stores them: with folder links resolved."""
+    """Resolves a row's path to the stored paths that it may mean, with folder links resolved."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
@@ -308,10 +307,10 @@ def _update(table: VectorTable, given: AttributeTable, batch: _Batch) -> None:
     columns, own, rows = batch
     try:
         table.connection.execute_parts(rows, lambda part: _statement(table, (columns, own, part)))
-    except (ConnectionFailed, Busy):  # there is no transaction to retry in
+    except (ConnectionFailed, Busy):  # the transaction is gone: single rows cannot be tried
         raise
     except DatabaseError as error:
-        for row in rows:  # which of them is it?
+        for row in rows:  # find the row at fault
             try:
                 table.connection.execute(_statement(table, (columns, own, [row])))
             except DatabaseError as its_own:
@@ -338,7 +337,7 @@ def _statement(table: VectorTable, batch: _Batch) -> Statement:
 
 
 def _bound(row: AttributeRow, name: str, column: Attribute) -> str | int | float | None:
-    """A value for a column of the user's."""
+    """Return a value for a user's own column."""
     value = row.values[name]
     if isinstance(value, list):
         return json.dumps(value, ensure_ascii=False)

@@ -41,7 +41,7 @@ def check_index(store: IndexStore) -> IndexReport:
 
 
 def differing(index: Index, rows: Sequence[Row]) -> list[int]:
-    """Return ids of (cell, id, code, scale, bias, embedding) whose code is not the embedding's."""
+    """Return ids of rows (cell, id, code, scale, bias, embedding) whose code does not match."""
     if not rows:
         return []
     cells, ids, codes, scales, biases, packed = (list(column) for column in zip(*rows, strict=True))

@@ -1,23 +1,23 @@
-"""Vectors as codes of one bit a dimension, and inner products estimated from them.
+"""Encode vectors with one bit per dimension, and estimate inner products from the codes.
 
 RaBitQ: Gao and Long, "RaBitQ: Quantizing High-Dimensional Vectors with a Theoretical Error Bound
 for Approximate Nearest Neighbor Search", SIGMOD 2024.
 
-All vectors are first turned by one random rotation, which changes no inner product. A vector x lies
+All vectors are first rotated by one random rotation, which changes no inner product. A vector x is
 in the cell of its nearest centroid c; the signs of its residual r = x - c are its code. With
 s = sign(r), +1 or -1, and any vector y,
 
     <r, y>  is estimated by  scale * <s, y>,     scale = |r|^2 / sum |r_i|
 
-which is unbiased over the rotations, with an error of about |r| |y| / sqrt(dim). For a query q,
+This is unbiased over the rotations, with an error of about |r| |y| / sqrt(dim). For a query q,
 
     <x, q>  =  <c, q> + <r, c> + <r, q - c>
 
-where the first term is the cell's and the second the row's: both are exact. The third is estimated
-with y = q - c, which is short where it matters. (Where only inner products count, a multiple of c
-is subtracted: `Index.probes`.) It is rounded to 4 bits, y ~ step * (u - 7.5) with
-u from 0 to 15, and u is cut into bit planes p_0 to p_3. Two bits agree or differ, so with
-h_j = BIT_COUNT(code ^ p_j)
+The first term depends only on the cell, the second only on the row; both are exact. The third is
+estimated with y = q - c, which is short for the cells that matter. (If only inner products count, a
+multiple of c is subtracted: `Index.probes`.) y is rounded to 4 bits, y ~ step * (u - 7.5) with
+u from 0 to 15, and u is split into bit planes p_0 to p_3. With h_j = BIT_COUNT(code ^ p_j), the
+number of bits that differ,
 
     <s, y>  ~  step * (7.5 * bits - h_0 - 2 h_1 - 4 h_2 - 8 h_3)
 
@@ -40,10 +40,10 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class Rotation:
-    """A random rotation of vectors of length dim into `bits`, dim rounded up to whole bytes.
+    """A random rotation from dim to `bits` dimensions, dim rounded up to whole bytes.
 
-    The same dim and seed give the same rotation. Longer vectors than 1024 are permuted and
-    rotated in equal blocks of at most that, which mixes enough and costs less than dim^2.
+    The same dim and seed give the same rotation. Vectors longer than 1024 are permuted and rotated
+    in equal blocks of at most that, which mixes enough and costs less than dim^2.
     """
 
     dim: int
@@ -59,7 +59,7 @@ class Rotation:
 
     @cached_property
     def _blocks(self) -> list[FloatArray]:
-        """Random orthogonal matrices (Haar), whose sizes add up to `bits`."""
+        """Return random orthogonal matrices (Haar), whose sizes add up to `bits`."""
         rng = np.random.default_rng([self.seed, 1])
         sizes = [len(part) for part in np.array_split(range(self.bits), -(-self.bits // _BLOCK))]
         return [_random_orthogonal(size, rng) for size in sizes]
@@ -99,7 +99,7 @@ def encode(residuals: FloatArray) -> tuple[Bytes, FloatArray]:
 class QueryPlanes:
     """Rotated vectors y in 4 bits: <s, y> ~ step * (centre - h_0 - 2 h_1 - 4 h_2 - 8 h_3).
 
-    planes: shape (n, 4, bits / 8); plane j has the bits of weight 2^j. steps: shape (n,).
+    planes: shape (n, 4, bits / 8); plane j holds the bits of weight 2^j. steps: shape (n,).
     """
 
     planes: Bytes
@@ -122,7 +122,7 @@ def estimate(
 ) -> FloatArray:
     """Return the estimates of <r, y> for codes (n, bits / 8) and scales (n,): shape (n,).
 
-    which: the number of each code's y, shape (n,); by default all have the first.
+    which: index of each code's y, shape (n,); by default the first y for all.
     """
     chosen = np.zeros(len(codes), np.intp) if which is None else which
     weighted = np.zeros(len(codes))

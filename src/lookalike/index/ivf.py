@@ -1,4 +1,4 @@
-"""A trained index: which cell and code an embedding has, and where to look for a query's.
+"""A trained index: assign cells and codes to embeddings, and choose the cells for a query.
 
 Pure computation: `store` stores it in the database, `training` builds it.
 """
@@ -23,18 +23,21 @@ Cells = npt.NDArray[np.intp]
 Ids = npt.NDArray[np.int64]
 
 MAX_LENGTH = 2.0**50
-"""In units of the longest that was trained on; the squares of longer ones leave float32."""
+"""Maximum length in the index, in units; squares of longer vectors overflow float32."""
 
 MAX_EXPONENT = 120
-"""Of a unit: it and its inverse are normal float32 numbers."""
+"""Maximum exponent of a unit: it and its inverse are normal float32 numbers."""
 
 _SPREADS = 4.0
-"""A cell's bonus for dot, in spreads / sqrt(dim): with it 64 cells of 566 hold 99.7% of the
-neighbours on data whose lengths vary by a lognormal sigma of 1, without it 96.5%."""
+"""A cell's bonus for dot, in spreads / sqrt(dim).
+
+If lengths vary by a lognormal sigma of 1, 64 cells of 566 contain 99.7% of the neighbours with it
+and 96.5% without it.
+"""
 
 
 class Codes(NamedTuple):
-    """Columns of the codes' table, shape (n,), the codes (n, bits / 8)."""
+    """Columns of the codes' table, shape (n,); codes have shape (n, bits / 8)."""
 
     cells: Cells
     ids: Ids
@@ -43,14 +46,14 @@ class Codes(NamedTuple):
     biases: FloatArray
 
     def rows(self) -> list[CodeRow]:
-        """The same as rows."""
+        """Return the columns as rows."""
         packed = [code.tobytes() for code in self.codes]
         columns = self.cells.tolist(), self.ids.tolist(), packed
         numbers = self.scales.tolist(), self.biases.tolist()
         return list(map(CodeRow._make, zip(*columns, *numbers, strict=True)))
 
     def take(self, chosen: Cells | slice) -> "Codes":
-        """Some of the rows."""
+        """Return some of the rows."""
         return Codes(
             self.cells[chosen],
             self.ids[chosen],
@@ -60,12 +63,12 @@ class Codes(NamedTuple):
         )
 
     def in_key_order(self) -> "Codes":
-        """In the order of the table's primary key, in which inserting is quick and compact."""
+        """Return the codes in primary key order, which makes inserting fast and compact."""
         return self.take(np.lexsort((self.ids, self.cells)))
 
 
 def concatenate(parts: Sequence[Codes]) -> Codes:
-    """Codes one after the other."""
+    """Concatenate codes."""
     return Codes(
         np.concatenate([part.cells for part in parts]),
         np.concatenate([part.ids for part in parts]),
@@ -77,12 +80,11 @@ def concatenate(parts: Sequence[Codes]) -> Codes:
 
 @dataclass(frozen=True)
 class Preparation:
-    """How embeddings enter the index, as float32 of no extreme size, rotated.
+    """Prepares embeddings for the index: scaled to moderate float32 values, then rotated.
 
     For cosine they are scaled to length 1; for dot and euclidean divided by `unit`, a power of two
-    near the largest length that was trained on. A longer one than MAX_LENGTH units is cut to that
-    length in the index: it is found by its direction, and ranked by its stored values like all
-    others.
+    near the largest length in training. Longer ones than MAX_LENGTH units are cut to that length in
+    the index: they are found by direction, and ranked by their stored values like all others.
     """
 
     metric: Metric
@@ -114,14 +116,14 @@ class Preparation:
 
 
 def unit_for(embeddings: FloatArray) -> float:
-    """Return the power of two next to the largest length of embeddings (n, dim)."""
+    """Return the power of two nearest to the largest length of embeddings (n, dim)."""
     longest = np.linalg.norm(embeddings.astype(np.float64), axis=1).max(initial=0.0)
     exponent = np.ceil(np.log2(longest)) if longest > 0 else 0.0
     return float(2.0 ** np.clip(exponent, -MAX_EXPONENT, MAX_EXPONENT))
 
 
 def of_length_1(vectors: FloatArray) -> FloatArray:
-    """Scale vectors (n, dim) to length 1; the squares of very long and short ones overflow."""
+    """Scale vectors (n, dim) to length 1, without overflow for very long and short ones."""
     with np.errstate(over="ignore", under="ignore"):
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     extreme = np.flatnonzero((norms < 1e-15) | ~(norms < 1e15))
@@ -137,10 +139,10 @@ def of_length_1(vectors: FloatArray) -> FloatArray:
 class Index:
     """The parameters of one generation of an index.
 
-    dim: the length of an embedding; `bits`, of a prepared one. unit: see Preparation. centroids:
-    of prepared embeddings, shape (n_cells, bits), float32. spreads: how far a cell's embeddings
-    lie from its centroid, the root of the mean square, shape (n_cells,). trained_rows: how many
-    embeddings there were in training.
+    dim: length of an embedding; `bits`: of a prepared one. unit: see Preparation. centroids: of
+    prepared embeddings, shape (n_cells, bits), float32. spreads: root mean square distance of a
+    cell's embeddings from its centroid, shape (n_cells,). trained_rows: number of embeddings in
+    training.
     """
 
     metric: Metric
@@ -167,7 +169,7 @@ class Index:
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """SHA-256 of all that decides what a code means."""
+        """Return the SHA-256 of everything that determines the meaning of a code."""
         unit = "" if self.unit == 1.0 else f"{self.unit!r} "
         digest = hashlib.sha256(f"{self.metric} {self.dim} {self.seed} {unit}".encode())
         digest.update(self.centroids.astype("<f4").tobytes())
@@ -185,8 +187,8 @@ class Index:
     def encode(self, ids: Ids, prepared: FloatArray, cells: Cells | None = None) -> "Codes":
         """Return the codes of prepared embeddings (n, bits), by default in their nearest cells.
 
-        The bias is <x - c, c>, the estimate's exact part; for euclidean less |x|^2 / 2, since
-        -|x - q|^2 / 2 = <x, q> - |x|^2 / 2 - |q|^2 / 2 ranks as the distance does.
+        The bias is <x - c, c>, the exact part of the estimate; for euclidean minus |x|^2 / 2,
+        because -|x - q|^2 / 2 = <x, q> - |x|^2 / 2 - |q|^2 / 2 ranks as the distance does.
         """
         cells = self.assign(prepared) if cells is None else cells
         centroids = self.centroids[cells]
@@ -213,7 +215,7 @@ class Index:
     def shortlist(self, query: FloatArray, *, n_probes: int | None, rows: int) -> Shortlist:
         """Return the cells to read for a query, shape (dim,), and how many rows to compare.
 
-        n_probes: this many cells; None: as many as training found necessary.
+        n_probes: number of cells; None: as many as training found necessary.
         """
         prepared = self.preparation.query(query)
         scores = self.cell_scores(prepared)[0]
@@ -221,7 +223,7 @@ class Index:
         return Shortlist(self.generation, self.fingerprint, *self.probes(prepared, cells), rows)
 
     def probes(self, prepared: FloatArray, cells: Cells) -> tuple[list[Probe], float]:
-        """Return what SQL needs of a prepared query (1, bits) in each cell, and `centre`."""
+        """Return the probes of a prepared query (1, bits) for each cell, and `centre`, for SQL."""
         bases, slopes, planes = self._terms(prepared, cells)
         columns = cells.tolist(), bases.tolist(), slopes.tolist(), planes.steps.tolist()
         probes = [
@@ -235,7 +237,7 @@ class Index:
     ) -> FloatArray:
         """Return the estimates that SQL computes, larger is nearer: shape (n,).
 
-        prepared: a query, shape (1, bits). which: for each of n codes, the place of its cell in
+        prepared: a query, shape (1, bits). which: for each of n codes, the index of its cell in
         `cells`.
         """
         bases, slopes, planes = self._terms(prepared, cells)
@@ -247,9 +249,8 @@ class Index:
     ) -> tuple[FloatArray, FloatArray, QueryPlanes]:
         """Return base and slope of each cell, and the planes of the rest of the query.
 
-        With a slope a, <x, q> = <c, q> + a <r, c> + <r, q - a c>. For dot the slope is the one
-        that makes q - a c shortest, <c, q> / |c|^2: then the length of c, next to which q may be
-        short, does not drown q where q - a c is rounded.
+        With a slope a, <x, q> = <c, q> + a <r, c> + <r, q - a c>. For dot, a = <c, q> / |c|^2 makes
+        q - a c shortest, so that a long c does not drown a short q when q - a c is rounded.
         """
         centroids = self.centroids[cells]
         bases = centroids @ prepared[0]
@@ -263,8 +264,8 @@ class Index:
         if n_probes is not None:
             limit = min(n_probes, self.n_cells)
             return np.argpartition(-scores, limit - 1)[:limit]
-        # Query-aware pruning: Chen et al., "SPANN", NeurIPS 2021, section 3.3. Enough cells stay
-        # to hold twice the rows that are wanted, and more results lie further from the query.
+        # Query-aware pruning: Chen et al., "SPANN", NeurIPS 2021, section 3.3. Keep enough cells
+        # for twice the wanted rows, and widen the gap for more results, which are further away.
         wanted = -(-2 * rows * self.n_cells // max(self.trained_rows, 1))
         further = sqrt(max(1.0, rows / max(self.plan.rescored, 1)))
         limit = min(max(wanted, ceil(self.plan.n_probes * further)), self.n_cells)

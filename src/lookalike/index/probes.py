@@ -1,8 +1,8 @@
-"""How far a search has to look, measured on the collection's own embeddings.
+"""Measure how far a search must look, on the collection's own embeddings.
 
-Two things decide what a search finds: which cells it reads, and how many of the best estimates in
-them it compares exactly. Both are chosen together, as the plan that costs least among those that
-reach the target on queries whose true neighbours are known.
+Two settings determine what a search finds: which cells it reads, and how many of the best estimates
+in them it compares exactly. They are chosen together: the cheapest plan that reaches the target on
+queries whose true neighbours are known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,14 +19,14 @@ from lookalike.index.ivf import Codes, Ids, Index, of_length_1
 QUERIES = 500
 K = 10
 KEPT = 64
-"""Neighbours kept per query: its K nearest, and others that are as near."""
+"""Neighbours kept per query: its K nearest, and others that are equally near."""
 
 TOLERANCE = 1e-3
 """A neighbour within this share of the K-th similarity counts as equally near."""
 
 TARGET_RECALL = 0.99
 MARGIN = 0.3
-"""Safety margin: this share of the allowed loss is not used, since other queries will come."""
+"""Safety margin: this share of the allowed loss stays unused, because other queries will differ."""
 
 # Microseconds, measured; only their ratios matter.
 READ = 1.0
@@ -36,18 +36,18 @@ PROBED = 8.0
 RESCORED = 12.0
 """Fetching one embedding and comparing it exactly."""
 SCANNED = 10.0
-"""The same, in a search that compares all of them."""
+"""Fetching and comparing one embedding in an exact search."""
 
 FEWEST_TO_DOUBT = 5000
-"""With fewer rows every plan is fast."""
+"""With fewer rows, any plan is fast."""
 
 LOST_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
-"""Shares of the allowed loss that are tried for neighbours in cells that are not read."""
+"""Shares of the allowed loss to try for neighbours in cells that are not read."""
 
 GAP_QUANTILES = (0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.9925, 0.995, 0.9975, 1.0)
 LEAST_RESCORED = 50
 _MAX_READ = 2_000_000
-"""Codes estimated in all for one reach, while there are as many queries as _FEWEST_QUERIES."""
+"""Maximum number of codes estimated per reach, exceeded only to use _FEWEST_QUERIES queries."""
 _FEWEST_QUERIES = 20
 _MISSED = np.iinfo(np.intp).max
 
@@ -56,7 +56,10 @@ Ranks = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class _Reach:
-    """At most n_probes cells, none worse than the best by more than gap; codes read on average."""
+    """Which cells to read: at most n_probes, with scores within gap of the best.
+
+    read: average number of codes read.
+    """
 
     n_probes: int
     gap: float
@@ -66,8 +69,8 @@ class _Reach:
 class PlanFinder:
     """Collects the true neighbours of some stored embeddings, then finds the cheapest plan.
 
-    sample: prepared embeddings, which serve as queries, shape (n_queries, bits). ids: theirs, since
-    no embedding is sought as its own neighbour.
+    sample: prepared embeddings that serve as queries, shape (n_queries, bits). ids: their ids,
+    because an embedding is not its own neighbour.
     """
 
     def __init__(self, metric: Metric, sample: FloatArray, ids: Ids) -> None:
@@ -92,9 +95,9 @@ class PlanFinder:
         self._found = np.take_along_axis(all_ids, top, axis=1)
 
     def plan(self, index: Index, codes: Codes, target: float) -> Plan:
-        """Return the plan that costs least of those that find `target` of the true K nearest.
+        """Return the cheapest plan that finds `target` of the true K nearest.
 
-        codes: of all embeddings, in key order. Where comparing all of them exactly costs less, the
+        codes: of all embeddings, in key order. If comparing all of them exactly is cheaper, the
         plan is exact.
         """
         goal = target + MARGIN * (1 - target)
@@ -110,13 +113,13 @@ class PlanFinder:
         return best
 
     def _is_near(self) -> npt.NDArray[np.bool_]:
-        """Whether a kept neighbour is one of the K nearest or as near: (n_queries, KEPT)."""
+        """Whether a kept neighbour is one of the K nearest or equally near: (n_queries, KEPT)."""
         values = self._scores
         if self._metric == "euclidean":
             squares = np.einsum("ij,ij->i", self._queries, self._queries)[:, np.newaxis]
             values = -np.sqrt(np.maximum(squares - 2 * values, 0))
         kth = -np.partition(-values, K - 1, axis=1)[:, K - 1 : K]
-        with np.errstate(invalid="ignore"):  # fewer than K others: none is left out
+        with np.errstate(invalid="ignore"):  # fewer than K others: all count as near
             near: npt.NDArray[np.bool_] = values >= kth - TOLERANCE * np.abs(kth)
         return near & (self._found >= 0) | (np.isneginf(kth) & (self._found >= 0))
 
@@ -157,14 +160,14 @@ class _Measured:
         return [self._narrowest(*needed, 1 - share * (1 - goal)) for share in LOST_SHARES]
 
     def _first_needed(self) -> tuple[Ranks, FloatArray]:
-        """Return ranks and gaps of the cells of each query's K neighbours that need least."""
+        """Return ranks and gaps of the K near neighbours per query whose cells rank best."""
         ranks = np.where(self._near, self._ranks, self._index.n_cells)
         first = np.argsort(ranks, axis=1)[:, :K]
         gaps = np.where(self._near, self._gaps, 0)
         return np.take_along_axis(ranks, first, axis=1), np.take_along_axis(gaps, first, axis=1)
 
     def _narrowest(self, ranks: Ranks, gaps: FloatArray, kept: float) -> _Reach:
-        """Return the reach with fewest codes whose cells hold this share of the neighbours."""
+        """Return the reach with the fewest codes that contains this share of the neighbours."""
         n_cells = self._index.n_cells
         exists = ranks < n_cells
         best = _Reach(n_cells, float(self._all_gaps.max()), float(len(self._codes.ids)))
@@ -184,7 +187,7 @@ class _Measured:
     def rescored(
         self, reaches: Sequence[_Reach], goal: float
     ) -> Iterator[tuple[_Reach, int, float]]:
-        """Yield reaches that give the goal, how many rows they compare exactly, and the recall."""
+        """Yield (reach, rows to compare exactly, recall) for each reach that reaches the goal."""
         ranks: dict[_Reach, list[Ranks]] = {reach: [] for reach in reaches}
         for i in range(len(self._queries)):
             wanted = [reach for reach in ranks if i < _n_queries(reach)]
@@ -201,9 +204,9 @@ class _Measured:
                 yield reach, count, float(np.searchsorted(all_ranks, count) / len(all_ranks))
 
     def _estimate_ranks(self, i: int, reaches: Sequence[_Reach]) -> Iterator[Ranks]:
-        """Yield for each reach the ranks of a query's near neighbours among the estimates.
+        """Yield, per reach, the ranks of a query's near neighbours among the estimates.
 
-        Each of shape (KEPT,); _MISSED where it does not read the neighbour's cell.
+        Each of shape (KEPT,); _MISSED if the reach does not read the neighbour's cell.
         """
         all_n = [int((self._all_gaps[i, : r.n_probes] <= r.gap).sum()) for r in reaches]
         widest = max(all_n, default=0)

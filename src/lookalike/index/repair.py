@@ -1,10 +1,9 @@
 """Repair codes after other programs have inserted or deleted rows.
 
-lookalike changes both in one transaction, and whoever inserts above the tail is found by every
-search. What others do below it, deleting rows, inserting ids that were free, emptying the table, is
-found here: the sums of a checksum of all ids are compared, which costs a read of two narrow
-indexes, and only where they differ the ids themselves. Embeddings that others change keep their
-ids: those `lookalike index --check` finds.
+lookalike changes rows and codes in one transaction, and searches always read rows above the tail.
+Changes by others below it (rows deleted, free ids inserted, the table emptied) are found here: sums
+of a checksum of all ids are compared, which reads two narrow indexes; only if they differ, the ids
+are compared. Embeddings that others change keep their ids: `lookalike index --check` finds them.
 """
 
 from zlib import crc32
@@ -19,13 +18,13 @@ from lookalike.index.store import IndexStore
 from lookalike.index.training import is_due as training_is_due
 
 SHARE_BETWEEN = 0.05
-"""Rows and codes are compared again after this share of the rows has been inserted."""
+"""Compare rows and codes again after this share of the rows has been inserted."""
 
 FEW_ROWS = 5000
-"""Smaller collections are compared at every insert: it takes a millisecond or two."""
+"""Smaller collections are compared at every insert, which takes a millisecond or two."""
 
 REPLACED = 0.1
-"""If this share of a sample's codes does not match, the table was filled again."""
+"""If a larger share of a sample's codes does not match, the table was refilled."""
 
 _BATCH = 1000
 _SAMPLE = 500
@@ -34,8 +33,8 @@ _SAMPLE = 500
 def repair(store: IndexStore) -> None:
     """Add missing codes, and delete codes without a row.
 
-    A table that was emptied and filled again is trained again: `store.lost_codes` says so. If
-    another transaction holds a needed lock, a later call does the rest.
+    If the table was emptied and refilled, `store.lost_codes` is set and the index is trained again.
+    If another transaction holds a needed lock, a later call does the rest.
     """
     index = store.load()
     if index is None or store.lost_codes:
@@ -52,8 +51,8 @@ def repair(store: IndexStore) -> None:
 def maintain(store: IndexStore, *, compare: bool) -> bool:
     """Repair what is due, and return whether the index should be trained.
 
-    compare: always compare rows and codes; otherwise only if they were not compared yet, or many
-    rows were inserted since.
+    compare: always compare rows and codes; otherwise only if they were never compared, or many rows
+    were inserted since.
     """
     inserted, index = store.inserted_since_repair, store.load()
     if index is not None:
@@ -66,7 +65,7 @@ def maintain(store: IndexStore, *, compare: bool) -> bool:
 def _compare(store: IndexStore, index: Index) -> None:
     table = store.table
     connection, dialect = table.connection, table.dialect
-    with connection.transaction():  # one snapshot of all
+    with connection.transaction():  # one snapshot of rows and codes
         tail = int(connection.value(dialect.tail(table)) or 0)
         sums = connection.query(dialect.id_sums(table, index.generation, tail))[0]
         if int(sums[0]) - int(sums[1]) == int(connection.value(dialect.strays(table)) or 0):
@@ -108,7 +107,7 @@ def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> Non
 
 
 def _insert(store: IndexStore, index: Index, ids: list[int]) -> int:
-    """Add codes for existing rows; return the sum of CRC32 of the ids that can have none."""
+    """Add codes for existing rows; return the sum of CRC32 of ids that cannot have a code."""
     connection, dialect = store.table.connection, store.table.dialect
     with connection.transaction():
         if not _holds(store, index):

@@ -1,4 +1,4 @@
-"""The rows of a collection: inserted with their codes, looked up, deleted."""
+"""Insert, look up and delete rows of a collection, with their codes."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,14 +22,14 @@ _ID_DIGITS = len(str(2**64 - 1))
 
 
 def stored_name(name: str) -> str:
-    """Return the name as the image_name column can hold it: its last 255 characters."""
+    """Return the name as the image_name column can store it: its last 255 characters."""
     return name[-MAX_NAME:]
 
 
 def insert_rows(store: IndexStore, names: Sequence[str], embeddings: FloatArray) -> list[int]:
     """Insert names and embeddings (n, dim) with their codes, and return the ids.
 
-    In a transaction of the caller's: it takes several statements.
+    Runs in the caller's transaction, because it takes several statements.
     """
     step = int(store.table.connection.value(store.table.dialect.id_step()))
     size = max(1, min(_BATCH, _MAX_INSERT_BYTES // (4 * store.table.dim)))
@@ -55,7 +55,7 @@ def _insert_batch(
     for part in table.connection.parts(rows, make):
         first = table.connection.insert(make(part))
         ids += range(first, first + id_step * len(part), id_step)
-    ids_array(ids)  # refuses those that no search could return
+    ids_array(ids)  # raises for ids that no search could return
     store.insert(ids, embeddings)
     return ids
 
@@ -63,10 +63,10 @@ def _insert_batch(
 def put_rows(
     store: IndexStore, ids: Sequence[int], names: Sequence[str] | None, embeddings: FloatArray
 ) -> None:
-    """Create the rows of these ids, or replace those that exist, with their codes.
+    """Create rows with these ids, or replace existing ones, with their codes.
 
-    In a transaction of the caller's. Rows that exist keep their names where none are given. Raises
-    InputError for the row of a file: its embedding is the file's.
+    Runs in the caller's transaction. Existing rows keep their names if names is None. Raises
+    InputError for the row of a file, because its embedding belongs to the file.
     """
     table = store.table
     connection, dialect = table.connection, table.dialect
@@ -103,7 +103,7 @@ def _refuse_files(table: VectorTable, ids: Sequence[int]) -> None:
 
 
 def delete_rows(store: IndexStore, ids: Sequence[int]) -> int:
-    """Delete the rows of these ids with their codes, all or none; return how many there were."""
+    """Delete the rows with these ids and their codes, all or none; return their number."""
     table, deleted = store.table, 0
     with table.connection.transaction():
         for start in range(0, len(ids), _BATCH):
@@ -114,7 +114,7 @@ def delete_rows(store: IndexStore, ids: Sequence[int]) -> int:
 
 
 def embedding_of(table: VectorTable, row_id: int) -> FloatArray:
-    """Return the embedding, shape (dim,), of a stored image. Raises InputError where none is."""
+    """Return the embedding, shape (dim,), of a stored image. Raises InputError if there is none."""
     rows = table.connection.query(table.dialect.embeddings(table, [row_id]))
     if not rows or rows[0][1] is None:
         raise InputError(f"collection {table.name!r} has no image with id {row_id}")
@@ -122,9 +122,9 @@ def embedding_of(table: VectorTable, row_id: int) -> FloatArray:
 
 
 def id_of(table: VectorTable, name: str) -> int:
-    """Return the id of a stored name, or the number that the name is.
+    """Return the id of the row with this name, or the id that the name spells.
 
-    Raises InputError where several images have that name, or none.
+    Raises InputError if no image or several images have the name.
     """
     ids = [row[0] for row in table.connection.query(table.dialect.ids_by_name(table, name))]
     if len(ids) > 1:
@@ -139,13 +139,13 @@ def id_of(table: VectorTable, name: str) -> int:
 
 
 def ids_of_content(table: VectorTable, content_hash: bytes) -> list[int]:
-    """Return the ids of stored files with these bytes, by their SHA-256."""
+    """Return the ids of stored files with this content, by SHA-256."""
     statement = table.dialect.ids_by_content(table, content_hash)
     return [row[0] for row in table.connection.query(statement)]
 
 
 def records(table: VectorTable, ids: Iterable[int]) -> list[ImageRecord]:
-    """Return the stored images of these ids, in their order; unknown ids are left out."""
+    """Return stored images by id, in the order of ids; unknown ids are skipped."""
     wanted = list(ids)
     if not wanted:
         return []
@@ -178,7 +178,7 @@ def with_paths(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
 
 
 def find(table: VectorTable, targets: Iterable[int | str | os.PathLike[str]]) -> list[int]:
-    """Return the ids of rows by ids, paths of files, folders and names, each once.
+    """Return the ids of rows given by id, file path, folder or name, each once.
 
     Raises InputError for a target that is not stored.
     """
@@ -203,11 +203,11 @@ def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[in
 
 
 def _absolute(target: str | os.PathLike[str]) -> str:
-    """Return a path as `add` stores it: whole, a folder's links followed, a file's own not."""
+    """Return a path as `add` stores it: absolute; links are resolved in its folder only."""
     path = expand_user(target)
     try:
         return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
-    except (OSError, ValueError):  # too long, a NUL, or in a folder that is out of reach
+    except (OSError, ValueError):  # too long, a NUL, or in an unreadable folder
         return str(path.absolute())
 
 

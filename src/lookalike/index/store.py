@@ -59,7 +59,7 @@ class IndexStore:
     def _at(self, state: IndexState | None) -> Index | None:
         if state is None or state.generation == 0:
             return None
-        # Another thread may exchange what is cached at any time.
+        # Read it once: another thread may replace the cached index at any time.
         loaded = self._loaded
         if loaded is None or (loaded.generation, loaded.fingerprint) != (
             state.generation,
@@ -72,7 +72,7 @@ class IndexStore:
         try:
             rows = self._connection.query(self._dialect.centroids(self.table, state.generation))
         except MissingTable:
-            return None  # dropped by hand
+            return None  # dropped by another program
         packed, bits = [row[0] for row in rows], Rotation(self.table.dim, 0).bits
         if packed and all(len(centroid) == 2 * bits for centroid in packed):
             index = Index(
@@ -117,13 +117,13 @@ class IndexStore:
         self._loaded = None
 
     def note_compared(self, *, lost_codes: bool | None = None) -> None:
-        """Note that rows and codes were compared, and whether codes are lost, where it is known."""
+        """Record that rows and codes were compared, and whether codes are lost, if known."""
         with self._counting:
             self.inserted_since_repair = 0
             if lost_codes is not None:
                 self.lost_codes = lost_codes
 
-    # In the transactions of whoever changes rows.
+    # In transactions that change rows.
 
     def hold(self) -> None:
         """Lock the generation until the transaction ends.
@@ -151,7 +151,7 @@ class IndexStore:
             self._change(self._dialect.insert_codes(self.table, index.generation, part))
 
     def code_batch(self, index: Index) -> int:
-        """Return how many codes one statement may hold: a code is twice as many hex digits."""
+        """Return the maximum number of codes per statement: each takes twice as many hex digits."""
         size = index.centroids.shape[1] // 4 + 100
         return int(max(1, min(_CODES, (self._connection.max_packet - 1000) // size)))
 
@@ -178,7 +178,7 @@ class IndexStore:
             return
         deleted = self._change(self._dialect.delete_codes(self.table, generation, cells))
         if deleted < len(cells):
-            # Rounding put one into another cell, or another program changed the embedding.
+            # Rounding assigned another cell, or another program changed an embedding.
             self._change(self._dialect.delete_codes_by_id(self.table, generation, ids))
 
     # After a change.
@@ -192,7 +192,7 @@ class IndexStore:
         mine = set(own_ids)
         try:
             with self._connection.transaction():
-                # Locks first: what is read later is then not older than the rows that they show.
+                # Lock first, so that later reads are not older than the rows under the locks.
                 state = self.state("share")
                 if state is None or state.generation == 0:
                     return

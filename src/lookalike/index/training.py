@@ -50,7 +50,7 @@ _CENTROIDS = 500
 
 
 def n_cells_for(rows: int) -> int:
-    """About 4 sqrt(rows) cells, one below ROWS_FOR_CELLS."""
+    """Return the number of cells: about 4 sqrt(rows), or one below ROWS_FOR_CELLS."""
     return 1 if rows < ROWS_FOR_CELLS else min(MAX_CELLS, round(4 * math.sqrt(rows)))
 
 
@@ -78,12 +78,12 @@ def is_due(store: IndexStore) -> bool:
     connection, dialect = table.connection, table.dialect
     index = store.load()
     if index is None:
-        # If the server ranks by itself, our index is built on request only.
+        # If the server can rank, our index is built only on request.
         wanted = FEWEST_ROWS if dialect.needs_index else None
     else:
         wanted = 1 if store.lost_codes else GROWTH * index.trained_rows
     low, high = connection.query(dialect.id_range(table))[0]
-    # The range of ids is free to ask for; only where it is large enough are the rows counted.
+    # The range of ids is cheap to read; count the rows only if it is large enough.
     if wanted is None or high is None or high - low + 1 < wanted:
         return False
     return int(connection.value(dialect.count_embeddings(table))) >= wanted
@@ -99,7 +99,7 @@ def train(
     """Train an index on all rows of the store's table and switch to it.
 
     target_recall: the share of the true 10 nearest to find, by default as in the last training.
-    Returns None where another process is training already, or there are too few rows.
+    Returns None if another process is training, or there are too few rows.
     """
     if target_recall is not None and not 0.5 <= target_recall <= 0.999:
         raise InputError(f"target_recall is {target_recall}; give 0.5 to 0.999")
@@ -140,7 +140,7 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     while any(f"{table.name}_{kind}_{generation}".lower() in names for kind in KINDS):
         generation += 1
     connection.execute(dialect.forget_changes(table))
-    # From now on changes are logged; this waits for the transactions that have not seen it.
+    # From now on changes are logged. This waits for transactions that started before.
     _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
     bits = Rotation(store.table.dim, 0).bits
     types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
@@ -150,10 +150,10 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
 
 
 def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
-    """Drop this index's tables of other generations, and return the names that are still taken.
+    """Drop this index's tables of other generations; return the names that are still taken.
 
-    Other programs may have tables with such names: only tables whose comment says that lookalike
-    made them are dropped. A table that an open transaction has read stays for the next training.
+    Other programs may have tables with such names: only tables with lookalike's comment are
+    dropped. A table that an open transaction has read is left for the next training.
     """
     table = store.table
     connection, dialect = table.connection, table.dialect
@@ -184,7 +184,7 @@ def _train_on_sample(
     if not len(sample):
         raise DatabaseError(f"collection {store.table.name!r} has no embeddings to index")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
-    # Rounded as they are stored: the meaning of a code depends on every bit of them.
+    # Round them as they are stored: the meaning of a code depends on every bit.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])
     index = Index(
         metric=store.table.metric,
@@ -262,7 +262,7 @@ def _read_ahead(store: IndexStore) -> Iterator[tuple[Ids, FloatArray]]:
         return None if rows is None else store.table.indexable(rows)
 
     try:
-        # The thread's statements take another connection than the lock's.
+        # The thread's statements use another connection than the lock.
         with ThreadPoolExecutor(1) as thread:
             coming = thread.submit(read)
             while (batch := coming.result()) is not None:
@@ -294,9 +294,9 @@ def _switch(
     coded: Ids,
     known: Ids,
 ) -> None:
-    """Switch to the new generation once it equals the table.
+    """Switch to the new generation once it matches the table.
 
-    known: the ids when it was begun. Uncommitted rows of other programs are unknown, so the tail
+    known: the ids when training began. Uncommitted rows of other programs are unknown, so the tail
     begins before them.
     """
     table = store.table

@@ -1,1 +1,1 @@
-"""Queries to ranked rows."""
+"""Search: from queries to ranked rows."""

@@ -1,4 +1,4 @@
-"""Queries turned into embeddings."""
+"""Embed queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,19 +28,19 @@ from lookalike.search.source import (
 
 IMAGE, TEXT, MIXED = "image", "text", "mixed"
 _NOTHING = 1e-6
-"""What is left of a - a is rounding."""
+"""Below this length, a mix such as a - a is only rounding error."""
 
 
 @dataclass(frozen=True)
 class EmbeddedQuery:
-    """A query as an embedding.
+    """An embedded query.
 
     Attributes:
         embedding: Shape (dim,), float32.
         kind: "image", "text" or "mixed".
-        stored: The ids of the stored images that are part of the query.
-        same: Those, and the ids of stored files with the bytes of an image that is part of it.
-        text: The words, where they are all of the query.
+        stored: Ids of stored images that are part of the query.
+        same: The same, and ids of stored files with the bytes of an image in the query.
+        text: The text, if the query is only text.
     """
 
     embedding: FloatArray
@@ -50,13 +50,13 @@ class EmbeddedQuery:
     text: str | None = None
 
     def left_out(self, exclude_self: bool | None) -> frozenset[int]:
-        """Return the ids that `SearchOptions.exclude_self` keeps out of the results."""
+        """Return the ids that `SearchOptions.exclude_self` removes from the results."""
         return self.stored if exclude_self is None else self.same if exclude_self else frozenset()
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A term as an embedding, and which stored images it is."""
+    """An embedded term, and the stored images that it equals."""
 
     embedding: FloatArray
     stored: frozenset[int] = frozenset()
@@ -66,18 +66,18 @@ class _Part:
 def embed_query(
     table: VectorTable, model: LazyModel, query: AnyQuery, *, allow_private: bool = False
 ) -> EmbeddedQuery:
-    """Embed a query. A mix is the weighted sum, for cosine of embeddings of length 1.
+    """Embed a query. A mix is a weighted sum; for cosine, of embeddings of length 1.
 
     Args:
-        table: Where stored images are looked up.
-        model: Loaded only for images and words.
-        query: What `search` takes.
-        allow_private: Whether URLs may be of this machine and private networks.
+        table: Where to look up stored images.
+        model: Loaded only for images and text.
+        query: A query as for `search`.
+        allow_private: Whether URLs may point to this machine and private networks.
 
     Raises:
-        InputError: It is no query, or a stored image is not there.
-        EmbeddingError: A vector cannot be used, or a mix comes to nothing.
-        ModelError, ImageError: As the model and the image raise them.
+        InputError: The query is not valid, or a stored image does not exist.
+        EmbeddingError: A vector is not valid, or a mix cancels out.
+        ModelError, ImageError: Raised by the model and by reading the image.
     """
     terms = terms_of(query)
     parts = [(weight, _embed(table, model, source, allow_private)) for weight, source in terms]
@@ -140,7 +140,7 @@ def _embed_picture(
         refuse_unread(source)
         raise InputError(f"no such image: {source}")
     loaded = model.get()
-    # Decoded as `add` decodes it, so that a stored image is equal to itself.
+    # Decode as `add` does, so that a stored image equals itself.
     side = loaded.preprocessing.short_side if isinstance(loaded, BatchModel) else None
     image, digest = read_image(source, short_side=side, allow_private=allow_private)
     same: list[int] = []

@@ -1,4 +1,4 @@
-"""The search that compares every embedding, or those of all matching rows."""
+"""Exact search: compare every embedding, or those of all matching rows."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ _SCAN_BATCH = 4096
 def exact_statement(
     table: VectorTable, query: FloatArray, options: SearchOptions, where: Filter | None
 ) -> Statement:
-    """Return the statement that ranks on the server, or else reads what is ranked here."""
+    """Return the statement that ranks on the server, or else reads the rows to rank here."""
     if table.dialect.has_nearest:
         return table.dialect.nearest(
             table, table.metric, pack(query), options.k, options.floor, where
@@ -31,7 +31,7 @@ def search_exactly(
     where: Filter | None,
     trace: Trace,
 ) -> list[Match]:
-    """Return the k nearest rows; the server ranks where it can, else embeddings are streamed."""
+    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked here."""
     statement = exact_statement(table, query, options, where)
     if table.dialect.has_nearest:
         with trace.step("rank on the server", statement) as touched:
@@ -52,7 +52,7 @@ def search_exactly(
 def _scan(
     table: VectorTable, statement: Statement, query: FloatArray, k: int
 ) -> tuple[list[Match], int]:
-    """Return the best rows, best first, and how many there were."""
+    """Return the best rows, best first, and the number of rows read."""
     ids, scores, seen = np.empty(0, np.int64), np.empty(0, np.float64), 0
     names: dict[int, str | None] = {}
     for rows in table.connection.stream(statement, batch=_SCAN_BATCH):

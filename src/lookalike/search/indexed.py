@@ -1,4 +1,4 @@
-"""The search through the index: cells chosen, codes estimated, the best compared exactly."""
+"""Search through the index: choose cells, estimate from codes, compare the best exactly."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,15 +16,15 @@ from lookalike.search.selectivity import Probing, plan_probing
 from lookalike.search.trace import Trace
 
 MAX_RESCORED = 50_000
-"""Beyond it, comparing all embeddings is quicker."""
+"""Above this many rows, comparing all embeddings is faster."""
 
 _ENOUGH_ALIVE = 0.75
 _AT_ONCE = 32
-"""Queries in one statement."""
+"""Queries per statement."""
 
 
 class IndexedSearch:
-    """Searches one table through its index; where: only matching rows."""
+    """Searches one table through its index; where: filter of rows."""
 
     def __init__(self, store: IndexStore, where: Filter | None) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class IndexedSearch:
     def planned(
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> SearchOptions | None:
-        """Say how many cells a filtered search probes; None where filtering first is quicker."""
+        """Return options with the cells to probe for the filter; None to filter first."""
         if self._where is None:
             return options
         usual = Probing(options.n_probes or index.plan.n_probes, options.rescored(index))
@@ -47,16 +47,16 @@ class IndexedSearch:
     def search(
         self, index: Index, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> list[Match] | None:
-        """Probe more cells until k rows are found; None where all cells hold fewer.
+        """Probe more cells until k rows are found; None if all cells hold fewer.
 
-        Where other programs have deleted rows, their codes fill the shortlist: then more is asked
-        for as well, until enough of it is alive.
+        Codes of rows that other programs deleted fill the shortlist: then ask for more, until
+        enough rows of it exist.
         """
         n_probes, wanted = options.n_probes, options.rescored(index)
         rescored = wanted
         while True:
             rows = self._probe(index, query, n_probes, rescored, trace)
-            # Another generation holds, its tables are gone, or the statement is too large.
+            # There is a newer generation, its tables are gone, or the statement is too large.
             if rows is None:
                 self._store.forget_loaded()
                 new = self._store.load()
@@ -71,7 +71,7 @@ class IndexedSearch:
                 touched.rows = len(alive)
             coded = sum(row[3] for row in rows)
             if self._where is not None and coded < rescored:
-                return None  # few pass near the query, and nearer ones may be in other cells
+                return None  # few rows match near the query; nearer ones may be in other cells
             dead = len(rows) - len(alive)
             is_enough = not dead or coded - dead >= _ENOUGH_ALIVE * wanted
             if len(matches) == options.k and is_enough:
@@ -103,7 +103,7 @@ class IndexedSearch:
         return self._table.dialect.search_codes(self._table, shortlist, self._where)
 
     def search_many(self, index: Index, many: Sequence[Asked]) -> list[list[Match] | None]:
-        """Search for many queries at once; None where one has to be searched for by itself."""
+        """Search for many queries at once; None for each query that must be searched alone."""
         found: list[list[Match] | None] = [None] * len(many)
         shortlists = [
             (number, index.shortlist(query, n_probes=o.n_probes, rows=o.rescored(index)))
@@ -130,7 +130,7 @@ class IndexedSearch:
             return ()
 
     def _settled(self, index: Index, asked: Asked, rows: Sequence[Row]) -> list[Match] | None:
-        """Return the results of the first statement, None where `search` would go on."""
+        """Return the results of the first statement; None if `search` would continue."""
         query, options, _ = asked
         alive = [row for row in rows if row[2] is not None]
         matches = rank(query, alive, options.k, self._table.metric)

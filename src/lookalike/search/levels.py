@@ -1,7 +1,7 @@
-"""Levels: whether a result is a strong match, a weak one, or no better than chance.
+"""Levels: whether a result is a strong match, a weak match or chance.
 
-A model that was measured on labelled pictures has a scale, a file of this package that
-`python -m benchmarks.levels --write` makes; other models are judged by the collection's own pairs.
+A model that was measured on labelled images has a scale, a file of this package written by
+`python -m benchmarks.levels --write`; other models are judged by the collection's own pairs.
 """
 
 from collections.abc import Sequence
@@ -24,25 +24,25 @@ from lookalike.search.percentiles import IMAGE, TEXT, Percentiles
 
 CHANCE: Final[Level] = "chance"
 EQUAL: Final = 1e-6
-"""Embeddings whose cosine falls short of 1 by less are equal but for rounding."""
+"""Embeddings whose cosine is within this of 1 are equal except for rounding."""
 
 FEW: Final = 100
-"""Smaller collections are judged as ones of so many images."""
+"""Smaller collections are judged as if they had this many images."""
 
 Scores = npt.NDArray[np.float64]
 
 
 def decades(n: int) -> float:
-    """Return how many times ten times a collection of n images is larger than one of 100."""
+    """Return log10(n / 100) for a collection of n images, at least 0."""
     return log10(max(n, FEW) / FEW)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From which score on a result is weak or strong in a collection of up to 100 images.
+    """Minimum scores of weak and strong results in a collection of up to 100 images.
 
-    growth: how much more is asked for in a collection of ten times the images: the best of those
-    that have nothing to do with a query is better among more.
+    growth: added for each tenfold size of the collection, because the best of more unrelated images
+    is more similar.
     """
 
     weak: float
@@ -57,11 +57,11 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Scale:
-    """What is known of a model's embeddings, of length one, from a varied set of pictures.
+    """Statistics of a model's embeddings, of length one, over a varied set of images.
 
-    mean: shape (dim,). axes: the directions in which they vary most, each as long as the standard
-    deviation along it, (r, dim). rest: the variance along each other direction.
-    images, words: for the scores of queries by images, and by words where the model has them.
+    mean: shape (dim,). axes: the directions of most variation, each as long as its standard
+    deviation, shape (r, dim). rest: the variance along every other direction. images, words:
+    thresholds for image queries, and for text queries if the model supports text.
     """
 
     mean: FloatArray
@@ -71,17 +71,17 @@ class Scale:
     words: Thresholds | None
 
     def image_scores(self, query: FloatArray, similarities: Scores) -> Scores:
-        """Return by how many standard deviations cosines exceed those of any picture.
+        """Return by how many standard deviations cosines exceed those of arbitrary images.
 
-        Some pictures are similar to all, as drawings to drawings: what is unusual for one query is
-        usual for another.
+        Some images are similar to many, as drawings to drawings, so each query has its own
+        deviation.
         """
         direction = query.astype(np.float64) / np.linalg.norm(query.astype(np.float64))
         variance = float(((self.axes @ direction) ** 2).sum()) + self.rest
         return (similarities - float(self.mean @ direction)) / sqrt(variance)
 
 
-# Of scores as `unmeasured_scores` makes them, from the embedded model as if it were not known.
+# For scores of `unmeasured_scores`; derived from the embedded model as if it were unmeasured.
 UNMEASURED: Final = {
     IMAGE: Thresholds(weak=5.0896, strong=7.8702, growth=0.0),
     TEXT: Thresholds(weak=6.0671, strong=6.9988, growth=2.4195),
@@ -89,9 +89,9 @@ UNMEASURED: Final = {
 
 
 def word_scores(similarities: Scores, shares: Scores) -> Scores:
-    """Return the scores of pictures for words: how similar they are, and that to few other words.
+    """Return scores of images for text: similar to it, and to few other words.
 
-    shares: how much of what each picture shows is what the words name, from 0 to 1.
+    shares: how much of each image shows what the text names, from 0 to 1.
     """
     return similarities * np.sqrt(shares)
 
@@ -99,8 +99,8 @@ def word_scores(similarities: Scores, shares: Scores) -> Scores:
 def unmeasured_scores(similarities: Scores, percentiles: Percentiles) -> Scores | None:
     """Return by how many standard deviations similarities exceed those of random pairs.
 
-    The deviation is that of the 90th percentile above the median, since the pairs above it may
-    belong together. None where it is nothing.
+    The deviation is taken from the 90th percentile above the median, because pairs above it may
+    belong together. None if it is zero.
     """
     middle, high = percentiles.similarity(50), percentiles.similarity(90)
     return None if high <= middle else 1.2816 * (similarities - middle) / (high - middle)
@@ -108,7 +108,7 @@ def unmeasured_scores(similarities: Scores, percentiles: Percentiles) -> Scores 
 
 @cache
 def scale_of(model_id: str | None) -> Scale | None:
-    """Return the scale of a model, None where it was not measured."""
+    """Return a model's scale; None if it was not measured."""
     files = {file.name: file for file in resources.files("lookalike.search.scales").iterdir()}
     if f"{model_id}.npz" not in files:
         return None
@@ -123,7 +123,7 @@ def scale_of(model_id: str | None) -> Scale | None:
 
 
 class Rater:
-    """Tells the levels of one collection's results."""
+    """Adds levels to one collection's results."""
 
     def __init__(self, table: VectorTable, model_id: str | None, model: LazyModel) -> None:
         self._table = table
@@ -134,7 +134,7 @@ class Rater:
     def rate(
         self, query: EmbeddedQuery, matches: Sequence[Match], percentiles: Percentiles | None
     ) -> list[Match]:
-        """Return the matches with their levels, as far as they are known, and percentiles."""
+        """Return the matches with percentiles and, if known, levels."""
         if not matches:
             return []
         scored = self._scores(query, matches, percentiles)
@@ -158,7 +158,7 @@ class Rater:
         ]
 
     def _size(self) -> int:
-        """How many rows there are at most, asked once."""
+        """Return an upper bound of the number of rows, queried once."""
         if self._n is None:
             self._n = self._table.id_range()
         return self._n
@@ -182,7 +182,7 @@ class Rater:
         return None if scores is None else (scores, UNMEASURED[query.kind])
 
     def _shares(self, model: NamingModel, text: str, matches: Sequence[Match]) -> Scores:
-        """Return how much of each match is what a text names; 0 for one that is gone by now."""
+        """Return how much of each match shows what a text names; 0 if its row is gone."""
         ids, embeddings = self._table.usable_embeddings([match.id for match in matches])
         shares = dict(zip(ids.tolist(), model.shares(text, embeddings).tolist(), strict=True))
         return np.array([shares.get(match.id, 0.0) for match in matches])

@@ -1,4 +1,4 @@
-"""What can be asked of a search, and how far that makes it look."""
+"""Search options, and how far they make a search look."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,21 +36,23 @@ class SearchKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """How to search.
+    """Options of a search.
 
-    k: how many results. offset: how many to pass over, for the next page.
-    where: conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
-    only matching rows are searched.
-    min_similarity: leave out what is less similar; for cosine from -1 to 1. min_percentile: the
-    same by `Match.percentile`, from 0 to 100.
-    exclude_self: leave out stored images that are part of the query, and files with the bytes of
-    an image that is; None leaves out those that are named as stored images, by id or name.
-    include: "attributes" to have those of each result.
-    allow_private_urls: take URLs of this machine and of private networks.
-    exact: compare every embedding, instead of those that the index finds. n_probes: how many of
-    the index's cells to read; by default as many as training has found to be needed.
-    oversampling: compare the k * oversampling best estimates exactly; by default as many as
-    training has found to be needed, 3 times k and 50 at the least.
+    Attributes:
+        k: Number of results.
+        offset: Number of results to skip, for the next page.
+        where: Conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
+            only matching rows are searched.
+        min_similarity: Omit less similar results; for cosine from -1 to 1.
+        min_percentile: The same by `Match.percentile`, from 0 to 100.
+        exclude_self: Omit stored images that are part of the query, and files with the bytes of an
+            image in it; None omits those given by id or name.
+        include: "attributes" to return those of each result.
+        allow_private_urls: Allow URLs of this machine and private networks.
+        exact: Compare every embedding instead of using the index.
+        n_probes: Number of the index's cells to read; by default as measured in training.
+        oversampling: Compare the k * oversampling best estimates exactly; by default as measured in
+            training, at least 3 times k and 50.
     """
 
     k: int = 10
@@ -88,15 +90,15 @@ class SearchOptions:
 
     @property
     def floor(self) -> float | None:
-        """min_similarity less what rounding takes: equal vectors may fall short of 1 by it."""
+        """Return min_similarity minus rounding error, by which equal vectors may miss 1."""
         least = self.min_similarity
         return None if least is None else least - _ROUNDING * max(1.0, abs(least))
 
     def for_words(self, index: Index | None) -> "SearchOptions":
-        """Look further, where nothing else is asked for.
+        """Return options that look further, unless set explicitly.
 
-        Words lie apart from the images that the index was measured on, and the images nearest to
-        them in more of its cells.
+        Texts are far from the images on which the index was measured, and the images nearest to
+        them are spread over more cells.
         """
         if index is None or index.plan.is_exact:
             return self
@@ -108,13 +110,13 @@ class SearchOptions:
         )
 
     def is_exact(self, index: Index | None) -> bool:
-        """Whether to compare every embedding: on request, and where training found it cheaper."""
+        """Whether to compare every embedding: on request, or if training found it cheaper."""
         if self.exact or index is None:
             return True
         return index.plan.is_exact and self.n_probes is None and self.oversampling is None
 
     def rescored(self, index: Index) -> int:
-        """How many rows are compared exactly; training has measured it for 10 results."""
+        """Return how many rows to compare exactly; training measured it for 10 results."""
         if self.oversampling is not None:
             return ceil(self.oversampling * self.k)
         measured = index.plan.rescored or LEAST_RESCORED
@@ -122,7 +124,7 @@ class SearchOptions:
 
 
 class Asked(NamedTuple):
-    """A query embedding, and how to search for it; left_out: ids that are not to be returned."""
+    """A query embedding and how to search for it; left_out: ids not to return."""
 
     embedding: FloatArray
     options: SearchOptions

@@ -1,7 +1,7 @@
-"""Percentiles: a similarity as the share of random pairs of the collection that are less similar.
+"""Percentiles: how many random pairs of the collection are less similar.
 
-A cosine of 0.3 is a match for one model and noise for another, and words and images have scales of
-their own; a percentile of random pairs means the same everywhere.
+A cosine of 0.3 is a match for one model and noise for another, and text queries have another scale
+than images; a percentile of random pairs means the same everywhere.
 """
 
 from contextlib import suppress
@@ -27,7 +27,7 @@ GROWTH = 4
 PERCENTILES = np.concatenate(
     [np.arange(0, 99), *(100 - np.arange(100, 10, -1) * step for step in (1e-2, 1e-3, 1e-4)), [100]]
 )
-"""Where the distribution is kept: densely towards 100, where matches are."""
+"""Percentiles at which the distribution is stored; dense near 100, where matches are."""
 
 WORDS = (
     *("dog", "cat", "bird", "fish", "snake", "spider", "butterfly", "elephant", "bear", "monkey"),
@@ -37,28 +37,31 @@ WORDS = (
     *("bridge", "castle", "church", "house", "tower", "mountain", "beach", "volcano", "fruit"),
     *("banana", "orange", "pizza", "bread", "mushroom", "flower", "vegetable", "tool", "toy"),
 )
-"""What is asked for to learn how similar words and images are that have nothing in common."""
+"""Texts used to measure how similar unrelated texts and images are."""
 
 
 @dataclass(frozen=True)
 class Percentiles:
-    """similarities: ascending, shape (n,), of random pairs at PERCENTILES."""
+    """Distribution of the similarities of random pairs.
+
+    similarities: at PERCENTILES, ascending, shape (n,).
+    """
 
     similarities: npt.NDArray[np.float64]
 
     def percentile(self, similarity: float) -> float:
         """Return the percentage of random pairs that are less similar, from 0 to 100."""
-        # Pairs of copies are all as similar, but for the last bits; of equal ones none is less.
+        # Pairs of copies differ only in the last bits: round, and rank equal ones at the first.
         values, first = np.unique(np.round(self.similarities, 6), return_index=True)
         return float(np.interp(round(similarity, 6), values, PERCENTILES[first], right=100.0))
 
     def similarity(self, percentile: float) -> float:
-        """Return the similarity that a percentage of random pairs stays below."""
+        """Return the similarity at a percentile of random pairs."""
         return float(np.interp(percentile, PERCENTILES, self.similarities))
 
 
 class PercentileStore:
-    """The percentiles of one collection: measured when they are first needed, and then kept."""
+    """One collection's percentiles, measured on first use and then stored."""
 
     def __init__(self, table: VectorTable, model: LazyModel) -> None:
         self._table = table
@@ -67,24 +70,24 @@ class PercentileStore:
         self._measuring = Lock()
 
     def get(self, kind: str) -> Percentiles | None:
-        """Return those of queries by "image" or "text"; None for others, or too few rows."""
+        """Return percentiles for "image" or "text" queries; None for others, or too few rows."""
         if kind not in (IMAGE, TEXT):
             return None
         known = self._known
         if kind not in known:
-            with self._measuring:  # once, however many threads ask
+            with self._measuring:  # only one thread measures
                 if kind not in known:
                     known[kind] = self._read(kind) or self._measure(kind)
         return known[kind]
 
     def forget_if_grown(self) -> None:
-        """Measure again, when next needed, if there may be many more rows by now."""
-        self._known = {}  # a measurement that is under way is of the former rows
+        """Measure again on next use if the collection may have grown much."""
+        self._known = {}  # so that a running measurement of the old rows is not used
         forget = self._table.dialect.forget_levels(self._table, self._table.id_range() // GROWTH)
         self._table.connection.execute(forget)
 
     def _read(self, kind: str) -> Percentiles | None:
-        with suppress(DatabaseError):  # the table of somebody else's collection is not there yet
+        with suppress(DatabaseError):  # the table may not exist yet
             packed = self._table.connection.value(self._table.dialect.levels(self._table, kind))
             if packed and len(packed) == 4 * len(PERCENTILES):
                 return Percentiles(np.frombuffer(packed, "<f4").astype(np.float64))
@@ -103,30 +106,30 @@ class PercentileStore:
             except ModelError:
                 return None
             scores = _similarities(texts, sample, self._table.metric).ravel()
-        # Products of very long embeddings leave float32.
+        # Products of very long embeddings overflow float32.
         most = np.finfo(np.float32).max
         similarities = np.percentile(scores, PERCENTILES).clip(-most, most).astype(np.float32)
         statement = self._table.dialect.store_levels(
             self._table, kind, self._table.id_range(), pack(similarities)
         )
-        with suppress(DatabaseError):  # of a user who may only read
+        with suppress(DatabaseError):  # the user may have no right to write
             self._table.connection.execute(statement)
         return Percentiles(similarities.astype(np.float64))
 
     def _sample(self) -> FloatArray:
-        """Return embeddings (n, dim) of random rows; all where there are few."""
+        """Return embeddings (n, dim) of random rows; of all rows if there are few."""
         table = self._table
         low, high = table.connection.query(table.dialect.id_range(table))[0]
         if high is None:
             return np.empty((0, table.dim), np.float32)
-        ids_array((low, high))  # refuses what is too large
+        ids_array((low, high))  # raises for ids that are too large
         rng = np.random.default_rng(0)
         if high - low < 2 * SAMPLE:
             ids = np.arange(low, high + 1)
         else:
             ids = np.unique(rng.integers(low, high + 1, 2 * SAMPLE))
         embeddings = table.usable_embeddings(ids.tolist())[1]
-        if len(embeddings) < min(SAMPLE, len(ids)) // 4:  # many ids are gone
+        if len(embeddings) < min(SAMPLE, len(ids)) // 4:  # many ids are unused
             rows = table.connection.query(table.dialect.indexable_ids(table))
             ids = ids_array(row[0] for row in rows)
             chosen = rng.choice(ids, min(SAMPLE, len(ids)), replace=False).tolist()
@@ -151,9 +154,9 @@ def _similarities(
 
 
 def at_percentile(options: SearchOptions, percentiles: Percentiles | None) -> SearchOptions:
-    """Return search options whose min_percentile has become a min_similarity.
+    """Return the options with min_percentile converted to min_similarity.
 
-    Raises InputError where there are no percentiles to go by.
+    Raises InputError if there are no percentiles.
     """
     if options.min_percentile is None:
         return options

@@ -1,4 +1,4 @@
-"""The pictures and the words of a query, for a page that shows them."""
+"""The images and texts of a query, for the page that shows them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ from lookalike.search.source import (
 def parts_of(
     query: AnyQuery, record_of: Callable[[int | str], ImageRecord], *, allow_private: bool = False
 ) -> list[QueryPart]:
-    """Return the terms of a query; record_of: the stored image of an id or a name.
+    """Return the terms of a query; record_of: returns the stored image for an id or name.
 
     allow_private: as in `read_image`. Raises what `read_image` and record_of raise.
     """
@@ -33,7 +33,7 @@ def parts_of(
 
 
 def title_of(parts: list[QueryPart]) -> str:
-    """Return a query in a few words: cat.jpg - 0.5 people."""
+    """Return a short title of a query: cat.jpg - 0.5 people."""
     named = [f"{'-' if part.weight < 0 else '+'} {_weight(part)}{part.name}" for part in parts]
     return " ".join(named).removeprefix("+ ")
 

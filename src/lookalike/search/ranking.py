@@ -1,4 +1,4 @@
-"""Exact similarities, and the best rows by them, ties by id."""
+"""Rank rows by exact similarity, ties by id."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from lookalike.search.options import SearchOptions
 
 
 def rank(query: FloatArray, rows: Sequence[Row], k: int, metric: Metric) -> list[Match]:
-    """Return the k best of rows (id, name, embedding's bytes, ...), which may name a row twice."""
+    """Return the k best of rows (id, name, embedding's bytes, ...); a row may occur twice."""
     names = {row[0]: row[1] for row in rows}
     ids = ids_array(row[0] for row in rows)
     scores = similarity(query, unpack([row[2] for row in rows], query.size), metric)
@@ -24,7 +24,7 @@ def rank(query: FloatArray, rows: Sequence[Row], k: int, metric: Metric) -> list
 def best(
     ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], k: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the k best, ties by id; an all-zero row has no cosine and is left out."""
+    """Return the k best, ties by id, without all-zero rows, which have no cosine."""
     known = ~np.isnan(scores)
     ids, scores = ids[known], scores[known]
     order = np.lexsort((ids, -scores))[:k]
@@ -34,7 +34,7 @@ def best(
 def matches_of(
     ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], names: dict[int, str | None]
 ) -> list[Match]:
-    """Return matches of ids and similarities, in their order."""
+    """Return matches for ids and similarities, in their order."""
     return [
         Match(row_id, names[row_id] or "", score)
         for row_id, score in zip(ids.tolist(), scores.tolist(), strict=True)
@@ -42,11 +42,11 @@ def matches_of(
 
 
 def above(matches: list[Match], options: SearchOptions) -> list[Match]:
-    """Return the matches that are as similar as is asked for."""
+    """Return the matches that reach the requested similarity."""
     least = options.floor
     return matches if least is None else [m for m in matches if m.similarity >= least]
 
 
 def clamp(score: float, metric: Metric) -> float:
-    """Return a similarity without what rounding adds to a cosine."""
+    """Return a similarity without a cosine's rounding error."""
     return max(-1.0, min(1.0, score)) if metric == "cosine" else float(score)

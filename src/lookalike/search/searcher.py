@@ -1,4 +1,4 @@
-"""The nearest stored embeddings of a query embedding: which way is taken, and pages."""
+"""Find the nearest stored embeddings: choose between index and exact search, cut pages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,9 +18,9 @@ _WIDTH, _WIDTH_GROWTH = 256, 4
 
 
 class Searcher:
-    """Searches one table, through its index where there is one.
+    """Searches one table, through its index if there is one.
 
-    where: only matching rows are searched.
+    where: filter of rows.
     """
 
     def __init__(self, store: IndexStore, where: Filter | None = None) -> None:
@@ -29,7 +29,7 @@ class Searcher:
         self._indexed = IndexedSearch(store, where)
 
     def plan(self, asked: Asked) -> Statement:
-        """Return the statement that `search` runs first, and nearly always alone."""
+        """Return the statement that `search` runs first, and usually alone."""
         query, options, left_out = asked
         options = _widened(options, len(left_out) + options.offset)
         index = None if options.exact else self._store.load()
@@ -41,11 +41,11 @@ class Searcher:
         return self._indexed.statement(index, query, planned)
 
     def search(self, asked: Asked, trace: Trace) -> tuple[str, list[Match]]:
-        """Return the name of the plan, and the nearest rows but those left out, ties by id.
+        """Return (name of the plan, nearest rows without left_out), ties by id.
 
-        Pages are cut from one ranking: it begins with the first page as that was answered, and
-        goes on with what wider searches find beside it. So no row comes twice, and one that the
-        first page has missed comes on a later one.
+        Pages are cut from one ranking: the first page as it was returned, followed by what wider
+        searches find in addition. So no row appears twice, and a row that the first page missed
+        appears later.
         """
         query, options, left_out = asked
         ranking: dict[int, Match] = {}
@@ -56,12 +56,12 @@ class Searcher:
                 for match in matches:
                     ranking.setdefault(match.id, match)
                 if len(matches) < found.k:
-                    break  # there are no more
+                    break  # no more rows
         page = [match for match in ranking.values() if match.id not in left_out]
         return plan, page[options.offset : options.offset + options.k]
 
     def search_many(self, many: Sequence[Asked]) -> list[list[Match]]:
-        """Return the results of each, in their order: many in one round trip where it can be."""
+        """Return each query's results, in order; in one round trip if possible."""
         found = self._search_at_once(many) if len(many) > 1 and self._where is None else {}
         return [
             found[number] if number in found else self.search(asked, Trace())[1]
@@ -69,7 +69,7 @@ class Searcher:
         ]
 
     def _search_at_once(self, many: Sequence[Asked]) -> dict[int, list[Match]]:
-        """Return the results, by number, of those that the index answers at once."""
+        """Return results by query number, for queries that the index answers at once."""
         index = None if all(each.options.exact for each in many) else self._store.load()
         if index is None:
             return {}
@@ -88,7 +88,7 @@ class Searcher:
         return found
 
     def _widths(self, options: SearchOptions) -> Iterator[int]:
-        """Yield how many results the searches of a page ask for: the first page, then wider."""
+        """Yield the result counts of a page's searches: the first page, then wider ones."""
         last = options.offset + options.k
         if not options.offset or options.is_exact(self._store.load(or_last=True)):
             yield last
@@ -104,7 +104,7 @@ class Searcher:
         self, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> tuple[str, list[Match]]:
         with trace.step("load the index"):
-            # A filtered search asks the codes before the statement that tests their generation.
+            # A filtered search reads codes before the statement that checks their generation.
             index = None if options.exact else self._store.load(or_last=self._where is None)
         planned = None
         if index is not None and not options.is_exact(index):
@@ -121,5 +121,5 @@ class Searcher:
 
 
 def _widened(options: SearchOptions, more: int) -> SearchOptions:
-    """Ask for so many more, from the first on."""
+    """Return options for this many more results, without offset."""
     return replace(options, k=options.k + more, offset=0)

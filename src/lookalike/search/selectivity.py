@@ -1,8 +1,8 @@
 """Plan a filtered search by how many rows match the filter, overall and near the query.
 
 There are two ways. "Filter first" reads all matching rows and ranks them exactly. The other way
-reads the index's codes as usual and joins each to its row to check the filter; more cells are
-probed, so that enough rows match in them. The figures are of `benchmarks/filters.py`.
+reads the index's codes and joins each to its row to check the filter; it probes more cells, so that
+they contain enough matching rows. The constants come from `benchmarks/filters.py`.
 """
 
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ LEAST_PASSING = 500
 
 MARGIN = 1.25
 FAR = 0.5
-"""If rows near the query match less than this many times as often as elsewhere, the matching rows
-are far from the query, as in a search for boots that look like a hat.
+"""If rows near the query match less than this many times as often as elsewhere, matches are far
+from it, as in a search for boots that look like a hat.
 """
 FAR_SHARE = 0.2
 """Then cells are probed until about this share of all matching rows is found."""

@@ -1,4 +1,4 @@
-"""What each term of a query is: words, a picture, a vector or a stored image; decided once."""
+"""Determine what each term of a query is: text, an image, a vector or a stored image."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from lookalike.images.download import download, is_url
 from lookalike.search.query import Image, Query, Term, Text
 
 AnyQuery = Term | str | Path | int | bytes | Pillow.Image | FloatArray
-"""A Term, or what can be wrapped in a Query."""
+"""A Term, or anything that Query accepts."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """Words for a model that has text."""
+    """Text, for models that support it."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image that is not stored: a path, an http(s) URL, the bytes of a file, or a PIL image."""
+    """An image that is not stored: a path, http(s) URL, file content or PIL image."""
 
     source: Any
 
@@ -42,7 +42,7 @@ class Vector:
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored image, by its id or name."""
+    """A stored image, given by id or name."""
 
     key: int | str
 
@@ -51,9 +51,9 @@ Source = Words | Picture | Vector | Stored
 
 
 def terms_of(query: AnyQuery) -> tuple[tuple[float, Source], ...]:
-    """Return the weights of a query's terms, and what each of them is.
+    """Return (weight, source) for each term of a query.
 
-    Raises InputError for what is no query, and an empty one.
+    Raises InputError for an invalid or empty query.
     """
     weighted = query.weighted if isinstance(query, Term) else ((1.0, Query(query)),)
     if not weighted:
@@ -81,22 +81,22 @@ def _source_of(term: Term) -> Source:
 
 
 def _is_picture(value: object) -> bool:
-    """Whether a value is an image by itself, and no name or id of a stored one."""
+    """Whether a value is an image itself, not the name or id of a stored one."""
     if isinstance(value, str):
         return is_url(value) or is_file(value)
     return isinstance(value, Path | Pillow.Image | bytes)
 
 
 def is_file(name: str | Path) -> bool:
-    """Whether a name is the path of a file; not for what cannot be a path."""
+    """Whether a name is the path of a file; False for invalid paths."""
     try:
         return expand_user(name).is_file()
-    except (InputError, OSError, ValueError):  # empty, too long for a path, a NUL
+    except (InputError, OSError, ValueError):  # empty, too long, or with a NUL
         return False
 
 
 def refuse_unread(name: str | Path) -> None:
-    """Raise InputError where a path leads to a folder, or through one that is closed."""
+    """Raise InputError if a path is a folder or is inside an unreadable one."""
     try:
         is_folder = expand_user(name).is_dir()
     except PermissionError as error:
@@ -110,16 +110,16 @@ def refuse_unread(name: str | Path) -> None:
 def read_image(
     source: Any, *, short_side: int | None = None, allow_private: bool = False
 ) -> tuple[Pillow.Image, bytes | None]:
-    """Return the image of a path, URL, bytes or PIL image, and the SHA-256 of its bytes, if any.
+    """Return an image and the SHA-256 of its bytes, if it has any.
 
     Args:
-        source: What the image is read from.
+        source: A path, URL, file content or PIL image.
         short_side: As in `open_image`.
-        allow_private: Whether URLs may be of this machine and private networks.
+        allow_private: Whether URLs may point to this machine and private networks.
 
     Raises:
         ImageError: The image cannot be read.
-        InputError: It is no image, or there is none at the path.
+        InputError: The source is not an image, or nothing is at the path.
     """
     if isinstance(source, Pillow.Image):
         return to_rgb(source), None

@@ -1,4 +1,4 @@
-"""What a search does, step by step, for `explain`."""
+"""Record a search's steps, for `explain`."""
 
 import time
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from lookalike.dialects import Statement
 
 @dataclass
 class Touched:
-    """How many rows a step has touched."""
+    """Number of rows that a step read."""
 
     rows: int | None = None
 
 
 @dataclass
 class Trace:
-    """What a search has done, for `explain`."""
+    """The steps of a search, for `explain`."""
 
     steps: list[Step] = field(default_factory=list)
     statement: Statement | None = None
