@@ -1,4 +1,4 @@
-"""Contact sheets: a query and its matches as one HTML page that needs nothing else."""
+"""Contact sheets: a query and its matches as one self-contained HTML page."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _FOLDER_WIDTH = 44
 class QueryPart:
     """A term of a query.
 
-    path: of its file, if any. image: None for words, and where `missing` says why there is none.
+    path: of its file, if any. image: None for text, or if `missing` explains why there is none.
     """
 
     name: str
@@ -33,10 +33,10 @@ class QueryPart:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One picture of a sheet; without a preview, `missing` says why there is none.
+    """One image of a sheet; without a preview, `missing` explains why.
 
-    label: what a part of the query is to it; "" for a match. path: of the file, and `folder` what
-    is shown of the folder that it lies in.
+    label: the role of a part of the query; "" for a match. path: of the file; `folder` is the text
+    shown for its folder.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Tile:
 
     @property
     def link(self) -> str:
-        """The URL of the file, "" where there is none."""
+        """Return the URL of the file; "" if there is none."""
         return self.path.as_uri() if self.path and self.path.is_absolute() else ""
 
 
 def query_tile(part: QueryPart) -> Tile:
-    """The tile of a part of the query."""
+    """Return the tile of a part of the query."""
     label, weight = "not" if part.weight < 0 else "query", abs(part.weight)
     (folder,) = _folders([part.path])
     return Tile(
@@ -71,7 +71,7 @@ def query_tile(part: QueryPart) -> Tile:
 
 
 def match_tiles(matches: Sequence[Match], records: Iterable[ImageRecord]) -> list[Tile]:
-    """The tiles of matches, in their order, with previews of the files that are still there."""
+    """Return the tiles of matches, in order, with previews of files that still exist."""
     stored = {record.id: record.path for record in records}
     paths = [stored.get(match.id) for match in matches]
     return [
@@ -101,12 +101,12 @@ def _match_tile(match: Match, path: Path | None, folder: str) -> Tile:
 
 
 def level_of(match: Match) -> str:
-    """What a sheet says of how sure a match is, "" where that is not known."""
+    """Return the sheet's text for a match's level; "" if unknown."""
     return match.level or ""
 
 
 def _folders(paths: Sequence[Path | None]) -> list[str]:
-    """What is shown of each path's folder; "" for None."""
+    """Return the text shown for each path's folder; "" for None."""
     short = iter(shortened([str(path.parent) for path in paths if path], _FOLDER_WIDTH))
     return [next(short) if path else "" for path in paths]
 
@@ -114,6 +114,6 @@ def _folders(paths: Sequence[Path | None]) -> list[str]:
 def write_contact_sheet(
     file: Path, title: str, tiles: Iterable[Tile], *, force: bool = False
 ) -> None:
-    """Write the page. Raises InputError where the file cannot be written."""
+    """Write the page. Raises InputError if the file cannot be written."""
     template = "contact_sheet.html"
     write_page(file, template, CONTACT_SHEET, force=force, title=title, tiles=list(tiles))

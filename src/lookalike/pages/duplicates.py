@@ -1,4 +1,4 @@
-"""Groups of duplicates as one HTML page with previews that needs nothing else."""
+"""Groups of duplicates as one self-contained HTML page with previews."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from lookalike.images.decode import open_image
 from lookalike.pages.page import preview_of, write_page
 
 MOST_IMAGES = 2000
-"""A page with more previews is too much for browsers; the groups after it are only counted."""
+"""Maximum number of previews that browsers can handle; groups after it are only counted."""
 
 _PREVIEW_PIXELS = 240
 
@@ -29,7 +29,7 @@ class _Tile:
 def write_report(
     file: Path, collection: str, groups: Sequence[DuplicateGroup], *, force: bool = False
 ) -> None:
-    """Write the page. Raises InputError where the file cannot be written."""
+    """Write the page. Raises InputError if the file cannot be written."""
     shown = _shown(groups)
     tiles = _tiles([image for group in shown for image in (group.keep, *group.duplicates)])
     duplicates = [image for group in groups for image in group.duplicates]

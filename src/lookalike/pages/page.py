@@ -1,4 +1,4 @@
-"""HTML pages that need nothing else: templates, previews of images."""
+"""Write self-contained HTML pages: templates, image previews."""
 
 import base64
 from io import BytesIO
@@ -15,7 +15,7 @@ _QUALITY = 80
 
 
 def preview_of(image: Image.Image, pixels: int = _PREVIEW_PIXELS) -> str:
-    """Return a JPEG of at most so many pixels a side as a data URL."""
+    """Return a JPEG, at most this many pixels per side, as a data URL."""
     small = image.copy()
     small.thumbnail((pixels, pixels))
     buffer = BytesIO()
@@ -31,7 +31,7 @@ def reason(error: ImageError, path: Path) -> str:
 def write_page(
     file: Path, template: str, kind: Kind, *, force: bool = False, **context: object
 ) -> None:
-    """Write an HTML page from a template. Raises InputError where the file cannot be written."""
+    """Write an HTML page from a template. Raises InputError if the file cannot be written."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lookalike.pages"),
         autoescape=True,

@@ -1,1 +1,1 @@
-"""Screening images against a blocklist, and its threshold."""
+"""Screen images against a blocklist, and choose its threshold."""

@@ -1,4 +1,4 @@
-"""A threshold from examples of what should match a collection and of what should not."""
+"""Suggest a threshold from positive and negative examples."""
 
 from collections.abc import Sequence
 from math import inf
@@ -19,13 +19,12 @@ def calibrate(
 ) -> Calibration:
     """Suggest a threshold from the best similarities of examples.
 
-    positives: of images that should match; negatives: of images that should not. The
-    threshold makes the sum of both error rates smallest, and lies in the middle of the values that
-    do.
-    max_false_positive_rate: from 0 to 1, makes the false negatives fewest below it instead.
-    highest: what a similarity may be at the most.
+    positives: of images that should match. negatives: of images that should not. The threshold
+    minimises the sum of both error rates; among equally good ones, the middle is chosen.
+    max_false_positive_rate: from 0 to 1; minimise the false negatives within this rate instead.
+    highest: the largest possible similarity.
 
-    Raises InputError without examples of both kinds, and where no threshold keeps that rate.
+    Raises InputError if one kind of example is missing, or no threshold keeps the rate.
     """
     if not len(positives) or not len(negatives):
         raise InputError(
@@ -57,9 +56,9 @@ def calibrate(
 
 
 def _edges(scores: npt.NDArray[np.float64], highest: float) -> npt.NDArray[np.float64]:
-    """Return the thresholds that tell the scores, ascending, apart in another way each.
+    """Return the thresholds that separate the scores (ascending) in different ways.
 
-    Each is in the middle of two neighbours, so that neither is on the edge.
+    Each is in the middle between two neighbours, so that no score is close to it.
     """
     above = scores[-1] + max(1e-6, (1 - scores[-1]) / 2)
     edges = np.concatenate([[scores[0]], (scores[:-1] + scores[1:]) / 2, [above]])

@@ -1,4 +1,4 @@
-"""Screening: does an image resemble anything in a collection, such as a list of prohibited ones?"""
+"""Screening: check whether images resemble any image of a collection, such as a blocklist."""
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -31,12 +31,12 @@ from lookalike.search.trace import Trace
 
 LOOK_AHEAD = 128
 MAX_IN_MEMORY = 2**20
-"""Bytes of an upload that are kept in memory, more in a file that has no name."""
+"""Uploads up to this many bytes stay in memory; larger ones go to an unnamed file."""
 
 
 @dataclass
 class _Upload:
-    """An image to screen: its place in the order, and its file or why there is none."""
+    """An image to screen: its number in the order, and its file or error."""
 
     number: int
     image: Any
@@ -44,7 +44,7 @@ class _Upload:
     error: ImageError | None = None
 
     def source(self) -> Path | bytes:
-        """Return the file's path, or its bytes, and keep them no longer."""
+        """Return the file's path, or its bytes and release them."""
         assert self.file is not None
         if isinstance(self.file, Path):
             return self.file
@@ -53,13 +53,13 @@ class _Upload:
             return file.read()
 
     def close(self) -> None:
-        """Have no file any more."""
+        """Close and release the file."""
         if self.file is not None and not isinstance(self.file, Path):
             self.file.close()
 
 
 class Screener:
-    """Screens images against one collection; min_similarity: from where on it is a match."""
+    """Screens images against one collection; min_similarity: the lowest similarity of a match."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Screener:
             if isinstance(outcome, ImageError):
                 yield Screening(image, (), str(outcome))
             else:
-                # One that is kept open outlives the server's limit for idle connections.
+                # An open stream can outlast the server's timeout for idle connections, so retry.
                 matches = self._persistence.run(partial(self._search, outcome))
                 yield Screening(image, tuple(matches), None)
 
@@ -99,9 +99,9 @@ class Screener:
         return with_paths(self._table, matches)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
-        """Yield how similar the most similar stored image is to each image.
+        """Yield each image's similarity to the most similar stored image.
 
-        Raises ImageError for one that cannot be judged, InputError where nothing is stored.
+        Raises ImageError for an unreadable image, and InputError if nothing is stored.
         """
         for screening in self.screen(images):
             if screening.error is not None:
@@ -111,7 +111,7 @@ class Screener:
             yield screening.matches[0].similarity
 
     def embed(self, images: Iterable[Any]) -> Iterator[tuple[Any, FloatArray | ImageError]]:
-        """Yield each image with its embedding, shape (dim,), or why there is none, in order."""
+        """Yield each image with its embedding, shape (dim,), or an error, in order."""
         embedder = Embedder[_Upload](
             self._model,
             _Upload.source,
@@ -123,7 +123,7 @@ class Screener:
         kept: dict[int, _Upload] = {}
         try:
             with TaskGroup() as group:
-                # All that is on its way, so that one slow image holds up a bounded number.
+                # Bounded, so that one slow image delays a limited number of others.
                 order: Channel[_Upload] = group.channel(LOOK_AHEAD)
                 uploads: Channel[_Upload] = group.channel(LOOK_AHEAD)
 
@@ -137,7 +137,8 @@ class Screener:
                     order.close()
                     uploads.close()
 
-                # Whoever gives the images may take their time, also while this is interrupted.
+                # The caller's iterable may block for long, so do not wait for this thread on
+                # Ctrl-C.
                 group.start("take", take, may_stay=True)
                 for upload, outcome in _in_order(order, embedder.embed(group, uploads)):
                     kept.pop(upload.number).close()
@@ -147,7 +148,7 @@ class Screener:
                 upload.close()
 
     def _upload(self, number: int, image: Any) -> _Upload:
-        """Have an image as a file, or as the bytes of one: processes of their own decode it."""
+        """Convert an image to a file or bytes, which child processes decode."""
         try:
             if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
                 return _Upload(number, image, _path(image))
@@ -161,7 +162,7 @@ class Screener:
             return _Upload(number, image, None, error)
 
     def _spooled(self, image: Pillow.Image | bytes | str) -> IO[bytes]:
-        """Return an image's bytes as a file without a name, of which nobody ever finds a rest."""
+        """Return an image's bytes as an unnamed file, which leaves nothing behind."""
         content = (
             download(image, allow_private=self._allow_private) if isinstance(image, str) else image
         )
@@ -196,7 +197,7 @@ def _closed_if_stopped(upload: _Upload) -> Iterator[_Upload]:
 
 
 def expanded(images: Iterable[Any]) -> Iterator[Any]:
-    """Yield images with those of folders and globs in their places. Raises InputError."""
+    """Yield images, with folders and globs replaced by their images. Raises InputError."""
     for image in images:
         if isinstance(image, str | Path) and not is_url(str(image)):
             yield from (found.path for found in ImageWalk([image]))

@@ -1,4 +1,4 @@
-"""From which similarity on an image matches a collection: measured of a model, or stored."""
+"""The similarity from which an image matches a collection: stored, or measured per model."""
 
 from lookalike.core.errors import InputError
 from lookalike.core.types import Metric
@@ -9,7 +9,7 @@ from lookalike.search.options import SearchOptions
 
 
 def default_min_similarity(model_id: str | None, metric: Metric) -> float:
-    """Return from where on an image is a match. Raises InputError where it was never measured."""
+    """Return the model's measured threshold. Raises InputError if it was never measured."""
     known = measured(model_id, metric)
     if known is None:
         raise InputError(
@@ -20,17 +20,17 @@ def default_min_similarity(model_id: str | None, metric: Metric) -> float:
 
 
 def stored_min_similarity(table: VectorTable) -> float | None:
-    """Return the threshold that is stored with a collection, None where there is none."""
+    """Return the threshold stored with a collection; None if there is none."""
     try:
         found = table.connection.value(table.dialect.threshold(table))
     except MissingTable:
-        # One that cannot be read must not be taken for none: it may be the stricter one.
+        # Catch nothing else: an unreadable threshold is not a missing one, it may be stricter.
         return None
     return None if found is None else float(found)
 
 
 def store_min_similarity(table: VectorTable, min_similarity: float) -> None:
-    """Store the threshold of a collection. Raises InputError for one that no image can reach."""
+    """Store a collection's threshold. Raises InputError if no image can reach it."""
     SearchOptions(min_similarity=min_similarity).check(table.metric)
     for statement in (*table.dialect.create_schema(), table.dialect.create_thresholds()):
         table.connection.execute(statement)

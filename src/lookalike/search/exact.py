@@ -31,7 +31,7 @@ def search_exactly(
     where: Filter | None,
     trace: Trace,
 ) -> list[Match]:
-    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked here."""
+    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked."""
     statement = exact_statement(table, query, options, where)
     if table.dialect.has_nearest:
         with trace.step("rank on the server", statement) as touched:

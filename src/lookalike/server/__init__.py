@@ -1,4 +1,4 @@
-"""The private MySQL server: installed, started and stopped for one user."""
+"""Install, start and stop a private MySQL server for one user."""
 
 from lookalike.server.private import PrivateServer, ServerStatus
 

@@ -1,4 +1,4 @@
-"""The mysql client on any server, which hears the password by a file without a name."""
+"""Run the mysql client on any server; it gets the password through an unnamed file."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ _OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_mode", "connect_timeout")
 
 
 def find_client(installed: Sequence[str] | None) -> list[str]:
-    """The arguments that run the client: that of the private MySQL, else one on PATH."""
+    """Return the command that runs the client: the private MySQL's, or else one on PATH."""
     if installed:
         return list(installed)
     if program := shutil.which("mysql"):
@@ -36,7 +36,7 @@ def open_client(
 ) -> int:
     """Run the client on a server, with `args` passed to it, and return its exit status.
 
-    The password is in no command line, no environment and no file with a name.
+    The password appears in no command line, environment variable or named file.
     """
     where = [f"--host={host}", f"--port={port}", "--protocol=TCP"]
     if path := options.get("unix_socket"):

@@ -1,4 +1,4 @@
-"""Running the programs of the system that install MySQL."""
+"""Run system programs during the installation of MySQL."""
 
 import subprocess
 import tempfile
@@ -12,7 +12,7 @@ STEP = 0.2  # seconds
 
 
 def tail(text: str) -> str:
-    """The last lines of a program's output or log."""
+    """Return the last lines of a program's output or log."""
     return "\n".join(text.strip().splitlines()[-TAIL:])
 
 
@@ -23,9 +23,9 @@ def run(
     failure: str,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> str:
-    """Runs a command to its end and returns its output; calls `meanwhile` now and then.
+    """Run a command to its end and return its output; call `meanwhile` repeatedly.
 
-    When it fails, the ServerError's first line is `failure`, and the end of the output follows.
+    If it fails, raise ServerError: first `failure`, then the end of the output.
     """
     with tempfile.TemporaryFile() as output:
         try:
@@ -41,7 +41,7 @@ def run(
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(STEP)
             finally:
-                if process.poll() is None:  # interrupted: nothing may go on behind our back
+                if process.poll() is None:  # interrupted: leave nothing running
                     process.kill()
         output.seek(0)
         text = output.read().decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Connecting to the private server's socket, and to nobody else's."""
+"""Connect to the private server's socket, and to no other user's server."""
 
 import os
 import socket
@@ -10,16 +10,16 @@ from lookalike.server.folders import Folders, check_private
 
 TIMEOUT = 10.0  # seconds
 
-# macOS, <sys/un.h> and <sys/ucred.h>: a version, the user, and the groups
+# macOS, <sys/un.h> and <sys/ucred.h>: a version, the user, the groups
 _SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_BYTES = 0, 1, 76
 
 
 def dial(folders: Folders) -> socket.socket:
-    """Connects to the private server, and returns the socket once it is certain to be this user's.
+    """Connect to the private server, and return the socket once its owner is verified.
 
-    Who listens is asked of the connection itself, which then carries all that is sent: nobody can
-    put another server in place between the check and its use, as for a path that is opened again.
-    Raises OSError where nobody listens, and ServerError where somebody else does or could.
+    The owner is read from the connection itself, which then carries all data. So nobody can swap
+    the server between check and use, as they could if the path were opened again. Raises OSError if
+    nothing listens, and ServerError if another user's server does, or could.
     """
     check_private(folders.run)
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -39,7 +39,7 @@ def dial(folders: Folders) -> socket.socket:
 
 
 def peer(connected: socket.socket) -> int:
-    """The user of the process at the other end of a unix socket, when it began to listen."""
+    """Return the user id of the process that listens at the other end of a unix socket."""
     if sys.platform == "linux":
         size = struct.calcsize("iII")  # a process, its user and its group
         credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)

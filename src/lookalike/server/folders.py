@@ -1,12 +1,12 @@
-"""Where the private server keeps what in its home folder.
+"""Paths inside the private server's home folder.
 
 HOME/mysql        the installed MySQL
 HOME/data         the data folder
 HOME/tmp          the server's temporary files
-HOME/run          the socket; where its path is too long for one, a link to its folder in /tmp
+HOME/run          the socket; if its path would be too long, a link to its folder in /tmp
 HOME/mysqld.log   the server's log
 HOME/mysqld.pid   written by the server
-HOME/server.json  what the user has set
+HOME/server.json  the user's settings
 """
 
 import os
@@ -23,13 +23,13 @@ from filelock import FileLock, Timeout
 from lookalike.core.errors import ServerError
 
 SOCKET_NAME = "mysql.sock"
-LONGEST_SOCKET = 103  # bytes: sun_path holds 104 on macOS and 108 on Linux, with a final zero
+LONGEST_SOCKET = 103  # bytes: sun_path has 104 on macOS and 108 on Linux, including a final zero
 LOCK_LIMIT = 900.0  # seconds
 
 
 @dataclass(frozen=True)
 class Folders:
-    """The places of one home folder, which is an absolute path without links."""
+    """The paths of one home folder, which is absolute and without links."""
 
     home: Path
 
@@ -59,11 +59,11 @@ class Folders:
 
     @property
     def run(self) -> Path:
-        """The folder of the socket: HOME/run, or the one that it links to.
+        """Return the folder of the socket: HOME/run, or the folder that it links to.
 
-        Where HOME is too long for a socket, a start makes a folder in /tmp and the link. Its name
-        is a random one, which nobody can take before, and the link tells it to every process,
-        while TMPDIR and XDG_RUNTIME_DIR differ between a login, a cron job and sudo.
+        If HOME is too long for a socket, starting the server makes a folder in /tmp and this link
+        to it. Its name is random, so nobody can create it first. The link tells it to every
+        process; TMPDIR and XDG_RUNTIME_DIR would differ between a login, a cron job and sudo.
         """
         folder = self._run
         if _fits(folder) or not folder.is_symlink():
@@ -83,30 +83,30 @@ class Folders:
         return self.socket.with_suffix(".hidden")
 
     def hide_socket(self) -> None:
-        """Let nobody connect any more; the lock "server" must be held."""
+        """Prevent new connections; the lock "server" must be held."""
         self.socket.rename(self.hidden_socket)
 
     def show_socket(self) -> None:
-        """Let clients connect again, if the socket is hidden; the lock "server" must be held."""
+        """Allow connections again if the socket is hidden; the lock "server" must be held."""
         with suppress(FileNotFoundError):
             self.hidden_socket.rename(self.socket)
 
     def make_run(self) -> None:
-        """Makes the folder of the socket, for this user alone; the lock "server" must be held."""
+        """Make the folder of the socket, for this user alone; the lock "server" must be held."""
         if self._run.is_symlink() and (_fits(self._run) or not _is_private(self.run)):
             self._run.unlink()
         if _fits(self._run):
             make_private(self._run)
         elif not self._run.is_symlink():
-            if self._run.exists():  # of a time when HOME was somewhere else
+            if self._run.exists():  # left over from when HOME was elsewhere
                 shutil.rmtree(self._run)
             self._run.symlink_to(tempfile.mkdtemp(prefix="lookalike-", dir="/tmp"))
 
     @contextmanager
     def locked(self, task: str) -> Iterator[None]:
-        """Makes the home folder, and holds the lock of a task on it.
+        """Make the home folder, and hold a task's lock on it.
 
-        The system's errors in the body (a full disk, a missing right) become ServerErrors.
+        OSErrors in the body (a full disk, a missing permission) become ServerErrors.
         """
         if os.name != "posix":
             raise ServerError(
@@ -129,7 +129,7 @@ class Folders:
 
 
 def make_private(folder: Path) -> None:
-    """Makes a folder that only its owner may enter, and checks that its owner is this user."""
+    """Make a folder that only its owner may enter; its owner must be this user."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
@@ -142,9 +142,9 @@ def make_private(folder: Path) -> None:
 
 
 def check_private(folder: Path) -> None:
-    """Checks that nobody else can have put anything into a folder, and changes nothing.
+    """Check that nobody else could have written into a folder; change nothing.
 
-    Raises OSError where there is none, and ServerError where it may be another user's.
+    Raises OSError if there is none, and ServerError if it may be another user's.
     """
     status = folder.lstat()
     mode = stat.S_IMODE(status.st_mode)
@@ -171,12 +171,12 @@ def _is_private(folder: Path) -> bool:
 
 
 def _fits(run: Path) -> bool:
-    """Whether the socket's path in a folder is short enough for one."""
+    """Whether the socket's path in a folder is short enough."""
     return len(os.fsencode(run / SOCKET_NAME)) <= LONGEST_SOCKET
 
 
 def require_space(folder: Path, *, megabytes: int, purpose: str) -> None:
-    """Raises a ServerError when the disk of a folder has less space than a purpose needs."""
+    """Raise ServerError if a folder's disk has less free space than needed."""
     free = shutil.disk_usage(folder).free // 2**20
     if free < megabytes:
         raise ServerError(
@@ -186,6 +186,6 @@ def require_space(folder: Path, *, megabytes: int, purpose: str) -> None:
 
 
 def remove_leftovers(home: Path, prefix: str) -> None:
-    """Removes the working folders of a task that was killed; its lock must be held."""
+    """Remove the working folders of a killed task; its lock must be held."""
     for folder in home.glob(f"{prefix}*"):
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Stopping the private server when nobody has used it for a while: a small process beside it.
+"""Stop the private server after an idle time, by a small process beside it.
 
-It only looks, and stops the server while it holds the lock under which servers are started. Where
-it is killed, the server goes on running.
+The process stops the server only while it holds the lock under which servers are started. If the
+process is killed, the server keeps running.
 """
 
 import os
@@ -23,12 +23,12 @@ from lookalike.server.process import find_process, terminate
 from lookalike.server.settings import load
 
 LONGEST_STEP = 15.0  # seconds
-SETTLED = 0.2  # seconds: who has connected is among the processes by then
+SETTLED = 0.2  # seconds: after this, new connections appear in the process list
 Connect = Callable[[], "pymysql.Connection[Cursor]"]
 
 
 def watch_in_background(folders: Folders) -> None:
-    """Start the process, which does nothing where there is one already."""
+    """Start the process; it exits at once if another one is already watching."""
     subprocess.run(
         [sys.executable, "-m", "lookalike.server.idle", str(folders.home)],
         stdin=subprocess.DEVNULL,
@@ -41,14 +41,14 @@ def watch_in_background(folders: Folders) -> None:
 
 
 def watch(folders: Folders) -> None:
-    """Wait until the server has been idle for as long as is set, and stop it."""
+    """Wait until the server has been idle for the configured time, then stop it."""
     connections, idle_since = -1, time.monotonic()
     while process := find_process(folders):
         limit = load(folders).stop_after_idle
         if limit is None:
             return
         found = _others(folders)
-        # Each look is a connection too.
+        # Each check is a connection itself.
         if found is None or found[0] or found[1] != connections + 1:
             idle_since = time.monotonic()
         elif time.monotonic() - idle_since >= limit and _stop_if_idle(folders, process):
@@ -58,7 +58,7 @@ def watch(folders: Folders) -> None:
 
 
 def _others(folders: Folders) -> tuple[int, int] | None:
-    """How many clients there are besides this one, and how many there have ever been."""
+    """Return (other clients now, connections ever made); None if the server does not answer."""
     try:
         with _connect(folders) as connection, connection.cursor() as cursor:
             return _count(cursor)
@@ -85,7 +85,7 @@ def _count(cursor: Cursor) -> tuple[int, int]:
 
 
 def _stop_if_idle(folders: Folders, process: psutil.Process) -> bool:
-    """Stop the server unless somebody has come; whoever comes from now on starts it again."""
+    """Stop the server unless a client connected; later clients start it again."""
     with folders.locked("server"):
         try:
             connection = _connect(folders)
@@ -108,14 +108,14 @@ def _stop_if_idle(folders: Folders, process: psutil.Process) -> bool:
 
 
 def main(home: Path) -> None:
-    """Watch as a process without parent, terminal and folder of others."""
+    """Watch as a daemon: without parent, terminal or inherited working folder."""
     if os.fork():
         os._exit(0)
     folders = Folders(home)
     try:
         with FileLock(home / "idle.lock", timeout=0):
             watch(folders)
-    except (Timeout, ServerError):  # another one watches; a home that is gone
+    except (Timeout, ServerError):  # another process watches, or the home is gone
         return
 
 

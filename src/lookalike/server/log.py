@@ -1,4 +1,4 @@
-"""Reading the server's log: what went wrong, in one line, and the lines that say so."""
+"""Read the server's log: summarise a failure in one line, with the relevant lines."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ OTHER_VERSION = re.compile(r"Cannot (?:up|down)grade from (\d+) to (\d+)")
 
 
 def read_from(log: Path, offset: int) -> str:
-    """What has been written to the log since it was `offset` bytes long."""
+    """Return what was written to the log after its first `offset` bytes."""
     try:
         with log.open("rb") as file:
             file.seek(offset)
@@ -20,12 +20,12 @@ def read_from(log: Path, offset: int) -> str:
 
 
 def size(log: Path) -> int:
-    """The length of the log in bytes."""
+    """Return the length of the log in bytes."""
     return log.stat().st_size if log.exists() else 0
 
 
 def explain(text: str, *, data: Path) -> str:
-    """The message for a server that did not start: the cause and remedy, then the log's end."""
+    """Return the message for a failed start: cause and remedy, then the end of the log."""
     if FULL_DISK.search(text):
         cause = f"MySQL could not start, because the disk of {data} is full: free some space on it"
     elif versions := OTHER_VERSION.search(text):
@@ -43,5 +43,5 @@ def explain(text: str, *, data: Path) -> str:
 
 
 def _version(number: int) -> str:
-    """The version that InnoDB writes as a number: 90704 is 9.7.4."""
+    """Return the version for InnoDB's number: 90704 is 9.7.4."""
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"

@@ -1,4 +1,4 @@
-"""The MySQL programs: finding them, checking their version, and how to run them."""
+"""Find the MySQL programs, check their version, and build their commands."""
 
 import os
 import re
@@ -17,10 +17,10 @@ NO_OPTION_FILES = "--no-defaults"
 
 @dataclass(frozen=True)
 class Tree:
-    """A MySQL unpacked with all of its libraries, which runs through its own loader.
+    """A MySQL unpacked with all of its libraries, run through its own loader.
 
-    So it needs nothing of the system, not even its C library. Debian's packages and Docker's
-    image both come as such a tree.
+    So it needs nothing of the system, not even the C library. Debian's packages and Docker's image
+    are both installed as such a tree.
     """
 
     root: Path
@@ -28,7 +28,7 @@ class Tree:
 
     @classmethod
     def around(cls, mysqld: Path) -> "Tree | None":
-        """The tree that a mysqld lies in; None for one that belongs to the system."""
+        """Return the tree that contains a mysqld; None for a mysqld of the system."""
         root = Path(*mysqld.parts[: -len(IN_TREE.parts)])
         if root / IN_TREE != mysqld or root == Path(root.anchor):
             return None
@@ -37,7 +37,7 @@ class Tree:
         return cls(root, loaders[0]) if loaders else None
 
     def through_loader(self) -> list[str]:
-        """The arguments that go before a program of the tree."""
+        """Return the arguments that precede a program of the tree."""
         folders = [
             folder
             for pattern in ("usr/lib/*-linux-gnu*", "usr/lib64", "usr/lib64/mysql/private")
@@ -46,7 +46,7 @@ class Tree:
         return [str(self.loader), "--library-path", os.pathsep.join(map(str, folders))]
 
     def options(self) -> list[str]:
-        """The options that tell a mysqld of the tree where its files are."""
+        """Return the options that tell the tree's mysqld where its files are."""
         options = [f"--basedir={self.root / 'usr'}"]
         for messages in sorted(self.root.glob("usr/share/mysql*/english/errmsg.sys")):
             share = messages.parents[1]
@@ -58,22 +58,22 @@ class Tree:
 
 @dataclass(frozen=True)
 class Mysqld:
-    """A mysqld that runs, of MySQL 9 or newer."""
+    """A working mysqld of MySQL 9 or newer."""
 
     path: Path
     version: str
 
     def command(self) -> list[str]:
-        """The arguments that run it, without the system's and the user's option files."""
+        """Return the command that runs it, without the system's and the user's option files."""
         tree = Tree.around(self.path)
         options = tree.options() if tree else []
         if os.geteuid() == 0:
-            options.append("--user=root")  # else mysqld refuses to run as root
-        # Some builds refuse to start where a folder of the system for exported files is missing.
+            options.append("--user=root")  # otherwise mysqld refuses to run as root
+        # Some builds refuse to start if the system folder for exported files is missing.
         return [*_runnable(self.path, tree), NO_OPTION_FILES, *options, "--secure-file-priv=NULL"]
 
     def client(self) -> list[str]:
-        """The arguments that run the `mysql` client which belongs to it."""
+        """Return the command that runs its `mysql` client."""
         tree = Tree.around(self.path)
         for folder in (self.path.parent, self.path.parents[1] / "bin"):
             if client := shutil.which(folder / "mysql"):
@@ -88,7 +88,7 @@ def _runnable(program: Path, tree: Tree | None) -> list[str]:
 
 
 def inspect(path: Path) -> Mysqld:
-    """Runs `mysqld --version`; raises a ServerError when it is not MySQL 9 or newer."""
+    """Run `mysqld --version`. Raises ServerError if it is not MySQL 9 or newer."""
     mysqld = path.expanduser().resolve()
     if not shutil.which(mysqld):
         raise ServerError(f"{path} is not a program; give the mysqld of a MySQL {OLDEST}")
@@ -116,17 +116,17 @@ def inspect(path: Path) -> Mysqld:
 
 
 def find(tree: Path) -> Mysqld | None:
-    """The mysqld to use: of LOOKALIKE_MYSQLD, else on PATH, else the one installed in `tree`.
+    """Return the mysqld to use: LOOKALIKE_MYSQLD, or else one on PATH, or else the one in `tree`.
 
-    A variable that names no MySQL 9 raises a ServerError; an unsuitable mysqld on PATH is passed
-    over. A mysqld of an installed tree may be named by the variable too: it is recognised
-    (ROOT/usr/sbin/mysqld with a loader in ROOT) and runs through the tree's loader.
+    Raises ServerError if the variable names no MySQL 9; an unsuitable mysqld on PATH is skipped.
+    The variable may also name a mysqld inside an installed tree (ROOT/usr/sbin/mysqld with a loader
+    in ROOT), which then runs through the tree's loader.
     """
     return _search(tree)[0]
 
 
 def find_or_refuse(tree: Path) -> Mysqld:
-    """As find, but a ServerError says why there is none and what to do."""
+    """Like `find`, but raise a ServerError with the reason and remedy if there is none."""
     found, passed_over = _search(tree)
     if found is None:
         raise ServerError(

@@ -1,4 +1,4 @@
-"""The private MySQL server of one home folder."""
+"""The private MySQL server in one home folder."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The server's process: making its data folder, starting, recognising and stopping it."""
+"""The server's process: make its data folder, start, recognise and stop it."""
 
 import os
 import subprocess
@@ -13,15 +13,15 @@ from lookalike.server import log
 from lookalike.server.folders import Folders, make_private, remove_leftovers, require_space
 from lookalike.server.mysqld import NO_OPTION_FILES, VARIABLE, Mysqld
 
-DATA_MEGABYTES = 300  # a new data folder, with the redo log that it starts with
-START_LIMIT = 900.0  # seconds: a crash recovery takes its time
-STOP_LIMIT = 300.0  # seconds: as does the writing of a large buffer pool
-UNLOCK_LIMIT = 10.0  # seconds: a killed server keeps its locks until its memory is freed
+DATA_MEGABYTES = 300  # a new data folder with its redo log
+START_LIMIT = 900.0  # seconds: crash recovery can be slow
+STOP_LIMIT = 300.0  # seconds: writing a large buffer pool can be slow
+UNLOCK_LIMIT = 10.0  # seconds: a killed server holds its locks until its memory is freed
 STEP = 0.05  # seconds
 
 
 def make_data(mysqld: Mysqld, folders: Folders) -> None:
-    """Makes a data folder with a user root without password; it appears when it is complete."""
+    """Make a data folder with a user root without password; it appears when it is complete."""
     require_space(folders.home, megabytes=DATA_MEGABYTES, purpose="A new MySQL data folder")
     remove_leftovers(folders.home, "data.new-")
     with tempfile.TemporaryDirectory(prefix="data.new-", dir=folders.home) as work:
@@ -47,10 +47,10 @@ def make_data(mysqld: Mysqld, folders: Folders) -> None:
 
 
 def launch(mysqld: Mysqld, folders: Folders, buffer_pool: int) -> None:
-    """Starts the server as a daemon and returns when it accepts connections.
+    """Start the server as a daemon, and return when it accepts connections.
 
-    `--daemonize` makes it a session of its own, so that it outlives this process and its Ctrl-C,
-    and tells by its exit status whether the server has come up.
+    `--daemonize` gives it its own session, so that it survives this process and its Ctrl-C, and its
+    exit status tells whether the server is up.
     """
     _refuse_if_in_use(folders.data)
     folders.make_run()
@@ -59,7 +59,7 @@ def launch(mysqld: Mysqld, folders: Folders, buffer_pool: int) -> None:
         *(folders.pid_file, folders.socket, folders.hidden_socket),
         Path(f"{folders.socket}.lock"),
     ):
-        stale.unlink(missing_ok=True)  # of a server that was killed: none is running now
+        stale.unlink(missing_ok=True)  # left by a killed server; none is running now
     offset = log.size(folders.log)
     with folders.log.open("ab") as output:
         try:
@@ -83,7 +83,7 @@ def launch(mysqld: Mysqld, folders: Folders, buffer_pool: int) -> None:
 
 
 def server_options(folders: Folders, buffer_pool: int) -> list[str]:
-    """The options of a running server: one user's, on this machine only, and crash-safe.
+    """Return a running server's options: one user, this machine only, crash-safe.
 
     buffer_pool: its size in bytes.
     """
@@ -95,9 +95,9 @@ def server_options(folders: Folders, buffer_pool: int) -> list[str]:
         f"--log-error={folders.log}",
         "--skip-networking",
         "--mysqlx=OFF",
-        # Nobody replicates it: without the log inserts are quicker and functions can be created.
+        # There is no replication: without the log inserts are faster and functions can be created.
         "--disable-log-bin",
-        # Its instrumentation takes as much memory as all the rest of an idle server.
+        # Its instrumentation takes as much memory as the rest of an idle server.
         "--performance-schema=OFF",
         f"--innodb-buffer-pool-size={buffer_pool}",
         "--daemonize",
@@ -105,10 +105,10 @@ def server_options(folders: Folders, buffer_pool: int) -> list[str]:
 
 
 def find_process(folders: Folders) -> psutil.Process | None:
-    """The running server of these folders.
+    """Return the running server of these folders.
 
-    The pid file is only a hint: after a crash its number may be another process's by now, and it
-    is missing while the server starts.
+    The pid file is only a hint: after a crash its number may belong to another process, and it is
+    missing while the server starts.
     """
     try:
         process = psutil.Process(int(folders.pid_file.read_text()))
@@ -118,12 +118,12 @@ def find_process(folders: Folders) -> psutil.Process | None:
         if _serves(process, folders.data):
             return process
     found = [process for process in psutil.process_iter() if _serves(process, folders.data)]
-    # A starting daemon is two processes for a while: the younger is the server.
+    # A starting daemon is briefly two processes: the younger one is the server.
     return max(found, key=lambda process: (process.create_time(), process.pid), default=None)
 
 
 def program_of(process: psutil.Process) -> Path | None:
-    """The mysqld that a process runs."""
+    """Return the mysqld that a process runs."""
     try:
         command = process.cmdline()
         return Path(command[command.index(NO_OPTION_FILES) - 1])
@@ -132,7 +132,7 @@ def program_of(process: psutil.Process) -> Path | None:
 
 
 def has_socket(process: psutil.Process, socket: Path) -> bool:
-    """Whether a server was started with a socket; True for one that has just ended."""
+    """Whether a server was started with this socket; True if it has just ended."""
     try:
         return f"--socket={socket}" in process.cmdline()
     except psutil.Error:
@@ -140,7 +140,7 @@ def has_socket(process: psutil.Process, socket: Path) -> bool:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process runs; one that has ended but nobody has waited for does not."""
+    """Whether a process runs; False for a zombie."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
@@ -148,7 +148,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def terminate(process: psutil.Process, folders: Folders) -> None:
-    """Asks the server for a clean shutdown and waits for its end."""
+    """Shut the server down cleanly and wait for its end."""
     try:
         process.terminate()
     except psutil.NoSuchProcess:
@@ -168,9 +168,9 @@ def terminate(process: psutil.Process, folders: Folders) -> None:
 
 
 def _refuse_if_in_use(data: Path) -> None:
-    """Raises a ServerError when a mysqld that is not ours holds InnoDB's lock on a data folder.
+    """Raise ServerError if a mysqld that is not ours holds InnoDB's lock on a data folder.
 
-    InnoDB itself would try for 100 seconds.
+    InnoDB itself would retry for 100 seconds.
     """
     deadline = time.monotonic() + UNLOCK_LIMIT
     while _is_locked(data / "ibdata1"):
@@ -196,10 +196,9 @@ def _is_locked(path: Path) -> bool:
 
 
 def _serves(process: psutil.Process, data: Path) -> bool:
-    """Whether a process is a mysqld of this user on a data folder.
+    """Whether a process is this user's mysqld on a data folder.
 
-    Anybody may write anything into the command line of a process of his own. Who it belongs to,
-    and which program it runs, are the system's to tell.
+    A process can fake its command line; its owner and its program are verified by the system.
     """
     try:
         users = process.uids()
@@ -215,9 +214,9 @@ def _serves(process: psutil.Process, data: Path) -> bool:
 
 def _is_mysqld(process: psutil.Process) -> bool:
     program = Path(process.exe())
-    if program.name.startswith("ld-"):  # the loader of a tree, which runs what it is given
+    if program.name.startswith("ld-"):  # a tree's loader, which runs the given program
         program = program_of(process) or program
-    named = os.environ.get(VARIABLE)  # by whatever name
+    named = os.environ.get(VARIABLE)  # whatever its name
     return program.name.startswith("mysqld") or (
         named is not None and program == Path(named).expanduser().resolve()
     )

@@ -1,4 +1,4 @@
-"""What a user has set of the private server, kept in its home folder for every later start."""
+"""The user's settings of the private server, stored in its home folder."""
 
 import json
 import re
@@ -19,18 +19,21 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 @dataclass(frozen=True)
 class Settings:
-    """buffer_pool: bytes, None for a part of the memory. stop_after_idle: seconds, None: never."""
+    """Settings of the server.
+
+    buffer_pool: in bytes, None for a share of the memory. stop_after_idle: in seconds, None: never.
+    """
 
     buffer_pool: int | None = None
     stop_after_idle: int | None = None
 
     @property
     def pool_bytes(self) -> int:
-        """The size of the buffer pool, in bytes."""
+        """Return the size of the buffer pool in bytes."""
         return buffer_pool_bytes() if self.buffer_pool is None else self.buffer_pool
 
     def changed(self, buffer_pool: str | None, stop_after_idle: str | None) -> "Settings":
-        """These settings with what is given, as users write it. Raises InputError."""
+        """Return these settings with the given changes, as users write them. Raises InputError."""
         new = self
         if buffer_pool is not None:
             new = replace(new, buffer_pool=read_size(buffer_pool))
@@ -40,7 +43,7 @@ class Settings:
 
 
 def read_size(text: str) -> int | None:
-    """The bytes of a size such as 512M or 1.5G; None for auto. Raises InputError."""
+    """Return the bytes of a size such as 512M or 1.5G; None for auto. Raises InputError."""
     if text.lower() == AUTO:
         return None
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([kmgt]?)i?b?", text.strip().lower())
@@ -54,7 +57,7 @@ def read_size(text: str) -> int | None:
 
 
 def read_duration(text: str) -> int | None:
-    """The seconds of a time such as 30m or 2h; None for never. Raises InputError."""
+    """Return the seconds of a time such as 30m or 2h; None for never. Raises InputError."""
     if text.lower() == NEVER:
         return None
     found = re.fullmatch(r"(\d{1,7}) ?([smhd]?)", text.strip().lower())
@@ -65,7 +68,7 @@ def read_duration(text: str) -> int | None:
 
 
 def load(folders: Folders) -> Settings:
-    """The settings of a home folder. Raises ServerError for a file that cannot be read."""
+    """Return a home folder's settings. Raises ServerError for an unreadable file."""
     try:
         return Settings(**json.loads(folders.settings.read_text()))
     except (FileNotFoundError, NotADirectoryError):
@@ -78,22 +81,22 @@ def load(folders: Folders) -> Settings:
 
 
 def save(folders: Folders, settings: Settings) -> None:
-    """Keep the settings; the lock "server" must be held."""
+    """Store the settings; the lock "server" must be held."""
     new = folders.settings.with_suffix(".new")
     new.write_text(json.dumps(asdict(settings)))
     new.replace(folders.settings)
 
 
 def buffer_pool_bytes() -> int:
-    """A quarter of the memory, between 128 MB and 4 GB.
+    """Return a quarter of the memory, between 128 MB and 4 GB, in bytes.
 
-    Enough for the index of some million images, and the machine's other programs, the model's
-    among them, keep the rest. In a container its limit counts as the memory.
+    This is enough for the index of some million images, and leaves the rest to other programs, such
+    as the model. In a container, its limit counts as the memory.
     """
     memory = psutil.virtual_memory().total
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             memory = min(memory, int(Path(path).read_text()))
-        except (OSError, ValueError):  # no such controller, or "max"
+        except (OSError, ValueError):  # no such cgroup controller, or "max"
             continue
     return min(max(memory // 4 // MEBIBYTE, 128), 4096) * MEBIBYTE

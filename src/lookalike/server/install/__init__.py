@@ -1,1 +1,1 @@
-"""Installing MySQL: Debian's packages, Docker's image or Homebrew."""
+"""Install MySQL: Debian's packages, Docker's image or Homebrew."""

@@ -1,9 +1,9 @@
-"""Installing Debian's own MySQL packages into a folder, without root.
+"""Install Debian's MySQL packages into a folder, without root.
 
-apt works on a private state: its own lists, cache and sources, and an empty list of installed
-packages, so that every library comes along. What the machine's configuration says of proxies and
-passwords holds; its hooks, pins and sources do not, nor what it says of mirrors without signatures.
-The index is checked by the archive's keyring, and the packages by the index, by apt and once more.
+apt works with private state: its own lists, cache and sources, and an empty list of installed
+packages, so that every library is included. It uses the machine's proxies and passwords, but not
+its hooks, pins, sources or settings for unsigned mirrors. apt checks the index against the
+archive's keyring, and the packages against the index; their hashes are then checked again.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from lookalike.core.progress import StepProgress
 from lookalike.server.commands import run
 from lookalike.server.install.sources import debian_mirror
 
-SUITE = "sid"  # the only one with MySQL
+SUITE = "sid"  # the only suite with MySQL
 PACKAGES = ("mysql-server-core", "mysql-client-core")
 APT = Path("/etc/apt")
 KEYRINGS = Path("/usr/share/keyrings")
-MEGABYTES = 600  # of disk, at the height of an installation
+MEGABYTES = 600  # peak disk use of an installation
 
 SOURCES = """\
 Types: deb
@@ -36,8 +36,8 @@ Targets: Packages
 Signed-By: {keyring}
 """
 
-# Read after the machine's own configuration. Hooks of the machine are cleared: they are meant for
-# the system's package lists. As root, apt would download as a user who may not enter our folder.
+# Read after the machine's own configuration. The machine's hooks are cleared: they are for the
+# system's package lists. As root, apt would download as a user who cannot enter our folder.
 CONFIGURATION = """\
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -67,28 +67,28 @@ Acquire::Languages "none";
 Acquire::Retries "3";
 """
 
-# One line of `apt-get --print-uris`: an address, a file, its bytes, and the index's hash of it.
+# One line of `apt-get --print-uris`: address, file, size in bytes, and hash from the index.
 PLANNED = re.compile(r"^'\S+' (\S+) (\d+) (\S*)$", re.MULTILINE)
 
-# mysqldumpslow and other scripts, which nothing here runs, bring Perl along.
+# mysqldumpslow and other scripts, unused here, depend on Perl.
 UNUSED_PACKAGES = ("perl", "libperl")
 KEPT_PROGRAMS = {"mysql", "mysqladmin", "mysqldump"}
 
 
 def is_debian() -> bool:
-    """Whether this machine is Debian itself, whose sources name a Debian mirror."""
+    """Whether this machine runs Debian itself, whose sources name a Debian mirror."""
     return has_apt() and _os_id() == "debian"
 
 
 def has_apt() -> bool:
-    """Whether Debian's packages can be fetched and unpacked here."""
+    """Whether Debian's packages can be downloaded and unpacked here."""
     return all(shutil.which(program) for program in ("apt-get", "dpkg", "dpkg-deb"))
 
 
 def unpack(tree: Path, *, work: Path, mirror: str | None, progress: StepProgress) -> None:
-    """Fetches MySQL and its libraries from a Debian mirror and unpacks them into `tree`.
+    """Download MySQL and its libraries from a Debian mirror and unpack them into `tree`.
 
-    `mirror` defaults to the machine's own. `work` is an empty folder for apt.
+    mirror: by default the machine's own. work: an empty folder for apt.
     """
     mirror = mirror or debian_mirror(APT)
     if mirror is None:
@@ -108,7 +108,7 @@ def unpack(tree: Path, *, work: Path, mirror: str | None, progress: StepProgress
 
 @dataclass(frozen=True)
 class Apt:
-    """apt with a private state in the folder `root`, on one mirror and suite of Debian's."""
+    """apt with private state in the folder `root`, for one mirror and suite of Debian."""
 
     root: Path
     mirror: str
@@ -128,7 +128,7 @@ class Apt:
             (self.root / folder).mkdir(parents=True)
         architecture = run(["dpkg", "--print-architecture"], failure="dpkg does not run").strip()
         source = SOURCES.format(
-            # apt uses the packages of a file: address where they lie; copy: brings them here
+            # for file: addresses apt uses packages in place; copy: copies them here
             mirror=re.sub(r"^file:", "copy:", self.mirror),
             suite=self.suite,
             architecture=architecture,
@@ -139,7 +139,7 @@ class Apt:
         (self.root / "apt.conf").write_text(CONFIGURATION.format(root=self.root))
 
     def download(self, progress: StepProgress) -> None:
-        """Downloads the packages and all that they depend on."""
+        """Download the packages and all their dependencies."""
         step = "Reading Debian's package lists"
         self._run("update", meanwhile=lambda: progress(step, 0, 0))
         install = ("install", "--yes", "--download-only")
@@ -155,7 +155,7 @@ class Apt:
         self._verify({name: digest for name, _, digest in planned})
 
     def _verify(self, expected: dict[str, str]) -> None:
-        """Check that the packages are those that the signed index names, by their hashes."""
+        """Check the packages' hashes against the signed index."""
         found = dict[str, str]()
         for path in self.archives.glob("*.deb"):
             with path.open("rb") as file:
@@ -192,7 +192,7 @@ class Apt:
 
 
 def without_password(url: str) -> str:
-    """A mirror's address as it may be printed."""
+    """Return a mirror's address without its password, for printing."""
     return re.sub(r"//.*@", "//", url)
 
 
@@ -214,7 +214,7 @@ def _os_id() -> str:
 
 
 def _size(folder: Path) -> int:
-    """The bytes of the packages in a folder, while apt moves them about in it."""
+    """Return the size of the packages in a folder, in which apt may be moving files."""
     size = 0
     for path in folder.rglob("*.deb"):
         try:

@@ -1,8 +1,8 @@
-"""Installing MySQL's Docker image into a folder.
+"""Install MySQL from its Docker image into a folder.
 
-The server does not run in a container: the image's programs and libraries are copied out of it,
-and run through the image's own loader, as Debian's packages are. Its steps are tested with a
-stand-in for `docker`; a real Docker engine has not run them yet.
+The server does not run in a container: the image's programs and libraries are copied out and run
+through the image's own loader, like Debian's packages. The steps are tested with a fake `docker`
+command; they have not run on a real Docker engine yet.
 """
 
 import shutil
@@ -22,11 +22,11 @@ WANTED = (
     "usr/lib64",
     "usr/share/mysql*",
 )
-MEGABYTES = 2500  # of disk: the image in Docker's store and our copy
+MEGABYTES = 2500  # disk space for the image in Docker's store and our copy
 
 
 def runs() -> bool:
-    """Whether there is a Docker engine whose Linux programs run on this machine."""
+    """Whether a Docker engine runs whose Linux programs work on this machine."""
     if sys.platform != "linux" or shutil.which("docker") is None:
         return False
     try:
@@ -39,7 +39,7 @@ def runs() -> bool:
 
 
 def unpack(tree: Path, *, progress: StepProgress) -> None:
-    """Copies what MySQL needs out of its image into `tree`."""
+    """Copy MySQL's files from its image into `tree`."""
     failure = f"Docker could not give its image {IMAGE}"
     run(
         ["docker", "pull", "--quiet", IMAGE],
@@ -69,6 +69,6 @@ def _copy(container: str, tree: Path) -> None:
             text=True,
             errors="replace",
         )
-    # tar also complains of a wanted name that this image does not have: what came is checked next
+    # tar also fails for wanted names that this image lacks, so check the result instead.
     if not (tree / "usr/sbin/mysqld").is_file():
         raise ServerError(f"Docker's image {IMAGE} could not be unpacked\n{copied.stderr.strip()}")

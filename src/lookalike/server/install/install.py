@@ -1,4 +1,4 @@
-"""Installing MySQL for the private server: Debian's packages, Docker's image or Homebrew."""
+"""Install MySQL for the private server: Debian's packages, Docker's image or Homebrew."""
 
 import shutil
 import sys
@@ -16,11 +16,11 @@ WORKING = "install-"
 
 
 def install(folders: Folders, *, mirror: str | None, progress: StepProgress) -> Mysqld:
-    """Installs MySQL 9, unless there is one already, and returns it.
+    """Install MySQL 9 if none is installed, and return it.
 
-    On Debian its packages are preferred to Docker's image, for they need no engine. `mirror` asks
-    for Debian's packages from that mirror, which other systems with apt can unpack too. What is
-    installed appears at once, when it is complete and has run.
+    On Debian, its packages are preferred to Docker's image because they need no engine. mirror:
+    install Debian's packages from this mirror, which also works on other systems with apt. The
+    installation becomes visible only when it is complete and has run once.
     """
     with folders.locked("install"):
         if found := find(folders.tree):
@@ -47,14 +47,14 @@ def _install_tree(folders: Folders, mirror: str | None, progress: StepProgress) 
         else:
             docker.unpack(tree, progress=progress)
         inspect(tree / IN_TREE)
-        if folders.tree.exists():  # one that does not run any more, or find had found it
+        if folders.tree.exists():  # it no longer runs, otherwise `find` would have found it
             folders.tree.rename(Path(work, "old"))
         tree.rename(folders.tree)
     return inspect(folders.tree / IN_TREE)
 
 
 def _choose_packages(mirror: str | None) -> bool:
-    """Whether to take Debian's packages; False for Docker's image."""
+    """Whether to use Debian's packages; False for Docker's image."""
     if mirror is not None and not debian.has_apt():
         raise ServerError(
             f"--mirror {debian.without_password(mirror)} needs apt-get and dpkg, which are not on "

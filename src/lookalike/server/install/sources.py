@@ -1,4 +1,4 @@
-"""Reading the machine's apt sources, to find the Debian mirror that it uses."""
+"""Read the machine's apt sources to find its Debian mirror."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^]]*)\]\s*)?(?P<uri>\S+)\s+(?P<r
 
 @dataclass(frozen=True)
 class AptSource:
-    """One archive of packages: an address with one suite."""
+    """One package archive: an address and a suite."""
 
     uri: str
     suite: str
@@ -21,7 +21,7 @@ class AptSource:
     def is_debian(self) -> bool:
         """Whether it is a mirror of Debian's main archive.
 
-        Others keep their archives under /debian too (Docker does), each with a keyring of its own.
+        Others (such as Docker) also use the path /debian, each with its own keyring.
         """
         if "main" not in self.components or self.uri.startswith("cdrom:"):
             return False
@@ -33,7 +33,7 @@ class AptSource:
 
 
 def parse_list(text: str) -> Iterator[AptSource]:
-    """The enabled binary sources of a `.list` file, one on a line."""
+    """Yield the enabled binary sources of a `.list` file, one per line."""
     for line in text.splitlines():
         if match := ONE_LINE.match(line.strip()):
             options = re.search(r"signed-by=(\S+)", match["options"] or "", re.IGNORECASE)
@@ -43,7 +43,7 @@ def parse_list(text: str) -> Iterator[AptSource]:
 
 
 def parse_deb822(text: str) -> Iterator[AptSource]:
-    """The enabled binary sources of a `.sources` file, in stanzas of fields."""
+    """Yield the enabled binary sources of a `.sources` file, in stanzas of fields."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in re.split(r"\n\s*\n", "\n".join(lines)):
         fields = dict[str, str]()
@@ -64,7 +64,7 @@ def parse_deb822(text: str) -> Iterator[AptSource]:
 
 
 def read_sources(apt: Path) -> Iterator[AptSource]:
-    """The sources of an apt folder (/etc/apt), in apt's order."""
+    """Yield the sources of an apt folder (/etc/apt), in apt's order."""
     folder = apt / "sources.list.d"
     for path in [apt / "sources.list", *sorted(folder.glob("*"))]:
         if path.suffix in {".list", ".sources"} and path.is_file():
@@ -73,5 +73,5 @@ def read_sources(apt: Path) -> Iterator[AptSource]:
 
 
 def debian_mirror(apt: Path) -> str | None:
-    """The address of the first Debian mirror among the sources of an apt folder."""
+    """Return the address of the first Debian mirror in an apt folder's sources."""
     return next((source.uri for source in read_sources(apt) if source.is_debian), None)
