@@ -1,4 +1,4 @@
-"""Intent to SQL: each dialect's methods return (sql, params) and touch no server."""
+"""SQL dialects: each method returns a Statement (sql, params) and contacts no server."""
 
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.literals import is_utf8, literal

@@ -1,4 +1,4 @@
-"""The SQL that all engines share; each engine is a small subclass."""
+"""The SQL shared by all engines; each engine is a small subclass."""
 
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
@@ -30,21 +30,21 @@ class Dialect(
 
     name = ""
     has_nearest = False
-    """Whether the server ranks embeddings by itself: then `nearest` is available."""
+    """Whether the server can rank embeddings; then `nearest` is available."""
     needs_index = True
-    """Whether searches need lookalike's own index to be quick."""
+    """Whether fast searches need lookalike's own index."""
 
-    # What the server is, and whether it will do.
+    # Identify the server and its features.
 
     def version(self) -> Statement:
         return Statement("SELECT VERSION()")
 
     def probes(self) -> list[Statement]:
-        """Statements whose single value is true on a server of this engine, and only there."""
+        """Return statements whose single value is true only on servers of this engine."""
         return [Statement("SELECT VECTOR_DIM(STRING_TO_VECTOR('[1,2]')) = 2")]
 
     def analyze(self, statement: Statement) -> Statement:
-        """The server's EXPLAIN ANALYZE of a statement, with rows and time of each step."""
+        """Return the EXPLAIN ANALYZE of a statement, with rows and time of each step."""
         return Statement(f"EXPLAIN ANALYZE {statement.sql}", statement.params)
 
     def nearest(
@@ -56,5 +56,5 @@ class Dialect(
         min_similarity: float | None,
         where: Filter | None = None,
     ) -> Statement:
-        """The k rows nearest to the query, ranked by the server: id, image_name, similarity."""
+        """Select the k nearest rows, ranked by the server: id, image_name, similarity."""
         raise NotImplementedError

@@ -1,13 +1,13 @@
-"""SQL literals, for statements that people paste and files that clients load."""
+"""SQL literals, for statements that users paste and files that clients load."""
 
-# As the server reads strings unless its sql_mode has NO_BACKSLASH_ESCAPES.
+# Valid unless the server's sql_mode has NO_BACKSLASH_ESCAPES.
 _ESCAPES = str.maketrans(
     {"'": "''", "\\": "\\\\", "\0": "\\0", "\n": "\\n", "\r": "\\r", "\x1a": "\\Z"}
 )
 
 
 def is_utf8(text: str) -> bool:
-    """Whether a text can be sent: file names may contain bytes that are not UTF-8."""
+    """Whether a text is valid UTF-8; file names may not be."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -22,7 +22,7 @@ def literal(value: object) -> str:
     if isinstance(value, int):
         return repr(value)
     if isinstance(value, float):
-        # With an exponent it is a DOUBLE; without one MySQL would compute in slow DECIMAL.
+        # An exponent makes it a DOUBLE; without one MySQL would compute in slow DECIMAL.
         return repr(value) if "e" in repr(value) else f"{value!r}e0"
     if isinstance(value, bytes):
         return f"x'{value.hex()}'"

@@ -1,9 +1,9 @@
-"""MySQL Community 9: a VECTOR type, but no function that compares two vectors."""
+"""MySQL Community 9: a VECTOR type, but no function to compare vectors."""
 
 from lookalike.dialects.base import Dialect
 
 
 class MySQL(Dialect):
-    """Stock MySQL: embeddings are ranked by the client."""
+    """Stock MySQL: the client ranks embeddings."""
 
     name = "mysql"

@@ -10,7 +10,7 @@ _SIMILARITY = {"cosine": "1 - ", "euclidean": "-", "dot": ""}
 
 
 class MySQLNative(Dialect):
-    """MySQL whose DISTANCE function is the server's own: it ranks by itself."""
+    """MySQL with a built-in DISTANCE function: the server ranks embeddings."""
 
     name = "mysql_native"
     has_nearest = True
@@ -21,7 +21,7 @@ class MySQLNative(Dialect):
         return [
             *super().probes(),
             Statement(f"SELECT DISTANCE({vectors}, 'DOT') IS NOT NULL"),
-            # A stored function of that name, such as lookalike's own, is slow.
+            # Exclude a stored function of that name, such as lookalike's own: it is slow.
             Statement(
                 "SELECT COUNT(*) = 0 FROM information_schema.routines "
                 "WHERE routine_schema = DATABASE() AND routine_name = 'DISTANCE'"
@@ -37,7 +37,7 @@ class MySQLNative(Dialect):
         min_similarity: float | None,
         where: Filter | None = None,
     ) -> Statement:
-        # No tiebreaker in ORDER BY: it would keep the server from using a vector index.
+        # No tiebreaker in ORDER BY: it would prevent the use of a vector index.
         distance = f"DISTANCE({table.embedding}, %s, '{metric.upper()}')"
         similarity = f"{_SIMILARITY[metric]}{distance}"
         within = "" if min_similarity is None else f" AND {similarity} >= %s"

@@ -1,4 +1,4 @@
-"""The parts of SQL in which engines differ; all other statements are built from them."""
+"""The parts of SQL that differ between engines; all other statements are built from them."""
 
 from typing import ClassVar, Literal
 
@@ -6,14 +6,14 @@ from lookalike.dialects.statement import places
 from lookalike.dialects.table import Table
 
 Lock = Literal["", "share", "share nowait", "update", "update nowait"]
-"""How the rows that are read are locked until the transaction ends."""
+"""How to lock the rows that are read until the transaction ends."""
 
 
 class Primitives:
-    """MySQL 9's; an engine overrides what it writes otherwise."""
+    """MySQL 9's SQL; other engines override the parts that differ."""
 
     exact_collation = "utf8mb4_0900_bin"
-    """Compares texts byte by byte, with trailing spaces."""
+    """Compares texts byte by byte, including trailing spaces."""
     folding_collation = "utf8mb4_0900_ai_ci"
     """Ignores letter case and accents."""
     locks: ClassVar[dict[Lock, str]] = {
@@ -23,28 +23,28 @@ class Primitives:
         "update": "FOR UPDATE",
         "update nowait": "FOR UPDATE NOWAIT",
     }
-    """The clause of each lock."""
+    """The SQL clause of each lock."""
 
     def vector_type(self, dim: int) -> str:
-        """The type of a column of embeddings."""
+        """Return the type of an embedding column."""
         return f"VECTOR({dim:d})"
 
     def embedding_bytes(self, table: Table, row: str = "") -> str:
-        """The embedding of a row, such as `v.`, as bytes: some clients take a VECTOR for text."""
+        """Return a row's embedding as bytes; some clients take a VECTOR for text. row: as `v.`."""
         return f"CAST({row}{table.embedding} AS BINARY)"
 
     def values_table(self, n_columns: int, n_rows: int) -> str:
-        """A table of bound values, to be given a name and names of columns."""
+        """Return a table of bound values; the caller names it and its columns."""
         return f"(VALUES {', '.join([f'ROW({places(n_columns)})'] * n_rows)})"
 
     def json_value(self, column: str, path: str, type_: str) -> str:
-        """The value at a path as a type, NULL if it is of another; an index may serve it."""
+        """Return the value at a path as a type, NULL for another type; an index can be used."""
         return f"JSON_VALUE({column}, {path} RETURNING {type_})"
 
     def json_contains(self, array: str) -> str:
-        """Whether a JSON array holds a bound value."""
+        """Return the condition that a JSON array contains a bound value."""
         return f"%s MEMBER OF ({array})"
 
     def json_array_key(self, array: str, length: int) -> str:
-        """The key of an index that serves `json_contains`."""
+        """Return the key of an index that `json_contains` can use."""
         return f"(CAST({array} AS CHAR({length}) ARRAY))"

@@ -1,4 +1,4 @@
-"""The engines, in the order in which a server is asked whether it is one."""
+"""The engines, in the order in which a server is probed for them."""
 
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.mysql import MySQL

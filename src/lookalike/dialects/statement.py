@@ -1,4 +1,4 @@
-"""One SQL statement with its values, and the parts that statements are built from."""
+"""SQL statements with bound values, and helpers to build them."""
 
 import re
 from typing import Any, NamedTuple
@@ -16,17 +16,17 @@ class Statement(NamedTuple):
     params: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        """The statement with its values as literals, to paste into any client."""
+        """Return the statement with its values as literals, to paste into any client."""
         if not self.params:
             return self.sql
         return self.sql % tuple(literal(value) for value in self.params)
 
 
 def quote_name(collection: str, suffix: str = "") -> str:
-    """Return the name of a collection's table, or of a side table of it, as an identifier.
+    """Return the quoted name of a collection's table, or of one of its side tables.
 
-    Raises InputError for a collection that is not a letter or underscore followed by at most 47
-    letters, digits and underscores: MySQL's 64 leave room for the suffix.
+    Raises InputError unless the collection is a letter or underscore followed by at most 47
+    letters, digits and underscores: within MySQL's limit of 64, this leaves room for the suffix.
     """
     if not is_name(collection):
         raise InputError(
@@ -37,19 +37,19 @@ def quote_name(collection: str, suffix: str = "") -> str:
 
 
 def is_name(collection: str) -> bool:
-    """Whether a collection can have this name."""
+    """Whether this is a valid name of a collection."""
     return _NAME.fullmatch(collection) is not None
 
 
 def generation_comment(collection: str, generation: int) -> str:
-    """Return the COMMENT of a generation's two tables, which marks them as lookalike's own."""
+    """Return the COMMENT that marks a generation's two tables as lookalike's own."""
     return f"lookalike: index of {collection}, generation {generation:d}"
 
 
 def generation_of(collection: str, table: str) -> tuple[str, int] | None:
-    """Return (kind, generation) of a table that has the name of an index table of a collection.
+    """Return (kind, generation) if a table is named like an index table of a collection.
 
-    Its comment has to say so as well: others may have tables of such names.
+    Check its comment too: other programs may have tables with such names.
     """
     kind, _, text = table[len(collection) + 1 :].partition("_")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

@@ -1,20 +1,20 @@
-"""The names of a table of embeddings: of the table itself, its columns and its side tables."""
+"""The names of a table of embeddings, its columns and its side tables."""
 
 from dataclasses import dataclass
 
 from lookalike.dialects.statement import quote_name
 
-_PLAIN = frozenset({"id", "image_name", "embedding"})  # the article's: no keywords anywhere
+_PLAIN = frozenset({"id", "image_name", "embedding"})  # the article's; never reserved words
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with one embedding a row, by its names.
+    """Names of a table with one embedding per row.
 
     Attributes:
-        name: The table's name, which is the collection's.
-        id_column: The column of its integer key.
-        name_column: The column of the rows' names, None where it has none.
+        name: Name of the table and the collection.
+        id_column: Its integer key.
+        name_column: Column with the rows' names; None if there is none.
         embedding_column: The VECTOR column.
     """
 
@@ -28,25 +28,25 @@ class Table:
 
     @property
     def sql(self) -> str:
-        """The table as an identifier. Raises InputError for a name that no collection can have."""
+        """Return the quoted table name. Raises InputError for an invalid name."""
         return quote_name(self.name)
 
     def side(self, suffix: str) -> str:
-        """Return a side table as an identifier, such as that of the suffix `_files`."""
+        """Return the quoted name of a side table; suffix: such as `_files`."""
         return quote_name(self.name, suffix)
 
     @property
     def id(self) -> str:
-        """The key's column as an identifier."""
+        """Return the quoted key column."""
         return _identifier(self.id_column)
 
     @property
     def embedding(self) -> str:
-        """The embeddings' column as an identifier."""
+        """Return the quoted embedding column."""
         return _identifier(self.embedding_column)
 
     def image_name(self, row: str = "") -> str:
-        """Return the name of a row, such as `v.`, as an expression: NULL without a name column."""
+        """Return the SQL for a row's name, NULL without a name column; row: as `v.`."""
         return "NULL" if self.name_column is None else row + _identifier(self.name_column)
 
 

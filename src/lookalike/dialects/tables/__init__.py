@@ -1,1 +1,1 @@
-"""The SQL of one family of tables a file."""
+"""SQL by family of tables, one file each."""

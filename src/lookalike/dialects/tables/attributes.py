@@ -1,8 +1,8 @@
-"""The SQL of attributes: storing them, filtering by them, indexing them.
+"""SQL of attributes: store them, filter by them, index them.
 
-An attribute is a column of the user's own in the collection's table, or a key of the JSON object in
-its column `attributes`. `lookalike_attributes` lists the keys that lookalike has stored. Statements
-with a filter call the collection's table `v`.
+An attribute is a user's own column in the collection's table, or a key of the JSON object in its
+column `attributes`. `lookalike_attributes` lists the keys that lookalike stored. Statements with a
+filter call the collection's table `v`.
 """
 
 import ctypes
@@ -20,10 +20,10 @@ from lookalike.dialects.table import Table
 Kind = Literal["text", "number", "boolean", "list"]
 
 ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
-"""Nothing that could end a quoted name or JSON path, nor an operator of a condition."""
+"""Allows no character that could end a quoted name or JSON path, and no operator of a condition."""
 
 MAX_TEXT = 255
-"""This many characters of a text attribute are compared and indexed; `~` searches all of it."""
+"""A text attribute is compared and indexed by this many characters; `~` searches all of it."""
 
 _MAX_INDEX_NAME = 64
 _TYPES = {
@@ -34,9 +34,9 @@ _TYPES = {
 
 
 class Attribute(NamedTuple):
-    """A name to filter by, what its values are, and whether it is a column of its own.
+    """An attribute: its name, the kinds of its values, and whether it is a column.
 
-    is_single: whether that column keeps numbers as float32.
+    is_single: whether the column stores numbers as float32.
     """
 
     name: str
@@ -72,14 +72,14 @@ class Filter(NamedTuple):
 
 
 def and_(where: Filter | None) -> Filter:
-    """The filter as SQL after another condition; empty for None."""
+    """Return the filter as SQL to append to another condition; empty for None."""
     return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
 
 
 class AttributesSQL(Primitives):
     """Statements on attributes, and the filters of searches."""
 
-    # Which there are.
+    # List attributes.
 
     def create_attributes(self) -> Statement:
         return Statement(
@@ -104,7 +104,7 @@ class AttributesSQL(Primitives):
         )
 
     def stored_attributes(self, table: Table) -> Statement:
-        """Return (name, JSON type) of every key. Reads the whole table."""
+        """Select (name, JSON type) of every key. Reads the whole table."""
         return Statement(
             "SELECT DISTINCT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
             "CONCAT('$.', JSON_QUOTE(k.name)))) "
@@ -114,13 +114,13 @@ class AttributesSQL(Primitives):
         )
 
     def add_attributes_column(self, table: Table) -> Statement:
-        # The default algorithm is INSTANT wherever that is possible.
+        # By default MySQL uses ALGORITHM=INSTANT if possible.
         return Statement(f"ALTER TABLE {table.sql} ADD COLUMN attributes JSON")
 
-    # Stored.
+    # Read and store attributes.
 
     def attributes_of(self, table: Table, columns: Sequence[str], ids: Sequence[int]) -> Statement:
-        """Return (id, each column's value) of rows."""
+        """Select (id, each column's value) of rows."""
         chosen = ", ".join([table.id, *map(quote_column, columns)])
         return Statement(
             f"SELECT {chosen} FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
@@ -128,7 +128,7 @@ class AttributesSQL(Primitives):
         )
 
     def ids_by_names(self, table: Table, names: Sequence[str], *, lock: Lock = "") -> Statement:
-        """Return (id, image_name) of rows whose name is one of these, ignoring letter case."""
+        """Select (id, image_name) of rows with one of these names, ignoring letter case."""
         return Statement(
             f"SELECT {table.id}, {table.image_name()} FROM {table.sql} "
             f"WHERE {table.image_name()} IN ({places(len(names))}) {self.locks[lock]}",
@@ -140,7 +140,7 @@ class AttributesSQL(Primitives):
     ) -> Statement:
         """Set attributes of rows (id, patch, each column's value).
 
-        patch: a JSON object of keys to set, or with null to remove; None leaves all as they are.
+        patch: a JSON object of keys to set, or, with null, to remove; None changes nothing.
         """
         names = ["id", "patch", *(f"c{i}" for i in range(len(columns)))]
         changes = [f"v.{quote_column(name)} = new.c{i}" for i, name in enumerate(columns)]
@@ -155,10 +155,10 @@ class AttributesSQL(Primitives):
             tuple(value for row in rows for value in row),
         )
 
-    # Indexed.
+    # Index attributes.
 
     def indexed_columns(self, table: Table) -> Statement:
-        """Return (name of the index, its first column or NULL for an expression)."""
+        """Select (index name, its first column or NULL for an expression)."""
         return Statement(
             "SELECT index_name, column_name FROM information_schema.statistics WHERE "
             "table_schema = DATABASE() AND table_name = %s AND seq_in_index = 1",
@@ -168,9 +168,9 @@ class AttributesSQL(Primitives):
     def create_attribute_index(
         self, table: Table, attribute: Attribute, kind: Kind, *, is_long: bool
     ) -> Statement:
-        """An index on the expression that filters of this kind compare.
+        """Create an index on the expression that filters compare for this kind.
 
-        is_long: whether the column's values are too long for a key, such as TEXT.
+        is_long: whether the column's values, such as TEXT, are too long for a key.
         """
         key = _key(self, attribute, kind) + (f"({MAX_TEXT})" if is_long else "")
         return Statement(
@@ -180,14 +180,14 @@ class AttributesSQL(Primitives):
     # Filters.
 
     def filter(self, clauses: Sequence[Clause]) -> Filter:
-        """All of these clauses; a row without a value matches no condition on the attribute."""
+        """Return the conjunction of clauses; a row without a value matches no condition on it."""
         parts = [_clause(self, clause) for clause in clauses]
         return Filter(
             " AND ".join(f"({sql})" for sql, _ in parts), tuple(v for _, p in parts for v in p)
         )
 
     def explain_filter(self, table: Table, where: Filter) -> Statement:
-        """How the server would find the matching rows: its EXPLAIN table."""
+        """Return the EXPLAIN table of the search for matching rows."""
         return Statement(
             f"EXPLAIN FORMAT=TRADITIONAL SELECT v.{table.id}, v.{table.embedding} "
             f"FROM {table.sql} AS v WHERE {where.sql}",
@@ -204,7 +204,7 @@ class AttributesSQL(Primitives):
         cells: Sequence[int],
         every: int,
     ) -> Statement:
-        """Return (rows, matching rows) among some ids, and among one in `every` of some cells."""
+        """Select (rows, matching rows) among some ids, and among one row in `every` of some cells."""
         counts = f"SELECT COUNT(*), COALESCE(SUM({where.sql}), 0)"
         return Statement(
             f"{counts} FROM {table.sql} AS v WHERE v.{table.id} IN ({places(len(ids))})\n"
@@ -216,7 +216,7 @@ class AttributesSQL(Primitives):
 
 
 def quote_column(name: str) -> str:
-    """Return the name of a user's column as an identifier. Raises InputError."""
+    """Return a user's column as a quoted identifier. Raises InputError."""
     if not ATTRIBUTE_NAME.fullmatch(name):
         raise InputError(f"{name!r} cannot be an attribute's name: {NAME_RULE}")
     return f"`{name}`"
@@ -226,7 +226,7 @@ NAME_RULE = "use letters, digits, spaces and _ . -, 64 at most, and a letter or 
 
 
 def attribute_index(attribute: Attribute, kind: Kind) -> str:
-    """The name of lookalike's index on the values of one kind."""
+    """Return the name of lookalike's index on values of one kind."""
     name = f"lookalike_{kind}_{attribute.name}"
     if len(name) > _MAX_INDEX_NAME:
         digest = hashlib.sha256(attribute.name.encode()).hexdigest()
@@ -235,12 +235,12 @@ def attribute_index(attribute: Attribute, kind: Kind) -> str:
 
 
 def _path(attribute: Attribute) -> str:
-    """The attribute's JSON path as a literal: an index only serves the identical expression."""
+    """Return the attribute's JSON path as a literal: an index serves only the identical text."""
     return f"'$.\"{quote_column(attribute.name)[1:-1]}\"'"
 
 
 def _expression(sql: Primitives, attribute: Attribute, kind: Kind, row: str) -> str:
-    """The SQL whose value is compared."""
+    """Return the SQL whose value is compared."""
     if attribute.is_column:
         return row + quote_column(attribute.name)
     column, path = f"{row}attributes", _path(attribute)
@@ -261,14 +261,14 @@ def _clause(sql: Primitives, clause: Clause) -> tuple[str, list[Any]]:
     parts = [_comparison(sql, each) for each in clause.alternatives]
     any_of = " OR ".join(text for text, _ in parts)
     params = [value for _, bound in parts for value in bound]
-    # NULL for a row without a value, so it matches neither a condition nor its opposite.
+    # NULL for a row without a value, so it matches neither a condition nor its negation.
     return (f"NOT ({any_of})" if clause.is_negated else any_of), params
 
 
 def _comparison(sql: Primitives, comparison: Comparison) -> tuple[str, list[Any]]:
     attribute, kind, operator, compared = comparison
     expression = _expression(sql, attribute, kind, "v.")
-    # An index on a DOUBLE is not used for integers.
+    # MySQL does not use an index on a DOUBLE for integers.
     is_double = kind == "number" and not attribute.is_column
     bound = [float(value) for value in compared] if is_double else list(compared)
     if attribute.is_single:
@@ -297,7 +297,7 @@ def _single(value: float) -> float:
 
 
 def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:
-    """The comparison, restricted to its own kind if an attribute has values of several kinds."""
+    """Restrict a comparison to its own kind if the attribute has values of several kinds."""
     if attribute.is_column or len(attribute.kinds) == 1:
         return sql
     types = _TYPES[kind]

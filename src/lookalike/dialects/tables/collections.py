@@ -1,4 +1,4 @@
-"""The SQL of whole collections: create and find their tables, list, drop and rename them."""
+"""SQL of whole collections: create, find, list, drop and rename their tables."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,19 @@ SIDE_TABLES = {
     "_phashes": {"content_hash", "width", "height", "phashes", "thumbnail"},
     "_distinct": {"id", "other_id"},
 }
-"""The suffix of each side table, with its columns."""
+"""Columns of each side table, by its suffix."""
 
 WITH_FOREIGN_KEY = {"_files", "_distinct"}
-"""The side tables that lookalike makes with a foreign key to the collection's table."""
+"""Side tables with a foreign key to the collection's table."""
 
 COLLECTION_COLUMNS = {"id", "image_name", "embedding", "attributes"}
-"""The columns of a collection's table; the last one exists if there are attributes."""
+"""Columns of a collection's table; `attributes` exists only if there are any."""
 
 
 class CollectionsSQL(Primitives):
     """Statements on the tables of a collection, and on the registry of collections."""
 
-    # One by one.
+    # Single collections.
 
     def create_registry(self) -> Statement:
         return Statement(
@@ -46,7 +46,7 @@ class CollectionsSQL(Primitives):
         )
 
     def forget_dropped(self, name: str) -> list[Statement]:
-        """Remove the records of a collection whose table was dropped."""
+        """Delete the records of a collection whose table was dropped."""
         return [
             Statement(
                 f"DELETE FROM {noted} WHERE {key} = %s AND NOT EXISTS ("
@@ -70,7 +70,7 @@ class CollectionsSQL(Primitives):
         )
 
     def table_kind(self, table: Table) -> Statement:
-        """Return (table_type, engine, create_options, columns of its primary key, extra of id)."""
+        """Select (table_type, engine, create_options, columns of its primary key, extra of id)."""
         return Statement(
             "SELECT t.table_type, t.engine, t.create_options, (\n"
             "    SELECT GROUP_CONCAT(s.column_name ORDER BY s.seq_in_index)\n"
@@ -86,7 +86,7 @@ class CollectionsSQL(Primitives):
         )
 
     def collection_names(self) -> Statement:
-        """Tables with the article's three columns, the embedding a VECTOR."""
+        """Select tables with the article's three columns, of which embedding is a VECTOR."""
         return Statement(
             "SELECT table_name FROM information_schema.columns "
             "WHERE table_schema = DATABASE() AND (column_name IN ('id', 'image_name') "
@@ -104,10 +104,10 @@ class CollectionsSQL(Primitives):
             ") ENGINE = InnoDB CHARACTER SET utf8mb4"
         )
 
-    # Together.
+    # Several tables at once.
 
     def columns_of(self, tables: Sequence[str]) -> Statement:
-        """Return (table, column) of the tables that exist."""
+        """Select (table, column) of those tables that exist."""
         return Statement(
             "SELECT table_name, column_name FROM information_schema.columns "
             f"WHERE table_schema = DATABASE() AND table_name IN ({places(len(tables))})",
@@ -115,7 +115,7 @@ class CollectionsSQL(Primitives):
         )
 
     def references(self, tables: Sequence[str]) -> Statement:
-        """Return (schema, table, column, referenced table) of foreign keys, and DATABASE()."""
+        """Select (schema, table, column, referenced table) of foreign keys, and DATABASE()."""
         return Statement(
             "SELECT table_schema, table_name, column_name, referenced_table_name, DATABASE() "
             "FROM information_schema.key_column_usage WHERE referenced_table_schema = DATABASE() "
@@ -124,7 +124,7 @@ class CollectionsSQL(Primitives):
         )
 
     def disk_size(self, tables: Sequence[str]) -> Statement:
-        """The size of tables and their keys in bytes, from the server's statistics."""
+        """Select the size of tables and indexes in bytes, from the server's statistics."""
         return Statement(
             "SELECT COALESCE(SUM(data_length + index_length), 0) FROM information_schema.tables "
             f"WHERE table_schema = DATABASE() AND table_name IN ({places(len(tables))})",
@@ -141,7 +141,7 @@ class CollectionsSQL(Primitives):
         )
 
     def is_noted(self, name: str, noted: str, key: str) -> Statement:
-        """Whether a shared table has records of a collection. noted, key: from `KEYS`."""
+        """Select whether a shared table has records of a collection. noted, key: from `KEYS`."""
         return Statement(f"SELECT EXISTS (SELECT 1 FROM {noted} WHERE {key} = %s)", (name,))
 
     def drop_tables(self, tables: Sequence[str]) -> Statement:
@@ -155,7 +155,7 @@ class CollectionsSQL(Primitives):
     def copy_noted(
         self, old: str, new: str, noted: str, key: str, columns: Sequence[str]
     ) -> Statement:
-        """Copy the records of `old` to `new`, unless it has some. columns: the other columns."""
+        """Copy the records of `old` to `new` unless it has some. columns: the other columns."""
         others = ", ".join(f"`{column}`" for column in columns)
         return Statement(
             f"INSERT IGNORE INTO {noted} ({key}, {others}) "
@@ -167,7 +167,7 @@ class CollectionsSQL(Primitives):
         return Statement(f"DELETE FROM {noted} WHERE {key} = %s", (name,))
 
     def forget_noted_without_table(self, name: str, noted: str, key: str) -> Statement:
-        """The same, unless the collection's table was created again meanwhile."""
+        """Delete a collection's records unless its table was created again meanwhile."""
         return Statement(
             f"DELETE FROM {noted} WHERE {key} = %s AND NOT EXISTS ("
             "SELECT 1 FROM information_schema.tables "

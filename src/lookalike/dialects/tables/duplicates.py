@@ -1,4 +1,4 @@
-"""The SQL of duplicates: what the pictures look like, and which are decided to be distinct."""
+"""SQL of duplicates: thumbnails and hashes, and pairs marked as distinct."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,10 +9,10 @@ from lookalike.dialects.table import Table
 
 
 class StoredThumbnail(NamedTuple):
-    """What the side table `<collection>_phashes` keeps of the image in a file of these bytes.
+    """A row of `<collection>_phashes`, for the image in a file with this content.
 
-    width, height: in pixels. phashes: eight perceptual hashes of 8 bytes, one for each way to turn
-    and mirror the image, the first as it is. thumbnail: JPEG.
+    width, height: in pixels. phashes: eight perceptual hashes of 8 bytes, one for each rotation and
+    reflection, the first for the image as is. thumbnail: JPEG.
     """
 
     content_hash: bytes
@@ -25,7 +25,7 @@ class StoredThumbnail(NamedTuple):
 class DuplicatesSQL(Primitives):
     """Statements on `<collection>_phashes` and `<collection>_distinct`."""
 
-    # Thumbnails. They belong to contents, not to rows: a file that has changed has another one.
+    # Thumbnails belong to contents, not rows: a changed file has another one.
 
     def create_phashes(self, table: Table) -> Statement:
         return Statement(
@@ -39,7 +39,7 @@ class DuplicatesSQL(Primitives):
         )
 
     def files_without_thumbnail(self, table: Table, after: int, limit: int) -> Statement:
-        """Return (id, path, content_hash, size, mtime_ns) by id, from `after` on."""
+        """Select (id, path, content_hash, size, mtime_ns) by id, starting after `after`."""
         return Statement(
             "SELECT id, path, content_hash, size, mtime_ns "
             f"FROM {table.side('_files')} AS f WHERE id > %s AND NOT EXISTS ("
@@ -49,7 +49,7 @@ class DuplicatesSQL(Primitives):
         )
 
     def files_of(self, table: Table, content_hashes: Sequence[bytes]) -> Statement:
-        """Return (id, path, content_hash, size, mtime_ns) of the files of these bytes."""
+        """Select (id, path, content_hash, size, mtime_ns) of files with these contents."""
         return Statement(
             "SELECT id, path, content_hash, size, mtime_ns "
             f"FROM {table.side('_files')} "
@@ -66,7 +66,7 @@ class DuplicatesSQL(Primitives):
         )
 
     def delete_stray_thumbnails(self, table: Table) -> Statement:
-        """Delete the thumbnails of contents that no stored file has any more."""
+        """Delete thumbnails of contents that no stored file has."""
         return Statement(
             f"DELETE p FROM {table.side('_phashes')} AS p "
             f"LEFT JOIN {table.side('_files')} AS f USING (content_hash) "
@@ -74,7 +74,7 @@ class DuplicatesSQL(Primitives):
         )
 
     def phashes(self, table: Table) -> Statement:
-        """Return (content_hash, phashes) of all files."""
+        """Select (content_hash, phashes) of all files."""
         return Statement(f"SELECT content_hash, phashes FROM {table.side('_phashes')}")
 
     def thumbnails(self, table: Table, content_hashes: Sequence[bytes]) -> Statement:
@@ -87,10 +87,10 @@ class DuplicatesSQL(Primitives):
     # Images.
 
     def embedded_images(self, table: Table) -> Statement:
-        """Return (id, content, size, mtime_ns, width, height) of every image by id.
+        """Select (id, content, size, mtime_ns, width, height) of every image by id.
 
-        content: the SHA-256 of the file's bytes, or that of the embedding where there is no
-        file; the others are NULL then, and width and height also of a file without a thumbnail.
+        content: the SHA-256 of the file's bytes, or of the embedding if there is no file; then the
+        others are NULL. width and height are also NULL for a file without a thumbnail.
         """
         return Statement(
             f"SELECT v.{table.id}, "
@@ -102,7 +102,7 @@ class DuplicatesSQL(Primitives):
         )
 
     def bare_embeddings(self, table: Table) -> Statement:
-        """The same where the collection has no side table of files."""
+        """Select the same for a collection without a side table of files."""
         return Statement(
             f"SELECT {table.id}, UNHEX(SHA2({self.embedding_bytes(table)}, 256)), "
             "NULL, NULL, NULL, NULL "
@@ -138,5 +138,5 @@ class DuplicatesSQL(Primitives):
         )
 
     def distinct(self, table: Table) -> Statement:
-        """Return every (id, other_id), the smaller first."""
+        """Select every (id, other_id), the smaller first."""
         return Statement(f"SELECT id, other_id FROM {table.side('_distinct')}")

@@ -1,4 +1,4 @@
-"""The SQL of images' files: which are stored, which have failed, and the last run over them."""
+"""SQL of images' files: stored files, failures, and the last run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ from lookalike.dialects.table import Table
 
 
 class StoredFile(NamedTuple):
-    """What the side table `<collection>_files` keeps of an image's file.
+    """A row of `<collection>_files`.
 
-    content_hash: the SHA-256 of the bytes; size: in bytes; mtime_ns: nanoseconds since 1970.
+    content_hash: the SHA-256 of the bytes. size: in bytes. mtime_ns: nanoseconds since 1970.
     """
 
     path: Path
@@ -22,7 +22,7 @@ class StoredFile(NamedTuple):
 
 
 class FailedFile(NamedTuple):
-    """What `<collection>_failures` keeps: size and mtime_ns are None for a file out of reach."""
+    """A row of `<collection>_failures`; size and mtime_ns are None for an unreadable file."""
 
     path: str
     reason: str
@@ -31,7 +31,7 @@ class FailedFile(NamedTuple):
 
 
 MAX_PATH = 4096
-"""The length of a path, in characters."""
+"""Maximum length of a path in characters."""
 
 _PATH = (
     f"    path VARCHAR({MAX_PATH}) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,\n"
@@ -43,7 +43,7 @@ _RUN = ("added", "updated", "reused", "unchanged", "failed", "removed")
 class FilesSQL(Primitives):
     """Statements on `<collection>_files`, `<collection>_failures` and `lookalike_runs`."""
 
-    # A path is longer than a key may be, so its hash is the key.
+    # Paths are too long for a key, so their hash is the key.
 
     def create_files(self, table: Table, id_type: str) -> Statement:
         return Statement(
@@ -70,7 +70,7 @@ class FilesSQL(Primitives):
         )
 
     def create_runs(self) -> Statement:
-        """The last run over each collection; ended_at is NULL while it goes on, and if it died."""
+        """Create the table of last runs; ended_at is NULL while a run goes on, and if it died."""
         return Statement(
             "CREATE TABLE IF NOT EXISTS lookalike_runs (\n"
             "    collection VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,\n"
@@ -98,7 +98,7 @@ class FilesSQL(Primitives):
         )
 
     def touch_file(self, table: Table, row_id: int, file: StoredFile) -> Statement:
-        """Note a stored file's new time, unless another process has stored other bytes by now."""
+        """Update a stored file's time, unless another process stored other bytes meanwhile."""
         return Statement(
             f"UPDATE {table.side('_files')} SET size = %s, mtime_ns = %s "
             "WHERE id = %s AND content_hash = %s",
@@ -106,7 +106,7 @@ class FilesSQL(Primitives):
         )
 
     def known_files(self, table: Table, paths: Sequence[str], *, lock: Lock = "") -> Statement:
-        """Return (path, id, content_hash, size, mtime_ns) of those of the paths that are stored."""
+        """Select (path, id, content_hash, size, mtime_ns) of those paths that are stored."""
         return Statement(
             "SELECT path, id, content_hash, size, mtime_ns "
             f"FROM {table.side('_files')} WHERE path_hash IN ({_hashes(paths)}) {self.locks[lock]}",
@@ -114,7 +114,7 @@ class FilesSQL(Primitives):
         )
 
     def known_contents(self, table: Table, hashes: Sequence[bytes]) -> Statement:
-        """Return (content_hash, embedding) of the first stored file with each of these contents."""
+        """Select (content_hash, embedding) of the first stored file of each content."""
         return Statement(
             f"SELECT content_hash, {self.embedding_bytes(table, 'v.')} AS embedding FROM ("
             f"SELECT content_hash, MIN(id) AS id FROM {table.side('_files')} "
@@ -125,7 +125,7 @@ class FilesSQL(Primitives):
         )
 
     def files_of_contents(self, table: Table, hashes: Sequence[bytes]) -> Statement:
-        """Return (content_hash, id, path, size, mtime_ns) of every file with these contents."""
+        """Select (content_hash, id, path, size, mtime_ns) of every file with these contents."""
         return Statement(
             "SELECT content_hash, id, path, size, mtime_ns "
             f"FROM {table.side('_files')} "
@@ -134,7 +134,7 @@ class FilesSQL(Primitives):
         )
 
     def lock_files(self, table: Table, ids: Sequence[int]) -> Statement:
-        """Return (id, path, content_hash), and keep them until the transaction ends."""
+        """Select (id, path, content_hash) and lock the rows until the transaction ends."""
         return Statement(
             f"SELECT id, path, content_hash FROM {table.side('_files')} "
             f"WHERE id IN ({places(len(ids))}) ORDER BY id {self.locks['update']}",
@@ -142,7 +142,7 @@ class FilesSQL(Primitives):
         )
 
     def park_files(self, table: Table, ids: Sequence[int]) -> Statement:
-        """Take rows off their paths, for other rows to have them in the same transaction."""
+        """Free the paths of rows, so that other rows can take them in the same transaction."""
         return Statement(
             f"UPDATE {table.side('_files')} SET path = CONCAT('moving ', id) "
             f"WHERE id IN ({places(len(ids))})",
@@ -168,7 +168,7 @@ class FilesSQL(Primitives):
         )
 
     def files_below(self, table: Table, folder: str, after: int, limit: int) -> Statement:
-        """Return (id, path) of the files whose path begins with `folder`, from `after` on."""
+        """Select (id, path) of files whose path begins with `folder`, starting after id `after`."""
         return Statement(
             f"SELECT id, path FROM {table.side('_files')} "
             "WHERE id > %s AND LEFT(path, CHAR_LENGTH(%s)) = %s ORDER BY id LIMIT %s",
@@ -197,7 +197,7 @@ class FilesSQL(Primitives):
         )
 
     def known_failures(self, table: Table, paths: Sequence[str]) -> Statement:
-        """Return (path, reason, size, mtime_ns) of those of the paths that have failed before."""
+        """Select (path, reason, size, mtime_ns) of those paths that failed before."""
         return Statement(
             "SELECT path, reason, size, mtime_ns "
             f"FROM {table.side('_failures')} WHERE path_hash IN ({_hashes(paths)})",
@@ -219,7 +219,7 @@ class FilesSQL(Primitives):
         return Statement("REPLACE INTO lookalike_runs (collection) VALUES (%s)", (table.name,))
 
     def end_run(self, table: Table, counts: Sequence[int], error: str | None) -> Statement:
-        """counts: of images added, updated, reused, unchanged, failed and removed."""
+        """End the run. counts: images added, updated, reused, unchanged, failed and removed."""
         assignments = ", ".join(f"{column} = %s" for column in _RUN)
         return Statement(
             f"UPDATE lookalike_runs SET {assignments}, error = %s, ended_at = CURRENT_TIMESTAMP "

@@ -1,15 +1,15 @@
-"""The SQL of the index: its tables, and how they are updated.
+"""SQL of the index: create and update its tables.
 
-Generation 3 of the index of a collection `photos` is two tables,
+Generation 3 of the index of a collection `photos` has two tables,
 
     photos_cells_3      cell, centroid, spread          the inverted file's centroids, bfloat16
-    photos_codes_3      cell, id, code, scale, bias     a row an embedding, clustered by cell
+    photos_codes_3      cell, id, code, scale, bias     one row per embedding, clustered by cell
 
-a row of `lookalike_indexes` that says which generation holds, and one of `lookalike_index_tails`
-with the last id that has been looked after: rows above it, which other programs may have inserted,
-are searched exactly. While the next generation is being made, `lookalike_index_changes` collects
-the ids whose embeddings change or go. A comment marks a generation's tables as lookalike's own: no
-others are ever dropped.
+A row of `lookalike_indexes` names the current generation. A row of `lookalike_index_tails` has the
+last processed id: rows above it, which other programs may have inserted, are searched exactly.
+While the next generation is built, `lookalike_index_changes` collects ids whose embeddings are
+changed or deleted. A comment marks a generation's tables as lookalike's own; no others are ever
+dropped.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class CodeRow(NamedTuple):
 
 
 class IndexState(NamedTuple):
-    """A row of `lookalike_indexes`: the generation that holds, and what it was trained to."""
+    """A row of `lookalike_indexes`: the current generation and its training results."""
 
     generation: int
     building: int | None
@@ -91,8 +91,11 @@ class IndexSQL(Primitives):
     def create_generation(
         self, table: Table, generation: int, bits: int, id_type: str
     ) -> list[Statement]:
-        """id_type: of the collection's ids. Fails if a name is taken (error 1050)."""
-        # A BINARY is 255 bytes long at the most, and a VARBINARY takes a byte or two more.
+        """Create a generation's tables; fails if a name is taken (error 1050).
+
+        id_type: type of the collection's ids.
+        """
+        # BINARY is limited to 255 bytes; VARBINARY takes one or two bytes more.
         code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
         mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table.name, generation))}"
         return [
@@ -122,9 +125,9 @@ class IndexSQL(Primitives):
         return Statement(f"DROP TABLE IF EXISTS {names}")
 
     def generation_tables(self, table: Table) -> Statement:
-        """Names and comments of all tables that have the name of one of this collection's index.
+        """Select names and comments of all tables named like index tables of this collection.
 
-        Only one whose comment is `generation_comment` was made by lookalike.
+        Only those with the comment `generation_comment` are lookalike's own.
         """
         name = table.name
         return Statement(
@@ -134,10 +137,10 @@ class IndexSQL(Primitives):
             (len(name) + 7, f"{name}_cells_", len(name) + 7, f"{name}_codes_"),
         )
 
-    # Which generation holds.
+    # The current generation.
 
     def index_state(self, table: Table, *, lock: Lock = "") -> Statement:
-        """Return the state; lock: "share" keeps the generation for the transaction."""
+        """Select the state; lock: "share" keeps the generation until the transaction ends."""
         return Statement(
             f"SELECT {', '.join(IndexState._fields)} "
             f"FROM lookalike_indexes WHERE collection = %s {self.locks[lock]}",
@@ -159,7 +162,7 @@ class IndexSQL(Primitives):
         )
 
     def trainer_lock(self, table: Table, seconds: int = 0) -> Statement:
-        """1 if this connection may train, until it is closed; 0 if another one trains."""
+        """Select 1 if this connection may train, until it is closed; 0 if another one trains."""
         return Statement(
             "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64), %s)",
             (table.name, seconds),
@@ -170,7 +173,7 @@ class IndexSQL(Primitives):
             "SELECT RELEASE_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s), 256), 64))", (table.name,)
         )
 
-    # The tail: rows above the last id that has been looked after.
+    # The tail: rows above the last processed id.
 
     def tail(self, table: Table, *, lock: Lock = "") -> Statement:
         return Statement(
@@ -187,7 +190,7 @@ class IndexSQL(Primitives):
         )
 
     def strays(self, table: Table) -> Statement:
-        """The sum of CRC32 of the ids at or below the tail that are known to need no code."""
+        """Select the sum of CRC32 of ids up to the tail that are known to need no code."""
         return Statement(
             "SELECT strays FROM lookalike_index_tails WHERE collection = %s", (table.name,)
         )
@@ -199,9 +202,9 @@ class IndexSQL(Primitives):
         )
 
     def id_sums(self, table: Table, generation: int, through: int) -> Statement:
-        """The sums of CRC32 of the ids up to `through`: of the rows, and of the codes.
+        """Select the sums of CRC32 of the ids up to `through`: of the rows, and of the codes.
 
-        Equal sets have equal sums. No WHERE: so the server reads the table's shortest index.
+        Equal sets have equal sums. Without WHERE, the server reads the table's shortest index.
         """
         codes = codes_table(table, generation)
         totals = (
@@ -214,7 +217,7 @@ class IndexSQL(Primitives):
         return Statement(f"SELECT cell, id FROM {codes_table(table, generation)}")
 
     def ids_among(self, table: Table, ids: Sequence[int], *, lock: Lock = "") -> Statement:
-        """The ids that have a row."""
+        """Select the ids that have a row."""
         return Statement(
             f"SELECT {table.id} FROM {table.sql} "
             f"WHERE {table.id} IN ({places(len(ids))}) {self.locks[lock]}",
@@ -255,8 +258,8 @@ class IndexSQL(Primitives):
     def insert_codes(self, table: Table, generation: int, rows: Sequence[CodeRow]) -> Statement:
         """Insert codes; existing ones stay.
 
-        The values are literals (numbers and hex digits only), because a million rows would be many
-        bound values.
+        The values are literals (only numbers and hex digits), because binding a million rows would
+        be slow.
         """
         text = ",".join(
             f"({cell:d},{id_:d},x'{code.hex()}',{scale:.9g},{bias:.9g})"
@@ -270,7 +273,7 @@ class IndexSQL(Primitives):
     def delete_codes(
         self, table: Table, generation: int, cells: Sequence[tuple[int, int]]
     ) -> Statement:
-        """Delete the codes of these (cell, id)."""
+        """Delete codes by (cell, id)."""
         return Statement(
             f"DELETE FROM {codes_table(table, generation)} "
             f"WHERE (cell, id) IN ({values(2, len(cells))})",
@@ -278,7 +281,7 @@ class IndexSQL(Primitives):
         )
 
     def delete_codes_by_id(self, table: Table, generation: int, ids: Sequence[int]) -> Statement:
-        """The same without the cells. Reads the whole table."""
+        """Delete codes by id. Reads the whole table."""
         return Statement(
             f"DELETE FROM {codes_table(table, generation)} WHERE id IN ({places(len(ids))})",
             tuple(ids),
@@ -293,7 +296,7 @@ class IndexSQL(Primitives):
     def codes_with_embeddings(
         self, table: Table, generation: int, keys: Sequence[tuple[int, int]] = ()
     ) -> Statement:
-        """Every code, or those of (cell, id), with the embedding of its row if it exists."""
+        """Select every code, or those of (cell, id), with the embedding of its row if it exists."""
         chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
             f"SELECT c.cell, c.id, c.code, c.scale, c.bias, {self.embedding_bytes(table, 'v.')} "
@@ -302,7 +305,7 @@ class IndexSQL(Primitives):
             tuple(value for key in keys for value in key),
         )
 
-    # Changes while the next generation is being made.
+    # Changes while the next generation is built.
 
     def note_changes(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(

@@ -1,6 +1,6 @@
-"""The SQL of layouts: the version of lookalike's tables, and their upgrades.
+"""SQL of layouts: the version of lookalike's tables, and upgrades.
 
-`lookalike_schema` has one row with the version. Of tables that are there without it, it is 1.
+`lookalike_schema` has one row with the version. Tables without it have version 1.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lookalike.dialects.statement import Statement, generation_comment, places, quote_name
 
 LAYOUT = 2
-"""The version of the tables that this package creates and uses."""
+"""Version of the tables that this package creates and uses."""
 
 SCHEMA_TABLE = "lookalike_schema"
 REGISTRY = "lookalike_collections"
@@ -35,17 +35,17 @@ KEYS = (
     ("lookalike_levels", "collection"),
     ("lookalike_thresholds", "collection"),
 )
-"""The shared tables with records of collections, each with the column of their names."""
+"""Shared tables with records of collections, each with its column of collection names."""
 
 _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
 
 
 class LayoutsSQL:
-    """Statements on `lookalike_schema`, and those that bring tables to its newest version."""
+    """Statements on `lookalike_schema`, and upgrades of tables to the newest version."""
 
     def create_schema(self) -> list[Statement]:
-        """Run before the first shared table is created; a recorded version stays."""
+        """Create the version table before the first shared table; a recorded version stays."""
         return [
             self.create_schema_table(),
             Statement("INSERT IGNORE INTO lookalike_schema (version) VALUES (%s)", (LAYOUT,)),
@@ -77,26 +77,26 @@ class LayoutsSQL:
         )
 
     def lower_case_names(self) -> Statement:
-        """1 if the server stores table names in lower case."""
+        """Select 1 if the server stores table names in lower case."""
         return Statement("SELECT @@lower_case_table_names")
 
     # Upgrades. MySQL commits before and after each ALTER TABLE.
 
     def layout_lock(self, seconds: int) -> Statement:
-        """1 if only this connection may upgrade, until it is closed; 0 if another one does."""
+        """Select 1 if this connection may upgrade, until it is closed; 0 if another one does."""
         return Statement(
             "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), ' layout'), 256), 64), %s)", (seconds,)
         )
 
     def wait_for_locks(self, seconds: int) -> list[Statement]:
-        """How long this connection waits for tables and rows that another one holds."""
+        """Set how long this connection waits for locks on tables and rows."""
         return [
             Statement("SET SESSION lock_wait_timeout = %s", (seconds,)),
             Statement("SET SESSION innodb_lock_wait_timeout = %s", (seconds,)),
         ]
 
     def columns_since_1(self) -> list[tuple[str, str, Statement]]:
-        """The (table, column) that version 2 added, each with its ALTER TABLE."""
+        """Return each (table, column) that version 2 added, with its ALTER TABLE."""
         columns = (
             (INDEXES, "rescored", "INT UNSIGNED NOT NULL DEFAULT 0"),
             (INDEXES, "recall", "DOUBLE NULL"),
@@ -110,7 +110,7 @@ class LayoutsSQL:
         ]
 
     def lower_names(self) -> list[tuple[str, Statement]]:
-        """Statements that give collections the names of their tables, for each of these tables."""
+        """Return (table, statement) pairs that lower-case names, on servers that do so."""
         return [
             (
                 table,
@@ -126,14 +126,14 @@ class LayoutsSQL:
         return Statement("SELECT name, metric FROM lookalike_collections")
 
     def recorded_generations(self) -> Statement:
-        """Return (collection, generation, building, rescored) of every index."""
+        """Select (collection, generation, building, rescored) of every index."""
         return Statement(
             "SELECT collection, generation, building, rescored FROM lookalike_indexes "
             "ORDER BY collection"
         )
 
     def generation_of_1(self, table: str, generation: int) -> list[tuple[str, set[str]]]:
-        """The names of a generation's two tables, each with the columns of version 1."""
+        """Return the names of a generation's two tables, each with its columns in version 1."""
         return [
             (f"{table}_cells_{generation:d}", _CELLS),
             (f"{table}_codes_{generation:d}", _CODES),

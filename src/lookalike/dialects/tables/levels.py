@@ -1,4 +1,4 @@
-"""The SQL of match levels: how similar random pairs of a collection are."""
+"""SQL of match levels: the similarities of random pairs of a collection."""
 
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
@@ -8,7 +8,7 @@ class LevelsSQL:
     """Statements on `lookalike_levels`."""
 
     def create_levels(self) -> Statement:
-        """similarities: float32, little-endian, at fixed percentiles of random pairs."""
+        """Create the table of similarities: float32, little-endian, at fixed percentiles."""
         return Statement(
             "CREATE TABLE IF NOT EXISTS lookalike_levels (\n"
             "    collection VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin,\n"
@@ -35,7 +35,7 @@ class LevelsSQL:
         )
 
     def forget_levels(self, table: Table, id_range: int) -> Statement:
-        """Forget what was measured when the ids' range was smaller than this."""
+        """Delete what was measured when the range of ids was smaller than this."""
         return Statement(
             "DELETE FROM lookalike_levels WHERE collection = %s AND id_range < %s",
             (table.name, id_range),

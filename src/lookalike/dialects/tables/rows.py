@@ -1,4 +1,4 @@
-"""The SQL of the rows of a table of embeddings: written, looked up, read."""
+"""SQL of rows: insert, look up and read embeddings."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ class RowsSQL(Primitives):
     """Statements on the rows of one table."""
 
     def id_step(self) -> Statement:
-        """The step between the ids of one multi-row insert."""
+        """Select the step between the ids of one multi-row insert."""
         return Statement("SELECT @@auto_increment_increment")
 
     def insert_embeddings(self, table: Table, rows: Sequence[tuple[str, bytes]]) -> Statement:
@@ -40,7 +40,7 @@ class RowsSQL(Primitives):
         )
 
     def lock_rows(self, table: Table, ids: Sequence[int]) -> Statement:
-        """Return the ids that exist, and lock their rows until the transaction ends."""
+        """Select the ids that exist, and lock their rows until the transaction ends."""
         return Statement(
             f"SELECT {table.id} FROM {table.sql} "
             f"WHERE {table.id} IN ({places(len(ids))}) {self.locks['update']}",
@@ -72,10 +72,10 @@ class RowsSQL(Primitives):
         )
 
     def ids_by_name(self, table: Table, image_name: str) -> Statement:
-        """Ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
+        """Select ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
         name = table.image_name()
         return Statement(
-            # The first condition can use an index, the second compares letter case.
+            # The first condition can use an index; the second compares letter case.
             f"SELECT {table.id} FROM {table.sql} WHERE {name} = %s AND "
             f"CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY {table.id} LIMIT 2",
             (image_name, image_name),
@@ -89,7 +89,7 @@ class RowsSQL(Primitives):
         )
 
     def all_rows(self, table: Table, where: Filter | None = None) -> Statement:
-        """All embeddings, or those of matching rows, for exact ranking by the client."""
+        """Select all rows, or matching rows, for exact ranking by the client."""
         passing = and_(where)
         return Statement(
             f"SELECT {table.id}, {self.embedding_bytes(table)} AS embedding, {table.image_name()} "

@@ -1,4 +1,4 @@
-"""The SQL of the search through the index."""
+"""SQL of the search through the index."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _HOLDS = (
 
 
 class Probe(NamedTuple):
-    """A cell to search: see `codes` for its base, slope, step and bit planes."""
+    """A cell to search; see `codes` for base, slope, step and bit planes."""
 
     cell: int
     base: float
@@ -26,7 +26,7 @@ class Probe(NamedTuple):
 
 
 class Shortlist(NamedTuple):
-    """What a search wants from the index: the `rows` best estimates in the probed cells."""
+    """What to read from the index: the `rows` best estimates in the probed cells."""
 
     generation: int
     fingerprint: bytes
@@ -41,10 +41,10 @@ class SearchSQL(Primitives):
     def search_codes(
         self, table: Table, shortlist: Shortlist, where: Filter | None = None
     ) -> Statement:
-        """The embeddings of the shortlist and of the tail, for exact ranking by the client.
+        """Select the embeddings of the shortlist and the tail, for exact ranking by the client.
 
         is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone has a NULL
-        embedding. where: only matching rows. An outdated generation returns no rows.
+        embedding. where: filter of rows. An outdated generation returns no rows.
         """
         passing = and_(where)
         best = self._best_codes(table, shortlist, where)
@@ -65,7 +65,7 @@ class SearchSQL(Primitives):
         return Statement(sql, (*best.params, *holds, *passing.params, *holds, table.name))
 
     def search_many_codes(self, table: Table, shortlists: Sequence[Shortlist]) -> Statement:
-        """The same for many queries; the first column is the number of the query."""
+        """Select the same for many queries; the first column is the query's number."""
         each = [self.search_codes(table, shortlist) for shortlist in shortlists]
         return Statement(
             "\nUNION ALL\n".join(
@@ -75,8 +75,8 @@ class SearchSQL(Primitives):
         )
 
     def _best_codes(self, table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
-        """The ids of the best estimates in the probed cells."""
-        # One multiplication less per row if all slopes are 1: for cosine and euclidean.
+        """Select the ids of the best estimates in the probed cells."""
+        # Saves a multiplication per row if all slopes are 1, as for cosine and euclidean.
         slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
         columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
         values = self.values_table(8 if slope else 7, len(shortlist.probes))

@@ -1,4 +1,4 @@
-"""The SQL of thresholds: from where on an image matches a collection that is screened against."""
+"""SQL of thresholds: the similarity from which an image matches a collection."""
 
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
