@@ -1,4 +1,4 @@
-"""`lookalike add` and `export`: images to embeddings, into a database or a file."""
+"""`lookalike add` and `export`: embed images and store them in a database or a file."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -90,7 +90,7 @@ def add(
         raise click.UsageError("Missing argument 'PATH...'.")
     if dry_run:
         _check_dry_run(paths, attributes, options["prune"])
-    # A file that cannot be read is told before images are embedded.
+    # Read the file first, so that its errors appear before images are embedded.
     given = read_attributes(attributes) if attributes else None
     report, stored = None, None
     with connect(database, out) as db:
@@ -155,7 +155,7 @@ def export(
 
 
 def _standard_output() -> TextIO:
-    """Standard output in UTF-8, whatever the locale."""
+    """Return standard output in UTF-8, whatever the locale."""
     return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
 
 
@@ -189,7 +189,7 @@ def _bar(out: Output, what: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def _print(out: Output, report: AddReport, where: str) -> None:
-    """Tell what was done; --json tells the counts elsewhere."""
+    """Report what was done; --json reports the counts elsewhere."""
     for failure in report.failed:
         out.warn(f"skipped {failure}")
     if not out.as_json:

@@ -1,4 +1,4 @@
-"""`lookalike collections`: which collections there are, and how one goes or gets another name."""
+"""`lookalike collections`: list, delete and rename collections."""
 
 from dataclasses import asdict
 

@@ -1,4 +1,4 @@
-"""`lookalike status`, `failures` and `remove`: what the collections hold, and what goes."""
+"""`lookalike status`, `failures` and `remove`."""
 
 import os
 from collections.abc import Sequence
@@ -135,7 +135,7 @@ def remove(
 
 
 def _is_much(found: Sequence[ImageRecord], targets: Sequence[str]) -> bool:
-    """Whether more than one image is meant, or a folder, which may hold more than one thinks."""
+    """Whether several images are meant, or a folder, which may contain more than expected."""
     if len(found) != 1:
         return True
     folders = {os.path.realpath(os.path.expanduser(target)) for target in targets}  # noqa: PTH111

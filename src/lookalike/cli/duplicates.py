@@ -1,4 +1,4 @@
-"""`lookalike duplicates`: groups of images that resemble one another, and what becomes of them."""
+"""`lookalike duplicates`: find, report, delete and move duplicates."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,7 +176,7 @@ def _check_page(html: Path | None, force: bool) -> None:
 
 
 def _check_alone() -> None:
-    """Raise UsageError for options of a search, which --not and --forget-not do not make."""
+    """Raise UsageError for search options given with --not or --forget-not, which do not search."""
     context = click.get_current_context()
     if not (context.params["distinct"] or context.params["forgotten"]):
         return
@@ -232,7 +232,7 @@ def _decide(
 
 
 def _verb(delete: bool, permanently: bool) -> tuple[str, str]:
-    """What happens to a file, done and to be done."""
+    """Return the verb for removed files: done, and to be done."""
     if not delete:
         return "moved", "move"
     return ("deleted", "delete") if permanently else ("trashed", "trash")
@@ -245,7 +245,7 @@ def _undone(verb: tuple[str, str]) -> str:
 def _agrees(
     out: Output, groups: Sequence[DuplicateGroup], would: RemovalReport, verb: tuple[str, str]
 ) -> bool:
-    """Show what would go, if anything does; end the command unless the answer is yes."""
+    """Show what would be removed, if anything; end the command unless the answer is yes."""
     if not out.as_json:
         _list(out, groups, _fates(would, verb))
     if would.removed:
@@ -324,7 +324,7 @@ def _counted(tiers: Iterable[Tier | None]) -> str:
 
 
 def _files(report: RemovalReport, groups: Sequence[DuplicateGroup]) -> str:
-    """How many files, bytes, and of which tiers."""
+    """Return the number, size and tiers of files."""
     n = len(report.removed)
     tiers = {image.id: image.tier for group in groups for image in group.duplicates}
     counted = _counted(tiers[file.id] for file in report.removed)

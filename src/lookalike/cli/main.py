@@ -1,4 +1,4 @@
-"""The command group: its errors end in one line and an exit status."""
+"""The command group; errors become one line and an exit status."""
 
 from typing import Any
 
@@ -26,13 +26,13 @@ class NotDone(click.ClickException):
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C, which ends the command with the shells' status for it."""
+    """Ctrl-C; ends the command with the status that shells use for it."""
 
     exit_code = INTERRUPTED
 
 
 class Commands(click.Group):
-    """A group whose commands' errors are one line on standard error, without traceback."""
+    """A group that prints errors of commands as one line on standard error, without traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

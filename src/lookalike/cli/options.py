@@ -1,4 +1,4 @@
-"""The options that commands share, and how a command reaches its database."""
+"""Options that commands share, and the connection to the database."""
 
 import functools
 from collections.abc import Callable
@@ -52,5 +52,5 @@ yes_option = click.option("--yes", is_flag=True, help="Do not ask; for scripts."
 
 
 def connect(database: str | None, out: Output) -> lookalike.Database:
-    """Connect to --database, and say what takes long."""
+    """Connect to --database, and report slow steps."""
     return lookalike.connect(database, tracer=out.trace, notify=out.say)

@@ -1,4 +1,4 @@
-"""What every command prints, and how: results on standard output, all else on standard error."""
+"""Print results on standard output, and everything else on standard error."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from lookalike import InputError, Plan, Statement
 from lookalike.core.paths import shortened
 
 NOT_DONE = 2
-"""The exit status of a command that did nothing."""
+"""Exit status of a command that did nothing."""
 
 _PIPE_WIDTH = 100_000
 _MIN_PATH_WIDTH = 16
@@ -37,37 +37,37 @@ _MIN_PATH_WIDTH = 16
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command's words go, after --json, --quiet and --verbose."""
+    """Output of a command, as set by --json, --quiet and --verbose."""
 
     as_json: bool
     quiet: bool
     verbose: bool
 
     def say(self, line: str) -> None:
-        """Tell what was done, on standard error; silent with --quiet."""
+        """Report on standard error what was done; silent with --quiet."""
         if not self.quiet:
             click.echo(printable(line), err=True)
 
     def warn(self, line: str) -> None:
-        """Tell what went wrong without ending the command, on standard error."""
+        """Report on standard error an error that does not end the command."""
         click.echo(printable(line), err=True)
 
     def require_terminal(self, undone: str) -> None:
-        """Raise InputError where there is nobody to ask; undone: what was not done."""
+        """Raise InputError if nobody can be asked; undone: what was not done."""
         if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr)):
             raise InputError(
                 f"{undone}: there is no terminal to ask on; add --yes, or look first with --dry-run"
             )
 
     def confirm(self, question: str, undone: str) -> None:
-        """Ask on the terminal; any answer but yes ends the command."""
+        """Ask on the terminal; any answer except yes ends the command."""
         self.require_terminal(undone)
         if not click.confirm(printable(question), err=True):
             self.warn(f"{undone.capitalize()}.")
             raise click.exceptions.Exit(NOT_DONE)
 
     def trace(self, statement: Statement) -> None:
-        """Show a statement that is about to run, with --verbose."""
+        """Show a statement before it runs, with --verbose."""
         if self.verbose:
             click.echo(f"sql: {' '.join(statement.sql.split())[:500]}", err=True)
 
@@ -100,12 +100,12 @@ class Output:
         console.print(table, soft_wrap=False)
 
     def print_paths(self, paths: Sequence[Path], end: bytes) -> None:
-        """Print paths as the bytes that they are, each with an end."""
+        """Print paths as raw bytes, each followed by `end`."""
         click.echo(b"".join(os.fsencode(path) + end for path in paths), nl=False)
 
     @contextmanager
     def progress(self, unit: str) -> Iterator[Progress]:
-        """A progress bar on standard error, where that is a terminal and not --quiet."""
+        """Show a progress bar on standard error, if it is a terminal and not --quiet."""
         console = Console(stderr=True)
         bar = Progress(
             SpinnerColumn(),
@@ -123,7 +123,7 @@ class Output:
 
 
 def json_of(document: object, *, indent: int | None = None) -> str:
-    """Return JSON as people read it; a name that is not UTF-8 is escaped, as Python reads back."""
+    """Return readable JSON; names that are not UTF-8 are escaped as Python reads them back."""
     text = json.dumps(document, indent=indent, ensure_ascii=False, default=_plain)
     try:
         text.encode()
@@ -133,12 +133,12 @@ def json_of(document: object, *, indent: int | None = None) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text without the characters that could steer a terminal."""
+    """Return text without characters that control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def cell(value: object) -> str:
-    """Return a value as a table shows it: bytes in hex, vectors by their first numbers."""
+    """Return a value as shown in a table: bytes in hex, vectors by their first numbers."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
@@ -150,7 +150,7 @@ def cell(value: object) -> str:
 
 
 def _shorten(columns: Sequence[str], cells: list[list[str]], which: int, width: int) -> None:
-    """Make one column as narrow as the width of the table asks for."""
+    """Shorten one column so that the table fits the width."""
     texts = [[name, *column] for name, *column in zip(columns, *cells, strict=True)]
     widths = [max(map(cell_len, column)) for column in texts]
     frame = 3 * len(columns) + 1
@@ -170,7 +170,7 @@ def _plain(value: Any) -> object:
 
 
 def describe_plan(plan: Plan) -> str:
-    """Say how far a search through an index looks, and what that finds."""
+    """Describe how far a search through an index looks, and its recall."""
     target = f"target {plan.target_recall:.3g}"
     if plan.is_exact:
         return f"not used: these embeddings are so alike that exact search costs less ({target})"

@@ -1,4 +1,4 @@
-"""`lookalike screen` and `calibrate`: does an image resemble anything in a collection?"""
+"""`lookalike screen` and `calibrate`: check whether images resemble any image of a collection."""
 
 import os
 import sys
@@ -63,9 +63,9 @@ def screen(
 
 
 def _lines() -> Iterator[str]:
-    """Yield the lines of standard input: names of files, which need not be UTF-8.
+    """Yield the lines of standard input: file names, which may not be UTF-8.
 
-    Not by sys.stdin: a thread that waits in it holds a lock without which Python cannot end.
+    Does not use sys.stdin: a thread that waits in it holds a lock that Python needs to exit.
     """
     rest = b""
     while chunk := os.read(0, _CHUNK):

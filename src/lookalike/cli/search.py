@@ -1,4 +1,4 @@
-"""`lookalike search`: the stored images most like a query."""
+"""`lookalike search`: find the stored images most similar to a query."""
 
 import os
 import re
@@ -174,7 +174,7 @@ def search(
 
 
 def _check_alone(end: bytes | None, **others: bool) -> None:
-    """Raise InputError for options that do not go with paths alone, where those are asked for."""
+    """Raise InputError for options that cannot be combined with printing only paths."""
     for name, is_given in others.items():
         if is_given and end is not None:
             option = "--" + name.replace("_", "-")
@@ -182,7 +182,7 @@ def _check_alone(end: bytes | None, **others: bool) -> None:
 
 
 def _check(n_answers: int, file: Path | None, force: bool) -> None:
-    """Raise InputError for options that do not go together, and a file that stays as it is."""
+    """Raise InputError for options that exclude each other, and for an unwritable file."""
     if n_answers > 1:
         raise InputError("give one of --explain, --show-sql, and --open or --contact-sheet")
     if file:
@@ -199,14 +199,14 @@ def _write_page(
     allow: bool,
     force: bool,
 ) -> Path:
-    """Write the page to a file, or to a new one where none is given."""
+    """Write the page to a file, by default to a new one."""
     if file is None:
         file, force = _new_page(), True
     return images.contact_sheet(file, query, matches, allow_private_urls=allow, force=force)
 
 
 def _new_page() -> Path:
-    """Make a file that is nobody else's, for a page to show."""
+    """Create a new private file for a page to show."""
     number, path = mkstemp(prefix="lookalike-", suffix=".html")
     os.close(number)
     return Path(path)
@@ -232,7 +232,7 @@ def _show(
     ids: bool,
     end: bytes | None,
 ) -> None:
-    """Print matches; end: of each path, where paths alone are printed."""
+    """Print matches; end: terminator of each path if only paths are printed."""
     is_chance = _is_chance(matches)
     if out.as_json:
         found = [
@@ -263,7 +263,7 @@ def _show(
 
 
 def _nothing(options: Mapping[str, Any]) -> str:
-    """What there is to say of no results at all."""
+    """Return the message for no results."""
     if not options["where"]:
         return "No stored image is that similar."
     if options["min_similarity"] is None and options["min_percentile"] is None:
@@ -272,7 +272,7 @@ def _nothing(options: Mapping[str, Any]) -> str:
 
 
 def _is_chance(matches: Sequence[Match]) -> bool | None:
-    """Whether nothing but chance was found; None where that is not known."""
+    """Whether all results are chance; None if unknown."""
     known = [match.level == "chance" for match in matches if match.level]
     return all(known) if known else None
 
@@ -287,7 +287,7 @@ def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
 
 
 def _print_matches(out: Output, matches: Sequence[Match], *, ids: bool = False) -> None:
-    """Print a table; the column `match` is there where levels are known."""
+    """Print a table; it has a column `match` if levels are known."""
     shown = "path" if any(match.path for match in matches) else "image_name"
     columns = [shown, "similarity"]
     rows: list[list[object]] = [
@@ -324,7 +324,7 @@ def _explain(out: Output, found: Explanation) -> None:
 
 
 def _abbreviated(sql: str) -> str:
-    """The statement with one cell to probe, instead of all."""
+    """Return the statement with one probed cell instead of all."""
     first, *others = re.split(r", (?=ROW\()", sql)
     if others:
         others[-1] = re.sub(r"^ROW\([^)]*\)", "", others[-1])

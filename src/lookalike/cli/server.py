@@ -95,7 +95,7 @@ def shell(database: str | None, args: tuple[str, ...]) -> None:
     """
     if database and "://" not in database:
         database, args = None, (f"--database={database}", *args)
-    # In the client it cancels a line or a query. A handler, unlike SIG_IGN, is not passed on to it.
+    # Ctrl-C in the client cancels a line or query. Unlike SIG_IGN, a handler is not inherited.
     sys.exit(open_shell(database, args, before=lambda: signal.signal(signal.SIGINT, _nothing)))
 
 

@@ -1,4 +1,4 @@
-"""Standard output and standard error, where what cannot be written ends the command in one line."""
+"""Standard output and error; a failed write ends the command with one line."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ _NAMES = {1: "standard output", 2: "standard error"}
 
 
 class OutputLost(Exception):
-    """Standard output or standard error cannot be written: a closed pipe, a full disk."""
+    """Standard output or error cannot be written: a closed pipe, a full disk."""
 
     def __init__(self, descriptor: int, error: OSError) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class OutputLost(Exception):
         self._is_closed_pipe = error.errno == errno.EPIPE
 
     def tell(self) -> None:
-        """Say it, unless whoever reads has had enough; nothing more goes to that stream."""
+        """Report the error unless the reader closed the pipe, and stop writing to the stream."""
         if self._descriptor == 1 and not self._is_closed_pipe:
             with contextlib.suppress(OSError):
                 os.write(2, f"Error: {self}\n".encode())
@@ -32,7 +32,7 @@ class OutputLost(Exception):
 
 
 class _Raw(io.RawIOBase):
-    """The bytes of a stream; not an OSError but OutputLost says that they cannot be written."""
+    """The bytes of a stream; failed writes raise OutputLost instead of OSError."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -54,7 +54,7 @@ class _Raw(io.RawIOBase):
 
 
 def guard_streams() -> None:
-    """Have both streams raise OutputLost."""
+    """Make both streams raise OutputLost."""
     if sys.stdout is not None:
         sys.stdout = _guarded(sys.stdout, 1)
     if sys.stderr is not None:

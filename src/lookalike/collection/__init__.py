@@ -1,1 +1,1 @@
-"""A collection: the facade of everything that it can do."""
+"""A collection and all its operations."""

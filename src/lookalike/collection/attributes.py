@@ -1,4 +1,4 @@
-"""The attributes of a collection's images, for filters."""
+"""Attributes of a collection's images, for filters."""
 
 import os
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from lookalike.core.reports import AttributesReport
 
 
 class CollectionAttributes:
-    """`collection.attributes`: set, read, and indexed for faster filters."""
+    """`collection.attributes`: set, read and index attributes."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
@@ -23,8 +23,8 @@ class CollectionAttributes:
         """Set attributes of stored images, all or none.
 
         Args:
-            source: A file that `read_attributes` takes, or rows with a "path".
-            folders: What paths may be relative to as well.
+            source: A file as for `read_attributes`, or rows with a "path".
+            folders: Folders to which paths may also be relative.
 
         Raises:
             InputError: A value cannot be stored, or no row's image is stored.
@@ -34,11 +34,11 @@ class CollectionAttributes:
         return store_attributes(self._state.table, given, folders)
 
     def get(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """Return the attributes of stored images by id; unknown ids are left out."""
+        """Return attributes of stored images by id; unknown ids are skipped."""
         return attributes_of(self._state.table, list(ids))
 
     def index(self, name: str) -> bool:
-        """Index an attribute in the database; False where it is indexed already.
+        """Index an attribute in the database; return False if it is already indexed.
 
         Raises:
             InputError: No image has this attribute.

@@ -1,4 +1,4 @@
-"""A collection: images and their embeddings in one table, and what can be asked of them."""
+"""A collection: images and their embeddings in one table, and its operations."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,20 +36,20 @@ from lookalike.search.options import SearchKeywords, SearchOptions
 from lookalike.search.source import AnyQuery
 
 Target = int | str | os.PathLike[str]
-"""A stored image: its id, name or file's path; or a folder, for all below it."""
+"""A stored image by id, name or file path; or a folder, for all images below it."""
 
 
 class Collection:
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
-    Made by `Database.collection`; the table is created by the first `add` or `upsert`. A
-    collection remembers its model for ever and refuses another's embeddings.
+    Made by `Database.collection`; the first `add` or `upsert` creates the table. A collection
+    remembers its model permanently and refuses another model's embeddings.
 
     Attributes:
-        index: The index: build, check.
-        attributes: The images' attributes: set, get, index.
-        duplicates: Groups of duplicates: find, report, delete, decide.
-        threshold: Where `screen` begins to match: get, set, calibrate.
+        index: Build and check the index.
+        attributes: Set, get and index the images' attributes.
+        duplicates: Find, report, delete and decide on duplicates.
+        threshold: Get, set and calibrate the threshold of `screen`.
     """
 
     def __init__(
@@ -68,27 +68,27 @@ class Collection:
 
     @property
     def name(self) -> str:
-        """The collection's name, in lower case on servers that keep the names of tables so."""
+        """The collection's name, in lower case if the server stores table names so."""
         return self._state.name
 
     @property
     def exists(self) -> bool:
-        """Whether the collection's table had been created when this was last known."""
+        """Whether the collection's table existed when last checked."""
         return self._state.record is not None
 
     @property
     def dim(self) -> int | None:
-        """The length of the embeddings, None before the first ones or the model is loaded."""
+        """Length of the embeddings; None before anything is stored or the model is loaded."""
         return self._state.dim
 
     @property
     def metric(self) -> Metric:
-        """What search ranks by."""
+        """The metric of search."""
         return self._state.metric
 
     @property
     def model_id(self) -> str | None:
-        """The id of the model that made the embeddings, None where users bring them."""
+        """Id of the model of the embeddings; None if users bring them."""
         return self._state.model_id
 
     @cached_property
@@ -108,14 +108,14 @@ class Collection:
 
     @cached_property
     def threshold(self) -> CollectionThreshold:
-        """From which similarity on `screen` calls an image a match."""
+        """The similarity from which `screen` reports a match."""
         return CollectionThreshold(self._state)
 
     def load_model(self) -> Model:
         """Return the collection's model, loaded on first use.
 
         Raises:
-            ModelError: The collection has none, or its dim is another.
+            ModelError: The collection has no model, or the model has another dim.
         """
         return self._state.model.get()
 
@@ -131,27 +131,27 @@ class Collection:
         retry_timeout: float = RETRY_SECONDS,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
-        """Embed and store images: files, folders (with all below them) and globs.
+        """Embed and store images: files, folders (recursive) and globs.
 
-        Stored files that have not changed are skipped; a changed file is embedded again; a moved
-        file keeps its row, with the new path; a copy gets the embedding of the same bytes; a file
-        that cannot be read is reported, skipped and kept in the table of failures until it
-        changes. Every batch is one transaction.
+        Unchanged files are skipped; changed files are embedded again; a moved file keeps its row,
+        with the new path; a copy reuses the embedding of the same bytes; an unreadable file is
+        reported and skipped, and recorded as a failure until it changes. Every batch is one
+        transaction.
 
         Args:
             paths: Files, folders and globs.
             exclude: Patterns as in a .gitignore file.
             hidden: Include names that begin with a dot.
-            prune: Delete the rows below these folders whose files are gone.
+            prune: Delete rows below these folders whose files are gone.
             retry: Retry files that failed before.
-            batch_size: How many images to embed at a time.
+            batch_size: Images per batch; by default the model's best.
             time_limit: For decoding one file, in seconds.
             retry_timeout: How long to retry while the database does not answer, in seconds.
             progress: Called from another thread with (files done, files in all).
 
         Raises:
-            InputError: A path does not exist or holds no image.
-            ConnectionFailed: The database does not come back; it says how much is safe.
+            InputError: A path does not exist or contains no image.
+            ConnectionFailed: The database did not come back; the message says how much is stored.
         """
         if not paths:
             raise InputError("name at least one file or folder to add")
@@ -160,7 +160,7 @@ class Collection:
         walk.check()
         state = self._state
         persistence = Persistence(timeout=retry_timeout, notify=state.notify)
-        # A model that is on record need not be loaded for a folder in which nothing is new.
+        # Do not load a known model for a folder in which nothing is new.
         record = state.record
         known = record if record and record.model else state.model.get()
         model_id = state.model_id or state.model.get().id
@@ -189,16 +189,16 @@ class Collection:
 
         Args:
             embeddings: Shape (n, dim).
-            names: What the rows are called; names never identify a row. Rows that are replaced
-                keep theirs where there are none.
-            ids: Create these rows, or replace the embeddings of those that exist. Without ids,
-                new rows are inserted.
-            attributes: For filters, one dict a row; None removes an attribute.
+            names: Names of the rows; they never identify a row. Without names, replaced rows keep
+                theirs.
+            ids: Create rows with these ids, or replace the embeddings of existing ones. Without
+                ids, insert new rows.
+            attributes: For filters, one dict per row; None removes an attribute.
 
         Raises:
             EmbeddingError: Another shape, NaN, infinity or an all-zero row.
-            InputError: The lengths differ, an id comes twice or is the row of a file, or an
-                attribute cannot be stored.
+            InputError: The lengths differ, an id is repeated or belongs to a file, or an attribute
+                cannot be stored.
 
         Example:
             >>> shapes = db.collection("shapes", dim=2)
@@ -214,20 +214,20 @@ class Collection:
         return self.upsert(embeddings, names=names)
 
     def remove(self, *targets: Target) -> int:
-        """Delete the rows of stored images, not their files; return how many there were.
+        """Delete the rows of stored images, not their files; return how many were deleted.
 
         Raises:
-            InputError: One is not stored; then nothing is deleted.
+            InputError: A target is not stored; nothing is deleted.
         """
         return delete_rows(self._state.index, find(self._state.table, targets))
 
     def remove_rows(self, ids: Iterable[int]) -> int:
-        """Delete the rows of these ids, not their files; unknown ids are ignored."""
+        """Delete rows by id, not their files, and return their number; unknown ids are ignored."""
         wanted = list(ids)
         return delete_rows(self._state.index, wanted) if wanted else 0
 
     def count(self) -> int:
-        """Return how many images are stored."""
+        """Return the number of stored images."""
         if self._state.record is None:
             return 0
         table = self._state.table
@@ -239,7 +239,7 @@ class Collection:
         *,
         include: Sequence[Literal["embedding", "attributes"]] = ("embedding", "attributes"),
     ) -> list[Item]:
-        """Return stored images by id, in the order of ids; unknown ids are left out.
+        """Return stored images by id, in the order of ids; unknown ids are skipped.
 
         Example:
             >>> shapes = db.collection("shapes", dim=2)
@@ -250,14 +250,14 @@ class Collection:
         return items.get(self._state, list(ids), include)
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
-        """Return the names and paths of stored images, in the order of ids, without unknown ids."""
+        """Return names and paths of stored images, in the order of ids; unknown ids are skipped."""
         return [] if self._state.record is None else records(self._state.table, ids)
 
     def find(self, *targets: Target) -> list[ImageRecord]:
         """Return the stored images that `remove` would remove.
 
         Raises:
-            InputError: One is not stored.
+            InputError: A target is not stored.
         """
         return self.records(find(self._state.table, targets))
 
@@ -267,11 +267,11 @@ class Collection:
         exclude: Sequence[str] = (),
         hidden: bool = False,
     ) -> list[ImageRecord]:
-        """Return the stored images below folders whose files are gone: what `add` would prune.
+        """Return stored images whose files are gone: those that `add` would prune.
 
         Args:
             folders: Where to look.
-            exclude: As in `add`; a file that was moved to where `add` does not look is gone.
+            exclude: As in `add`; a file that was moved to an excluded place counts as gone.
             hidden: As in `add`.
 
         Raises:
@@ -282,11 +282,11 @@ class Collection:
         return self.records(find_gone(table, walk, self._state.notify)) if table.has_files else []
 
     def failures(self) -> list[StoredFailure]:
-        """Return the files that could not be added and have not been since, by path."""
+        """Return the files that could not be added, and have not been added since, by path."""
         return read_failures(self._state.table) if self._state.has_files else []
 
     def status(self) -> Status:
-        """Return what the collection holds, and what its last `add` did."""
+        """Return the collection's status and the result of its last `add`."""
         return read_status(self._state.index, self.model_id)
 
     def search(
@@ -309,25 +309,25 @@ class Collection:
 
         Args:
             query: A Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
-                stored id; a vector of shape (dim,); Text for models that have text; or a mix of
+                stored id; a vector of shape (dim,); Text, if the model supports it; or a mix of
                 terms, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
-            k: How many results.
-            offset: How many to skip, for the next page.
+            k: Number of results.
+            offset: Number of results to skip, for the next page.
             where: Conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or
                 ["price<50"]; only matching rows are searched.
-            min_similarity: Leave out less similar results; for cosine from -1 to 1.
+            min_similarity: Omit less similar results; for cosine from -1 to 1.
             min_percentile: The same by `Match.percentile`, from 0 to 100.
-            exclude_self: Leave out stored images that are part of the query, and files with the
-                bytes of an image that is; None leaves out those named by id or name.
-            include: "attributes" to have those of each result.
-            allow_private_urls: Take URLs of this machine and of private networks.
-            exact: Compare every embedding instead of those that the index finds.
-            n_probes: How many cells of the index to read; by default as training measured.
+            exclude_self: Omit stored images that are part of the query, and files with the bytes of
+                an image in it; None omits those given by id or name.
+            include: "attributes" to return those of each result.
+            allow_private_urls: Allow URLs of this machine and private networks.
+            exact: Compare every embedding instead of using the index.
+            n_probes: Number of cells of the index to read; by default as measured in training.
             oversampling: Compare the k * oversampling best estimates exactly; by default as
-                training measured.
+                measured in training.
 
         Raises:
-            InputError, ImageError, EmbeddingError, ModelError: The query cannot be used.
+            InputError, ImageError, EmbeddingError, ModelError: The query is not valid.
 
         Example:
             >>> shapes = db.collection("shapes", dim=2)
@@ -353,17 +353,17 @@ class Collection:
     def search_many(
         self, queries: Sequence[AnyQuery], **options: Unpack[SearchKeywords]
     ) -> list[list[Match]]:
-        """Return the results of many queries, in their order; options: as in `search`, for all."""
+        """Return the results of many queries, in order; options: as in `search`, for all."""
         return querying.search_many(self._state, queries, SearchOptions(**options))
 
     def explain(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Explanation:
-        """Run a search as `search` does; return its plan, statements, rows touched and times."""
+        """Run a search as `search` does; return its plan, statements, rows read and times."""
         return querying.explain(self._state, query, SearchOptions(**options))
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run.
 
-        Results that `search` skips or leaves out are among its rows.
+        Its rows include results that `search` then skips or omits.
         """
         return querying.search_sql(self._state, query, SearchOptions(**options))
 
@@ -379,11 +379,11 @@ class Collection:
         """Write a page of a query and its matches, with links to their files.
 
         Args:
-            file: Its name ends in .html or .htm.
-            query: What was searched for.
+            file: A name that ends in .html or .htm.
+            query: The query.
             matches: The results.
             allow_private_urls: As in `search`.
-            force: Replace the file also where lookalike did not write it.
+            force: Replace the file even if lookalike did not write it.
 
         Returns:
             The file's absolute path.
@@ -404,14 +404,14 @@ class Collection:
         time_limit: float = TIME_LIMIT_SECONDS,
         allow_private_urls: bool = False,
     ) -> Iterator[Screening]:
-        """Screen images against this collection; yield one `Screening` each, in their order.
+        """Screen images against this collection; yield one `Screening` each, in order.
 
         Args:
-            images: Paths, http(s) URLs, the bytes of files, and PIL images, also without end; each
-                answer comes as soon as it is known.
-            min_similarity: What is at least as similar is a match; by default what is stored
-                with the collection, else what was measured of its model.
-            k: How many matches to report.
+            images: Paths, http(s) URLs, file contents and PIL images; may be endless. Each answer
+                comes as soon as it is known.
+            min_similarity: Lowest similarity of a match; by default the stored threshold, or else
+                the model's measured one.
+            k: Number of matches to report.
             time_limit: For decoding one image, in seconds.
             allow_private_urls: As in `search`.
         """

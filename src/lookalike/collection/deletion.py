@@ -1,6 +1,6 @@
 """Delete a collection: first its tables in one statement, then its records.
 
-If it is interrupted in between, the next deletion, or creating the collection again, finishes it.
+If this is interrupted in between, the next deletion or creation of the collection finishes it.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The duplicates of a collection: found, reported, deleted, or decided to be none."""
+"""Find, report and delete duplicates in a collection, or mark images as distinct."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -31,27 +31,27 @@ class CollectionDuplicates:
         orientations: Orientations = "auto",
         progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
     ) -> list[DuplicateGroup]:
-        """Return groups of images that resemble one another, and which of each to keep.
+        """Find groups of images that resemble one another, and choose which of each to keep.
 
         Each image of a group resembles the one to keep, in a tier: "identical" (the same bytes),
         "near-duplicate" (the same picture resized, recompressed, cropped a little, turned or
-        mirrored) or "similar" (by their embeddings). An image is in one group at most.
+        mirrored) or "similar" (by embeddings). An image is in one group at most.
 
         Args:
-            min_similarity: Of the tier "similar", by the collection's metric; by default what was
-                measured of its model (.95 for efficientnet-lite2), and to be given for others.
-            tier: The loosest to look for.
+            min_similarity: For the tier "similar", by the collection's metric. By default as
+                measured for the model (.95 for efficientnet-lite2); required for other models.
+            tier: The loosest tier to search.
             keep: "best" (the largest area, then the largest file, then the oldest), "oldest" or
                 "largest" (in bytes).
-            orientations: Which near-duplicates may be turned or mirrored: "auto" (photographs, no
+            orientations: Which near-duplicates may be turned or mirrored: "auto" (photographs, not
                 drawings), "upright" (none) or "all".
-            progress: Called with (what is being done, how much of it is done, how much there is).
+            progress: Called with (step, done, total).
 
         Returns:
-            Groups of stricter tiers first, then larger ones.
+            Groups of stricter tiers first, then larger groups first.
 
         Raises:
-            InputError: An option cannot be used.
+            InputError: An option is not valid.
         """
         state = self._state
         options = DuplicateOptions(min_similarity, tier, keep, orientations)
@@ -67,7 +67,7 @@ class CollectionDuplicates:
         return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
 
     def _ready_index(self) -> None:
-        """Have an index where there are enough rows for one, that knows all of them."""
+        """Build the index if there are enough rows and none exists; then index all rows."""
         state = self._state
         n = state.connection.value(state.dialect.count_embeddings(state.table))
         if n >= FEWEST_ROWS and state.index.load() is None:
@@ -84,21 +84,21 @@ class CollectionDuplicates:
         dry_run: bool = False,
         progress: Progress = lambda done, total: None,
     ) -> RemovalReport:
-        """Delete the files of the groups' duplicates, through the system's trash, and their rows.
+        """Delete the files of duplicates, through the system's trash, and their rows.
 
-        A file stays, with its row, where it or the file to keep is not as it was compared: gone,
-        changed or unreadable. Then the report names it and why.
+        A file and its row are kept if it or the file to keep is gone, changed or unreadable since
+        the comparison; the report says why.
 
         Args:
-            groups: What `find` returned.
-            tier: The loosest to delete, by default the same bytes alone.
-            move_to: A folder to move them to instead; no file there is replaced.
-            permanently: Delete them without the trash.
+            groups: The result of `find`.
+            tier: The loosest tier to delete; by default only identical bytes.
+            move_to: Move files to this folder instead; existing files there are not replaced.
+            permanently: Do not use the trash.
             dry_run: Only report what would be done.
             progress: Called with (groups done, groups in all).
 
         Raises:
-            InputError: An option cannot be used.
+            InputError: An option is not valid.
         """
         self._state.require_table()
         folder = None if move_to is None else expand_user(move_to).absolute()
@@ -115,9 +115,9 @@ class CollectionDuplicates:
         """Write a page of groups with previews; return its absolute path.
 
         Args:
-            file: Its name ends in .html or .htm.
-            groups: What `find` returned.
-            force: Replace the file also where lookalike did not write it.
+            file: A name that ends in .html or .htm.
+            groups: The result of `find`.
+            force: Replace the file even if lookalike did not write it.
 
         Raises:
             InputError: The file cannot be written.
@@ -125,7 +125,7 @@ class CollectionDuplicates:
         return pages.duplicates_report(self._state, file, groups, force=force)
 
     def mark_distinct(self, *ids: int) -> None:
-        """Remember that these images are no duplicates of one another; they share no group then.
+        """Record that these images are not duplicates of one another: they never share a group.
 
         Raises:
             InputError: An id is not stored, or there are fewer than two.
@@ -134,5 +134,5 @@ class CollectionDuplicates:
         mark_distinct(self._state.table, ids, id_type)
 
     def unmark_distinct(self, *ids: int) -> int:
-        """Forget that each two of these images are distinct; return how many decisions went."""
+        """Delete the records that these images are distinct; return how many there were."""
         return unmark_distinct(self._state.table, ids)

@@ -1,4 +1,4 @@
-"""The index of a collection: built and checked on request; `add` does so by itself."""
+"""Build and check a collection's index on request; `add` maintains it automatically."""
 
 from lookalike.collection.state import CollectionState
 from lookalike.core.progress import Progress
@@ -7,7 +7,7 @@ from lookalike.index.check import check_index
 
 
 class CollectionIndex:
-    """`collection.index`: its methods are rarely needed."""
+    """`collection.index`: build and check the index."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
@@ -18,17 +18,17 @@ class CollectionIndex:
         target_recall: float | None = None,
         progress: Progress = lambda done, total: None,
     ) -> bool:
-        """Train the index anew, beside the old one, and switch to it.
+        """Train a new index next to the old one, and switch to it.
 
         Args:
-            target_recall: The share of the true 10 nearest that a search is to find, from 0.5 to
-                0.999; by default that of the last training, .99 at first. A result whose
-                similarity is within a thousandth of the tenth's counts as true.
+            target_recall: Share of the true 10 nearest that a search should find, from 0.5 to
+                0.999; by default as in the last training, at first .99. A result whose similarity
+                is within a thousandth of the tenth's also counts.
             progress: Called with (embeddings done, embeddings in all).
 
         Returns:
-            False where another process is training already, or the collection is so small that
-            its search is exact.
+            False if another process is training, or the collection is so small that search is
+            exact.
 
         Raises:
             InputError: The collection cannot be indexed, or target_recall is out of range.
@@ -36,5 +36,5 @@ class CollectionIndex:
         return self._state.train(target_recall=target_recall, progress=progress)
 
     def check(self) -> IndexReport:
-        """Compare every code with its embedding; nothing is changed."""
+        """Compare every code with its embedding; change nothing."""
         return check_index(self._state.index)

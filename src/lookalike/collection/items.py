@@ -1,4 +1,4 @@
-"""Embeddings that users bring: stored by `upsert`, read by `get`."""
+"""Store and read embeddings that users bring: `upsert` and `get`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ class Item:
     """A stored image.
 
     Attributes:
-        id: Of its row.
-        image_name: "" where it has none.
-        path: Of its file, None where only its embedding is stored.
-        embedding: Shape (dim,), float32; None where it was not asked for, or the row has none.
-        attributes: Empty where they were not asked for.
+        id: Row id.
+        image_name: Name of the row, "" if it has none.
+        path: Its file; None if only its embedding is stored.
+        embedding: Shape (dim,), float32; None if not requested, or if the row has none.
+        attributes: Empty unless requested.
     """
 
     id: int
@@ -71,7 +71,7 @@ def upsert(
 
 
 def get(state: CollectionState, ids: Sequence[int], include: Sequence[str]) -> list[Item]:
-    """Return stored images by id, in the order of ids; unknown ids are left out."""
+    """Return stored images by id, in the order of ids; unknown ids are skipped."""
     for each in include:
         if each not in INCLUDABLE:
             raise InputError(f"{each!r} cannot be included; give {' or '.join(INCLUDABLE)}")

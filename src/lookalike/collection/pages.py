@@ -1,4 +1,4 @@
-"""Pages of a collection's results."""
+"""Write HTML pages of a collection's results."""
 
 import os
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def duplicates_report(
 
 
 def _record_of(state: CollectionState, key: int | str) -> ImageRecord:
-    """Return the stored image of an id or a name. Raises InputError where there is none."""
+    """Return the stored image with an id or name. Raises InputError if there is none."""
     row_id = id_of(state.table, key) if isinstance(key, str) else key
     found = records(state.table, [row_id])
     if not found:

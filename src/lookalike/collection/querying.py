@@ -1,4 +1,4 @@
-"""Searches of a collection: queries embedded, searched, rated, explained."""
+"""Search a collection: embed queries, search, rate and explain."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from lookalike.search.trace import Trace
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A query that is ready to be searched for."""
+    """An embedded query with its options."""
 
     query: EmbeddedQuery
     options: SearchOptions
@@ -44,7 +44,7 @@ def search_many(
 
 
 def explain(state: CollectionState, query: AnyQuery, options: SearchOptions) -> Explanation:
-    """Run a search, and return how it was run."""
+    """Run a search and return how it ran."""
     trace, where = Trace(), _checked(state, options)
     prepared = _prepare(state, query, options, trace)
     plan, matches = Searcher(state.index, where).search(prepared.asked, trace)

@@ -1,8 +1,8 @@
-"""Rename a collection, so that at any moment a complete one has the old name or the new one.
+"""Rename a collection; at any moment, a complete one has the old or the new name.
 
 First the old name's records are copied to the new name, then all tables are renamed in one
-statement, and last the index tables get their comment and the old records are deleted. An
-interrupted renaming is finished by the same call.
+statement, then the index tables' comments are updated and the old records deleted. Repeat an
+interrupted call to finish it.
 """
 
 from lookalike.core.errors import InputError
@@ -21,7 +21,7 @@ from lookalike.dialects import REGISTRY, SHARED_TABLES, SIDE_TABLES, Dialect, Ta
 def rename_collection(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
     """Rename a collection and everything that belongs to it.
 
-    Raises InputError if there is no such collection, or the new name is taken or not valid.
+    Raises InputError if there is no such collection, or the new name is taken or invalid.
     """
     quote_name(new)
     record = find_collection(connection, dialect, old)
@@ -44,11 +44,11 @@ def rename_collection(connection: Connection, dialect: Dialect, old: str, new: s
 
 
 def _is_cut_short(connection: Connection, dialect: Dialect, old: str, new: str) -> bool:
-    """Whether the tables have the new name already, and the old name's records are left."""
+    """Whether an earlier call renamed the tables but left the old name's records."""
     if not noted_in(connection, dialect, old) or find_collection(connection, dialect, new) is None:
         return False
     if REGISTRY not in dict(shared_tables(connection, dialect)):
-        return True  # a table of the user's own
+        return True  # a user's own table
     one, other = (connection.query(dialect.registration(name)) for name in (old, new))
     return one == other
 
@@ -85,6 +85,6 @@ def _finish(connection: Connection, dialect: Dialect, old: str, new: str) -> Non
         connection.alter(dialect.mark_generation(new, generation, table))
     with connection.transaction():
         for shared, key in shared_tables(connection, dialect):
-            # Records that were added since the copy was made.
+            # Copy again: records may have been added since.
             _copy(connection, dialect, old, new, shared, key)
             connection.execute(dialect.forget_noted_without_table(old, shared, key))

@@ -1,4 +1,4 @@
-"""What a collection was opened with, held against what is stored."""
+"""The arguments of opening a collection, checked against the stored collection."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ class Request:
     metric: Metric | None
 
     def check(self, record: CollectionRecord | None) -> None:
-        """Refuse what contradicts itself or the stored collection; no model is loaded for it.
+        """Check the arguments, also against the stored collection, without loading a model.
 
-        Raises InputError, and ModelError where the embeddings are another model's.
+        Raises InputError, and ModelError if the embeddings are another model's.
         """
         if self.model is not None and self.dim is not None:
             raise InputError("give model= or dim=, not both: a model determines the dim")
@@ -46,7 +46,7 @@ class Request:
             )
 
     def load_model(self, record: CollectionRecord | None, notify: Callable[[str], None]) -> Model:
-        """Return the model to use. Raises ModelError where there is none, or another is stored."""
+        """Return the model to use. Raises ModelError if there is none, or if another is stored."""
         stored = record.model if record is not None else None
         if self.dim is not None or (record is not None and record.is_registered and stored is None):
             raise ModelError(

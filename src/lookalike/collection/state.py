@@ -24,14 +24,14 @@ from lookalike.search.percentiles import PercentileStore
 
 
 class CollectionState:
-    """What every operation on a collection starts from.
+    """The state shared by all operations on a collection.
 
     Attributes:
-        connection: The way to the server.
-        dialect: The SQL that it speaks.
-        notify: Called with one line of what users should know at once.
-        request: What the collection was opened with.
-        record: What is stored of it, None before its table is created.
+        connection: Connection to the server.
+        dialect: The server's SQL dialect.
+        notify: Called with one line of important news.
+        request: The arguments of opening the collection.
+        record: What is stored about it; None before its table is created.
         model: Its model, loaded on first use.
     """
 
@@ -53,17 +53,17 @@ class CollectionState:
         self._index: IndexStore | None = None
         self._percentiles: PercentileStore | None = None
         if request.model not in (None, AUTO) and self.model_id not in (None, request.model):
-            # Two names can mean one model; only one that differs is worth loading it here.
+            # Two names can mean one model: load it only if the names differ.
             self.model.get()
 
     @property
     def name(self) -> str:
-        """The collection's name, in lower case on servers that keep the names of tables so."""
+        """The collection's name, in lower case if the server stores table names so."""
         return self.request.name if self.record is None else self.record.name
 
     @property
     def dim(self) -> int | None:
-        """The length of the embeddings, None before anything is stored or its model is loaded."""
+        """Length of the embeddings; None before anything is stored or its model is loaded."""
         if self.record is not None:
             return self.record.dim
         if self.request.dim is not None:
@@ -72,24 +72,24 @@ class CollectionState:
 
     @property
     def metric(self) -> Metric:
-        """What search ranks by."""
+        """The metric of search."""
         stored = self.record.metric if self.record is not None else "cosine"
         return self.request.metric or stored
 
     @property
     def model_id(self) -> str | None:
-        """The id of the model that made the stored embeddings, None where users bring them."""
+        """Id of the model of the stored embeddings; None if users bring them."""
         return self.record.model if self.record is not None else None
 
     @property
     def has_files(self) -> bool:
-        """Whether `add` has created the side tables."""
+        """Whether `add` has created its side tables."""
         record = self.record
         return record is not None and record.is_registered and record.has_files
 
     @property
     def table(self) -> VectorTable:
-        """The collection's table. Raises InputError where there is none."""
+        """The collection's table. Raises InputError if there is none."""
         record = self.require_table()
         return VectorTable(
             record.name,
@@ -110,14 +110,14 @@ class CollectionState:
 
     @property
     def percentiles(self) -> PercentileStore:
-        """How similar random pairs are."""
+        """Percentiles of the similarity of random pairs."""
         with self._opening:
             if self._percentiles is None:
                 self._percentiles = PercentileStore(self.table, self.model)
             return self._percentiles
 
     def create(self, dim: int, model_id: str | None) -> None:
-        """Create whatever the collection still lacks of its tables."""
+        """Create those of the collection's tables that are missing."""
         if self.has_files:
             return
         self.record = create_collection(
@@ -132,7 +132,7 @@ class CollectionState:
             self._index = self._percentiles = None
 
     def require_table(self) -> CollectionRecord:
-        """Return what is stored of the collection. Raises InputError where its table is missing."""
+        """Return what is stored about the collection. Raises InputError if it has no table."""
         if self.record is None:
             self.record = find_collection(self.connection, self.dialect, self.name)
         if self.record is None:
@@ -143,14 +143,14 @@ class CollectionState:
         return self.record
 
     def require_decidable(self) -> CollectionRecord:
-        """Return the record of a collection that can keep decisions about its images."""
+        """Return the record of a collection that can store decisions about its images."""
         record = self.require_table()
         refusal = "no decisions can be kept about"
         check_side_tables(self.connection, self.dialect, self.table, refusal)
         return record
 
     def maintain(self, *, compare: bool = False) -> None:
-        """After rows were added: repair and train the index where that is due."""
+        """Repair and train the index if due; called after rows were added."""
         self.percentiles.forget_if_grown()
         if maintain(self.index, compare=compare):
             self.train()
@@ -161,7 +161,7 @@ class CollectionState:
         target_recall: float | None = None,
         progress: Callable[[int, int | None], None] = lambda done, total: None,
     ) -> bool:
-        """Train the index, and tell whether it was: see `CollectionIndex.build`."""
+        """Train the index; return False if it was not trained: see `CollectionIndex.build`."""
         check_indexable(self.connection, self.dialect, self.table)
         self.notify(f"Training the index of {self.name}.")
         index = train(

@@ -1,4 +1,4 @@
-"""What a collection holds: its rows, its index, its failures, its last run."""
+"""Read a collection's status: rows, index, failures, last run."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from lookalike.models.registry import precision_of
 
 
 def read_status(index: IndexStore, model: str | None) -> Status:
-    """Return what a collection holds."""
+    """Return a collection's status."""
     table = index.table
     connection, dialect = table.connection, table.dialect
     indexed, n_cells = index.size()
@@ -35,7 +35,7 @@ def read_status(index: IndexStore, model: str | None) -> Status:
 
 
 def read_failures(table: VectorTable) -> list[StoredFailure]:
-    """Return the files that could not be added and have not been since, by path."""
+    """Return the files that could not be added, and have not been added since, by path."""
     rows = table.connection.query(table.dialect.failures(table))
     return [
         StoredFailure(Path(path), reason, size, mtime_ns, _in_utc(seen_at))
@@ -49,5 +49,5 @@ def _run(row: Row) -> Run:
 
 
 def _in_utc(time: datetime) -> datetime:
-    """Say what the session's times are of, so that they can be told in any zone."""
+    """Mark a time of the session as UTC, so that it can be converted to any zone."""
     return time.replace(tzinfo=UTC)

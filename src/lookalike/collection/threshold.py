@@ -1,4 +1,4 @@
-"""The threshold of a collection: from which similarity on `screen` calls an image a match."""
+"""The threshold of a collection: the similarity from which `screen` reports a match."""
 
 import math
 from collections.abc import Iterable
@@ -16,13 +16,13 @@ from lookalike.screening.thresholds import (
 
 
 class CollectionThreshold:
-    """`collection.threshold`: read, stored, or suggested from examples."""
+    """`collection.threshold`: read, store, or suggest it from examples."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
 
     def get(self) -> float:
-        """Return what is stored with the collection, else what was measured of its model.
+        """Return the stored threshold, or else the model's measured one.
 
         Raises:
             InputError: There is neither.
@@ -50,9 +50,9 @@ class CollectionThreshold:
         """Suggest a threshold from examples.
 
         Args:
-            positives: Images that should match; as for `screen`, and folders and globs.
+            positives: Images that should match; as for `screen`, or folders and globs.
             negatives: Images that should not.
-            max_false_positive_rate: The largest share of negatives that may match, from 0 to 1.
+            max_false_positive_rate: Largest share of negatives that may match, from 0 to 1.
             store: Store the threshold with the collection.
 
         Raises:

@@ -198,7 +198,7 @@ def _is_locked(path: Path) -> bool:
 def _serves(process: psutil.Process, data: Path) -> bool:
     """Whether a process is this user's mysqld on a data folder.
 
-    A process can fake its command line; its owner and its program are verified by the system.
+    A process can fake its command line, so ask the system for its owner and program.
     """
     try:
         users = process.uids()
