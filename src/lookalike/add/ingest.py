@@ -80,8 +80,8 @@ class Ingest:
     def run(self, walk: ImageWalk, progress: Progress) -> None:
         """Embed and store new and changed images; `tally` counts what is committed.
 
-        Raises ConnectionFailed, with the number of committed images, if the database does not come
-        back.
+        Raises ConnectionFailed, with the number of committed images, if the database stays
+        unreachable.
         """
         group = TaskGroup()
         writer = Writer(self._index, self._persistence(group), self.tally)

@@ -73,7 +73,7 @@ class Plan:
 
     Attributes:
         n_probes: Maximum number of cells to read.
-        probe_gap: Skip cells whose score is below the best cell's by more than this.
+        probe_gap: Largest distance of a cell's score from the best cell's; other cells are skipped.
         rescored: How many of the best estimates to compare exactly for up to 10 results; 0 if exact
             search is cheaper.
         recall: Measured share of the true 10 nearest that are found; a result within a thousandth

@@ -40,7 +40,7 @@ from it, as in a search for boots that look like a hat.
 FAR_SHARE = 0.2
 """Then cells are probed until about this share of all matching rows is found."""
 FAR_ROWS = 10
-"""And this many times as many rows are ranked, because estimates of distant rows are less exact."""
+"""Then this many times more rows are ranked, because estimates of distant rows are less exact."""
 
 _SAMPLE = 500
 _NEAR_SAMPLE = 200

@@ -204,7 +204,7 @@ class AttributesSQL(Primitives):
         cells: Sequence[int],
         every: int,
     ) -> Statement:
-        """Select (rows, matching rows) among some ids, and among one row in `every` of some cells."""
+        """Select (rows, matching rows) among some ids, and among 1 row in `every` of some cells."""
         counts = f"SELECT COUNT(*), COALESCE(SUM({where.sql}), 0)"
         return Statement(
             f"{counts} FROM {table.sql} AS v WHERE v.{table.id} IN ({places(len(ids))})\n"
