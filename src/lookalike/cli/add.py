@@ -1,22 +1,18 @@
 """`lookalike add` and `export`: embed images and store them in a database or a file."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from lookalike import (
-    AddReport,
-    AttributesReport,
-    Collection,
-    InputError,
-    export_sql,
-    read_attributes,
-)
+import lookalike
+from lookalike import InputError
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -26,6 +22,9 @@ from lookalike.cli.options import (
     output_options,
 )
 from lookalike.cli.output import Output, printable
+
+if TYPE_CHECKING:
+    from lookalike import AddReport, AttributesReport, Collection
 
 DONE_WITH_FAILURES = 1
 _SHOWN = 5
@@ -91,7 +90,7 @@ def add(
     if dry_run:
         _check_dry_run(paths, attributes, options["prune"])
     # Read the file first, so that its errors appear before images are embedded.
-    given = read_attributes(attributes) if attributes else None
+    given = lookalike.read_attributes(attributes) if attributes else None
     report, stored = None, None
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
@@ -138,7 +137,7 @@ def export(
     if is_output and out.as_json:
         raise InputError("--json prints to standard output, too: give a file instead of -")
     with _bar(out, "Embedding") as progress:
-        report = export_sql(
+        report = lookalike.export_sql(
             *paths,
             file=_standard_output() if is_output else file,
             force=force,

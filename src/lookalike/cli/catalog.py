@@ -1,13 +1,18 @@
 """`lookalike collections`: list, delete and rename collections."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from rich.filesize import decimal
 
-from lookalike import CollectionRemoval, Status
 from lookalike.cli.options import connect, database_option, output_options, yes_option
 from lookalike.cli.output import Output
+
+if TYPE_CHECKING:
+    from lookalike import CollectionRemoval, Status
 
 
 @click.group(invoke_without_command=True)

@@ -1,14 +1,16 @@
 """`lookalike status`, `failures` and `remove`."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 from rich.filesize import decimal
 
-from lookalike import ImageRecord, Run, Status
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -17,6 +19,9 @@ from lookalike.cli.options import (
     yes_option,
 )
 from lookalike.cli.output import Output, describe_plan
+
+if TYPE_CHECKING:
+    from lookalike import ImageRecord, Run, Status
 
 _SHOWN = 5
 

@@ -1,25 +1,19 @@
 """`lookalike duplicates`: find, report, delete and move duplicates."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 from rich.filesize import decimal
 
-from lookalike import (
-    Collection,
-    DuplicateGroup,
-    DuplicateImage,
-    KeepRule,
-    Orientations,
-    RemovalReport,
-    Tier,
-)
+from lookalike import KeepRule, Orientations, Tier
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -30,6 +24,17 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import Output
 from lookalike.core.output_files import DUPLICATES_REPORT, check_target
+
+if TYPE_CHECKING:
+    from lookalike import (
+        Collection,
+        DuplicateGroup,
+        DuplicateImage,
+        KeepRule,
+        Orientations,
+        RemovalReport,
+        Tier,
+    )
 
 NOT_ALL_REMOVED = 1
 

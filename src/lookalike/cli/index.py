@@ -1,12 +1,17 @@
 """`lookalike index`: build and check the index."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from lookalike import Collection, IndexReport, Plan
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, describe_plan
+
+if TYPE_CHECKING:
+    from lookalike import Collection, IndexReport, Plan
 
 INCONSISTENT = 1
 _SHOWN = 10

@@ -1,22 +1,67 @@
-"""The command group; errors become one line and an exit status."""
+"""The command group; errors become one line and an exit status.
 
+A command's module is imported when it runs, so `--help` and completion start fast.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from lookalike import LookalikeError
-from lookalike.cli.add import add, export
-from lookalike.cli.catalog import collections
-from lookalike.cli.collections import failures, remove, status
-from lookalike.cli.duplicates import duplicates
-from lookalike.cli.index import index
-from lookalike.cli.output import NOT_DONE
-from lookalike.cli.screen import calibrate, screen
-from lookalike.cli.search import search
-from lookalike.cli.server import server
-from lookalike.cli.sql import install_functions, sql
+import lookalike
 
+NOT_DONE = 2
 INTERRUPTED = 130
+
+COMMANDS = {
+    "add": ("add", "Embed images and store them."),
+    "search": ("search", "Find the stored images most similar to QUERY."),
+    "duplicates": (
+        "duplicates",
+        "Find images that resemble one another, and delete or move them if you say so.",
+    ),
+    "screen": ("screen", "Check whether images resemble any image of a collection."),
+    "calibrate": (
+        "screen",
+        "Suggest a threshold for `screen` from examples, with its error rates on them.",
+    ),
+    "status": (
+        "collections",
+        "Show the state of collections: rows, model, index, failures and the last run.",
+    ),
+    "failures": ("collections", "List the files that could not be added, and why."),
+    "remove": ("collections", "Remove images from a collection; their files stay."),
+    "export": ("add", "Write the embeddings of images to FILE.sql, without a database."),
+    "collections": ("catalog", "List the collections: images, model, size on disk and index."),
+    "index": ("index", "Build or check the index of a collection."),
+    "sql": ("sql", "Run any SQL and print its result as a table."),
+    "install-functions": (
+        "sql",
+        "Create my_dot_product, my_vec_norm and DISTANCE in the database.",
+    ),
+    "server": ("server", "The private MySQL: your own, without network, started when needed."),
+}
+"""Module and line of help of each command; a test compares them with the commands' own."""
+
+MEANT = {
+    "delete": ("remove", "collections delete", "duplicates --delete"),
+    "drop": ("collections delete",),
+    "find": ("search",),
+    "import": ("add",),
+    "info": ("status",),
+    "list": ("collections", "status"),
+    "ls": ("collections", "status"),
+    "query": ("search", "sql"),
+    "rm": ("remove", "collections delete"),
+    "start": ("server start",),
+    "stop": ("server stop",),
+    "install": ("server install",),
+}
+"""What users of other programs type, and the commands that do it here."""
 
 
 class NotDone(click.ClickException):
@@ -32,15 +77,69 @@ class Interrupted(click.ClickException):
 
 
 class Commands(click.Group):
-    """A group that prints errors of commands as one line on standard error, without traceback."""
+    """A group that imports a command on first use, and prints errors as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"lookalike.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] == "help" and not ctx.resilient_parsing:
+            _show_help(self, ctx, args[1:])
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}.{_suggestion(args[0])}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        commands = [
+            CompletionItem(name, help=line)
+            for name, (_, line) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except LookalikeError as error:
+        except lookalike.LookalikeError as error:
             raise NotDone(str(error)) from error
         except (KeyboardInterrupt, click.Abort) as error:
             raise Interrupted("interrupted; the same command again finishes the job") from error
+
+
+def _show_help(group: click.Group, ctx: click.Context, names: list[str]) -> None:
+    """Print the help of a command, such as `lookalike help collections delete`, and exit."""
+    command: click.Command = group
+    for name in names:
+        _, found, _ = (
+            command.resolve_command(ctx, [name])
+            if isinstance(command, click.Group)
+            else ("", None, [])
+        )
+        if found is None:
+            ctx.fail(f"{command.name} has no command {name!r}.")
+        ctx = click.Context(found, info_name=name, parent=ctx)
+        command = found
+    click.echo(command.get_help(ctx))
+    ctx.exit()
+
+
+def _suggestion(name: str) -> str:
+    """Return a sentence with the commands that were probably meant, or an empty string."""
+    meant = MEANT.get(name) or get_close_matches(name, COMMANDS, n=2)
+    return f" Did you mean: {', '.join(f'lookalike {each}' for each in meant)}?" if meant else ""
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,11 +153,3 @@ def main() -> None:
 
     Exit status: 0 done, 1 done but some files failed, 2 not done, 130 interrupted.
     """
-
-
-COMMANDS = (
-    *(add, search, duplicates, screen, calibrate, status, failures, remove, export),
-    *(collections, index, install_functions, sql, server),
-)
-for command in COMMANDS:
-    main.add_command(command)

@@ -1,15 +1,21 @@
 """`lookalike screen` and `calibrate`: check whether images resemble any image of a collection."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
-from lookalike import InputError, Screening
+from lookalike import InputError
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, json_of, printable
+
+if TYPE_CHECKING:
+    from lookalike import Screening
 
 MATCH, NOT_JUDGED = 1, 2
 _CHUNK = 65_536  # bytes

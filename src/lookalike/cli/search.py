@@ -1,16 +1,19 @@
 """`lookalike search`: find the stored images most similar to a query."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike import Collection, Explanation, InputError, Match, Mix, Query, Text
+import lookalike
+from lookalike import InputError
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -21,6 +24,9 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import Output, describe_plan
 from lookalike.core.output_files import CONTACT_SHEET, check_target
+
+if TYPE_CHECKING:
+    from lookalike import Collection, Explanation, Match, Mix, Query, Text
 
 
 @click.command()
@@ -143,10 +149,10 @@ def search(
     lookalike search a.jpg --text "a dog" --not b.jpg
     lookalike search a.jpg --weighted 0.5 c.jpg --weighted-text -0.3 flower
     """
-    asked = Mix.of(
+    asked = lookalike.Mix.of(
         [
-            *_terms(Query, queries, negative, weighted),
-            *_terms(Text, texts, negative_texts, weighted_text),
+            *_terms(lookalike.Query, queries, negative, weighted),
+            *_terms(lookalike.Text, texts, negative_texts, weighted_text),
         ]
     )
     if not asked.terms:

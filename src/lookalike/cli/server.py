@@ -1,5 +1,7 @@
 """`lookalike server`: the private MySQL."""
 
+from __future__ import annotations
+
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -8,14 +10,14 @@ from dataclasses import asdict
 
 import click
 
-from lookalike import PrivateServer, open_shell
+import lookalike
 from lookalike.cli.options import output_options
 from lookalike.cli.output import Output
 
 
 @click.group()
 def server() -> None:
-    """The private MySQL: your own, without network, started when it is needed."""
+    """The private MySQL: your own, without network, started when needed."""
 
 
 @server.command()
@@ -24,7 +26,7 @@ def server() -> None:
 def install(mirror: str | None, out: Output) -> None:
     """Install MySQL 9 for yourself alone, without root."""
     with _bar(out) as progress:
-        mysqld = PrivateServer().install(mirror=mirror, progress=progress)
+        mysqld = lookalike.PrivateServer().install(mirror=mirror, progress=progress)
     out.json({"mysqld": mysqld}) if out.as_json else out.say(f"MySQL is installed: {mysqld}")
 
 
@@ -45,7 +47,7 @@ def install(mirror: str | None, out: Output) -> None:
 def start(buffer_pool: str | None, stop_after_idle: str | None, out: Output) -> None:
     """Start the server, unless it is running."""
     with _bar(out) as progress:
-        status = PrivateServer().start(
+        status = lookalike.PrivateServer().start(
             buffer_pool=buffer_pool, stop_after_idle=stop_after_idle, progress=progress
         )
     out.json(asdict(status)) if out.as_json else out.say(f"MySQL {status.version} is running.")
@@ -55,7 +57,7 @@ def start(buffer_pool: str | None, stop_after_idle: str | None, out: Output) -> 
 @output_options
 def stop(out: Output) -> None:
     """Stop the server; its data stay."""
-    stopped = PrivateServer().stop()
+    stopped = lookalike.PrivateServer().stop()
     if out.as_json:
         out.json({"stopped": stopped})
     else:
@@ -68,7 +70,7 @@ def stop(out: Output) -> None:
 @output_options
 def status(out: Output) -> None:
     """Tell whether the server runs, and where."""
-    facts = asdict(PrivateServer().status())
+    facts = asdict(lookalike.PrivateServer().status())
     if out.as_json:
         out.json(facts)
     else:
@@ -96,7 +98,9 @@ def shell(database: str | None, args: tuple[str, ...]) -> None:
     if database and "://" not in database:
         database, args = None, (f"--database={database}", *args)
     # Ctrl-C in the client cancels a line or query. Unlike SIG_IGN, a handler is not inherited.
-    sys.exit(open_shell(database, args, before=lambda: signal.signal(signal.SIGINT, _nothing)))
+    sys.exit(
+        lookalike.open_shell(database, args, before=lambda: signal.signal(signal.SIGINT, _nothing))
+    )
 
 
 def _nothing(*_: object) -> None:

@@ -1,8 +1,10 @@
 """`lookalike sql` and `install-functions`."""
 
+from __future__ import annotations
+
 import click
 
-from lookalike import functions_sql
+import lookalike
 from lookalike.cli.options import connect, database_option, output_options
 from lookalike.cli.output import Output
 
@@ -33,7 +35,7 @@ def install_functions(show_sql: bool, database: str | None, out: Output) -> None
     They are plain SQL for any MySQL 9. DISTANCE works as in MySQL AI and HeatWave.
     """
     if show_sql:
-        click.echo(functions_sql(), nl=False)
+        click.echo(lookalike.functions_sql(), nl=False)
         return
     with connect(database, out) as db:
         names = db.install_functions()

@@ -1,39 +1,42 @@
-"""A collection: images and their embeddings in one table, and its operations."""
+"""A collection: images and their embeddings in one table, and its operations.
+
+What only some operations need is imported in them, so that a search starts fast.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy.typing as npt
 
-from lookalike.add.add import add_files, find_gone
-from lookalike.add.ingest import IngestOptions
 from lookalike.attributes.filters import Where
-from lookalike.collection import items, pages, querying
+from lookalike.collection import items, querying
 from lookalike.collection.attributes import CollectionAttributes
-from lookalike.collection.duplicates import CollectionDuplicates
 from lookalike.collection.indexing import CollectionIndex
 from lookalike.collection.items import Item
 from lookalike.collection.request import Request
 from lookalike.collection.state import CollectionState
 from lookalike.collection.status import read_failures, read_status
-from lookalike.collection.threshold import CollectionThreshold
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.reports import AddReport, Status, StoredFailure
 from lookalike.core.types import Explanation, ImageRecord, Match, Metric, Screening
 from lookalike.database.connection import Connection
-from lookalike.database.retry import RETRY_SECONDS, Persistence
+from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Dialect, Statement
-from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import delete_rows, find, records
 from lookalike.models.base import Model
 from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
-from lookalike.screening.screener import Screener
 from lookalike.search.options import SearchKeywords, SearchOptions
 from lookalike.search.source import AnyQuery
+
+if TYPE_CHECKING:
+    from lookalike.collection.duplicates import CollectionDuplicates
+    from lookalike.collection.threshold import CollectionThreshold
 
 Target = int | str | os.PathLike[str]
 """A stored image by id, name or file path; or a folder, for all images below it."""
@@ -104,11 +107,15 @@ class Collection:
     @cached_property
     def duplicates(self) -> CollectionDuplicates:
         """The duplicates among the images."""
+        from lookalike.collection.duplicates import CollectionDuplicates
+
         return CollectionDuplicates(self._state)
 
     @cached_property
     def threshold(self) -> CollectionThreshold:
         """The similarity from which `screen` reports a match."""
+        from lookalike.collection.threshold import CollectionThreshold
+
         return CollectionThreshold(self._state)
 
     def load_model(self) -> Model:
@@ -155,27 +162,13 @@ class Collection:
         """
         if not paths:
             raise InputError("name at least one file or folder to add")
-        options = IngestOptions(batch_size, retry, time_limit, retry_timeout)
+        from lookalike.add.ingest import IngestOptions
+        from lookalike.collection import adding
+        from lookalike.images.walk import ImageWalk
+
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
-        walk.check()
-        state = self._state
-        persistence = Persistence(timeout=retry_timeout, notify=state.notify)
-        # Do not load a known model for a folder in which nothing is new.
-        record = state.record
-        known = record if record and record.model else state.model.get()
-        model_id = state.model_id or state.model.get().id
-        persistence.run(lambda: state.create(known.dim, model_id))
-        report = add_files(
-            state.index,
-            state.model,
-            walk,
-            options,
-            prune=prune,
-            progress=progress,
-            notify=state.notify,
-        )
-        persistence.run(lambda: state.maintain(compare=True))
-        return report
+        options = IngestOptions(batch_size, retry, time_limit, retry_timeout)
+        return adding.add(self._state, walk, options, prune=prune, progress=progress)
 
     def upsert(
         self,
@@ -277,9 +270,10 @@ class Collection:
         Raises:
             InputError: A folder does not exist, or cannot be read.
         """
-        table = self._state.table
-        walk = ImageWalk(folders, exclude=exclude, hidden=hidden)
-        return self.records(find_gone(table, walk, self._state.notify)) if table.has_files else []
+        from lookalike.collection import adding
+        from lookalike.images.walk import ImageWalk
+
+        return adding.gone(self._state, ImageWalk(folders, exclude=exclude, hidden=hidden))
 
     def failures(self) -> list[StoredFailure]:
         """Return the files that could not be added, and have not been added since, by path."""
@@ -391,6 +385,8 @@ class Collection:
         Raises:
             InputError: The file cannot be written.
         """
+        from lookalike.collection import pages
+
         return pages.contact_sheet(
             self._state, file, query, matches, allow_private=allow_private_urls, force=force
         )
@@ -415,6 +411,8 @@ class Collection:
             time_limit: For decoding one image, in seconds.
             allow_private_urls: As in `search`.
         """
+        from lookalike.screening.screener import Screener
+
         return Screener(
             self._state.index,
             self._state.model,

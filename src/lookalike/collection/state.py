@@ -16,9 +16,7 @@ from lookalike.database.schema import (
 )
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Dialect
-from lookalike.index.repair import maintain
 from lookalike.index.store import IndexStore
-from lookalike.index.training import train
 from lookalike.models.lazy import LazyModel
 from lookalike.search.percentiles import PercentileStore
 
@@ -151,6 +149,8 @@ class CollectionState:
 
     def maintain(self, *, compare: bool = False) -> None:
         """Repair and train the index if due; called after rows were added."""
+        from lookalike.index.repair import maintain  # not needed to search
+
         self.percentiles.forget_if_grown()
         if maintain(self.index, compare=compare):
             self.train()
@@ -162,6 +162,8 @@ class CollectionState:
         progress: Callable[[int, int | None], None] = lambda done, total: None,
     ) -> bool:
         """Train the index; return False if it was not trained: see `CollectionIndex.build`."""
+        from lookalike.index.training import train  # not needed to search
+
         check_indexable(self.connection, self.dialect, self.table)
         self.notify(f"Training the index of {self.name}.")
         index = train(

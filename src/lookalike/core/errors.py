@@ -14,8 +14,6 @@ LookalikeError
 Each message is one line that names the value and the remedy.
 """
 
-from lookalike.core.installed import install_command
-
 _TORCH_FOR_CPU = "for the CPU alone, install torch from its CPU index first: docs/installing.md"
 
 
@@ -43,6 +41,8 @@ class MissingExtra(ModelError):
     """An optional dependency that is not installed; the message contains the pip command."""
 
     def __init__(self, extra: str, what_for: str) -> None:
+        from lookalike.core.installed import install_command  # slow to import
+
         note = f" ({_TORCH_FOR_CPU})" if extra == "clip" else ""
         super().__init__(f"{what_for} needs an extra: {install_command(extra)}{note}")
 

@@ -1,21 +1,15 @@
-"""What a lost connection or a held lock has cut short is done again, for a while."""
+"""Retry transactions after lost connections and lock timeouts."""
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
-
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
-from tenacity.nap import sleep_using_event
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, TypeVar
 
 from lookalike.core.errors import ConnectionFailed
 from lookalike.database.errors import Busy, ConnectionLost, DuplicateKey, Unavailable
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -27,11 +21,14 @@ TRANSIENT = (ConnectionLost, Busy, DuplicateKey, Unavailable)
 
 
 class Persistence:
-    """Runs what may be run again until it is done; lost connections are replaced by the pool.
+    """Retries actions; the pool replaces lost connections.
 
-    Actions must be whole transactions, or change nothing. timeout: seconds after which the error
-    is raised. stop: an event after which nothing is tried again. notify: told in one line that the
-    database is waited for.
+    Actions must be whole transactions, or change nothing.
+
+    Args:
+        timeout: How long to retry after the first failure, in seconds; then its error is raised.
+        stop: An event that ends the retries.
+        notify: Called with one line while the database does not answer.
     """
 
     def __init__(
@@ -43,21 +40,42 @@ class Persistence:
     ) -> None:
         self._notify = notify
         self._timeout = timeout
-        event = stop or threading.Event()
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(TRANSIENT),
-            wait=wait_random_exponential(multiplier=0.05, max=3),
-            stop=stop_after_delay(timeout) | stop_when_event_set(event),
-            sleep=sleep_using_event(event),
-            before_sleep=self._tell,
-            reraise=True,
-        )
+        self._stop = stop or threading.Event()
 
     def run(self, action: Callable[[], T]) -> T:
         """Return the action's result; raises its error after the timeout."""
-        return self._retrying(action)
+        try:
+            return action()
+        except TRANSIENT as error:
+            return self._retry(action, error)
 
-    def _tell(self, state: RetryCallState) -> None:
+    def _retry(self, action: Callable[[], T], error: Exception) -> T:
+        """Go on after a first attempt that failed with this error."""
+        # Imported here because it takes longer than most searches.
+        from tenacity import (
+            Retrying,
+            retry_if_exception_type,
+            stop_after_delay,
+            stop_when_event_set,
+            wait_random_exponential,
+        )
+        from tenacity.nap import sleep_using_event
+
+        def first() -> T:
+            raise error
+
+        attempts = chain([first], repeat(action))
+        retrying = Retrying(
+            retry=retry_if_exception_type(TRANSIENT),
+            wait=wait_random_exponential(multiplier=0.05, max=3),
+            stop=stop_after_delay(self._timeout) | stop_when_event_set(self._stop),
+            sleep=sleep_using_event(self._stop),
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        return retrying(lambda: next(attempts)())
+
+    def _tell(self, state: "RetryCallState") -> None:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, ConnectionFailed) and state.attempt_number == 2:
             # It is not back at once.

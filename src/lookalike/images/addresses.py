@@ -1,4 +1,4 @@
-"""Public internet addresses, by IANA's registries of special-purpose addresses.
+"""What is a URL, and which addresses are public, by IANA's registries of special-purpose addresses.
 
 Python's own `is_global` changes between versions, and calls addresses global that embed a private
 IPv4 address.
@@ -57,3 +57,8 @@ def is_public(address: str) -> bool:
     if isinstance(found, IPv4Address):
         return not any(found in network for network in _NOT_PUBLIC_4)
     return found in _PUBLIC_6 and not any(found in network for network in _NOT_PUBLIC_6)
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is an http or https URL."""
+    return name.lower().startswith(("http://", "https://"))

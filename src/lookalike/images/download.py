@@ -29,11 +29,6 @@ class _Refused(OSError):
     """An address that is not on the public internet."""
 
 
-def is_url(query: str) -> bool:
-    """Whether a query is an http or https URL."""
-    return query.lower().startswith(("http://", "https://"))
-
-
 def download(url: str, *, allow_private: bool = False) -> bytes:
     """Return the bytes at an http or https URL.
 

@@ -15,8 +15,9 @@ from lookalike.core.paths import expand_user
 from lookalike.core.types import Match, Screening
 from lookalike.core.vectors import FloatArray
 from lookalike.database.retry import Persistence
+from lookalike.images.addresses import is_url
 from lookalike.images.decode import to_rgb
-from lookalike.images.download import download, is_url
+from lookalike.images.download import download
 from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import with_paths
 from lookalike.index.store import IndexStore

@@ -9,7 +9,7 @@ import numpy as np
 from lookalike.core.errors import EmbeddingError, InputError
 from lookalike.core.vectors import FloatArray, check_embedding
 from lookalike.database.table import VectorTable
-from lookalike.images.download import is_url
+from lookalike.images.addresses import is_url
 from lookalike.index.rows import embedding_of, id_of, ids_of_content
 from lookalike.models.base import BatchModel
 from lookalike.models.lazy import LazyModel

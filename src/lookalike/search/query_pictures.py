@@ -6,8 +6,8 @@ from pathlib import Path
 from lookalike.core.errors import ImageError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import ImageRecord
+from lookalike.images.addresses import is_url
 from lookalike.images.decode import open_image
-from lookalike.images.download import is_url
 from lookalike.pages.contact_sheet import QueryPart
 from lookalike.pages.page import reason
 from lookalike.search.source import (

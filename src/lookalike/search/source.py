@@ -11,8 +11,8 @@ from PIL import Image as Pillow
 from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.vectors import FloatArray
+from lookalike.images.addresses import is_url
 from lookalike.images.decode import content_hash, open_image, to_rgb
-from lookalike.images.download import download, is_url
 from lookalike.search.query import Image, Query, Term, Text
 
 AnyQuery = Term | str | Path | int | bytes | Pillow.Image | FloatArray
@@ -124,6 +124,8 @@ def read_image(
     if isinstance(source, Pillow.Image):
         return to_rgb(source), None
     if isinstance(source, str) and is_url(source):
+        from lookalike.images.download import download
+
         content = download(source, allow_private=allow_private)
         image = open_image(content, name=source, short_side=short_side)
         return image, hashlib.sha256(content).digest()

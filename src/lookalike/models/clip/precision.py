@@ -10,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from typing import Final
 
 import numpy as np
@@ -123,6 +122,8 @@ def _least_cosine(embeddings: FloatArray, reference: FloatArray) -> float:
 
 
 def _file_name(model_id: str, device: str | None) -> str | None:
+    from importlib import metadata  # slow to import
+
     try:
         version = metadata.version("torch")
     except metadata.PackageNotFoundError:

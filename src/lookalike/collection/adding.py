@@ -1,0 +1,46 @@
+"""Add the images of folders to a collection, and find those whose files are gone."""
+
+from lookalike.add.add import add_files, find_gone
+from lookalike.add.ingest import IngestOptions
+from lookalike.collection.state import CollectionState
+from lookalike.core.progress import Progress
+from lookalike.core.reports import AddReport
+from lookalike.core.types import ImageRecord
+from lookalike.database.retry import Persistence
+from lookalike.images.walk import ImageWalk
+from lookalike.index.rows import records
+
+
+def add(
+    state: CollectionState,
+    walk: ImageWalk,
+    options: IngestOptions,
+    *,
+    prune: bool,
+    progress: Progress,
+) -> AddReport:
+    """Embed and store images, in a new table if there is none yet."""
+    walk.check()
+    persistence = Persistence(timeout=options.retry_timeout, notify=state.notify)
+    # Do not load a known model for a folder in which nothing is new.
+    record = state.record
+    known = record if record and record.model else state.model.get()
+    model_id = state.model_id or state.model.get().id
+    persistence.run(lambda: state.create(known.dim, model_id))
+    report = add_files(
+        state.index,
+        state.model,
+        walk,
+        options,
+        prune=prune,
+        progress=progress,
+        notify=state.notify,
+    )
+    persistence.run(lambda: state.maintain(compare=True))
+    return report
+
+
+def gone(state: CollectionState, walk: ImageWalk) -> list[ImageRecord]:
+    """Return the stored images below the walk's folders whose files are gone."""
+    table = state.table
+    return records(table, find_gone(table, walk, state.notify)) if table.has_files else []
