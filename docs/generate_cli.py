@@ -27,8 +27,9 @@ def page() -> str:
 def _walk(path: str, command: click.Command) -> list[tuple[str, click.Command]]:
     found = [(path, command)]
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            found += _walk(f"{path} {name}", command.commands[name])
+        context = click.Context(command)
+        for name in sorted(command.list_commands(context)):
+            found += _walk(f"{path} {name}", command.get_command(context, name))
     return found
 
 

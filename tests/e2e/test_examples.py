@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lookalike.cli.main import main
+from lookalike.cli.main import COMMANDS, main
 from tests.conftest import SHARED_HOME
 from tests.examples import PAGES, PYTHON, SHELL, SQL, Example, bare, examples, remedies
 from tests.reader import Reader, make_home
@@ -93,7 +93,7 @@ def test_every_exception_is_still_in_the_docs() -> None:
 
 
 def test_every_command_that_a_message_names_is_one() -> None:
-    named = [text for text in remedies() if text.split()[1] in main.commands]
+    named = [text for text in remedies() if text.split()[1] in COMMANDS]
     assert len(named) > 10
     assert {text: problem for text in named if (problem := _parse(text))} == {}
 

@@ -92,9 +92,12 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] == "help" and not ctx.resilient_parsing:
-            _show_help(self, ctx, args[1:])
-        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
+        if args[0] == "help":
+            if len(args) == 1:
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [*args[1:], "--help"]
+        if args[0] not in COMMANDS and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}.{_suggestion(args[0])}")
         return super().resolve_command(ctx, args)
 
@@ -117,23 +120,6 @@ class Commands(click.Group):
             raise NotDone(str(error)) from error
         except (KeyboardInterrupt, click.Abort) as error:
             raise Interrupted("interrupted; the same command again finishes the job") from error
-
-
-def _show_help(group: click.Group, ctx: click.Context, names: list[str]) -> None:
-    """Print the help of a command, such as `lookalike help collections delete`, and exit."""
-    command: click.Command = group
-    for name in names:
-        _, found, _ = (
-            command.resolve_command(ctx, [name])
-            if isinstance(command, click.Group)
-            else ("", None, [])
-        )
-        if found is None:
-            ctx.fail(f"{command.name} has no command {name!r}.")
-        ctx = click.Context(found, info_name=name, parent=ctx)
-        command = found
-    click.echo(command.get_help(ctx))
-    ctx.exit()
 
 
 def _suggestion(name: str) -> str:

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 @click.option(
     "--weighted-text", multiple=True, type=(float, str), metavar="WEIGHT WORDS", help="The same."
 )
-@click.option("-k", type=int, default=10, show_default=True, help="How many results.")
+@click.option("-k", "-n", "k", type=int, default=10, show_default=True, help="How many results.")
 @click.option("--offset", type=int, default=0, metavar="N", help="Skip the first N results.")
 @click.option(
     "--where",
