@@ -216,7 +216,7 @@ def test_a_model_of_another_dim_is_refused(db, embedded_model):
 
 
 def test_searching_before_adding_says_so(db):
-    with pytest.raises(InputError, match="no collection 'photos' .*; add images first"):
+    with pytest.raises(InputError, match="no collection 'photos' .*; it has no collections yet"):
         db.collection("photos", dim=3).search(1)
 
 

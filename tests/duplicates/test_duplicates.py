@@ -121,7 +121,7 @@ def test_decisions_are_remembered(db):
 
 def test_what_cannot_be_honoured_is_refused(db):
     own = db.collection("own", dim=2)
-    with pytest.raises(InputError, match="add images first"):
+    with pytest.raises(InputError, match="it has no collections yet"):
         own.duplicates.find(min_similarity=0.95)
     own.add_embeddings(["a"], [[1, 0]])
     assert own.duplicates.find(min_similarity=0.95) == []

@@ -6,7 +6,8 @@ import pytest
 from lookalike.attributes.catalog import filter_of, known_attributes
 from lookalike.database.table import VectorTable
 from lookalike.index.check import check_index
-from lookalike.index.rows import delete_rows, embedding_of, id_of, insert_rows, records
+from lookalike.index.names import id_of
+from lookalike.index.rows import delete_rows, embedding_of, insert_rows, records
 from lookalike.index.store import IndexStore
 from lookalike.index.training import train
 from lookalike.search.options import Asked, SearchOptions

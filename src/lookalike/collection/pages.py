@@ -9,7 +9,8 @@ from lookalike.core.errors import InputError
 from lookalike.core.output_files import CONTACT_SHEET, DUPLICATES_REPORT, check_target
 from lookalike.core.paths import expand_user
 from lookalike.core.types import DuplicateGroup, ImageRecord, Match
-from lookalike.index.rows import id_of, records
+from lookalike.index.names import id_of
+from lookalike.index.rows import records
 from lookalike.pages.contact_sheet import match_tiles, query_tile, write_contact_sheet
 from lookalike.pages.duplicates import write_report
 from lookalike.search.query_pictures import parts_of, title_of
@@ -51,7 +52,7 @@ def duplicates_report(
 
 def _record_of(state: CollectionState, key: int | str) -> ImageRecord:
     """Return the stored image with an id or name. Raises InputError if there is none."""
-    row_id = id_of(state.table, key) if isinstance(key, str) else key
+    row_id = id_of(state.table, key, allow_ending=True) if isinstance(key, str) else key
     found = records(state.table, [row_id])
     if not found:
         raise InputError(f"collection {state.name!r} has no image with id {row_id}")

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from threading import Lock
 
 from lookalike.collection.request import AUTO, Request
-from lookalike.core.errors import InputError
 from lookalike.core.types import Metric
 from lookalike.database.connection import Connection
+from lookalike.database.own_tables import unknown
 from lookalike.database.schema import (
     CollectionRecord,
     check_indexable,
@@ -134,10 +134,7 @@ class CollectionState:
         if self.record is None:
             self.record = find_collection(self.connection, self.dialect, self.name)
         if self.record is None:
-            raise InputError(
-                f"there is no collection {self.name!r} in {self.connection.url.database}; "
-                "add images first: lookalike add FOLDER"
-            )
+            raise unknown(self.connection, self.dialect, self.name)
         return self.record
 
     def require_decidable(self) -> CollectionRecord:

@@ -6,6 +6,7 @@ tables by their columns and foreign key.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.connection import Connection
@@ -103,12 +104,13 @@ def _without_table(connection: Connection, dialect: Dialect) -> set[str]:
 def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
     """Return the error for an unknown collection; it lists the existing ones."""
     names = [row[0] for row in connection.query(dialect.collection_names()) if is_name(row[0])]
+    start = f"there is no collection {name!r} in {connection.url.database}"
+    if close := get_close_matches(name, names, n=1):
+        return InputError(f"{start}; did you mean {close[0]}?")
+    if not names:
+        return InputError(f"{start}; it has no collections yet: lookalike add FOLDER")
     told = ", ".join(names[:_TOLD]) + (", ..." if len(names) > _TOLD else "")
-    database = connection.url.database
-    return InputError(
-        f"there is no collection {name!r} in {database}; "
-        + (f"the collections are: {told}" if names else "it has no collections")
-    )
+    return InputError(f"{start}; the collections are: {told}")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from lookalike.core.types import ImageRecord, Match
 from lookalike.core.vectors import FloatArray, check_embedding, ids_array, pack, unpack
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Statement
+from lookalike.index.names import id_of
 from lookalike.index.store import IndexStore
 
 MAX_NAME = 255
@@ -18,7 +19,6 @@ MAX_NAME = 255
 
 _BATCH = 1000
 _MAX_INSERT_BYTES = 8_000_000
-_ID_DIGITS = len(str(2**64 - 1))
 
 
 def stored_name(name: str) -> str:
@@ -119,23 +119,6 @@ def embedding_of(table: VectorTable, row_id: int) -> FloatArray:
     if not rows or rows[0][1] is None:
         raise InputError(f"collection {table.name!r} has no image with id {row_id}")
     return check_embedding(unpack([rows[0][1]], table.dim)[0], table.dim)
-
-
-def id_of(table: VectorTable, name: str) -> int:
-    """Return the id of the row with this name, or the id that the name spells.
-
-    Raises InputError if no image or several images have the name.
-    """
-    ids = [row[0] for row in table.connection.query(table.dialect.ids_by_name(table, name))]
-    if len(ids) > 1:
-        raise InputError(f"several images are named {name[:200]!r}: give an id, as {ids[0]}")
-    if ids:
-        return int(ids[0])
-    if name.isdecimal() and len(name) <= _ID_DIGITS:
-        return int(name)
-    raise InputError(
-        f"{name[:200]!r} is not an image file, and no stored image has that name or id"
-    )
 
 
 def ids_of_content(table: VectorTable, content_hash: bytes) -> list[int]:

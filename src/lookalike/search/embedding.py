@@ -10,7 +10,8 @@ from lookalike.core.errors import EmbeddingError, InputError
 from lookalike.core.vectors import FloatArray, check_embedding
 from lookalike.database.table import VectorTable
 from lookalike.images.addresses import is_url
-from lookalike.index.rows import embedding_of, id_of, ids_of_content
+from lookalike.index.names import id_of
+from lookalike.index.rows import embedding_of, ids_of_content
 from lookalike.models.base import BatchModel
 from lookalike.models.lazy import LazyModel
 from lookalike.search.source import (
@@ -126,7 +127,7 @@ def _embed(table: VectorTable, model: LazyModel, source: Source, allow_private: 
 
 def _id_of(table: VectorTable, name: str) -> int:
     try:
-        return id_of(table, name)
+        return id_of(table, name, allow_ending=True)
     except InputError:
         refuse_unread(name)
         raise

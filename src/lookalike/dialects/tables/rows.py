@@ -81,6 +81,15 @@ class RowsSQL(Primitives):
             (image_name, image_name),
         )
 
+    def names_containing(self, table: Table, part: str, limit: int) -> Statement:
+        """Select (id, name) of rows whose names contain a text, whatever its letter case."""
+        name = f"CONVERT({table.image_name()} USING utf8mb4)"
+        return Statement(
+            f"SELECT {table.id}, {name} FROM {table.sql} WHERE {table.image_name()} IS NOT NULL "
+            f"AND LOCATE(LOWER(%s), LOWER({name})) > 0 ORDER BY {table.id} LIMIT %s",
+            (part, limit),
+        )
+
     def embeddings(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
             f"SELECT {table.id}, {self.embedding_bytes(table)} AS embedding "
