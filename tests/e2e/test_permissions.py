@@ -1,41 +1,19 @@
 """Files and folders that may not be read: named as such, by every command, and never pruned."""
 
-import ctypes
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 MODEL = ("--model", "efficientnet-lite2")
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def obey_permissions():
-    """Have root, whom they do not hold up, obey them in the program that is run next."""
-    if os.geteuid() == 0:
-        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-            if LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-                raise OSError(ctypes.get_errno(), "prctl")
 
 
 @pytest.fixture
-def run(environment, tmp_path):
+def run(environment, tmp_path, preloaded):
     """Run `lookalike ARGS...` as somebody whom permissions hold up."""
 
-    def run_command(*args, status=0, stdin=None):
-        done = subprocess.run(
-            [sys.executable, "-m", "lookalike", *map(str, args)],
-            capture_output=True,
-            text=True,
-            input=stdin,
-            cwd=tmp_path,
-            env=environment,
-            timeout=120,
-            preexec_fn=obey_permissions,
-        )
+    def run_command(*args, status=0):
+        arguments = [str(arg) for arg in args]
+        done = preloaded.run(arguments, "", cwd=tmp_path, env=environment, obeys_permissions=True)
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr
