@@ -79,7 +79,7 @@ def preload() -> None:
         folder = import_module(f"lookalike.{package}")
         for module in pkgutil.walk_packages(folder.__path__, f"{folder.__name__}."):
             import_module(module.name)
-    for library in ("onnxruntime", "rich.progress", "rich.table"):
+    for library in ("rich.progress", "rich.table"):
         import_module(library)
 
 
