@@ -50,7 +50,7 @@ from .dialects import Statement
 from .models.base import Model
 from .models.registry import load_model
 from .search.query import Image, Mix, Query, Text
-from .server import PrivateServer
+from .server.private import PrivateServer
 from .shell import open_shell
 
 __all__ = [

@@ -1,5 +1,7 @@
 """Connect to a database and open the collections in it."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,27 +9,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.collection.collection import Collection
-from lookalike.collection.deletion import delete_collection
-from lookalike.collection.renaming import rename_collection
 from lookalike.core.errors import (
     ConnectionFailed,
     InputError,
     MissingExtra,
     ServerError,
 )
-from lookalike.core.reports import CollectionRemoval, Status
 from lookalike.core.types import Metric
 from lookalike.database.connection import Connection, Row, Tracer
-from lookalike.database.functions import install_functions
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Dialect, Statement, is_name
-from lookalike.models.base import Model
-from lookalike.server import PrivateServer
+from lookalike.server.address import PrivateAddress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lookalike.core.reports import CollectionRemoval, Status
+    from lookalike.models.base import Model
 
 URL_VARIABLE = "LOOKALIKE_DATABASE"
 
@@ -39,7 +39,7 @@ def connect(
     notify: Callable[[str], None] = lambda line: None,
     pool_size: int = SIZE,
     pool_timeout: float = TIMEOUT_SECONDS,
-) -> "Database":
+) -> Database:
     """Connect to a database; by default, to the private MySQL, started on demand.
 
     Threads may share the database; `tracer` and `notify` are called in the threads that use it.
@@ -73,19 +73,22 @@ def connect(
 def _connect_to(url: DatabaseURL, open_pool: Callable[..., Connection]) -> Connection:
     """Connect to a URL; a private MySQL's socket must belong to this user's server."""
     if path := url.options.get("unix_socket"):
-        server = PrivateServer()
-        if path == str(server.socket):
-            return open_pool(url, dial=server.dial)
+        private = PrivateAddress()
+        if path == str(private.socket):
+            return open_pool(url, dial=private.dial)
     return open_pool(url)
 
 
 def _connect_privately(
     open_pool: Callable[..., Connection], notify: Callable[[str], None]
 ) -> Connection:
-    server = PrivateServer()
+    private = PrivateAddress()
     try:
-        return open_pool(DatabaseURL.parse(server.url), dial=server.dial)
+        return open_pool(DatabaseURL.parse(private.url), dial=private.dial)
     except (ConnectionFailed, ServerError):
+        from lookalike.server.private import PrivateServer
+
+        server = PrivateServer()
         notify("Starting the private MySQL.")
         server.start()
         # If the home path is long, starting the server may have changed the socket's path.
@@ -167,6 +170,8 @@ class Database:
                 nothing is deleted.
             DatabaseError: Another client is training its index.
         """
+        from lookalike.collection.deletion import delete_collection
+
         return delete_collection(
             self.connection, self.dialect, name, keep_table=keep_table, dry_run=dry_run
         )
@@ -184,10 +189,12 @@ class Database:
             InputError: There is no such collection, or the new name is taken.
             DatabaseError: A client is training its index.
         """
+        from lookalike.collection.renaming import rename_collection
+
         rename_collection(self.connection, self.dialect, name, new_name)
         return self.collection(new_name)
 
-    def sql(self, query: str, params: tuple[Any, ...] = ()) -> "pd.DataFrame":
+    def sql(self, query: str, params: tuple[Any, ...] = ()) -> pd.DataFrame:
         """Run any SQL and return its result as a pandas DataFrame, empty if there is none.
 
         A VECTOR becomes an array of shape (dim,), float32.
@@ -229,6 +236,8 @@ class Database:
 
     def install_functions(self) -> list[str]:
         """Create my_dot_product, my_vec_norm and DISTANCE in this database; return their names."""
+        from lookalike.database.functions import install_functions
+
         return install_functions(self.connection)
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from lookalike.client import URL_VARIABLE
 from lookalike.database.url import DatabaseURL
-from lookalike.server import PrivateServer
 from lookalike.server.client import find_client, open_client
+from lookalike.server.private import PrivateServer
 
 
 def open_shell(

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import platformdirs
 import pytest
 
@@ -98,4 +99,6 @@ def test_processes_that_build_at_once_both_get_the_model(folder: Path) -> None:
     ]
     answers = [process.communicate(timeout=120) for process in processes]
     assert answers == [("1280\n", "")] * 3
-    assert [path.name for path in folder.iterdir()] == ["efficientnet-lite2-v2.graph"]
+    assert [path.name for path in folder.iterdir()] == [
+        f"efficientnet-lite2-v2-onnxruntime-{onnxruntime.__version__}.graph"
+    ]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.server import PrivateServer
 from lookalike.server.mysqld import Mysqld, inspect
+from lookalike.server.private import PrivateServer
 from tests.server.processes import end
 
 

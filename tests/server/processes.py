@@ -12,13 +12,13 @@ from pathlib import Path
 import psutil
 import pymysql
 
-from lookalike.server import PrivateServer
 from lookalike.server import process as server_process
+from lookalike.server.private import PrivateServer
 
 START = """
 import sys
 from pathlib import Path
-from lookalike.server import PrivateServer
+from lookalike.server.private import PrivateServer
 print(PrivateServer(Path(sys.argv[1])).start().pid)
 """
 PAGE = 16384  # bytes

@@ -10,7 +10,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from lookalike.core.errors import ServerError
-from lookalike.server import PrivateServer
 from lookalike.server.folders import (
     LONGEST_SOCKET,
     Folders,
@@ -18,6 +17,7 @@ from lookalike.server.folders import (
     make_private,
     require_space,
 )
+from lookalike.server.private import PrivateServer
 
 
 def test_the_home_folder_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

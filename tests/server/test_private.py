@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.server import PrivateServer, ServerStatus
 from lookalike.server.mysqld import Mysqld
+from lookalike.server.private import PrivateServer, ServerStatus
 from tests.server.processes import LIMIT, kill, processes_of, query, starter, wait_until
 
 pytestmark = pytest.mark.usefixtures("mysqld")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lookalike.core.errors import ServerError
-from lookalike.server import PrivateServer
 from lookalike.server import process as server_process
 from lookalike.server.mysqld import Mysqld
+from lookalike.server.private import PrivateServer
 from tests.server.processes import PAGE
 
 pytestmark = pytest.mark.usefixtures("mysqld")

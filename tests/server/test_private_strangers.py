@@ -13,10 +13,10 @@ import pytest
 
 import lookalike
 from lookalike.core.errors import ServerError
-from lookalike.server import PrivateServer
 from lookalike.server import process as server_process
 from lookalike.server.install import debian
 from lookalike.server.mysqld import Tree
+from lookalike.server.private import PrivateServer
 from tests import fake_mysql
 from tests.server.processes import cli, query
 

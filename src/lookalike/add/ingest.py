@@ -17,8 +17,9 @@ from lookalike.dialects import FailedFile
 from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
-from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS, OutOfReach
+from lookalike.pipeline.decoder import OutOfReach
 from lookalike.pipeline.embedder import Embedder, Job
+from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, TaskGroup
 

@@ -92,7 +92,7 @@ def add(
     # Read the file first, so that its errors appear before images are embedded.
     given = lookalike.read_attributes(attributes) if attributes else None
     report, stored = None, None
-    with connect(database, out) as db:
+    with connect(database, out, computes=True) as db:
         images = db.collection(collection, model=model)
         if dry_run:
             _print_gone(out, images, paths, options)

@@ -144,7 +144,7 @@ def duplicates(
         out.require_terminal(_undone(verb))
     _check_page(html, force)
     loosest = tier or ("identical" if removes else "similar")
-    with connect(database, out) as db:
+    with connect(database, out, computes=True) as db:
         images = db.collection(collection)
         if distinct or forgotten:
             _decide(out, images, distinct, forgotten)

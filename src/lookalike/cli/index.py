@@ -59,7 +59,7 @@ def index(
         raise click.UsageError("--attribute cannot be combined with --check, --rebuild or --recall")
     if check and recall is not None:
         raise click.UsageError("give --check or --recall, not both")
-    with connect(database, out) as db:
+    with connect(database, out, computes=True) as db:
         images = db.collection(collection)
         if attributes:
             _index_attributes(out, images, attributes)

@@ -1,6 +1,9 @@
 """Options that commands share, and the connection to the database."""
 
+from __future__ import annotations
+
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +54,12 @@ force_option = click.option(
 yes_option = click.option("--yes", is_flag=True, help="Do not ask; for scripts.")
 
 
-def connect(database: str | None, out: Output) -> lookalike.Database:
-    """Connect to --database, and report slow steps."""
+def connect(database: str | None, out: Output, *, computes: bool = False) -> lookalike.Database:
+    """Connect to --database, and report slow steps.
+
+    computes: whether numpy may use all cores. Starting its threads takes longer than most searches.
+    """
+    if not computes:
+        for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(variable, "1")
     return lookalike.connect(database, tracer=out.trace, notify=out.say)

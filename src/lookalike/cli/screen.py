@@ -56,7 +56,7 @@ def screen(
         raise InputError("give images, or - for standard input, not both")
     given = _lines() if images == ("-",) else iter(images)
     status = 0
-    with connect(database, out) as db:
+    with connect(database, out, computes=True) as db:
         blocklist = db.collection(against)
         for answer in blocklist.screen(
             given, min_similarity=min_similarity, k=k, allow_private_urls=allow_private_urls
@@ -157,7 +157,7 @@ def calibrate(
     Give a few dozen images of each kind: altered copies of stored images, as uploaders make them,
     and ordinary uploads.
     """
-    with connect(database, out) as db:
+    with connect(database, out, computes=True) as db:
         found = db.collection(collection).threshold.calibrate(
             positives,
             negatives,

@@ -11,32 +11,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-import numpy.typing as npt
-
-from lookalike.attributes.filters import Where
-from lookalike.collection import items, querying
-from lookalike.collection.attributes import CollectionAttributes
-from lookalike.collection.indexing import CollectionIndex
-from lookalike.collection.items import Item
 from lookalike.collection.request import Request
 from lookalike.collection.state import CollectionState
-from lookalike.collection.status import read_failures, read_status
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.reports import AddReport, Status, StoredFailure
 from lookalike.core.types import Explanation, ImageRecord, Match, Metric, Screening
 from lookalike.database.connection import Connection
 from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Dialect, Statement
 from lookalike.index.rows import delete_rows, find, records
-from lookalike.models.base import Model
-from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
-from lookalike.search.options import SearchKeywords, SearchOptions
-from lookalike.search.source import AnyQuery
+from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lookalike.attributes.filters import Where
+    from lookalike.collection.attributes import CollectionAttributes
     from lookalike.collection.duplicates import CollectionDuplicates
+    from lookalike.collection.indexing import CollectionIndex
+    from lookalike.collection.items import Item
     from lookalike.collection.threshold import CollectionThreshold
+    from lookalike.core.reports import AddReport, Status, StoredFailure
+    from lookalike.models.base import Model
+    from lookalike.search.options import SearchKeywords
+    from lookalike.search.source import AnyQuery
 
 Target = int | str | os.PathLike[str]
 """A stored image by id, name or file path; or a folder, for all images below it."""
@@ -97,11 +95,15 @@ class Collection:
     @cached_property
     def index(self) -> CollectionIndex:
         """The index of the embeddings."""
+        from lookalike.collection.indexing import CollectionIndex
+
         return CollectionIndex(self._state)
 
     @cached_property
     def attributes(self) -> CollectionAttributes:
         """The attributes of the images."""
+        from lookalike.collection.attributes import CollectionAttributes
+
         return CollectionAttributes(self._state)
 
     @cached_property
@@ -200,6 +202,8 @@ class Collection:
             >>> shapes.upsert([[1, 1]], ids=[2], names=["between"])
             [2]
         """
+        from lookalike.collection import items
+
         return items.upsert(self._state, embeddings, names, ids, attributes)
 
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
@@ -240,6 +244,8 @@ class Collection:
             >>> shapes.get(ids)[0].attributes
             {'price': 5}
         """
+        from lookalike.collection import items
+
         return items.get(self._state, list(ids), include)
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
@@ -277,10 +283,14 @@ class Collection:
 
     def failures(self) -> list[StoredFailure]:
         """Return the files that could not be added, and have not been added since, by path."""
+        from lookalike.collection.status import read_failures
+
         return read_failures(self._state.table) if self._state.has_files else []
 
     def status(self) -> Status:
         """Return the collection's status and the result of its last `add`."""
+        from lookalike.collection.status import read_status
+
         return read_status(self._state.index, self.model_id)
 
     def search(
@@ -329,6 +339,9 @@ class Collection:
             >>> [match.image_name for match in shapes.search(np.array([1.0, 0.2]))]
             ['right', 'up']
         """
+        from lookalike.collection import querying
+        from lookalike.search.options import SearchOptions
+
         options = SearchOptions(
             k=k,
             offset=offset,
@@ -348,10 +361,16 @@ class Collection:
         self, queries: Sequence[AnyQuery], **options: Unpack[SearchKeywords]
     ) -> list[list[Match]]:
         """Return the results of many queries, in order; options: as in `search`, for all."""
+        from lookalike.collection import querying
+        from lookalike.search.options import SearchOptions
+
         return querying.search_many(self._state, queries, SearchOptions(**options))
 
     def explain(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Explanation:
         """Run a search as `search` does; return its plan, statements, rows read and times."""
+        from lookalike.collection import querying
+        from lookalike.search.options import SearchOptions
+
         return querying.explain(self._state, query, SearchOptions(**options))
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
@@ -359,6 +378,9 @@ class Collection:
 
         Its rows include results that `search` then skips or omits.
         """
+        from lookalike.collection import querying
+        from lookalike.search.options import SearchOptions
+
         return querying.search_sql(self._state, query, SearchOptions(**options))
 
     def contact_sheet(

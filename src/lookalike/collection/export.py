@@ -20,8 +20,8 @@ from lookalike.index.rows import stored_name
 from lookalike.models.base import Model
 from lookalike.models.lazy import LazyModel
 from lookalike.models.registry import load_model
-from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
 from lookalike.pipeline.embedder import Embedder, Job
+from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, TaskGroup
 

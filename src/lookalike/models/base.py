@@ -1,13 +1,17 @@
 """The interface of embedding models: images and text in, vectors out."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from lookalike.models.preprocessing import Preprocessing
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from lookalike.models.preprocessing import Preprocessing
 
 FloatArray = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]

@@ -36,10 +36,10 @@ def cached(name: str, build: Callable[[], bytes]) -> bytes:
 def kept(name: str) -> bytes | None:
     """Return the content cached under a name; None if there is none or it is damaged."""
     try:
-        raw = cache_folder().joinpath(name).read_bytes()
+        with cache_folder().joinpath(name).open("rb") as file:
+            digest, content = file.read(_DIGEST_SIZE), file.read()
     except OSError:
         return None
-    digest, content = raw[:_DIGEST_SIZE], raw[_DIGEST_SIZE:]
     return content if hashlib.sha256(content).digest() == digest else None
 
 

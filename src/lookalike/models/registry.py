@@ -66,6 +66,8 @@ def load_model(
 
 def precision_of(model_id: str) -> str:
     """Return a model's number type on this machine; every value begins with float32."""
+    if model_id == EMBEDDED:
+        return "float32"
     chosen = chosen_precision(model_id)
     return str(chosen) if chosen else "float32"
 

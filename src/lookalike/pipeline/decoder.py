@@ -19,9 +19,6 @@ from lookalike.core.errors import ImageError, InputError, LookalikeError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import decoder_process as child
 
-TIME_LIMIT_SECONDS = 60.0
-"""Default time limit for decoding one file."""
-
 START_SECONDS = 120.0
 """How long a child process may take to start."""
 

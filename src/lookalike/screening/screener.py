@@ -22,8 +22,8 @@ from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import with_paths
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
-from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
 from lookalike.pipeline.embedder import Embedder, Job
+from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, TaskGroup
 from lookalike.search.options import Asked, SearchOptions

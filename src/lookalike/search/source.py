@@ -1,21 +1,25 @@
 """Determine what each term of a query is: text, an image, a vector or a stored image."""
 
+from __future__ import annotations
+
 import hashlib
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-from PIL import Image as Pillow
 
 from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.vectors import FloatArray
 from lookalike.images.addresses import is_url
-from lookalike.images.decode import content_hash, open_image, to_rgb
 from lookalike.search.query import Image, Query, Term, Text
 
-AnyQuery = Term | str | Path | int | bytes | Pillow.Image | FloatArray
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
+
+AnyQuery: TypeAlias = "Term | str | Path | int | bytes | Pillow.Image | FloatArray"
 """A Term, or anything that Query accepts."""
 
 
@@ -84,7 +88,13 @@ def _is_picture(value: object) -> bool:
     """Whether a value is an image itself, not the name or id of a stored one."""
     if isinstance(value, str):
         return is_url(value) or is_file(value)
-    return isinstance(value, Path | Pillow.Image | bytes)
+    return isinstance(value, Path | bytes) or _is_pillow(value)
+
+
+def _is_pillow(value: object) -> TypeGuard[Pillow.Image]:
+    """Whether a value is a PIL image: then PIL is imported, which takes longer than a search."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(value, pillow.Image)
 
 
 def is_file(name: str | Path) -> bool:
@@ -121,7 +131,9 @@ def read_image(
         ImageError: The image cannot be read.
         InputError: The source is not an image, or nothing is at the path.
     """
-    if isinstance(source, Pillow.Image):
+    from lookalike.images.decode import content_hash, open_image, to_rgb
+
+    if _is_pillow(source):
         return to_rgb(source), None
     if isinstance(source, str) and is_url(source):
         from lookalike.images.download import download

@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from lookalike.core.errors import ServerError
 
 SOCKET_NAME = "mysql.sock"
@@ -108,6 +106,8 @@ class Folders:
 
         OSErrors in the body (a full disk, a missing permission) become ServerErrors.
         """
+        from filelock import FileLock, Timeout  # not needed to connect
+
         if os.name != "posix":
             raise ServerError(
                 "The private MySQL needs Linux or macOS: use your own server with --database URL"

@@ -1,14 +1,10 @@
 """The private MySQL server in one home folder."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket as Socket
-from urllib.parse import quote
 
-import platformdirs
 import psutil
 import pymysql
 from pymysql.constants import CR, ER
@@ -17,9 +13,9 @@ from pymysql.cursors import Cursor
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import StepProgress, silent
 from lookalike.server import log, settings
+from lookalike.server.address import DATABASE, USER, PrivateAddress
 from lookalike.server.commands import tail
-from lookalike.server.dial import dial
-from lookalike.server.folders import Folders, check_private
+from lookalike.server.folders import check_private
 from lookalike.server.idle import watch_in_background
 from lookalike.server.install.install import install
 from lookalike.server.mysqld import NO_OPTION_FILES, find, find_or_refuse
@@ -34,8 +30,6 @@ from lookalike.server.process import (
     terminate,
 )
 
-USER = "root"
-DATABASE = "lookalike"
 NOT_ACCEPTING = {
     CR.CR_CONNECTION_ERROR,
     CR.CR_CONN_HOST_ERROR,
@@ -74,7 +68,7 @@ class ServerStatus:
     stop_after_idle: int | None
 
 
-class PrivateServer:
+class PrivateServer(PrivateAddress):
     """A private MySQL 9 of one user, without network; all its files are in one home folder.
 
     The server is started on demand and runs until it is stopped. A step that fails raises
@@ -86,29 +80,8 @@ class PrivateServer:
     """
 
     def __init__(self, home: Path | None = None) -> None:
-        chosen = home or os.environ.get("LOOKALIKE_HOME") or platformdirs.user_data_path(DATABASE)
-        self.home = Path(chosen).expanduser().resolve()
-        self._folders = Folders(self.home)
-
-    @property
-    def socket(self) -> Path:
-        """The path of the server's socket; if the home path is long, the first start changes it."""
-        return self._folders.socket
-
-    @property
-    def url(self) -> str:
-        """The server's URL, which contains the socket's path."""
-        path = quote(os.fsencode(self.socket))
-        return f"mysql://{USER}@localhost/{DATABASE}?unix_socket={path}"
-
-    def dial(self) -> Socket:
-        """Connect to the socket, and check that this user's own server listens there.
-
-        Raises:
-            OSError: Nothing listens.
-            ServerError: Another user's server does, or could.
-        """
-        return dial(self._folders)
+        super().__init__(home)
+        self._folders = self.folders
 
     def status(self) -> ServerStatus:
         """Return the server's status; nothing is changed.

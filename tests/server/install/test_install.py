@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from lookalike.core.errors import ServerError
-from lookalike.server import PrivateServer
 from lookalike.server.commands import run
 from lookalike.server.install import debian, docker
+from lookalike.server.private import PrivateServer
 
 MYSQLD = "#!/bin/sh\necho 'mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)'\n"
 DOCKER = """#!/bin/sh

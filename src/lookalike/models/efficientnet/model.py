@@ -20,7 +20,7 @@ from lookalike.models.base import FloatArray, Pixels
 from lookalike.models.cache import cached
 from lookalike.models.efficientnet.checkpoint import read_legacy_checkpoint
 from lookalike.models.efficientnet.words import class_directions, class_shares, text_directions
-from lookalike.models.onnx import OnnxModel
+from lookalike.models.onnx import OnnxModel, optimised, runtime_version
 from lookalike.models.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class EfficientNetLite2(OnnxModel):
     def __init__(self, *, threads: int | None = None) -> None:
         super().__init__(
             id=ID,
-            graph=cached(f"{ID}-v{GRAPH_VERSION}.graph", build_graph),
+            graph=_load_graph(),
             preprocessing=PREPROCESSING,
             output="pooled",
             mean=_load_mean(),
@@ -91,6 +91,12 @@ class EfficientNetLite2(OnnxModel):
     def _directions(self) -> FloatArray:
         name = f"{ID}-v{DIRECTIONS_VERSION}.directions"
         return np.frombuffer(cached(name, build_directions), np.float32).reshape(-1, self.dim)
+
+
+def _load_graph() -> bytes:
+    """Return the graph, built once for this version of ONNX Runtime."""
+    name = f"{ID}-v{GRAPH_VERSION}-onnxruntime-{runtime_version()}.graph"
+    return cached(name, lambda: optimised(build_graph()))
 
 
 def _load_mean() -> FloatArray:
