@@ -78,7 +78,7 @@ def _leave(*_: object) -> NoReturn:
 
 
 def _end(status: int) -> NoReturn:
-    """Flush the output and exit."""
+    """Flush the output and exit at once."""
     from lookalike.cli.streams import OutputLost
 
     for stream in (sys.stdout, sys.stderr):
@@ -88,11 +88,9 @@ def _end(status: int) -> NoReturn:
         except OutputLost as error:
             status = status or NOT_DONE
             error.tell()
-    if status == INTERRUPTED:
-        _leave()  # without waiting for threads, which may be blocked
-    if signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
-        signal.signal(signal.SIGINT, _leave)
-    sys.exit(status)
+    # Without waiting for threads, which may be blocked, and without taking all modules apart, which
+    # takes a tenth of a second. Whatever must be closed is closed by `with`.
+    os._exit(status)
 
 
 if __name__ == "__main__":
