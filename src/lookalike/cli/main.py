@@ -6,6 +6,7 @@ import click
 
 from lookalike import LookalikeError
 from lookalike.cli.add import add, export
+from lookalike.cli.attributes import attributes
 from lookalike.cli.catalog import collections
 from lookalike.cli.collections import failures, remove, status
 from lookalike.cli.duplicates import duplicates
@@ -58,7 +59,7 @@ def main() -> None:
 
 COMMANDS = (
     *(add, search, duplicates, screen, calibrate, status, failures, remove, export),
-    *(collections, index, install_functions, sql, server),
+    *(attributes, collections, index, install_functions, sql, server),
 )
 for command in COMMANDS:
     main.add_command(command)
