@@ -21,10 +21,7 @@ _WORDS: dict[Kind, str] = {
 
 
 def find(name: str, known: Iterable[Attribute]) -> Attribute | None:
-    """Return the attribute with a name, the last one of several.
-
-    Names of columns ignore letter case.
-    """
+    """Return the attribute with a name; column names ignore letter case."""
     exact = {attribute.name: attribute for attribute in known}
     folded = {a.name.casefold(): a for a in exact.values() if a.is_column}
     return exact.get(name) or folded.get(name.casefold())

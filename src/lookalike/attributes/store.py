@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from lookalike.attributes.files import AttributeRow, AttributeTable, kind_of
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.reports import AttributesReport
-from lookalike.database.errors import Busy
+from lookalike.database.errors import Busy, Deadlock
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Attribute, Kind, Lock, Statement
 from lookalike.index.rows import stored_name
 
 _BATCH = 1000
+_ATTEMPTS = 20
 _SHOWN = 3
 _SHOWN_AS: dict[Kind, str] = {
     "text": "texts",
@@ -49,8 +51,7 @@ def store_attributes(
     if not found:
         raise _nothing_matches(given, unmatched, table.name)
     plan = _Plan(table, given, [row for _, row in found])
-    with table.connection.transaction():
-        plan.note()
+    with _writing(table, plan):
         # Match again, under locks: rows may have been deleted and their ids reused.
         found, unmatched = match(lock="update")
         plan.write(found)
@@ -81,10 +82,28 @@ def update_attributes(
         if plan and given:
             plan.write(list(zip(ids, given.rows, strict=True)))
 
-    with table.connection.transaction():
-        if plan:
-            plan.note()
+    with _writing(table, plan):
         yield write
+
+
+@contextmanager
+def _writing(table: VectorTable, plan: "_Plan | None") -> Iterator[None]:
+    """Open a transaction that begins with the notes of the plan.
+
+    Where an attribute was just dropped, several writers may wait for its notes, and then for one
+    another: the server ends all of them but one, before anything else was done.
+    """
+    for attempt in count(1):
+        with table.connection.transaction():
+            try:
+                if plan:
+                    plan.note()
+            except Deadlock:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            yield
+            return
 
 
 def attributes_of(table: VectorTable, ids: Sequence[int]) -> dict[int, dict[str, Any]]:

@@ -13,6 +13,7 @@ from lookalike.dialects.statement import (
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import (
     ATTRIBUTE_NAME,
+    JSON_TYPES,
     MAX_TEXT,
     NAME_RULE,
     Attribute,
@@ -47,6 +48,7 @@ __all__ = [
     "COLLECTION_COLUMNS",
     "IMAGE_NAME",
     "INDEXES",
+    "JSON_TYPES",
     "KEYS",
     "LAYOUT",
     "MAX_PATH",

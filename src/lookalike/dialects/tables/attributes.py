@@ -22,8 +22,13 @@ ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
 MAX_TEXT = 255
 """A text attribute is compared and indexed by this many characters; `~` searches all of it."""
 
-JSON_NUMBERS = "'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL'"
-"""The types of JSON's numbers, as a list."""
+JSON_TYPES: dict[Kind, tuple[str, ...]] = {
+    "number": ("INTEGER", "UNSIGNED INTEGER", "DOUBLE", "DECIMAL"),
+    "text": ("STRING",),
+    "boolean": ("BOOLEAN",),
+    "list": ("ARRAY",),
+}
+"""What JSON_TYPE returns for the values of each kind."""
 
 _MAX_INDEX_NAME = 64
 
@@ -95,10 +100,25 @@ class AttributesSQL(Primitives):
             "PATH '$')) AS k GROUP BY k.name, json_type"
         )
 
-    def count_values(self, table: Table, columns: Sequence[str]) -> Statement:
+    def count_keys(self, table: Table, keys: Sequence[tuple[Attribute, Kind]]) -> Statement:
+        """Select the number of all values of keys, then that of each of some keys and kinds.
+
+        Reads the whole table.
+        """
+        counts = (f", COALESCE(SUM({is_of_kind(key, kind)}), 0)" for key, kind in keys)
+        return Statement(
+            f"SELECT COALESCE(SUM(JSON_LENGTH(v.attributes)), 0){''.join(counts)} "
+            f"FROM {table.sql} AS v"
+        )
+
+    def count_values(self, table: Table, columns: Sequence[Attribute]) -> Statement:
         """Select the number of values of each of a user's own columns. Reads the whole table."""
-        counts = ", ".join(f"COUNT({quote_column(name)})" for name in columns)
-        return Statement(f"SELECT {counts} FROM {table.sql}")
+        values_ = (
+            f"NULLIF({json_type(each)}, 'NULL')" if "list" in each.kinds else json_value(each)
+            for each in columns
+        )
+        counts = ", ".join(f"COUNT({value})" for value in values_)
+        return Statement(f"SELECT {counts} FROM {table.sql} AS v")
 
     def add_attributes_column(self, table: Table) -> Statement:
         # By default MySQL uses ALGORITHM=INSTANT if possible.
@@ -172,7 +192,7 @@ class AttributesSQL(Primitives):
         unless = "" if spelling is None else f" AND NOT ({type_} = 'STRING' AND {text} REGEXP %s)"
         return Statement(
             f"SELECT v.{table.id} FROM {table.sql} AS v "
-            f"WHERE {type_} NOT IN ({JSON_NUMBERS}, 'NULL'){unless} LIMIT 1",
+            f"WHERE NOT {is_of_kind(attribute, 'number')} AND {type_} <> 'NULL'{unless} LIMIT 1",
             () if spelling is None else (spelling,),
         )
 
@@ -245,7 +265,7 @@ def _path(attribute: Attribute) -> str:
 
 
 def json_value(attribute: Attribute) -> str:
-    """Return the JSON value of the row `v`: NULL if there is none, JSON's null if it is that."""
+    """Return the value of the row `v`: NULL if there is none, JSON's null if it is that."""
     if attribute.is_column:
         return f"v.{quote_column(attribute.name)}"
     return f"JSON_EXTRACT(v.attributes, {_path(attribute)})"
@@ -254,6 +274,12 @@ def json_value(attribute: Attribute) -> str:
 def json_type(attribute: Attribute) -> str:
     """Return the type of that value, 'NULL' for JSON's null."""
     return f"JSON_TYPE({json_value(attribute)})"
+
+
+def is_of_kind(attribute: Attribute, *kinds: Kind) -> str:
+    """Return the condition that it is of one of some kinds; NULL if there is none."""
+    types = ", ".join(f"'{type_}'" for kind in kinds for type_ in JSON_TYPES[kind])
+    return f"{json_type(attribute)} IN ({types})"
 
 
 def expression(sql: Primitives, attribute: Attribute, kind: Kind, row: str) -> str:

@@ -13,10 +13,10 @@ from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import (
-    JSON_NUMBERS,
     Attribute,
     Kind,
     expression,
+    is_of_kind,
     json_type,
     json_value,
 )
@@ -25,12 +25,6 @@ from lookalike.dialects.tables.files import path_hashes
 IMAGE_NAME = Attribute("image_name", frozenset({"text"}), is_column=True, is_built_in=True)
 PATH = Attribute("path", frozenset({"text"}), is_column=True, is_built_in=True)
 MODIFIED = Attribute("modified", frozenset({"time"}), is_column=True, is_built_in=True)
-
-_TYPES = {
-    "number": JSON_NUMBERS,
-    "text": "'STRING', 'BOOLEAN'",
-    "list": "'ARRAY'",
-}
 
 
 class Comparison(NamedTuple):
@@ -131,9 +125,9 @@ def _clause(sql: FiltersSQL, table: Table, clause: Clause | AnyClause) -> Filter
     if is_missing:
         return Filter(_missing(sql, table, attribute, is_negated=clause.is_negated), ())
     test = _any_of(sql, table, clause)
-    is_null_false = len(attribute.kinds) > 1 or "list" in attribute.kinds
-    if clause.is_negated and not attribute.is_column and is_null_false:
-        # Otherwise a missing value gives NULL, so it matches neither a condition nor its negation.
+    has_types = not attribute.is_column and len(attribute.kinds) > 1
+    if clause.is_negated and (has_types or "list" in attribute.kinds):
+        # A JSON null; any other missing value gives NULL, and matches no negation either.
         return Filter(f"{test.sql} AND {json_type(attribute)} <> 'NULL'", test.params)
     return test
 
@@ -215,4 +209,5 @@ def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:
     """Restrict a comparison to its own kind if the attribute has values of several kinds."""
     if attribute.is_column or len(attribute.kinds) == 1:
         return sql
-    return f"({sql} AND {json_type(attribute)} IN ({_TYPES[kind]}))"
+    kinds: tuple[Kind, ...] = ("text", "boolean") if kind == "text" else (kind,)
+    return f"({sql} AND {is_of_kind(attribute, *kinds)})"
