@@ -171,7 +171,8 @@ def fill(db, shop):
         row["image_name"] = row.pop("path")
         if i % 4:
             row["path"] = f"/shop/{'ab'[i % 2]}/Item {i}.jpg"
-            row["modified"] = (START + i * 31 * DAY // len(shop.rows)) * 10**9
+            seconds = START + i * 31 * DAY // len(shop.rows)
+            row["modified"] = (seconds - (seconds % DAY if i % 5 == 0 else 0)) * 10**9
         if i % 3:
             row["size"] = [i % 10, str(i % 10), [str(i % 10), "x"]][i % 9 // 3]
     with db.session():
