@@ -1,7 +1,7 @@
 """The public names, each imported on first use."""
 
+from .attributes.conditions import AnyOf, Condition
 from .attributes.files import read_attributes
-from .attributes.filters import Condition
 from .client import Database, connect
 from .collection.collection import Collection
 from .collection.export import export_sql
@@ -21,6 +21,7 @@ from .core.errors import (
 from .core.reports import (
     AddReport,
     AttributesReport,
+    AttributeStatus,
     CollectionRemoval,
     IndexReport,
     Run,
@@ -55,6 +56,8 @@ from .shell import open_shell
 
 __all__ = [
     "AddReport",
+    "AnyOf",
+    "AttributeStatus",
     "AttributesReport",
     "Calibration",
     "Collection",

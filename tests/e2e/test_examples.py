@@ -33,6 +33,7 @@ NOT_RUN = {
     'lookalike search --text "a red bicycle" --collection pictures': CLIP,
     ".venv/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu": CLIP,
     ".venv/bin/pip install '.[clip]'": CLIP,
+    "lookalike attributes drop NAME": NAMES,
     "lookalike collections delete NAME": NAMES,
     "lookalike collections rename OLD NEW": NAMES,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",

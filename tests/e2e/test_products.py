@@ -1,6 +1,7 @@
 """Similar products: the page of the documentation, and what people get for mistakes."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -44,10 +45,18 @@ def test_the_pages_commands_give_the_pages_results(run):
         args = [str(REPO / arg) if arg.startswith("examples/") else arg for arg in args]
         printed.append((command, run(command, *args, *model)))
     searches = [done.stdout for command, done in printed if command == "search"]
-    assert names(searches[0]) == names(tables[0]) and len(searches) == 4
+    assert names(searches[0]) == names(tables[0]) and len(searches) == 5
     assert names(searches[1]) == ["shoes/tennis-shoes.jpg", "shoes/hiking-boot.jpg"]
     assert set(names(searches[2])) == {f"hats/{n}.jpg" for n in ("cowboy", "aussie", "slouch")}
     assert "hats/" not in searches[3] and len(names(searches[3])) == 10
+    shown = [[cell.strip() for cell in row.split("|")] for row in searches[4].splitlines()[3:-1]]
+    assert {(row[1].split("/")[-1], *row[-3:-1]) for row in shown} == {
+        ("baseball-cap.jpg", "19.9", "summer, sport"),
+        ("cap-blue.jpg", "17.9", "summer, sport"),
+        ("bobble.jpg", "24.9", "winter"),
+        ("party-blue.jpg", "2.5", "party"),
+        ("party-pink.jpg", "2.5", "party"),
+    }
 
 
 def test_the_pages_python_runs(db, monkeypatch):
@@ -108,8 +117,12 @@ def test_a_bad_file_adds_nothing(run, tmp_path):
         ("brand==Nordic", "cannot read"),
         (
             "category=shoes,boots",
-            "put a value that contains quotes or any of , ( ) = < > ~ in double",
+            "put a value that contains quotes, the words and, or, or any of , ( ) = < > ~ in",
         ),
+        ("brand=Nordic or Jubilee", "cannot read 'Jubilee' of the condition"),
+        ("price<5 or brnd=Nordic", "no attribute 'brnd' (did you mean 'brand'?)"),
+        ("modfied>2024", "no attribute 'modfied' (did you mean 'modified'?)"),
+        ("modified>soon", "modified is a time; 'soon' is not; write 2024, 2024-06, 2024-06-01 or"),
         ("brand=x'; DROP TABLE products; -- ", ""),
     ],
 )
@@ -147,3 +160,110 @@ def test_a_collection_without_attributes(run, photos):
     done = run("search", "cat.jpg", "--where", "brand=acme", status=2)
     assert "'image_embeddings' has no attributes to filter by: add some with" in done.stderr
     assert "Missing argument 'PATH...'" in run("add", status=2).stderr
+
+
+def test_files_are_filtered_by_name_path_and_time(shop, tmp_path):
+    for name in ("old.jpg", "new.jpg"):
+        shutil.copy(HAT, tmp_path / name)
+    os.utime(tmp_path / "old.jpg", (1_600_000_000, 1_600_000_000))  # in 2020
+    shop("add", tmp_path / "old.jpg", tmp_path / "new.jpg")
+
+    def found(*where):
+        conditions = [part for each in where for part in ("--where", each)]
+        done = shop("search", HAT, *conditions, "-k", 50, "--json", "--include-self")
+        return {Path(match["path"]).name for match in json.loads(done.stdout)["matches"]}
+
+    assert found("modified=2020") == found("modified<2020-09-14") == {"old.jpg"}
+    assert found("modified>2020", "price is missing") == {"new.jpg"}
+    assert found(f"path in (new.jpg, {tmp_path}/none.jpg)") == {"new.jpg"}  # in this folder
+    assert found(f"path~{tmp_path}/") == found("brand is null") == {"old.jpg", "new.jpg"}
+    assert found("image_name=hats/fez.jpg or image_name~OLD.JPG") == {"fez.jpg", "old.jpg"}
+
+
+def test_attributes_are_shown_on_request(shop):
+    where = ("--where", "image_name in (hats/fez.jpg, hats/top-hat.jpg)")
+    plain = shop("search", HAT, *where).stdout
+    assert "price" not in plain
+    shown = shop("search", HAT, *where, "--show", "tags, price", "--ids").stdout.splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in shown if "|" in line]
+    assert rows[0] == ["id", "path", "similarity", "match", "tags", "price"]
+    prices = {row[1].split("/")[-1]: row[4:] for row in rows[1:]}
+    assert prices["fez.jpg"] == ["party", "39.0"] and prices["top-hat.jpg"] == ["party", "29.0"]
+    every = shop("search", HAT, *where, "--show", "all").stdout.splitlines()[1]
+    names = [cell.strip() for cell in every.split("|")[4:-1]]
+    assert names == ["brand", "category", "name", "price", "tags"]
+    done = json.loads(shop("search", HAT, *where, "--json").stdout)["matches"]
+    fez = next(match for match in done if match["image_name"] == "hats/fez.jpg")
+    expected = {"name": "Fez with tassel", "brand": "Fratelli", "category": "hats", "price": 39.0}
+    assert fez["attributes"] == {**expected, "tags": ["party"]}
+    done = json.loads(shop("search", HAT, *where, "--json", "--show", "price").stdout)["matches"]
+    assert {tuple(match["attributes"]) for match in done} == {("price",)}
+    explained = shop("search", HAT, *where, "--explain", "--show", "price").stdout.splitlines()
+    (header,) = (line for line in explained if line.startswith("| path"))
+    assert header.split("|")[-2].strip() == "price"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--show", "prize"], "'products' has no attribute 'prize' (did you mean 'price'?)"),
+        (["--show", "price,,"], "has no attribute ''"),
+        (["--show", "price", "--paths-only"], "--paths-only prints only paths: leave out --show"),
+        (["--show", "price", "--show-sql"], "--show-sql shows no results: leave out --show"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_in_one_line(shop, args, message):
+    done = shop("search", HAT, *args, status=2)
+    assert message in done.stderr and done.stdout == "" and done.stderr.count("\n") == 1
+
+
+def test_attributes_are_listed_and_dropped(run, shop, on_terminal):
+    listed = json.loads(shop("attributes", "--json").stdout)
+    assert {(each["name"], each["kind"], each["rows"]) for each in listed} == {
+        ("brand", "text", 38),
+        ("category", "text", 38),
+        ("name", "text", 38),
+        ("price", "number", 38),
+        ("tags", "list", 33),
+    }
+    assert "| price    | number | " in shop("attributes").stdout
+    for how in ((), ("--dry-run",)):
+        done = shop("attributes", "drop", "tags", *how, status=0 if how else 2)
+        told = "Would drop tags of 33 images in products. The images stay."
+        assert (told if how else "nothing was dropped: there is no terminal") in done.stderr
+    product = ("attributes", "drop", "tags", "--collection", "products")
+    said = on_terminal(*product, types="n\n", status=2)
+    assert "Drop tags of 33 images in products? The images stay." in said
+    assert json.loads(shop("attributes", "--json").stdout) == listed
+    assert "Dropped tags of 33 images" in on_terminal(*product, types="y\n")
+    done = shop("attributes", "drop", "brand", "--yes", "--json")
+    assert json.loads(done.stdout) == {
+        "collection": "products",
+        "name": "brand",
+        "images": 38,
+        "is_dry_run": False,
+    }
+    left = [each["name"] for each in json.loads(shop("attributes", "--json").stdout)]
+    assert left == ["category", "name", "price"]
+    error = shop("attributes", "drop", "prise", "--yes", status=2).stderr
+    assert "no attribute 'prise' (did you mean 'price'?)" in error and error.count("\n") == 1
+    error = run("attributes", "--json", "drop", "price", status=2).stderr
+    assert "give the options after drop" in error
+
+
+def test_the_status_lists_attributes_and_the_threshold(run, shop, photos):
+    run("add", photos / "cat.jpg", *MODEL)
+    assert "attributes  none" in run("status", "--collection", "image_embeddings").stdout
+    assert "No attributes in image_embeddings." in run("attributes").stderr
+    said = shop("status").stdout
+    assert (
+        "  attributes  brand (text, 38), category (text, 38), name (text, 38), price (num" in said
+    )
+    assert "threshold" not in said
+    product = ("--collection", "products")
+    examples = ("--positives", PRODUCTS / "hats", "--negatives", PRODUCTS / "shoes")
+    run("calibrate", *examples, "--store", *product)
+    threshold = json.loads(run("status", "--json", *product).stdout)[0]["threshold"]
+    assert f"  threshold   {threshold:.4g} (of `screen`)" in shop("status").stdout
+    (status,) = json.loads(run("status", "--json", *product).stdout)
+    assert {"name": "price", "kind": "number", "rows": 38} in status["attributes"]

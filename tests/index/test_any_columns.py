@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lookalike import InputError
 from lookalike.attributes.catalog import filter_of, known_attributes
 from lookalike.database.table import VectorTable
 from lookalike.index.check import check_index
@@ -80,6 +81,8 @@ def test_other_columns_are_attributes_and_filter(db, items, vectors):
     assert train(store) is not None
     matches = found(store, vectors[0], where=["price>400"])
     assert [match.id for match in matches] == nearest(vectors[400:], ids[400:], vectors[0])
+    matches = found(store, vectors[0], where="image_name=item 5 or price in (7)")
+    assert {match.image_name for match in matches} == {"item 5", "item 6"}
 
 
 def test_a_table_without_names(db, items, vectors):
@@ -95,3 +98,5 @@ def test_a_table_without_names(db, items, vectors):
         db.rows("INSERT INTO items (vec) VALUES (%s)", (vector,))
     matches = found(IndexStore(nameless), vectors[4])
     assert matches[0].image_name == "" and matches[0].id == 5
+    with pytest.raises(InputError, match="no attribute 'image_name'; it has order .text., price"):
+        found(IndexStore(nameless), vectors[4], where="image_name=x")

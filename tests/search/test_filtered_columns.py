@@ -1,5 +1,6 @@
 """Filters by columns of the user's own, and by what other programs store."""
 
+import datetime
 import json
 
 import numpy as np
@@ -40,6 +41,11 @@ COLUMNS = [
     ("code=007", lambda row: row["code"] == "007"),
     ("kind~IND 1", lambda row: "ind 1" in row["kind"]),
     ("made>=2024-07-01", lambda row: row["made"] >= "2024-07-01"),
+    ({"made": (">=", datetime.date(2024, 7, 1))}, lambda row: row["made"] >= "2024-07-01"),
+    ("tags not in (summer)", lambda row: "summer" not in row["tags"]),
+    ("tags is missing or kind is null or kind=kind 3", lambda row: row["kind"] == "kind 3"),
+    ("tags is not missing and kind!~IND 1", lambda row: "ind 1" not in row["kind"]),
+    ("KIND=kind 3 or rank<50", lambda row: row["kind"] == "kind 3" or row["rank"] < 50),
     (["rank<5000", "unit price<50"], lambda row: row["rank"] < 5000 and row["unit price"] < 50),
 ]
 
@@ -117,7 +123,8 @@ def test_mixed_kinds_keep_apart(engine):
     assert found("size<41") == "a" and found("size>=40") == "ad"
     assert found("size>L") == "M".replace("M", "c") + "f"  # true is a text to an order
     assert found("size=M") == "c" and found("size:40") == "e" and found("size=true") == "f"
-    assert found("size!=40") == "cdef" and found("size not in (40, M)") == "def"
+    assert found("size!=40") == "cdef"
+    assert found("size in (40, M)") == "abce" and found("size not in (40, M)") == "df"
 
 
 def test_a_float_column_holds_what_was_written(engine):
@@ -140,6 +147,46 @@ def test_attributes_of_other_programs_are_found(engine, shop):
     assert len(shop.collection.search(QUERIES[0], k=99, where="theirs<5")) == 4
     with pytest.raises(InputError, match="theirs .number."):
         shop.collection.search(QUERIES[0], where="nobodys<5")
+
+
+def test_a_null_of_json_is_missing(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(list("abc"), [[1, i] for i in range(3)])
+    engine.rows("ALTER TABLE own ADD plan JSON")
+    own.attributes.set([{"path": "a", "n": 1, "m": 1, "tags": ["x"], "plan": ["x"]}])
+    own.attributes.set([{"path": "c", "m": "x"}])
+    null = '{"n": null, "m": null, "tags": null}'
+    engine.rows("UPDATE own SET attributes = %s, plan = 'null' WHERE id = 2", (null,))
+
+    def found(where):
+        return "".join(sorted(match.image_name for match in own.search(ANY, where=where)))
+
+    for name in ("n", "m", "tags", "plan"):
+        has = "ac" if name == "m" else "a"
+        assert found(f"{name} is missing") == "".join(sorted({*"abc"} - {*has}))
+        assert found(f"{name} is not missing") == has
+        assert found(f"{name} not in (9, 10)") == has
+    assert found("n!=9") == "a" and found("m!=9") == "ac"
+    assert {each.name: each.rows for each in own.attributes.list()} == {
+        "m": 2,
+        "n": 1,
+        "plan": 1,
+        "tags": 1,
+    }
+
+
+def test_attributes_go_before_what_every_image_has(engine):
+    own = engine.collection("own", dim=2)
+    own.add_embeddings(["a", ""], [[1, 1], [1, 2]])
+    assert [m.id for m in own.search(ANY, where="image_name is missing")] == [2]
+    assert own.search(ANY, where="image_name!=a") == own.search(ANY, where="modified<2030") == []
+    assert len(own.search(ANY, where="path is missing")) == 2
+    own.attributes.set([{"path": "a", "modified": "by hand"}])
+    engine.rows("ALTER TABLE own ADD Path VARCHAR(20) DEFAULT 'theirs'")
+    assert [m.id for m in own.search(ANY, where="modified=by hand")] == [1]
+    assert len(own.search(ANY, where="path=theirs")) == 2
+    with pytest.raises(InputError, match="did you mean 'image_name'.*modified .text., image_name"):
+        own.search(ANY, where="imagename=a")
 
 
 def test_a_column_named_attributes_of_another_type_is_refused(engine):
@@ -166,12 +213,18 @@ def test_a_table_of_the_users_own_is_filtered_by_its_columns(engine):
         "CREATE TABLE shoes (id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(255), "
         "embedding VECTOR(2), brand VARCHAR(20))"
     )
+    engine.rows("ALTER TABLE shoes MODIFY image_name VARCHAR(255) CHARACTER SET latin1")
     for brand in ("acme", "other", None):
         vector = np.array([1, 1], np.float32)
-        engine.rows("INSERT INTO shoes VALUES (NULL, 'x', %s, %s)", (vector, brand))
+        engine.rows("INSERT INTO shoes VALUES (NULL, 'Größe', %s, %s)", (vector, brand))
     shoes = engine.collection("shoes")
     assert [match.id for match in shoes.search(ANY, where="brand=acme")] == [1]
     assert [match.id for match in shoes.search(ANY, where="brand!=acme")] == [2]
+    assert [match.id for match in shoes.search(ANY, where="brand is missing")] == [3]
+    assert len(shoes.search(ANY, where="image_name=Größe and image_name~GRÖSSE")) == 3
+    assert shoes.search(ANY, where="image_name=größe") == []
+    with pytest.raises(InputError, match="'shoes' has no attribute 'path'; it has brand"):
+        shoes.search(ANY, where="path~x")
 
 
 # Which row is of which image.

@@ -1,13 +1,26 @@
 """List, filter by and index the attributes of stored images."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from lookalike.attributes.filters import Where, clause, conditions, find, unknown_attribute
+from lookalike.attributes.conditions import Where, conditions
+from lookalike.attributes.filters import clauses_of, find, names_of, unknown_attribute
+from lookalike.core.reports import AttributeStatus
 from lookalike.database.errors import DuplicateColumn, DuplicateIndex, MissingTable
 from lookalike.database.table import VectorTable
-from lookalike.dialects import ATTRIBUTE_NAME, Attribute, Filter, Kind, Statement, attribute_index
+from lookalike.dialects import (
+    ATTRIBUTE_NAME,
+    IMAGE_NAME,
+    JSON_TYPES,
+    MODIFIED,
+    PATH,
+    Attribute,
+    Filter,
+    Kind,
+    Statement,
+    attribute_index,
+)
 
 _JSON = "attributes"
 """The column in which lookalike keeps attributes."""
@@ -15,15 +28,7 @@ _NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "dou
 _NUMBERS |= {"year"}
 _TEXTS = {"char", "varchar", "enum", "set", "date", "datetime", "timestamp", "time"}
 _LONG_TEXTS = {"tinytext", "text", "mediumtext", "longtext"}
-_JSON_TYPES: dict[str, Kind] = {
-    "INTEGER": "number",
-    "UNSIGNED INTEGER": "number",
-    "DOUBLE": "number",
-    "DECIMAL": "number",
-    "STRING": "text",
-    "BOOLEAN": "boolean",
-    "ARRAY": "list",
-}
+_KINDS = {type_: kind for kind, types in JSON_TYPES.items() for type_ in types}
 
 
 def known_attributes(table: VectorTable) -> list[Attribute]:
@@ -42,10 +47,48 @@ def all_attributes(table: VectorTable) -> list[Attribute]:
     stored: list[tuple[str, Kind]] = []
     if types.get("attributes") == "json":
         rows = table.connection.query(table.dialect.stored_attributes(table))
-        stored = [(name, _JSON_TYPES[type_]) for name, type_ in rows if type_ in _JSON_TYPES]
+        stored = [(name, _KINDS[type_]) for name, type_, _ in rows if type_ in _KINDS]
     known = known_attributes(table)
     names = {attribute.name for attribute in known}
     return known + [each for each in _keys(stored, types) if each.name not in names]
+
+
+def count_attributes(table: VectorTable) -> list[AttributeStatus]:
+    """Return all attributes by name, with the number of rows that have each.
+
+    Reads the whole table. The kinds are those that its rows have now; an attribute that no row has
+    keeps the kinds that it had.
+    """
+    types, known = column_types(table), known_attributes(table)
+    rows: Counter[tuple[str, bool]] = Counter()
+    columns = [each for each in known if each.is_column]
+    if columns:
+        (counts,) = table.connection.query(table.dialect.count_values(table, columns))
+        rows.update({(each.name, True): n for each, n in zip(columns, counts, strict=True)})
+    stored: list[tuple[str, Kind]] = []
+    if types.get("attributes") == "json":
+        for name, kind, n in _count_keys(table, [each for each in known if not each.is_column]):
+            stored.append((name, kind))
+            rows[name, False] += n
+    keys = _keys(stored, types)
+    names = {each.name for each in keys}
+    others = [each for each in known if each.name not in names]
+    return [
+        AttributeStatus(each.name, "/".join(sorted(each.kinds)), rows[each.name, each.is_column])
+        for each in sorted([*keys, *others])
+    ]
+
+
+def _count_keys(table: VectorTable, known: Sequence[Attribute]) -> list[tuple[str, Kind, int]]:
+    """Return (name, kind, rows) of the keys of the JSON objects."""
+    asked = [(each, kind) for each in known for kind in sorted(each.kinds)]
+    ((values, *counts),) = table.connection.query(table.dialect.count_keys(table, asked))
+    if values == sum(counts):
+        found = zip(asked, counts, strict=True)
+        return [(each.name, kind, int(n)) for (each, kind), n in found if n]
+    # Other programs have stored other keys or kinds. This takes ten times as long.
+    rows = table.connection.query(table.dialect.stored_attributes(table))
+    return [(name, _KINDS[type_], int(n)) for name, type_, n in rows if type_ in _KINDS]
 
 
 def column_types(table: VectorTable) -> dict[str, str]:
@@ -100,25 +143,44 @@ def filter_of(table: VectorTable, where: Where | None) -> Filter | None:
     asked = conditions(where)
     if not asked:
         return None
-    known = known_attributes(table)
-    if any(find(condition.name, known) is None for condition in asked):
-        known = all_attributes(table)
-    clauses = []
-    for condition in asked:
-        attribute = find(condition.name, known)
+    built_in = _built_in(table)
+    found = find_attributes(table, names_of(asked), built_in)
+    return table.dialect.filter(table, clauses_of(asked, found.__getitem__))
+
+
+def find_attributes(
+    table: VectorTable, names: Iterable[str], built_in: Sequence[Attribute] = ()
+) -> dict[str, Attribute]:
+    """Return attributes by the names that were asked for. Raises InputError for an unknown name.
+
+    built_in: what may be asked for besides the attributes; an attribute of that name goes first.
+    """
+    asked = list(names)
+    known = _with(known_attributes(table), built_in)
+    if any(find(name, known) is None for name in asked):
+        known = _with(all_attributes(table), built_in)
+    found = {}
+    for name in asked:
+        attribute = find(name, known)
         if attribute is None:
-            raise unknown_attribute(condition.name, known, table.name)
-        clauses.append(clause(condition, attribute))
-    return table.dialect.filter(clauses)
+            raise unknown_attribute(name, known, table.name)
+        found[name] = attribute
+    return found
+
+
+def _with(known: Sequence[Attribute], built_in: Iterable[Attribute]) -> list[Attribute]:
+    return [*known, *(each for each in built_in if find(each.name, known) is None)]
+
+
+def _built_in(table: VectorTable) -> list[Attribute]:
+    names = [] if table.name_column is None else [IMAGE_NAME]
+    return [*names, *([PATH, MODIFIED] if table.has_files else [])]
 
 
 def make_index(table: VectorTable, name: str) -> bool:
     """Index an attribute in the database; return False if it already has an index."""
     connection, dialect = table.connection, table.dialect
-    known = all_attributes(table)
-    attribute = find(name, known)
-    if attribute is None:
-        raise unknown_attribute(name, known, table.name)
+    attribute = find_attributes(table, [name])[name]
     is_long = attribute.is_column and column_types(table)[attribute.name].split()[0] in _LONG_TEXTS
     indexes = connection.query(dialect.indexed_columns(table))
     made = False

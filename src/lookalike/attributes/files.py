@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ MAX_INTEGER = 2**53
 """JSON numbers are compared as float64, which cannot distinguish larger integers."""
 
 _OWN = ("id", "image_name", "embedding", "attributes")
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?")
+NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?")
 _SUFFIXES = ".csv, .tsv, .jsonl, .ndjson, .json (an object a line) or .parquet"
 
 
@@ -53,11 +53,15 @@ class AttributeRow:
 
 @dataclass(frozen=True)
 class AttributeTable:
-    """Rows of an attributes file; relative paths start at its folder."""
+    """Rows of an attributes file; relative paths start at its folder.
+
+    are_cells: whether values are cells of a CSV file, whose kind is that of their whole column.
+    """
 
     name: str
     folder: Path
     rows: list[AttributeRow]
+    are_cells: bool = False
 
 
 def kind_of(value: Value) -> Kind | None:
@@ -89,7 +93,8 @@ def read_attributes(source: AttributeSource) -> AttributeTable:
     if read is None:
         raise InputError(f"{source} is not an attributes file: give {_SUFFIXES}")
     try:
-        return _checked(str(source), file.parent.absolute(), read(file))
+        table = _checked(str(source), file.parent.absolute(), read(file))
+        return replace(table, are_cells=read is _read_csv)
     except OSError as error:
         raise InputError(f"cannot read {source}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -148,9 +153,9 @@ def _name(name: object) -> str:
 
 def _value(name: str, value: Any) -> Value:
     """Return a value as stored. Raises InputError for unsupported values."""
-    value = _plain(value)
+    value = plain(value)
     if isinstance(value, list | tuple):
-        items = [_plain(item) for item in value]
+        items = [plain(item) for item in value]
         if not all(isinstance(item, str | int | float) for item in items):
             raise InputError(f"{name}: a list can hold only texts and numbers, not {value!r}")
         texts = [_utf8(name, item) if isinstance(item, str) else json.dumps(item) for item in items]
@@ -182,7 +187,7 @@ def _refused(name: str, value: object) -> Value:
     raise InputError(f"{name}: {shown} is not text, a number, true, false or a list")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Convert a value of numpy, pandas or the standard library to a JSON value."""
     if hasattr(value, "tolist"):  # numpy's arrays and numbers
         value = value.tolist()
@@ -274,7 +279,7 @@ def _typed(name: str, cells: Sequence[str], *, has_comma: bool) -> Sequence[Valu
     pointed = cells
     if has_comma and not any("." in cell for cell in filled):
         pointed = [cell.replace(",", ".") for cell in cells]
-    if all(_NUMBER.fullmatch(cell) for cell in pointed if cell):
+    if all(NUMBER.fullmatch(cell) for cell in pointed if cell):
         return [_number(cell) if cell else None for cell in pointed]
     if all(cell.lower() in ("true", "false") for cell in filled):
         return [cell.lower() == "true" if cell else None for cell in cells]

@@ -7,21 +7,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from lookalike.attributes.catalog import column_types, known_attributes, unless_there
+from lookalike.attributes.changes import numbers_again
+from lookalike.attributes.conditions import text_of
 from lookalike.attributes.files import AttributeRow, AttributeTable, kind_of
-from lookalike.attributes.filters import text_of
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.reports import AttributesReport
-from lookalike.database.errors import Busy
+from lookalike.database.errors import Busy, Deadlock
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Attribute, Kind, Lock, Statement
 from lookalike.index.rows import stored_name
 
 _BATCH = 1000
+_ATTEMPTS = 20
 _SHOWN = 3
 _SHOWN_AS: dict[Kind, str] = {
     "text": "texts",
@@ -48,17 +51,20 @@ def store_attributes(
     if not found:
         raise _nothing_matches(given, unmatched, table.name)
     plan = _Plan(table, given, [row for _, row in found])
-    with table.connection.transaction():
+    with _writing(table, plan):
         # Match again, under locks: rows may have been deleted and their ids reused.
         found, unmatched = match(lock="update")
         plan.write(found)
     kinds = plan.kinds()
+    mixed = [name for name in kinds if len(kinds[name]) > 1 and "number" in kinds[name]]
+    kinds |= {name: {"number"} for name in numbers_again(table, mixed, are_cells=given.are_cells)}
+    told = sorted(plan.given_kinds)
     return AttributesReport(
         rows=len(given.rows),
         stored=len(found),
         unmatched=tuple(unmatched),
         without=max(0, int(connection.value(dialect.count_rows(table))) - len(found)),
-        kinds={name: "/".join(sorted(kinds[name])) for name in sorted(kinds)},
+        kinds={name: "/".join(sorted(kinds[name])) for name in told},
     )
 
 
@@ -76,8 +82,28 @@ def update_attributes(
         if plan and given:
             plan.write(list(zip(ids, given.rows, strict=True)))
 
-    with table.connection.transaction():
+    with _writing(table, plan):
         yield write
+
+
+@contextmanager
+def _writing(table: VectorTable, plan: "_Plan | None") -> Iterator[None]:
+    """Open a transaction that begins with the notes of the plan.
+
+    Where an attribute was just dropped, several writers may wait for its notes, and then for one
+    another: the server ends all of them but one, before anything else was done.
+    """
+    for attempt in count(1):
+        with table.connection.transaction():
+            try:
+                if plan:
+                    plan.note()
+            except Deadlock:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            yield
+            return
 
 
 def attributes_of(table: VectorTable, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -125,34 +151,40 @@ class _Plan:
         self._columns = {a.name.casefold(): a for a in self._known if a.is_column}
         for row in rows:
             _check_columns(given, row, self._columns, table.name)
-        self._kinds = _kinds(rows)
+        self.given_kinds = _kinds(rows)
         self._in_json = {
             name for row in rows for name in row.values if name.casefold() not in self._columns
         }
         if self._in_json:
             _require_json(table)
 
-    def write(self, found: Sequence["_Found"]) -> None:
-        """Set the attributes of rows by id, in the caller's transaction."""
+    def note(self) -> None:
+        """Note the kinds of keys: the first statement of the caller's transaction.
+
+        Its lock keeps others from changing these keys in all rows until the transaction ends.
+        """
         table = self._table
         noted = [
             (name, kind)
-            for name in self._kinds
+            for name in sorted(self.given_kinds)  # in one order, so that writers wait in turn
             if name in self._in_json
-            for kind in sorted(self._kinds[name])
+            for kind in sorted(self.given_kinds[name])
         ]
-        for batch in _batches(found, self._columns):
-            _update(table, self._given, batch)
         table.connection.execute_parts(
             noted, lambda part: table.dialect.note_attributes(table, part)
         )
 
+    def write(self, found: Sequence["_Found"]) -> None:
+        """Set the attributes of rows by id, in the caller's transaction, after `note`."""
+        for batch in _batches(found, self._columns):
+            _update(self._table, self._given, batch)
+
     def kinds(self) -> dict[str, set[Kind]]:
         """Return the kinds of each attribute's values, including those stored before."""
-        kinds = self._kinds
+        kinds = {name: set(given) for name, given in self.given_kinds.items()}
         for attribute in self._known:
-            if attribute.name in kinds and not attribute.is_column:
-                kinds[attribute.name] |= attribute.kinds
+            if attribute.name in self._in_json:
+                kinds.setdefault(attribute.name, set()).update(attribute.kinds)
         return kinds
 
 

@@ -31,7 +31,10 @@ _SHOWN = 5
 @database_option
 @output_options
 def status(collection: str | None, database: str | None, out: Output) -> None:
-    """Show the state of collections: rows, model, index, failures and the last run."""
+    """Show the state of collections: rows, model, index, attributes, threshold, failures, last run.
+
+    After each attribute stand its kind and the number of rows that have it.
+    """
     with connect(database, out) as db:
         found = [db.collection(collection).status()] if collection else db.status()
     if out.as_json:
@@ -50,13 +53,20 @@ def _lines(status: Status) -> list[str]:
     if status.plan:
         index += f"; {describe_plan(status.plan)}"
     lines = [
-        f"rows      {status.rows:,}",
-        f"model     {model}, {status.dim} dimensions{computes}",
-        f"size      {decimal(status.size)}",
-        f"index     {index if status.n_cells else 'none; every search is exact'}",
-        f"failures  {status.failures:,}",
+        f"rows        {status.rows:,}",
+        f"model       {model}, {status.dim} dimensions{computes}",
+        f"size        {decimal(status.size)}",
+        f"index       {index if status.n_cells else 'none; every search is exact'}",
+        f"attributes  {_attributes(status) or 'none'}",
     ]
-    return lines + ([f"last run  {_run(status.last_run)}"] if status.last_run else [])
+    if status.threshold is not None:
+        lines.append(f"threshold   {status.threshold:.4g} (of `screen`)")
+    lines.append(f"failures    {status.failures:,}")
+    return lines + ([f"last run    {_run(status.last_run)}"] if status.last_run else [])
+
+
+def _attributes(status: Status) -> str:
+    return ", ".join(f"{each.name} ({each.kind}, {each.rows:,})" for each in status.attributes)
 
 
 def _run(run: Run) -> str:

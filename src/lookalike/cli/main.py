@@ -36,6 +36,10 @@ COMMANDS = {
     "failures": ("collections", "List the files that could not be added, and why."),
     "remove": ("collections", "Remove images from a collection; their files stay."),
     "export": ("add", "Write the embeddings of images to FILE.sql, without a database."),
+    "attributes": (
+        "attributes",
+        "List the attributes of a collection's images: name, kind and how many have it.",
+    ),
     "collections": ("catalog", "List the collections: images, model, size on disk and index."),
     "index": ("index", "Build or check the index of a collection."),
     "sql": ("sql", "Run any SQL and print its result as a table."),

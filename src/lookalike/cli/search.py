@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
@@ -64,9 +64,10 @@ if TYPE_CHECKING:
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Search rows alone whose attributes pass: brand=acme, price<50, category!=shoes, "
-    "'category in (shoes, boots)', tags:summer (a list that holds it), name~sandal (a text that "
-    "contains it). Several must all hold.",
+    help="Search only matching rows: brand=acme, price<50, category!=shoes, 'category in (shoes, "
+    "boots)', 'category not in (hats)', tags:summer (a list that holds it), name~sandal (a text "
+    "that contains it), 'price is missing', 'price<50 or (sale=true and brand=acme)'; also by "
+    "image_name, path~trip and 'modified>=2024-06-01'. Several must all hold.",
 )
 @click.option(
     "--min-similarity",
@@ -99,6 +100,11 @@ if TYPE_CHECKING:
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
 @click.option("--ids", is_flag=True, help="Also show the ids of the images.")
 @click.option(
+    "--show",
+    metavar="NAMES",
+    help="Also show these attributes: price,brand or all. --json has all unless some are named.",
+)
+@click.option(
     "--paths-only", is_flag=True, help="Print only the paths of the files, one per line; for pipes."
 )
 @click.option(
@@ -129,6 +135,7 @@ def search(
     explain: bool,
     show_sql: bool,
     ids: bool,
+    show: str | None,
     paths_only: bool,
     print0: bool,
     open_sheet: bool,
@@ -158,7 +165,9 @@ def search(
     if not asked.terms:
         raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
     end = b"\0" if print0 else b"\n" if paths_only else None
-    _check_alone(end, json=out.as_json, explain=explain, show_sql=show_sql, ids=ids)
+    _check_alone(end, json=out.as_json, explain=explain, show_sql=show_sql, ids=ids, show=show)
+    if show_sql and show:
+        raise InputError("--show-sql shows no results: leave out --show")
     _check(explain + show_sql + bool(contact_sheet or open_sheet), contact_sheet, force)
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
@@ -166,20 +175,52 @@ def search(
             statement = images.search_sql(asked, **options)
             out.json({"sql": str(statement)}) if out.as_json else click.echo(f"{statement};")
             return
+        shown = _shown(images, show)
+        if out.as_json or shown is not None:
+            options["include"] = ["attributes"]
         if explain:
-            _explain(out, images.explain(asked, **options))
+            _explain(out, images.explain(asked, **options), shown)
             return
         matches = images.search(asked, **options)
         sheet = None
         if contact_sheet or open_sheet:
             allow = options["allow_private_urls"]
             sheet = _write_page(images, asked, matches, contact_sheet, allow, force)
-        _show(out, images, matches, sheet, options, ids=ids, end=end)
+        _show(out, images, matches, sheet, options, Columns(ids, shown), end=end)
     if open_sheet:
         click.launch(str(sheet))
 
 
-def _check_alone(end: bytes | None, **others: bool) -> None:
+@dataclass(frozen=True)
+class Columns:
+    """What to show of each match: its id; attributes by name, [] for all, None for none."""
+
+    ids: bool
+    names: Sequence[str] | None
+
+    def names_in(self, matches: Sequence[Match]) -> list[str]:
+        """Return the attributes of a table's columns."""
+        if self.names is None:
+            return []
+        return list(self.names) or sorted({n for match in matches for n in match.attributes or ()})
+
+    def attributes_of(self, match: Match) -> dict[str, Any]:
+        """Return a match's attributes for JSON: those that were named, or else all."""
+        known = match.attributes or {}
+        return {
+            name: value for name, value in known.items() if not self.names or name in self.names
+        }
+
+
+def _shown(images: Collection, show: str | None) -> list[str] | None:
+    """Return the attributes that --show names, [] for all, None without it."""
+    if show is None or show.strip() == "all":
+        return None if show is None else []
+    names = [name.strip() for name in show.split(",")]
+    return list(images.attributes.find(*names).values())
+
+
+def _check_alone(end: bytes | None, **others: object) -> None:
     """Raise InputError for options that cannot be combined with printing only paths."""
     for name, is_given in others.items():
         if is_given and end is not None:
@@ -234,8 +275,8 @@ def _show(
     matches: Sequence[Match],
     sheet: Path | None,
     options: Mapping[str, Any],
+    columns: Columns,
     *,
-    ids: bool,
     end: bytes | None,
 ) -> None:
     """Print matches; end: terminator of each path if only paths are printed."""
@@ -249,13 +290,14 @@ def _show(
                 "percentile": match.percentile,
                 "level": match.level,
                 "path": match.path,
+                "attributes": columns.attributes_of(match),
             }
             for match in matches
         ]
         out.json({"matches": found, "is_chance": is_chance, "contact_sheet": sheet})
     elif matches:
         if end is None:
-            _print_matches(out, matches, ids=ids)
+            _print_matches(out, matches, columns)
         else:
             _print_paths(out, matches, end)
         if is_chance:
@@ -292,7 +334,7 @@ def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
         out.say(f"{found} no file and so no path: only the embedding is stored.")
 
 
-def _print_matches(out: Output, matches: Sequence[Match], *, ids: bool = False) -> None:
+def _print_matches(out: Output, matches: Sequence[Match], chosen: Columns) -> None:
     """Print a table; it has a column `match` if levels are known."""
     shown = "path" if any(match.path for match in matches) else "image_name"
     columns = [shown, "similarity"]
@@ -303,14 +345,27 @@ def _print_matches(out: Output, matches: Sequence[Match], *, ids: bool = False) 
         columns.append("match")
         for row, match in zip(rows, matches, strict=True):
             row.append(match.level or "")
-    if ids:
+    if chosen.ids:
         columns.insert(0, "id")
         for row, match in zip(rows, matches, strict=True):
             row.insert(0, match.id)
+    for name in chosen.names_in(matches):
+        columns.append(name)
+        for row, match in zip(rows, matches, strict=True):
+            row.append(_attribute((match.attributes or {}).get(name)))
     out.table(columns, rows, paths=shown)
 
 
-def _explain(out: Output, found: Explanation) -> None:
+def _attribute(value: object) -> object:
+    """Return an attribute's value as shown in the table."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else value
+
+
+def _explain(out: Output, found: Explanation, shown: Sequence[str] | None) -> None:
     if out.as_json:
         out.json(asdict(found))
         return
@@ -326,7 +381,7 @@ def _explain(out: Output, found: Explanation) -> None:
         if step.sql:
             click.echo(f"\n{step.name}:\n{_abbreviated(step.sql)}")
     click.echo(f"\n{found.analysis}")
-    _print_matches(out, found.matches)
+    _print_matches(out, found.matches, Columns(ids=False, names=shown))
 
 
 def _abbreviated(sql: str) -> str:

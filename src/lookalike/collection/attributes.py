@@ -4,15 +4,16 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from lookalike.attributes.catalog import make_index
+from lookalike.attributes.catalog import count_attributes, find_attributes, make_index
+from lookalike.attributes.changes import drop_attribute
 from lookalike.attributes.files import AttributeSource, AttributeTable, read_attributes
 from lookalike.attributes.store import attributes_of, store_attributes
 from lookalike.collection.state import CollectionState
-from lookalike.core.reports import AttributesReport
+from lookalike.core.reports import AttributesReport, AttributeStatus
 
 
 class CollectionAttributes:
-    """`collection.attributes`: set, read and index attributes."""
+    """`collection.attributes`: set, read, list, index and drop attributes."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
@@ -36,6 +37,41 @@ class CollectionAttributes:
     def get(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Return attributes of stored images by id; unknown ids are skipped."""
         return attributes_of(self._state.table, list(ids))
+
+    def list(self) -> list[AttributeStatus]:
+        """Return all attributes by name, with the number of rows that have each.
+
+        Reads the whole table.
+        """
+        return count_attributes(self._state.table)
+
+    def find(self, *names: str) -> dict[str, str]:
+        """Return the names of attributes as they are stored, by the names that were asked for.
+
+        Names of columns may differ in letter case.
+
+        Raises:
+            InputError: No image has one of them; the message names the nearest.
+        """
+        found = find_attributes(self._state.table, names)
+        return {name: attribute.name for name, attribute in found.items()}
+
+    def drop(self, name: str, *, dry_run: bool = False) -> int:
+        """Remove an attribute from all images, and its database indexes.
+
+        Repeat the call if it was interrupted: it finishes.
+
+        Args:
+            name: The attribute.
+            dry_run: Change nothing.
+
+        Returns:
+            The number of images that had it.
+
+        Raises:
+            InputError: No image has this attribute, or it is a column of your own: that stays.
+        """
+        return drop_attribute(self._state.table, name, dry_run=dry_run)
 
     def index(self, name: str) -> bool:
         """Index an attribute in the database; return False if it is already indexed.

@@ -25,7 +25,7 @@ from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from lookalike.attributes.filters import Where
+    from lookalike.attributes.conditions import Where
     from lookalike.collection.attributes import CollectionAttributes
     from lookalike.collection.duplicates import CollectionDuplicates
     from lookalike.collection.indexing import CollectionIndex
@@ -48,7 +48,7 @@ class Collection:
 
     Attributes:
         index: Build and check the index.
-        attributes: Set, get and index the images' attributes.
+        attributes: Set, get, list, index and drop the images' attributes.
         duplicates: Find, report, delete and decide on duplicates.
         threshold: Get, set and calibrate the threshold of `screen`.
     """
@@ -317,8 +317,8 @@ class Collection:
                 terms, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
             k: Number of results.
             offset: Number of results to skip, for the next page.
-            where: Conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or
-                ["price<50"]; only matching rows are searched.
+            where: Conditions on attributes, names, paths and file times, as {"brand": "acme",
+                "price": ("<", 50)} or "price<50 or sale=true"; only matching rows are searched.
             min_similarity: Omit less similar results; for cosine from -1 to 1.
             min_percentile: The same by `Match.percentile`, from 0 to 100.
             exclude_self: Omit stored images that are part of the query, and files with the bytes of

@@ -3,12 +3,14 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lookalike.attributes.catalog import count_attributes
 from lookalike.core.reports import Run, Status, StoredFailure
 from lookalike.database.connection import Row
 from lookalike.database.own_tables import find_own_tables
 from lookalike.database.table import VectorTable
 from lookalike.index.store import IndexStore
 from lookalike.models.registry import precision_of
+from lookalike.screening.thresholds import stored_min_similarity
 
 
 def read_status(index: IndexStore, model: str | None) -> Status:
@@ -31,6 +33,8 @@ def read_status(index: IndexStore, model: str | None) -> Status:
         plan=index.plan(),
         failures=int(connection.value(dialect.count_failures(table))) if table.has_files else 0,
         last_run=_run(runs[0]) if runs else None,
+        threshold=stored_min_similarity(table),
+        attributes=tuple(count_attributes(table)),
     )
 
 

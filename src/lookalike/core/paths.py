@@ -23,6 +23,15 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
         return Path(path)
 
 
+def absolute(target: str | os.PathLike[str]) -> str:
+    """Return a path as `add` stores it: absolute; links are resolved in its folder only."""
+    path = expand_user(target)
+    try:
+        return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
+    except (OSError, ValueError):  # too long, a NUL, or in an unreadable folder
+        return str(path.absolute())
+
+
 def shortened(paths: Sequence[str], width: int, measure: Callable[[str], int] = len) -> list[str]:
     """Return paths of at most this width; longer ones are cut at the front: …/trip/bee.jpg.
 

@@ -113,6 +113,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributeStatus:
+    """An attribute of a collection.
+
+    Attributes:
+        name: Name of the attribute.
+        kind: Kind of its values: text, number, boolean, list, or several, such as number/text.
+        rows: Number of rows that have it.
+    """
+
+    name: str
+    kind: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """State of a collection.
 
@@ -129,6 +144,8 @@ class Status:
         plan: How searches use the index; None without an index.
         failures: Number of files on record as failed.
         last_run: The last `add`, if any.
+        threshold: The stored `min_similarity` of `screen`; None if none is stored.
+        attributes: Its attributes, by name.
     """
 
     name: str
@@ -143,6 +160,8 @@ class Status:
     plan: Plan | None
     failures: int
     last_run: Run | None
+    threshold: float | None
+    attributes: tuple[AttributeStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)

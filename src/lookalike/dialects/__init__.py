@@ -13,18 +13,25 @@ from lookalike.dialects.statement import (
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import (
     ATTRIBUTE_NAME,
+    JSON_TYPES,
     MAX_TEXT,
     NAME_RULE,
     Attribute,
-    Clause,
-    Comparison,
-    Filter,
     Kind,
     attribute_index,
 )
 from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
+from lookalike.dialects.tables.filters import (
+    IMAGE_NAME,
+    MODIFIED,
+    PATH,
+    AnyClause,
+    Clause,
+    Comparison,
+    Filter,
+)
 from lookalike.dialects.tables.index import CodeRow, IndexState
 from lookalike.dialects.tables.layouts import (
     INDEXES,
@@ -39,17 +46,22 @@ from lookalike.dialects.tables.search import Probe, Shortlist
 __all__ = [
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
+    "IMAGE_NAME",
     "INDEXES",
+    "JSON_TYPES",
     "KEYS",
     "LAYOUT",
     "MAX_PATH",
     "MAX_TEXT",
+    "MODIFIED",
     "NAME_RULE",
+    "PATH",
     "REGISTRY",
     "SCHEMA_TABLE",
     "SHARED_TABLES",
     "SIDE_TABLES",
     "WITH_FOREIGN_KEY",
+    "AnyClause",
     "Attribute",
     "Clause",
     "CodeRow",

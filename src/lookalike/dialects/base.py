@@ -2,10 +2,11 @@
 
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
-from lookalike.dialects.tables.attributes import AttributesSQL, Filter
+from lookalike.dialects.tables.attributes import AttributesSQL
 from lookalike.dialects.tables.collections import CollectionsSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
 from lookalike.dialects.tables.files import FilesSQL
+from lookalike.dialects.tables.filters import Filter, FiltersSQL
 from lookalike.dialects.tables.index import IndexSQL
 from lookalike.dialects.tables.layouts import LayoutsSQL
 from lookalike.dialects.tables.levels import LevelsSQL
@@ -19,6 +20,7 @@ class Dialect(
     CollectionsSQL,
     DuplicatesSQL,
     FilesSQL,
+    FiltersSQL,
     IndexSQL,
     LayoutsSQL,
     LevelsSQL,

@@ -3,7 +3,7 @@
 from lookalike.dialects.base import Dialect
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
-from lookalike.dialects.tables.attributes import Filter, and_
+from lookalike.dialects.tables.filters import Filter, and_
 
 # From distance to similarity. DOT is larger for nearer vectors.
 _SIMILARITY = {"cosine": "1 - ", "euclidean": "-", "dot": ""}

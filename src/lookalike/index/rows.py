@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lookalike.core.errors import InputError
-from lookalike.core.paths import expand_user
+from lookalike.core.paths import absolute
 from lookalike.core.types import ImageRecord, Match
 from lookalike.core.vectors import FloatArray, check_embedding, ids_array, pack, unpack
 from lookalike.database.table import VectorTable
@@ -172,7 +172,7 @@ def find(table: VectorTable, targets: Iterable[int | str | os.PathLike[str]]) ->
 def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[int]:
     connection, dialect = table.connection, table.dialect
     if table.has_files and not isinstance(target, int):
-        path = _absolute(target)
+        path = absolute(target)
         known = connection.query(dialect.known_files(table, [path]))
         ids = [row[1] for row in known] or [row[0] for row in files_below(table, path)]
         if ids:
@@ -183,15 +183,6 @@ def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[in
     if not connection.query(dialect.records(table, [row_id])):
         raise InputError(f"collection {table!r} has no image with id {row_id}")
     return [row_id]
-
-
-def _absolute(target: str | os.PathLike[str]) -> str:
-    """Return a path as `add` stores it: absolute; links are resolved in its folder only."""
-    path = expand_user(target)
-    try:
-        return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)
-    except (OSError, ValueError):  # too long, a NUL, or in an unreadable folder
-        return str(path.absolute())
 
 
 def files_below(table: VectorTable, folder: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from math import ceil, isnan
 from typing import Literal, NamedTuple, TypedDict
 
-from lookalike.attributes.filters import Where
+from lookalike.attributes.conditions import Where
 from lookalike.core.errors import InputError
 from lookalike.core.types import Metric
 from lookalike.core.vectors import FloatArray
@@ -41,8 +41,8 @@ class SearchOptions:
     Attributes:
         k: Number of results.
         offset: Number of results to skip, for the next page.
-        where: Conditions on attributes, as {"brand": "acme", "price": ("<", 50)} or ["price<50"];
-            only matching rows are searched.
+        where: Conditions on attributes, names, paths and file times, as {"brand": "acme",
+            "price": ("<", 50)} or "price<50 or sale=true"; only matching rows are searched.
         min_similarity: Omit less similar results; for cosine from -1 to 1.
         min_percentile: The same by `Match.percentile`, from 0 to 100.
         exclude_self: Omit stored images that are part of the query, and files with the bytes of an

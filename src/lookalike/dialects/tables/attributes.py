@@ -1,13 +1,10 @@
-"""SQL of attributes: store them, filter by them, index them.
+"""SQL of attributes: list, store, change, index and drop them.
 
 An attribute is a user's own column in the collection's table, or a key of the JSON object in its
-column `attributes`. `lookalike_attributes` lists the keys that lookalike stored. Statements with a
-filter call the collection's table `v`.
+column `attributes`. `lookalike_attributes` lists the keys that lookalike stored.
 """
 
-import ctypes
 import hashlib
-import math
 import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,7 +14,7 @@ from lookalike.dialects.primitives import Lock, Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 
-Kind = Literal["text", "number", "boolean", "list"]
+Kind = Literal["text", "number", "boolean", "list", "time"]
 
 ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
 """Allows no character that could end a quoted name or JSON path, and no operator of a condition."""
@@ -25,59 +22,33 @@ ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
 MAX_TEXT = 255
 """A text attribute is compared and indexed by this many characters; `~` searches all of it."""
 
-_MAX_INDEX_NAME = 64
-_TYPES = {
-    "number": "'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL'",
-    "text": "'STRING', 'BOOLEAN'",
-    "list": "'ARRAY'",
+JSON_TYPES: dict[Kind, tuple[str, ...]] = {
+    "number": ("INTEGER", "UNSIGNED INTEGER", "DOUBLE", "DECIMAL"),
+    "text": ("STRING",),
+    "boolean": ("BOOLEAN",),
+    "list": ("ARRAY",),
 }
+"""What JSON_TYPE returns for the values of each kind."""
+
+_MAX_INDEX_NAME = 64
 
 
 class Attribute(NamedTuple):
     """An attribute: its name, the kinds of its values, and whether it is a column.
 
-    is_single: whether the column stores numbers as float32.
+    is_single: whether the column stores numbers as float32. is_built_in: whether lookalike itself
+    stores it of every image, such as its name; those alone can be times.
     """
 
     name: str
     kinds: frozenset[Kind]
     is_column: bool
     is_single: bool = False
-
-
-class Comparison(NamedTuple):
-    """One test of an attribute's values of one kind.
-
-    operator: in, <, <=, >, >=, `:` (the list holds it) or `~` (the text contains it).
-    """
-
-    attribute: Attribute
-    kind: Kind
-    operator: str
-    values: tuple[str | int | float, ...]
-
-
-class Clause(NamedTuple):
-    """One condition: any of the comparisons holds, or, if negated, none does."""
-
-    alternatives: tuple[Comparison, ...]
-    is_negated: bool
-
-
-class Filter(NamedTuple):
-    """A condition on the row `v` of a collection's table, and the values bound to it."""
-
-    sql: str
-    params: tuple[Any, ...]
-
-
-def and_(where: Filter | None) -> Filter:
-    """Return the filter as SQL to append to another condition; empty for None."""
-    return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
+    is_built_in: bool = False
 
 
 class AttributesSQL(Primitives):
-    """Statements on attributes, and the filters of searches."""
+    """Statements on attributes."""
 
     # List attributes.
 
@@ -96,6 +67,22 @@ class AttributesSQL(Primitives):
             "SELECT name, kind FROM lookalike_attributes WHERE collection = %s", (table.name,)
         )
 
+    def lock_noted_attribute(self, table: Table, name: str) -> Statement:
+        """Select the noted kinds of a key; nobody notes another one until the transaction ends."""
+        return Statement(
+            "SELECT kind FROM lookalike_attributes WHERE collection = %s AND name = %s "
+            f"{self.locks['update']}",
+            (table.name, name),
+        )
+
+    def forget_attribute(self, table: Table, name: str, *, kept: Sequence[Kind] = ()) -> Statement:
+        """Delete the notes of a key, except those of some kinds."""
+        others = f" AND kind NOT IN ({places(len(kept))})" if kept else ""
+        return Statement(
+            f"DELETE FROM lookalike_attributes WHERE collection = %s AND name = %s{others}",
+            (table.name, name, *kept),
+        )
+
     def note_attributes(self, table: Table, kinds: Sequence[tuple[str, Kind]]) -> Statement:
         return Statement(
             "INSERT IGNORE INTO lookalike_attributes (collection, name, kind) "
@@ -104,14 +91,34 @@ class AttributesSQL(Primitives):
         )
 
     def stored_attributes(self, table: Table) -> Statement:
-        """Select (name, JSON type) of every key. Reads the whole table."""
+        """Select (name, JSON type, rows) of every key. Reads the whole table."""
         return Statement(
-            "SELECT DISTINCT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
-            "CONCAT('$.', JSON_QUOTE(k.name)))) "
+            "SELECT k.name, JSON_TYPE(JSON_EXTRACT(v.attributes, "
+            "CONCAT('$.', JSON_QUOTE(k.name)))) AS json_type, COUNT(*) "
             f"FROM {table.sql} AS v, JSON_TABLE(JSON_KEYS(v.attributes), '$[*]' COLUMNS "
             f"(name VARCHAR(255) CHARACTER SET utf8mb4 COLLATE {self.exact_collation} "
-            "PATH '$')) AS k"
+            "PATH '$')) AS k GROUP BY k.name, json_type"
         )
+
+    def count_keys(self, table: Table, keys: Sequence[tuple[Attribute, Kind]]) -> Statement:
+        """Select the number of all values of keys, then that of each of some keys and kinds.
+
+        Reads the whole table.
+        """
+        counts = (f", COALESCE(SUM({is_of_kind(key, kind)}), 0)" for key, kind in keys)
+        return Statement(
+            f"SELECT COALESCE(SUM(JSON_LENGTH(v.attributes)), 0){''.join(counts)} "
+            f"FROM {table.sql} AS v"
+        )
+
+    def count_values(self, table: Table, columns: Sequence[Attribute]) -> Statement:
+        """Select the number of values of each of a user's own columns. Reads the whole table."""
+        values_ = (
+            f"NULLIF({json_type(each)}, 'NULL')" if "list" in each.kinds else json_value(each)
+            for each in columns
+        )
+        counts = ", ".join(f"COUNT({value})" for value in values_)
+        return Statement(f"SELECT {counts} FROM {table.sql} AS v")
 
     def add_attributes_column(self, table: Table) -> Statement:
         # By default MySQL uses ALGORITHM=INSTANT if possible.
@@ -155,6 +162,57 @@ class AttributesSQL(Primitives):
             tuple(value for row in rows for value in row),
         )
 
+    # Change a key in all rows.
+
+    def ids_with_attribute(self, table: Table, attribute: Attribute) -> Statement:
+        """Select the ids of rows that have a key, in order. Reads the whole table."""
+        return Statement(
+            f"SELECT v.{table.id} FROM {table.sql} AS v "
+            f"WHERE JSON_CONTAINS_PATH(v.attributes, 'one', {_path(attribute)}) "
+            f"ORDER BY v.{table.id}"
+        )
+
+    def remove_attribute(self, table: Table, attribute: Attribute, ids: Sequence[int]) -> Statement:
+        return Statement(
+            f"UPDATE {table.sql} AS v SET v.attributes = "
+            f"JSON_REMOVE(v.attributes, {_path(attribute)}) "
+            f"WHERE v.{table.id} IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
+    def other_than_numbers(
+        self, table: Table, attribute: Attribute, spelling: str | None
+    ) -> Statement:
+        """Select the id of a row whose key is no number. Reads the whole table if there is none.
+
+        spelling: a regular expression of texts that count as numbers.
+        """
+        type_ = json_type(attribute)
+        text = f"JSON_UNQUOTE({json_value(attribute)})"
+        unless = "" if spelling is None else f" AND NOT ({type_} = 'STRING' AND {text} REGEXP %s)"
+        return Statement(
+            f"SELECT v.{table.id} FROM {table.sql} AS v "
+            f"WHERE NOT {is_of_kind(attribute, 'number')} AND {type_} <> 'NULL'{unless} LIMIT 1",
+            () if spelling is None else (spelling,),
+        )
+
+    def ids_with_text(self, table: Table, attribute: Attribute) -> Statement:
+        """Select the ids of rows whose key is a text, in order. Reads the whole table."""
+        return Statement(
+            f"SELECT v.{table.id} FROM {table.sql} AS v "
+            f"WHERE {json_type(attribute)} = 'STRING' ORDER BY v.{table.id}"
+        )
+
+    def make_numbers(self, table: Table, attribute: Attribute, ids: Sequence[int]) -> Statement:
+        """Replace texts that spell numbers by these numbers."""
+        number = f"JSON_EXTRACT(JSON_UNQUOTE({json_value(attribute)}), '$')"
+        return Statement(
+            f"UPDATE {table.sql} AS v SET v.attributes = "
+            f"JSON_REPLACE(v.attributes, {_path(attribute)}, {number}) "
+            f"WHERE v.{table.id} IN ({places(len(ids))}) AND {json_type(attribute)} = 'STRING'",
+            tuple(ids),
+        )
+
     # Index attributes.
 
     def indexed_columns(self, table: Table) -> Statement:
@@ -177,42 +235,9 @@ class AttributesSQL(Primitives):
             f"CREATE INDEX `{attribute_index(attribute, kind)}` ON {table.sql} ({key})"
         )
 
-    # Filters.
-
-    def filter(self, clauses: Sequence[Clause]) -> Filter:
-        """Return the conjunction of clauses; a row without a value matches no condition on it."""
-        parts = [_clause(self, clause) for clause in clauses]
-        return Filter(
-            " AND ".join(f"({sql})" for sql, _ in parts), tuple(v for _, p in parts for v in p)
-        )
-
-    def explain_filter(self, table: Table, where: Filter) -> Statement:
-        """Return the EXPLAIN table of the search for matching rows."""
-        return Statement(
-            f"EXPLAIN FORMAT=TRADITIONAL SELECT v.{table.id}, v.{table.embedding} "
-            f"FROM {table.sql} AS v WHERE {where.sql}",
-            where.params,
-        )
-
-    def sample_filter(
-        self,
-        table: Table,
-        where: Filter,
-        ids: Sequence[int],
-        *,
-        generation: int,
-        cells: Sequence[int],
-        every: int,
-    ) -> Statement:
-        """Select (rows, matching rows) among some ids, and among 1 row in `every` of some cells."""
-        counts = f"SELECT COUNT(*), COALESCE(SUM({where.sql}), 0)"
-        return Statement(
-            f"{counts} FROM {table.sql} AS v WHERE v.{table.id} IN ({places(len(ids))})\n"
-            f"UNION ALL\n{counts} FROM {table.side(f'_codes_{generation:d}')} AS c "
-            f"JOIN {table.sql} AS v ON v.{table.id} = c.id "
-            f"WHERE c.cell IN ({places(len(cells))}) AND CRC32(c.id) %% %s = 0",
-            (*where.params, *ids, *where.params, *cells, every),
-        )
+    def drop_index(self, table: Table, index: str) -> Statement:
+        """Drop an index of lookalike's. index: a name that `attribute_index` returned."""
+        return Statement(f"DROP INDEX `{index}` ON {table.sql}")
 
 
 def quote_column(name: str) -> str:
@@ -239,8 +264,26 @@ def _path(attribute: Attribute) -> str:
     return f"'$.\"{quote_column(attribute.name)[1:-1]}\"'"
 
 
-def _expression(sql: Primitives, attribute: Attribute, kind: Kind, row: str) -> str:
-    """Return the SQL whose value is compared."""
+def json_value(attribute: Attribute) -> str:
+    """Return the value of the row `v`: NULL if there is none, JSON's null if it is that."""
+    if attribute.is_column:
+        return f"v.{quote_column(attribute.name)}"
+    return f"JSON_EXTRACT(v.attributes, {_path(attribute)})"
+
+
+def json_type(attribute: Attribute) -> str:
+    """Return the type of that value, 'NULL' for JSON's null."""
+    return f"JSON_TYPE({json_value(attribute)})"
+
+
+def is_of_kind(attribute: Attribute, *kinds: Kind) -> str:
+    """Return the condition that it is of one of some kinds; NULL if there is none."""
+    types = ", ".join(f"'{type_}'" for kind in kinds for type_ in JSON_TYPES[kind])
+    return f"{json_type(attribute)} IN ({types})"
+
+
+def expression(sql: Primitives, attribute: Attribute, kind: Kind, row: str) -> str:
+    """Return the SQL of a value as filters compare it; row: as `v.`, or empty in an index."""
     if attribute.is_column:
         return row + quote_column(attribute.name)
     column, path = f"{row}attributes", _path(attribute)
@@ -251,54 +294,7 @@ def _expression(sql: Primitives, attribute: Attribute, kind: Kind, row: str) -> 
 
 
 def _key(sql: Primitives, attribute: Attribute, kind: Kind) -> str:
-    expression = _expression(sql, attribute, kind, "")
+    indexed = expression(sql, attribute, kind, "")
     if kind == "list":
-        return sql.json_array_key(expression, MAX_TEXT)
-    return expression if attribute.is_column else f"({expression})"
-
-
-def _clause(sql: Primitives, clause: Clause) -> tuple[str, list[Any]]:
-    parts = [_comparison(sql, each) for each in clause.alternatives]
-    any_of = " OR ".join(text for text, _ in parts)
-    params = [value for _, bound in parts for value in bound]
-    # NULL for a row without a value, so it matches neither a condition nor its negation.
-    return (f"NOT ({any_of})" if clause.is_negated else any_of), params
-
-
-def _comparison(sql: Primitives, comparison: Comparison) -> tuple[str, list[Any]]:
-    attribute, kind, operator, compared = comparison
-    expression = _expression(sql, attribute, kind, "v.")
-    # MySQL does not use an index on a DOUBLE for integers.
-    is_double = kind == "number" and not attribute.is_column
-    bound = [float(value) for value in compared] if is_double else list(compared)
-    if attribute.is_single:
-        bound = [_single(float(value)) for value in compared]
-    if operator == ":":
-        test = sql.json_contains(expression)
-    elif operator == "~":
-        whole = expression
-        if not attribute.is_column:
-            path = _path(attribute)
-            whole = f"JSON_UNQUOTE(JSON_EXTRACT(v.attributes, {path}))"
-            whole = f"{whole} COLLATE {sql.folding_collation}"
-        test = f"LOCATE(%s, {whole}) > 0"
-    elif operator == "in":
-        several = len(bound) > 1
-        test = f"{expression} IN ({places(len(bound))})" if several else f"{expression} = %s"
-    else:
-        test = f"{expression} {operator} %s"
-    return _of_kind(attribute, kind, test), bound
-
-
-def _single(value: float) -> float:
-    """Round to float32: MySQL compares as float64, and a stored FLOAT 19.99 is not 19.99."""
-    rounded = ctypes.c_float(value).value
-    return value if math.isinf(rounded) else rounded
-
-
-def _of_kind(attribute: Attribute, kind: Kind, sql: str) -> str:
-    """Restrict a comparison to its own kind if the attribute has values of several kinds."""
-    if attribute.is_column or len(attribute.kinds) == 1:
-        return sql
-    types = _TYPES[kind]
-    return f"({sql} AND JSON_TYPE(JSON_EXTRACT(v.attributes, {_path(attribute)})) IN ({types}))"
+        return sql.json_array_key(indexed, MAX_TEXT)
+    return indexed if attribute.is_column else f"({indexed})"

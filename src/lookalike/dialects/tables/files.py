@@ -109,7 +109,8 @@ class FilesSQL(Primitives):
         """Select (path, id, content_hash, size, mtime_ns) of those paths that are stored."""
         return Statement(
             "SELECT path, id, content_hash, size, mtime_ns "
-            f"FROM {table.side('_files')} WHERE path_hash IN ({_hashes(paths)}) {self.locks[lock]}",
+            f"FROM {table.side('_files')} "
+            f"WHERE path_hash IN ({path_hashes(paths)}) {self.locks[lock]}",
             tuple(paths),
         )
 
@@ -192,7 +193,7 @@ class FilesSQL(Primitives):
 
     def delete_failures(self, table: Table, paths: Sequence[str]) -> Statement:
         return Statement(
-            f"DELETE FROM {table.side('_failures')} WHERE path_hash IN ({_hashes(paths)})",
+            f"DELETE FROM {table.side('_failures')} WHERE path_hash IN ({path_hashes(paths)})",
             tuple(paths),
         )
 
@@ -200,7 +201,7 @@ class FilesSQL(Primitives):
         """Select (path, reason, size, mtime_ns) of those paths that failed before."""
         return Statement(
             "SELECT path, reason, size, mtime_ns "
-            f"FROM {table.side('_failures')} WHERE path_hash IN ({_hashes(paths)})",
+            f"FROM {table.side('_failures')} WHERE path_hash IN ({path_hashes(paths)})",
             tuple(paths),
         )
 
@@ -235,5 +236,6 @@ class FilesSQL(Primitives):
         )
 
 
-def _hashes(paths: Sequence[str]) -> str:
+def path_hashes(paths: Sequence[object]) -> str:
+    """Return the keys of paths, as placeholders."""
     return ", ".join(["UNHEX(SHA2(%s, 256))"] * len(paths))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
-from lookalike.dialects.tables.attributes import Filter, and_
+from lookalike.dialects.tables.filters import Filter, and_
 
 
 class RowsSQL(Primitives):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
-from lookalike.dialects.tables.attributes import Filter, and_
+from lookalike.dialects.tables.filters import Filter, and_
 from lookalike.dialects.tables.index import codes_table
 
 _HOLDS = (
