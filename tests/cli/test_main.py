@@ -42,7 +42,7 @@ def test_help_is_a_command_too(arguments):
         ("stauts", "lookalike status"),
         ("ls", "lookalike collections, lookalike status"),
         ("list", "lookalike collections, lookalike status"),
-        ("drop", "lookalike collections delete"),
+        ("drop", "lookalike collections delete, lookalike attributes drop"),
         ("delete", "lookalike remove, lookalike collections delete, lookalike duplicates --delete"),
     ],
 )

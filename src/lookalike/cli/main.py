@@ -31,7 +31,7 @@ COMMANDS = {
     ),
     "status": (
         "collections",
-        "Show the state of collections: rows, model, index, failures and the last run.",
+        "Show the state of collections: rows, model, index, attributes, threshold, failures, last run.",
     ),
     "failures": ("collections", "List the files that could not be added, and why."),
     "remove": ("collections", "Remove images from a collection; their files stay."),
@@ -53,7 +53,7 @@ COMMANDS = {
 
 MEANT = {
     "delete": ("remove", "collections delete", "duplicates --delete"),
-    "drop": ("collections delete",),
+    "drop": ("collections delete", "attributes drop"),
     "find": ("search",),
     "import": ("add",),
     "info": ("status",),
