@@ -31,7 +31,7 @@ _SHOWN = 5
 @database_option
 @output_options
 def status(collection: str | None, database: str | None, out: Output) -> None:
-    """Show the state of collections: rows, model, index, attributes, threshold, failures, last run.
+    """Show the state of collections: rows, model, index, attributes, failures and the last run.
 
     After each attribute stand its kind and the number of rows that have it.
     """
