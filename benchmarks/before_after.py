@@ -1,8 +1,10 @@
 """The index before and after a change, in one run on one server: ratios that noise cannot make.
 
-    python -m benchmarks.before_after COMMIT [--n 100000] [--large]
+    python -m benchmarks.before_after COMMIT [--n 100000] [--large]     the index
+    python -m benchmarks.before_after COMMIT --folder FOLDER            adding files, and duplicates
 
-Both versions add the synthetic vectors, train, and search the same queries in turn, block by block.
+Both versions add the synthetic vectors, train, and search the same queries in turn, block by block;
+or, three times in turn, both add the folder to a new collection and find its duplicates.
 """
 
 import argparse
@@ -27,6 +29,7 @@ REPO = Path(__file__).parents[1]
 WORKER = Path(__file__).with_name("before_after_worker.py")
 BLOCKS = 8
 BLOCK = 125
+ROUNDS = 3
 
 
 @contextmanager
@@ -43,13 +46,12 @@ def checked_out(commit: str) -> Iterator[Path]:
 class Version:
     """One version's worker: a process that imports lookalike from a tree of its own."""
 
-    def __init__(self, tree: Path, name: str, dataset: Dataset) -> None:
+    def __init__(self, tree: Path, name: str) -> None:
         self.name = name
         self.found: list[list[int]] = []
         self.times: list[float] = []
-        arguments = [f"{url().replace('/bench?', f'/bench_{name}?')}", str(dataset.n)]
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), *arguments, str(CACHE / dataset.name)],
+            [sys.executable, str(WORKER), url().replace("/bench?", f"/bench_{name}?")],
             env={**os.environ, "PYTHONPATH": str(tree / "src")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -67,19 +69,31 @@ class Version:
         self._process.wait()
 
 
-def compare(tree: Path, dataset: Dataset, pool: int) -> None:
+@contextmanager
+def both(tree: Path, pool: int) -> Iterator[list[Version]]:
+    """Run a worker of each version, each with a database of its own."""
+    names = ("before", "after")
     with database(pool) as db:
-        for name in ("before", "after"):
+        for name in names:
             db.rows(f"DROP DATABASE IF EXISTS bench_{name}")
             db.rows(f"CREATE DATABASE bench_{name}")
-        versions = [Version(tree, "before", dataset), Version(REPO, "after", dataset)]
-        figures: dict[str, dict[str, float]] = {}
+        versions = [Version(tree, "before"), Version(REPO, "after")]
+        yield versions
         for version in versions:
-            figures[version.name] = version.ask("build")
-            version.ask("search", 0, BLOCKS * BLOCK)  # warm
+            version.close()
+            db.rows(f"DROP DATABASE bench_{version.name}")
+
+
+def compare_index(tree: Path, dataset: Dataset, pool: int) -> None:
+    figures: dict[str, dict[str, float]] = {}
+    data = str(CACHE / dataset.name)
+    with both(tree, pool) as versions:
+        for version in versions:
+            figures[version.name] = version.ask("build", data, dataset.n)
+            version.ask("search", data, 0, BLOCKS * BLOCK)  # warm
         for block in range(BLOCKS):
             for version in versions if block % 2 else versions[::-1]:
-                found, times = version.ask("search", block * BLOCK, BLOCK)
+                found, times = version.ask("search", data, block * BLOCK, BLOCK)
                 version.found += found
                 version.times += times
         truth = ground_truth(dataset)
@@ -89,9 +103,29 @@ def compare(tree: Path, dataset: Dataset, pool: int) -> None:
                 "p99": float(np.percentile(version.times, 99)),
                 "recall": recall_at_k(np.array(version.found), truth, K),
             }
-            version.close()
-            db.rows(f"DROP DATABASE bench_{version.name}")
     show(f"{dataset.name}, {dataset.n:,} x {dataset.dim}, pool {pool // 2**20} MB", figures)
+
+
+def compare_files(tree: Path, folder: Path) -> None:
+    """Medians of the seconds to add a folder, and to find its duplicates."""
+    added: dict[str, list[float]] = {"before": [], "after": []}
+    searched: dict[str, list[tuple[float, int]]] = {"before": [], "after": []}
+    with both(tree, STOCK_POOL) as versions:
+        for turn in range(ROUNDS):
+            for version in versions if turn % 2 else versions[::-1]:
+                added[version.name].append(version.ask("ingest", str(folder), f"c{turn}"))
+        for turn in range(ROUNDS):
+            for version in versions if turn % 2 else versions[::-1]:
+                searched[version.name].append(version.ask("duplicates", f"c{turn}"))
+    figures = {
+        name: {
+            "add": float(np.median(added[name])),
+            "duplicates": float(np.median([seconds for seconds, _ in searched[name]])),
+            "groups": searched[name][0][1],
+        }
+        for name in added
+    }
+    show(f"{folder.name}: seconds, medians of {ROUNDS}", figures)
 
 
 def show(title: str, figures: dict[str, dict[str, float]]) -> None:
@@ -106,11 +140,15 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--n", type=int, default=100_000)
     parser.add_argument("--large", action="store_true", help="a million vectors as well")
+    parser.add_argument("--folder", type=Path, help="add this folder instead")
     arguments = parser.parse_args()
     with checked_out(arguments.commit) as tree:
-        compare(tree, load("synthetic", arguments.n), STOCK_POOL)
+        if arguments.folder:
+            compare_files(tree, arguments.folder)
+            return
+        compare_index(tree, load("synthetic", arguments.n), STOCK_POOL)
         if arguments.large:
-            compare(tree, load("synthetic", 1_000_000), LARGE_POOL)
+            compare_index(tree, load("synthetic", 1_000_000), LARGE_POOL)
 
 
 if __name__ == "__main__":

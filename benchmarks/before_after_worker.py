@@ -1,56 +1,86 @@
-"""What `before_after` runs in a process of each version: it imports nothing of the benchmarks."""
+"""What `before_after` runs in a process of each version: it imports nothing of the benchmarks.
+
+It also runs versions whose names were others.
+"""
 
 import json
 import sys
 import time
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
 import lookalike
-from lookalike.index import training
 
 K = 10
 
 
 def main() -> None:
-    url, n, data = sys.argv[1:]
-    base = np.load(f"{data}.npy", mmap_mode="r")[: int(n)]
-    queries = np.load(f"{data}_queries.npy")
+    url = sys.argv[1]
     with lookalike.connect(url) as db:
-        own = db.collection("own", dim=base.shape[1])
         for line in sys.stdin:
             command, *arguments = json.loads(line)
-            if command == "build":
-                answer: object = build(own, base)
-            else:
-                answer = search(own, queries, *arguments)
-            print(json.dumps(answer), flush=True)
+            print(json.dumps(COMMANDS[command](db, *arguments)), flush=True)
 
 
-def build(own: lookalike.Collection, base: np.ndarray) -> dict[str, float]:
-    """Add all vectors, then train; both in seconds."""
+def build(db: lookalike.Database, data: str, n: int) -> dict[str, float]:
+    """Add n vectors, then train; both in seconds."""
+    base = np.load(f"{data}.npy", mmap_mode="r")[:n]
+    own = db.collection("own", dim=base.shape[1])
+    training = _training()
     kept, training.FEWEST_ROWS = training.FEWEST_ROWS, 10**9
     start = time.perf_counter()
-    own.add_embeddings([str(i) for i in range(len(base))], base)
+    own.add_embeddings([str(i) for i in range(n)], base)
     added = time.perf_counter()
     training.FEWEST_ROWS = kept
-    own.index.build()
+    (own.build_index if hasattr(own, "build_index") else own.index.build)()
     return {"add": added - start, "build": time.perf_counter() - added}
 
 
 def search(
-    own: lookalike.Collection, queries: np.ndarray, first: int, n: int
+    db: lookalike.Database, data: str, first: int, n: int
 ) -> tuple[list[list[int]], list[float]]:
     """Return the rows found, counted from 0, and the milliseconds of each search."""
+    queries = np.load(f"{data}_queries.npy", mmap_mode="r")
+    own = db.collection("own")
     found, times = [], []
     for i in range(first, first + n):
+        query = np.array(queries[i % len(queries)])
         start = time.perf_counter()
-        matches = own.search(queries[i % len(queries)], k=K)
+        matches = own.search(query, k=K)
         times.append((time.perf_counter() - start) * 1000)
         ids = [match.id - 1 for match in matches]
         found.append(ids + [-1] * (K - len(ids)))
     return found, times
 
+
+def ingest(db: lookalike.Database, folder: str, collection: str) -> float:
+    """Add a folder to a new collection, in seconds."""
+    images = db.collection(collection, model="efficientnet-lite2")
+    start = time.perf_counter()
+    images.add(folder)
+    return time.perf_counter() - start
+
+
+def duplicates(db: lookalike.Database, collection: str) -> tuple[float, int]:
+    """Find the duplicates of a collection; return the seconds and the number of groups."""
+    images = db.collection(collection)
+    start = time.perf_counter()
+    groups = images.duplicates() if callable(images.duplicates) else images.duplicates.find()
+    return time.perf_counter() - start, len(groups)
+
+
+def _training() -> Any:
+    for name in ("lookalike.index.training", "lookalike.training"):
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    raise ImportError("this version trains elsewhere")
+
+
+COMMANDS = {"build": build, "search": search, "ingest": ingest, "duplicates": duplicates}
 
 if __name__ == "__main__":
     main()
