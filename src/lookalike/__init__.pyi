@@ -6,6 +6,7 @@ from .client import Database, connect
 from .collection.collection import Collection
 from .collection.export import export_sql
 from .collection.items import Item
+from .collection.matches import Matches
 from .core.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -80,6 +81,7 @@ __all__ = [
     "KeepRule",
     "LookalikeError",
     "Match",
+    "Matches",
     "Metric",
     "MissingExtra",
     "Mix",

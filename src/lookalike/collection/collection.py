@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lookalike.collection.duplicates import CollectionDuplicates
     from lookalike.collection.indexing import CollectionIndex
     from lookalike.collection.items import Item
+    from lookalike.collection.matches import Matches
     from lookalike.collection.threshold import CollectionThreshold
     from lookalike.core.reports import AddReport, Status, StoredFailure
     from lookalike.models.base import Model
@@ -308,12 +309,12 @@ class Collection:
         exact: bool = False,
         n_probes: int | None = None,
         oversampling: float | None = None,
-    ) -> list[Match]:
+    ) -> Matches:
         """Return the k stored images most similar to the query, best first, ties by id.
 
         Args:
             query: A Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
-                stored id; a vector of shape (dim,); Text, if the model supports it; or a mix of
+                stored id; a vector of shape (dim,) or a list of numbers; Text, if the model supports it; or a mix of
                 terms, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
             k: Number of results.
             offset: Number of results to skip, for the next page.
@@ -359,7 +360,7 @@ class Collection:
 
     def search_many(
         self, queries: Sequence[AnyQuery], **options: Unpack[SearchKeywords]
-    ) -> list[list[Match]]:
+    ) -> list[Matches]:
         """Return the results of many queries, in order; options: as in `search`, for all."""
         from lookalike.collection import querying
         from lookalike.search.options import SearchOptions

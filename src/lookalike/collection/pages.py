@@ -30,7 +30,8 @@ def contact_sheet(
     target = expand_user(file).absolute()
     check_target(target, CONTACT_SHEET, force=force)
     parts = parts_of(query, lambda key: _record_of(state, key), allow_private=allow_private)
-    tiles = match_tiles(matches, records(state.table, [match.id for match in matches]))
+    stored = {row.id: row.path for row in records(state.table, [match.id for match in matches])}
+    tiles = match_tiles(matches, [stored.get(match.id) for match in matches])
     title = f"{title_of(parts)} in {state.name}"
     write_contact_sheet(target, title, [*map(query_tile, parts), *tiles], force=force)
     return target

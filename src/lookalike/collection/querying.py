@@ -6,6 +6,7 @@ from itertools import chain, islice
 
 from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.store import attributes_of
+from lookalike.collection.matches import Matches
 from lookalike.collection.state import CollectionState
 from lookalike.core.types import Explanation, Match
 from lookalike.dialects import Filter, Statement
@@ -35,7 +36,7 @@ class _Prepared:
 
 def search_many(
     state: CollectionState, queries: Sequence[AnyQuery], options: SearchOptions
-) -> list[list[Match]]:
+) -> list[Matches]:
     """Return the results of each query, in their order."""
     where = _checked(state, options)
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
@@ -82,7 +83,7 @@ def _prepare(
 
 def _rated(
     state: CollectionState, prepared: Sequence[_Prepared], found: Sequence[Sequence[Match]]
-) -> list[list[Match]]:
+) -> list[Matches]:
     """Return each query's matches with levels, paths and, on request, attributes."""
     rater = Rater(state.table, state.model_id, state.model)
     rated = [
@@ -95,4 +96,4 @@ def _rated(
         known = attributes_of(state.table, ids)
         everything = [replace(match, attributes=known.get(match.id, {})) for match in everything]
     remaining = iter(everything)
-    return [list(islice(remaining, len(matches))) for matches in rated]
+    return [Matches(islice(remaining, len(matches))) for matches in rated]

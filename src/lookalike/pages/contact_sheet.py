@@ -9,9 +9,9 @@ from PIL import Image
 from lookalike.core.errors import ImageError
 from lookalike.core.output_files import CONTACT_SHEET
 from lookalike.core.paths import shortened
-from lookalike.core.types import ImageRecord, Match
+from lookalike.core.types import Match
 from lookalike.images.decode import open_image
-from lookalike.pages.page import preview_of, reason, write_page
+from lookalike.pages.page import PREVIEW_PIXELS, preview_of, reason, write_page
 
 _FOLDER_WIDTH = 44
 
@@ -70,23 +70,23 @@ def query_tile(part: QueryPart) -> Tile:
     )
 
 
-def match_tiles(matches: Sequence[Match], records: Iterable[ImageRecord]) -> list[Tile]:
-    """Return the tiles of matches, in order, with previews of files that still exist."""
-    stored = {record.id: record.path for record in records}
-    paths = [stored.get(match.id) for match in matches]
+def match_tiles(
+    matches: Sequence[Match], paths: Sequence[Path | None], *, pixels: int = PREVIEW_PIXELS
+) -> list[Tile]:
+    """Return the tiles of matches, in order, with previews of their files that still exist."""
     return [
-        _match_tile(match, path, folder)
+        _match_tile(match, path, folder, pixels)
         for match, path, folder in zip(matches, paths, _folders(paths), strict=True)
     ]
 
 
-def _match_tile(match: Match, path: Path | None, folder: str) -> Tile:
+def _match_tile(match: Match, path: Path | None, folder: str, pixels: int) -> Tile:
     preview, missing = None, ""
     if path is None:
         missing = "only its embedding is stored"
     else:
         try:
-            preview = preview_of(open_image(path))
+            preview = preview_of(open_image(path), pixels)
         except ImageError as error:
             missing = reason(error, path)
     return Tile(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
@@ -19,7 +20,9 @@ from lookalike.search.query import Image, Query, Term, Text
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-AnyQuery: TypeAlias = "Term | str | Path | int | bytes | Pillow.Image | FloatArray"
+AnyQuery: TypeAlias = (
+    "Term | str | Path | int | bytes | Pillow.Image | FloatArray | Sequence[float]"
+)
 """A Term, or anything that Query accepts."""
 
 
@@ -73,6 +76,8 @@ def _source_of(term: Term) -> Source:
     if isinstance(term, Image):
         return Picture(term.source)
     value = getattr(term, "value", term)
+    if isinstance(value, list | tuple):
+        value = _vector_of(value)
     if isinstance(value, np.ndarray):
         return Vector(value)
     if _is_picture(value):
@@ -82,6 +87,20 @@ def _source_of(term: Term) -> Source:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return Stored(int(value))
     raise InputError(f"a {type(value).__name__} is not a query; give an image, text or a vector")
+
+
+def _vector_of(numbers: Sequence[Any]) -> FloatArray:
+    """Return a list of numbers as a vector."""
+    try:
+        vector = np.asarray(numbers, np.float32)
+    except (TypeError, ValueError, OverflowError):
+        vector = np.empty((0, 0), np.float32)
+    if vector.ndim != 1 or not numbers:
+        raise InputError(
+            f"{str(numbers)[:80]} is not a query vector; give a list of numbers, or several queries "
+            "to search_many"
+        )
+    return vector
 
 
 def _is_picture(value: object) -> bool:
