@@ -31,7 +31,7 @@ from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import delete_rows, find, records
 from lookalike.models.base import Model
 from lookalike.pipeline.decoder import TIME_LIMIT_SECONDS
-from lookalike.screening.screener import Screener
+from lookalike.screening.screener import Screener, walked
 from lookalike.search.options import SearchKeywords, SearchOptions
 from lookalike.search.source import AnyQuery
 
@@ -403,6 +403,9 @@ class Collection:
         k: int = 5,
         time_limit: float = TIME_LIMIT_SECONDS,
         allow_private_urls: bool = False,
+        folders: bool = False,
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
     ) -> Iterator[Screening]:
         """Screen images against this collection; yield one `Screening` each, in order.
 
@@ -414,7 +417,12 @@ class Collection:
             k: Number of matches to report.
             time_limit: For decoding one image, in seconds.
             allow_private_urls: As in `search`.
+            folders: Replace folders and globs by their images, as `add` does.
+            exclude: With folders: .gitignore patterns of files to skip.
+            hidden: With folders: include files and folders whose names begin with a dot.
         """
+        if not folders and (exclude or hidden):
+            raise InputError("exclude and hidden have no meaning without folders=True")
         return Screener(
             self._state.index,
             self._state.model,
@@ -423,7 +431,7 @@ class Collection:
             time_limit=time_limit,
             allow_private=allow_private_urls,
             notify=self._state.notify,
-        ).screen(images)
+        ).screen(walked(images, exclude=exclude, hidden=hidden) if folders else images)
 
     def __repr__(self) -> str:
         return f"<Collection {self.name} in {self._state.connection.url}>"

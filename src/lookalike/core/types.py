@@ -163,6 +163,8 @@ class Calibration:
         false_negative_rate: Share of the positive examples that do not match.
         positives: Number of positive examples.
         negatives: Number of negative examples.
+        enough_positives: From so many on the rates can be relied on.
+        enough_negatives: The same of negatives.
     """
 
     min_similarity: float
@@ -170,6 +172,8 @@ class Calibration:
     false_negative_rate: float
     positives: int
     negatives: int
+    enough_positives: int
+    enough_negatives: int
 
 
 Tier = Literal["identical", "near-duplicate", "similar"]
