@@ -48,7 +48,7 @@ def test_the_nearest_are_those_of_numpy(metric, bound, scale, monkeypatch):
     least, all_from = map(at, bound)
     expected, scores = by_sorting(embeddings, metric, least, all_from)
     found, last = {}, 0
-    for near in nearest.all_near(embeddings, metric, k=K, least=least, all_from=all_from):
+    for near in nearest.all_near(embeddings, metric, k=K, least=least, all_from=all_from, most=N):
         pairs = list(zip(near.rows.tolist(), near.columns.tolist(), strict=True))
         assert not found.keys() & set(pairs) and near.done > last
         last = near.done
@@ -59,7 +59,33 @@ def test_the_nearest_are_those_of_numpy(metric, bound, scale, monkeypatch):
 
 def test_fewer_than_are_asked_for_are_all():
     two = np.array([[1, 0], [1, 1]], np.float32)
-    (near,) = nearest.all_near(two, "cosine", k=2, least=-np.inf, all_from=np.inf)
+    (near,) = nearest.all_near(two, "cosine", k=2, least=-np.inf, all_from=np.inf, most=9)
     assert near.rows.tolist() == [0, 1] and near.columns.tolist() == [1, 0]
-    (near,) = nearest.all_near(two[:1], "cosine", k=1, least=-np.inf, all_from=np.inf)
+    (near,) = nearest.all_near(two[:1], "cosine", k=1, least=-np.inf, all_from=np.inf, most=9)
     assert near.rows.size == 0 and near.done == 1
+
+
+def test_of_too_many_the_nearest_are_taken():
+    """A thousand pictures that are all alike are no million pairs."""
+    rng = np.random.default_rng(0)
+    alike = (1 + 0.01 * rng.standard_normal((N, DIM))).astype(np.float32)
+    found = nearest.all_near(alike, "cosine", k=K, least=0.5, all_from=0.9, most=20)
+    pairs = {
+        pair
+        for near in found
+        for pair in zip(near.rows.tolist(), near.columns.tolist(), strict=True)
+    }
+    scores = similarities(alike, "cosine")
+    np.fill_diagonal(scores, -np.inf)
+    best = {(row, int(c)) for row, line in enumerate(scores) for c in np.argsort(-line)[:20]}
+    assert scores.max(axis=1).min() > 0.9 and len(pairs) == 20 * N
+    # What differs by less than float32 tells may be either.
+    assert len(pairs ^ best) <= 0.01 * len(best)
+
+
+def test_of_equal_ones_no_more_are_taken():
+    equal = np.ones((N, DIM), np.float32)
+    for k, most in ((K, 1), (K, 20)):
+        found = list(nearest.all_near(equal, "cosine", k=k, least=0.5, all_from=0.9, most=most))
+        assert sum(near.is_nearest.sum() for near in found) == k * N
+        assert sum(len(near.rows) for near in found) <= (k + most) * N

@@ -29,12 +29,12 @@ class Near(NamedTuple):
 
 
 def all_near(
-    embeddings: FloatArray, metric: Metric, *, k: int, least: float, all_from: float
+    embeddings: FloatArray, metric: Metric, *, k: int, least: float, all_from: float, most: int
 ) -> Iterator[Near]:
     """Compare embeddings (n, dim), none of them zero, with one another.
 
     Yields, for each block of rows, their k nearest of a similarity of `least`, and all others of
-    one of `all_from`.
+    one of `all_from`, up to the `most` nearest of a row.
     """
     n = len(embeddings)
     vectors = _prepared(embeddings, metric)
@@ -45,9 +45,11 @@ def all_near(
         block = np.arange(start, min(start + _BLOCK, n))
         scores = _approximate(vectors, squares, block, metric)
         scores[np.arange(len(block)), block] = -np.inf
-        kth = np.partition(scores, n - k, axis=1)[:, n - k, np.newaxis] if k < n else -np.inf
-        near = (scores >= kth) & (scores >= least - margin)
-        row, columns = np.nonzero((near | (scores >= all_from - margin)) & np.isfinite(scores))
+        near = _largest(scores, k) & (scores >= least - margin)
+        others = scores >= all_from - margin
+        if others.sum(axis=1).max() > most:
+            others &= _largest(scores, most)
+        row, columns = np.nonzero((near | others) & np.isfinite(scores))
         is_nearest, rows = near[row, columns], block[row]
         exact = _exact(embeddings, rows, columns, metric)
         is_nearest &= exact >= least
@@ -62,6 +64,15 @@ def _prepared(embeddings: FloatArray, metric: Metric) -> npt.NDArray[np.floating
     # Scaled first: the squares of tiny or huge numbers are beyond float32.
     scaled = embeddings / np.abs(embeddings).max(axis=1, keepdims=True)
     return np.asarray(scaled / np.linalg.norm(scaled, axis=1, keepdims=True), np.float32)
+
+
+def _largest(scores: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.bool_]:
+    """Tell which are among the k largest of their row: of equal ones some, never more than k."""
+    n = scores.shape[1]
+    largest = np.full(scores.shape, k >= n)
+    if k < n:
+        np.put_along_axis(largest, np.argpartition(scores, n - k, axis=1)[:, n - k :], True, axis=1)
+    return largest
 
 
 def _approximate(

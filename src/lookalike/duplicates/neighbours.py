@@ -26,7 +26,7 @@ K = 10
 """Neighbours that a picture asks for, besides its own copies."""
 
 MOST = 640
-"""Where all of them are similar enough it asks for more, up to so many."""
+"""Where all of them are similar enough there may be more, up to so many."""
 
 _FEW = 200
 """Of so few pictures all that are near are compared, not only the nearest."""
@@ -152,6 +152,7 @@ def _among_all(
         k=len(ids) if is_few else min(K, len(ids)),
         least=reach.least,
         all_from=floor,
+        most=MOST,
     ):
         is_compared = near.is_nearest | (near.similarity >= reach.all_from)
         one, other = pictures[near.rows], pictures[near.columns]
