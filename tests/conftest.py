@@ -29,6 +29,11 @@ os.environ["LOOKALIKE_CACHE"] = str(SHARED_HOME / "cache")
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 
+def pytest_sessionstart() -> None:
+    """Forget what earlier sessions found, so that pictures are compared in this one."""
+    (SHARED_HOME / "cache" / "duplicates-verdicts").unlink(missing_ok=True)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server: every fixture of one builds on an installed mysqld."""
     for item in items:

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from importlib import metadata
 
 import lookalike
 
@@ -7,6 +8,10 @@ import lookalike
 def test_public_names_are_sorted_and_there():
     assert lookalike.__all__ == sorted(lookalike.__all__)
     assert all(hasattr(lookalike, name) for name in lookalike.__all__)
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert lookalike.__version__ == metadata.version("lookalike")
 
 
 def test_every_error_has_one_root():

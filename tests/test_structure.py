@@ -99,8 +99,7 @@ def test_files_and_functions_are_short(file):
 
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: str(file.relative_to(TESTS)))
 def test_files_of_tests_are_short(file):
-    if file != TESTS / "duplicates" / "test_duplicates.py":  # split with the next change to it
-        assert file.read_text().count("\n") <= MAX_FILE_LINES
+    assert file.read_text().count("\n") <= MAX_FILE_LINES
 
 
 def test_folders_of_tests_mirror_the_source():

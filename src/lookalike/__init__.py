@@ -1,6 +1,10 @@
 """Image similarity search inside MySQL."""
 
-_SET = ("__getattr__", "__dir__", "__all__")
+from functools import cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def __getattr__(name: str) -> object:
@@ -8,9 +12,23 @@ def __getattr__(name: str) -> object:
     # modules, and the command line must handle Ctrl-C before slow imports begin.
     if name == "__version__":
         return _version()
-    if name.startswith("__") and name != "__all__":
+    find, _, names = _public()
+    if name == "__all__":
+        return names
+    if name.startswith("__"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _attach(name)
+    return find(name)
+
+
+def __dir__() -> list[str]:
+    return _public()[1]()
+
+
+@cache
+def _public() -> "tuple[Callable[[str], object], Callable[[], list[str]], list[str]]":
+    import lazy_loader
+
+    return lazy_loader.attach_stub(__name__, __file__)
 
 
 def _version() -> str:
@@ -20,14 +38,3 @@ def _version() -> str:
         return metadata.version("lookalike")
     except metadata.PackageNotFoundError:  # a source tree on the path
         return "unknown"
-
-
-def __dir__() -> list[str]:
-    return sorted(_attach("__all__"))
-
-
-def _attach(name: str) -> object:
-    import lazy_loader
-
-    globals().update(zip(_SET, lazy_loader.attach_stub(__name__, __file__), strict=True))
-    return globals()["__all__"] if name == "__all__" else globals()["__getattr__"](name)

@@ -65,7 +65,7 @@ def test_an_exact_copy_is_one_however_much_it_differs(tmp_path):
     dots(0).save(tmp_path / "copy.jpg", quality=30)
     dots(1).save(tmp_path / "other.jpg", quality=30)
     files = [tmp_path / name for name in ("finest.png", "copy.jpg", "other.jpg")]
-    seen = [_read(file) for file in files]
+    seen = [_read(file, (0, 0)) for file in files]
     sizes, loss = np.full((1, 2, 2), 100), np.array([seen[1].loss], np.float32)
     pixels = [picture.pixels[np.newaxis] for picture in seen]
     assert how_same(pixels[0], pixels[1], sizes, loss, 1)[0] == DIFFERENT

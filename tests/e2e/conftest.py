@@ -2,6 +2,7 @@
 
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.e2e.preloaded import TIMEOUT, Preloaded
+from tests.e2e.told import MODEL
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -83,3 +86,33 @@ def on_terminal(environment: dict[str, str], tmp_path: Path) -> Callable[..., st
         return said.decode()
 
     return run_command
+
+
+@pytest.fixture
+def pictures(run, photos, tmp_path):
+    """Cats: one, its copy, a mirrored, a darker one and half of it; and two others. Added."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("cat.jpg", "cat-mirrored.jpg", "cat-dark.jpg", "cat-crop.jpg", "rocket.jpg"):
+        shutil.copy(photos / name, folder)
+    shutil.copy(photos / "cat.jpg", folder / "cat-copy.jpg")
+    with Image.open(photos / "moose.webp") as moose:
+        moose.save(folder / "moose.png")
+    run("add", folder, *MODEL)
+    return folder
+
+
+@pytest.fixture
+def duplicates(run, tmp_path):
+    """Run `lookalike duplicates ARGS...` with a trash of the test's own."""
+
+    def run_command(*args, **options):
+        return run("duplicates", *args, **options, XDG_DATA_HOME=str(tmp_path / "data"))
+
+    return run_command
+
+
+@pytest.fixture
+def trash(tmp_path):
+    """The folder of what is in the trash; not there before something is."""
+    return tmp_path / "data" / "Trash" / "files"

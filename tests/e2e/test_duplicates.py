@@ -2,13 +2,12 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-MODEL = ("--model", "efficientnet-lite2")
+from tests.e2e.told import MODEL, n_rows, names_in, table
+
 LOOSER = ("--tier", "near-duplicate")
 DELETE = ("--delete", *LOOSER, "--yes")
 FAMILY = {
@@ -16,49 +15,6 @@ FAMILY = {
     "cat-mirrored.jpg": "near-duplicate",
     "cat-dark.jpg": "near-duplicate",
 }
-
-
-@pytest.fixture
-def pictures(run, photos, tmp_path):
-    """Cats: one, its copy, a mirrored, a darker one and half of it; and two others. Added."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for name in ("cat.jpg", "cat-mirrored.jpg", "cat-dark.jpg", "cat-crop.jpg", "rocket.jpg"):
-        shutil.copy(photos / name, folder)
-    shutil.copy(photos / "cat.jpg", folder / "cat-copy.jpg")
-    with Image.open(photos / "moose.webp") as moose:
-        moose.save(folder / "moose.png")
-    run("add", folder, *MODEL)
-    return folder
-
-
-@pytest.fixture
-def duplicates(run, tmp_path):
-    """Run `lookalike duplicates ARGS...` with a trash of the test's own."""
-
-    def run_command(*args, **options):
-        return run("duplicates", *args, **options, XDG_DATA_HOME=str(tmp_path / "data"))
-
-    return run_command
-
-
-@pytest.fixture
-def trash(tmp_path):
-    """The folder of what is in the trash; not there before something is."""
-    return tmp_path / "data" / "Trash" / "files"
-
-
-def names_in(folder):
-    return {file.name for file in folder.iterdir()}
-
-
-def table(text):
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-
-
-def n_rows(run):
-    return json.loads(run("status", "--json").stdout)[0]["rows"]
 
 
 def test_groups_are_listed_and_nothing_is_touched(run, duplicates, pictures, trash):
@@ -200,7 +156,7 @@ def test_decisions_are_kept(duplicates, pictures):
     done = duplicates("--not", *pair, "--not", ids["cat.jpg"], ids["cat-crop.jpg"])
     assert f"{pair[0]} and {pair[1]} are not duplicates from now on." in done.stderr
     (first, *others) = table(duplicates().stdout)[1:]
-    together = [row for row in (first, *others) if row[0] == "1"]
+    together = [row for row in (first, *others) if row[0] == first[0]]
     assert "cat-dark.jpg" not in {Path(row[7]).name for row in together}
     assert duplicates("--forget-not", *pair).stderr == "Forgot 1 decision.\n"
     assert "cat-dark.jpg" in duplicates().stdout
@@ -224,12 +180,20 @@ def test_the_report_is_a_page(duplicates, pictures):
         (["--dry-run"], "--dry-run goes with --delete or --move-to"),
         (["--yes"], "--yes goes with --delete or --move-to"),
         (["--force"], "--force goes with --html"),
-        (["--not", "1", "1"], "name at least two different ids"),
+        (["--not", "1", "1"], "name at least two different images"),
         (["--not", "1", "99"], "no image with id 99"),
         (["--not", "1", "2", "--delete"], "go without --delete"),
         (["--not", "1", "2", "--html", "x.html"], "go without --html"),
         (["--forget-not", "1", "2", "--tier", "identical"], "go without --tier"),
         (["--not", "1", "2", "--keep", "oldest"], "go without --keep"),
+        (["--not", "1", "2", "--group", "3"], "go without --group"),
+        (["--not", "1", "2", "--prefer", "."], "go without --prefer"),
+        (["--not", "1", "gone.jpg"], "'gone.jpg' is not an image file, and no stored image has"),
+        (["--group", "99"], "there is no group 99"),
+        (["--group", "1-"], "there is no group 1-"),
+        (["--group", "7", "--delete", "--yes"], "with --yes give the whole name of group 7"),
+        (["--prefer", "none"], "no such folder: none"),
+        (["--prefer", "."], "no image in it is stored"),
         (["--keep", "newest"], "'newest' is not one of"),
         (["--min-similarity", "2"], "min_similarity is 2.0"),
         (["--collection", "none"], "no collection 'none'"),

@@ -26,6 +26,7 @@ TWICE = ("README.md",)  # its Python is what people paste first, and again
 
 CLIP = "needs CLIP: gigabytes of packages, and weights from a hub"
 NAMES = "is the form of the command"
+GROUP = "is the number of a group in another collection"
 OTHERS = "needs a server of somebody's own"
 NOT_RUN = {
     "make test": "runs this test",
@@ -34,6 +35,7 @@ NOT_RUN = {
     ".venv/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu": CLIP,
     ".venv/bin/pip install '.[clip]'": CLIP,
     "lookalike attributes drop NAME": NAMES,
+    "lookalike duplicates --group 3": GROUP,
     "lookalike collections delete NAME": NAMES,
     "lookalike collections rename OLD NEW": NAMES,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
@@ -43,6 +45,7 @@ NOT_RUN = {
 # What a command ends with, where that is not 0.
 STATUS = {
     "lookalike screen upload.jpg --against prohibited": 1,  # a match, as the next ones
+    'lookalike screen ~/uploads --exclude "checked/" --against prohibited > report.txt': 1,
     "ls ~/uploads/*.jpg | lookalike screen - --against prohibited --json": 1,
     "ls ~/uploads/*.jpg | lookalike screen - --against image_embeddings --json": 1,
 }

@@ -98,6 +98,18 @@ def test_images_to_screen_that_cannot_be_read(run, places):
     screen = ("--against", "image_embeddings", "--min-similarity", "0.9")
     said = run("screen", *files, *screen, status=2)
     assert all(f"{file}: error: Permission denied" in said for file in files)
+    said = run("screen", places, *screen, status=1)
+    for file in ("bee.jpg", "closed"):
+        assert f"{places / file}: error: Permission denied" in said
+    assert f"{places / 'cat.jpg'}: match: " in said and "2 images of 3 could not be" in said
+
+
+def test_what_cannot_be_opened_counts_in_every_run(run, places):
+    close(places)
+    for _ in range(2):
+        said = run("add", places, *MODEL, status=1)
+        assert f"{places / 'bee.jpg'}: Permission denied" in said
+    assert f"{places / 'closed'}: Permission denied" in run("add", places, "--ignore-failed")
 
 
 def test_duplicates_of_files_that_cannot_be_read(run, places):

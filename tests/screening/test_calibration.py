@@ -46,6 +46,16 @@ def test_a_threshold_that_no_similarity_can_reach_is_none():
         calibrate([1.0, 0.99], [1.0, 0.5], max_false_positive_rate=0, highest=1.0)
 
 
+@pytest.mark.parametrize(
+    ("rate", "enough"), [(None, 30), (1, 30), (0.5, 30), (0.1, 30), (0.01, 300), (0.001, 3000)]
+)
+def test_enough_negatives_would_show_a_rate(rate, enough):
+    found = calibrate([0.9], [0.1], max_false_positive_rate=rate)
+    assert (found.enough_positives, found.enough_negatives) == (30, enough)
+    # With none wrong of so many, a rate above the one that is asked for has a chance below 5%.
+    assert (1 - (rate or 0.1)) ** enough < 0.05
+
+
 @pytest.mark.parametrize(("matches", "others"), [([], [0.1]), ([0.1], []), ([], [])])
 def test_examples_of_both_kinds_are_needed(matches, others):
     with pytest.raises(InputError, match="images that should match and images that should not"):

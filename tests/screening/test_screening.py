@@ -235,3 +235,30 @@ def test_examples_suggest_a_threshold(blocklist, photos):
     assert blocklist.threshold.get() == 0.7
     blocklist.threshold.calibrate(variants, others, store=True)
     assert blocklist.threshold.get() == found.min_similarity
+
+
+def test_folders_and_globs_are_walked_when_asked(blocklist, photos, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "empty").mkdir()
+    for name in ("cat.jpg", "grass.jpg", "bee.jpg"):
+        (tmp_path / "deep" / name).write_bytes((photos / name).read_bytes())
+    content = (photos / "rocket.jpg").read_bytes()
+    given = [tmp_path / "deep", str(tmp_path / "deep" / "[bg]*"), content, tmp_path / "empty"]
+    found = list(blocklist.screen(given, folders=True, exclude=["cat*"]))
+    deep = tmp_path / "deep"
+    assert [each.image for each in found] == [
+        *(deep / "bee.jpg", deep / "grass.jpg", deep / "bee.jpg", deep / "grass.jpg"),
+        *(content, tmp_path / "empty"),
+    ]
+    assert [bool(each.matches) for each in found] == [True, False, True, False, True, False]
+    assert [each.error for each in found] == [None] * 5 + ["no images in it"]
+    (alone,) = blocklist.screen([deep])
+    assert alone.error and not alone.is_clean
+
+
+def test_options_of_folders_need_folders(blocklist):
+    for options in ({"hidden": True}, {"exclude": ["x"]}):
+        with pytest.raises(InputError, match="no meaning without folders=True"):
+            blocklist.screen([], **options)
+    with pytest.raises(InputError, match="cannot exclude"):
+        list(blocklist.screen([], folders=True, exclude=["a/**b[", "\\"]))

@@ -67,12 +67,24 @@ def test_what_cancels_out_and_what_is_no_query_is_refused(own, vectors):
         own.search(Query(vectors[0]) - Query(vectors[0]))
     with pytest.raises(InputError, match="the query is empty"):
         own.search(lookalike.Mix(()))
-    with pytest.raises(InputError, match="a list is not a query"):
-        own.search([1, 2])
+    with pytest.raises(InputError, match="a set is not a query"):
+        own.search({1, 2})
     with pytest.raises(InputError, match="no such image: v4"):
         own.search(Image("v4"))
     with pytest.raises(ModelError, match="has no model"):
         own.search(Text("red") + Query(1))
+
+
+def test_a_list_of_numbers_is_a_vector(own, vectors):
+    expected = own.search(vectors[3])
+    assert own.search(vectors[3].tolist()) == expected
+    assert own.search(tuple(vectors[3].tolist())) == expected
+    assert own.search(Query(vectors[3].tolist())) == expected
+    with pytest.raises(EmbeddingError, match="has 2 dimensions, and this collection has 16"):
+        own.search([1, 2])
+    for wrong in ([], ["a", "b"], [[1, 2], [3, 4]], vectors[:2].tolist(), [vectors[0], "x"]):
+        with pytest.raises(InputError, match="is not a query vector; give a list of numbers"):
+            own.search(wrong)
 
 
 def test_pages_follow_each_other(own, vectors):

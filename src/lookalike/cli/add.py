@@ -52,6 +52,7 @@ _SHOWN = 5
 )
 @click.option("--dry-run", is_flag=True, help="With --prune: only show what would be removed.")
 @click.option("--retry", is_flag=True, help="Retry files that failed before.")
+@click.option("--ignore-failed", is_flag=True, help="Exit with 0 even if files could not be read.")
 @click.option(
     "--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once."
 )
@@ -71,6 +72,7 @@ def add(
     paths: tuple[str, ...],
     attributes: str | None,
     dry_run: bool,
+    ignore_failed: bool,
     database: str | None,
     collection: str,
     model: str | None,
@@ -81,9 +83,12 @@ def add(
 
     PATH is an image, a folder (with its subfolders) or a glob. Stored files that have not changed
     are skipped, changed files are embedded again, moved and renamed files keep their row, and
-    copies reuse the embedding of the same bytes. Unreadable files are listed and skipped, and the
-    exit status is 1; they are retried when they change. If it is interrupted or killed, run the
-    same command again: nothing is lost.
+    copies reuse the embedding of the same bytes. Unreadable files are listed and skipped. If it is
+    interrupted or killed, run the same command again: nothing is lost.
+
+    Exit status: 0 done, 1 done but some files could not be read, 2 not done. Damaged files that an
+    earlier run has listed are retried when they change, and do not count until then; files that
+    cannot be opened are retried and count every time.
     """
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
@@ -108,7 +113,8 @@ def add(
     if out.as_json:
         added = _document(report) if report else {}
         out.json({**facts, **added, **({"attributes": asdict(stored)} if stored else {})})
-    if (report and _has_failed(report)) or (stored and stored.unmatched):
+    has_failed = report and report.failed and not ignore_failed
+    if has_failed or (stored and stored.unmatched):
         raise click.exceptions.Exit(DONE_WITH_FAILURES)
 
 
@@ -149,7 +155,7 @@ def export(
     _print(out, report, "to standard output" if is_output else f"to {file}")
     if out.as_json:
         out.json({"file": file, **_document(report)})
-    if _has_failed(report):
+    if report.failed:
         raise click.exceptions.Exit(DONE_WITH_FAILURES)
 
 
@@ -217,10 +223,6 @@ def _print_attributes(out: Output, report: AttributesReport, collection: str) ->
             else ""
         )
         out.say(f"Set attributes of {images}{rest}: {kinds}.")
-
-
-def _has_failed(report: AddReport) -> bool:
-    return bool(report.failed or report.failed_before)
 
 
 def _document(report: AddReport) -> dict[str, object]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
-from rich.filesize import decimal
 
-from lookalike import KeepRule, Orientations, Tier
+from lookalike import InputError, KeepRule, Orientations, Tier
+from lookalike.cli.groups import (
+    Verb,
+    count_files,
+    fates_of,
+    list_groups,
+    plural,
+    tell,
+    with_tiers,
+)
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -26,15 +32,7 @@ from lookalike.cli.output import Output
 from lookalike.core.output_files import DUPLICATES_REPORT, check_target
 
 if TYPE_CHECKING:
-    from lookalike import (
-        Collection,
-        DuplicateGroup,
-        DuplicateImage,
-        KeepRule,
-        Orientations,
-        RemovalReport,
-        Tier,
-    )
+    from lookalike import Collection, DuplicateGroup, RemovalReport
 
 NOT_ALL_REMOVED = 1
 
@@ -61,12 +59,27 @@ NOT_ALL_REMOVED = 1
     "file, or the one of most bytes.",
 )
 @click.option(
+    "--prefer",
+    multiple=True,
+    type=click.Path(),
+    metavar="FOLDER",
+    help="Keep the image in this folder, whatever --keep says. Can be repeated, the most preferred "
+    "folder first.",
+)
+@click.option(
     "--orientations",
     type=click.Choice(get_args(Orientations)),
     default="auto",
     show_default=True,
     help="Which near-duplicates may be turned or mirrored: photographs but no drawings (auto), "
     "none (upright), or all.",
+)
+@click.option(
+    "--group",
+    "names",
+    multiple=True,
+    metavar="GROUP",
+    help="Only this group, by its number or its whole name, as 17-k7xq. Can be repeated.",
 )
 @click.option(
     "--html",
@@ -88,17 +101,17 @@ NOT_ALL_REMOVED = 1
 @click.option(
     "--not",
     "distinct",
-    type=(int, int),
+    type=(str, str),
     multiple=True,
-    metavar="ID ID",
-    help="Remember that these two are not duplicates; do nothing else.",
+    metavar="IMAGE IMAGE",
+    help="Remember that these two, each a file or an id, are not duplicates; do nothing else.",
 )
 @click.option(
     "--forget-not",
     "forgotten",
-    type=(int, int),
+    type=(str, str),
     multiple=True,
-    metavar="ID ID",
+    metavar="IMAGE IMAGE",
     help="Forget that again.",
 )
 @database_option
@@ -108,7 +121,9 @@ def duplicates(
     min_similarity: float | None,
     tier: Tier | None,
     keep: KeepRule,
+    prefer: tuple[str, ...],
     orientations: Orientations,
+    names: tuple[str, ...],
     html: Path | None,
     force: bool,
     delete: bool,
@@ -116,8 +131,8 @@ def duplicates(
     move_to: Path | None,
     dry_run: bool,
     yes: bool,
-    distinct: Sequence[tuple[int, int]],
-    forgotten: Sequence[tuple[int, int]],
+    distinct: Sequence[tuple[str, str]],
+    forgotten: Sequence[tuple[str, str]],
     database: str | None,
     collection: str,
     out: Output,
@@ -130,10 +145,13 @@ def duplicates(
                      turned or mirrored
     similar          their embeddings are as near as --min-similarity
 
-    Every image of a group resembles the one to keep. Files are deleted or moved with --delete or
-    --move-to only, their rows too, and no others than identical ones unless --tier says so. It
-    shows what would go and asks; scripts give --yes. Where the file to keep is gone, changed or
-    unreadable, its group stays, and the exit status is 1.
+    Every image of a group resembles the one to keep, whose id is the group's number. Files are
+    deleted or moved with --delete or --move-to only, their rows too, and no others than identical
+    ones unless --tier says so: images of the same bytes as one that stays. It shows what would go
+    and asks; scripts give --yes, and with --group its whole name, by which a group that has changed
+    is told. Where a file to keep is gone, changed or unreadable, its duplicates stay.
+
+    Exit status: 0 done, 1 some files could not be removed, 2 not done.
     """
     _check(delete, permanently, move_to, dry_run, yes)
     _check_alone()
@@ -149,7 +167,18 @@ def duplicates(
         if distinct or forgotten:
             _decide(out, images, distinct, forgotten)
             return
-        groups = _find(out, images, min_similarity, loosest, keep, orientations)
+        # What goes is told by the tier, and groups are those that were shown without it.
+        searched = "near-duplicate" if removes and tier is None else loosest
+        with _bar(out) as progress:
+            groups = images.duplicates.find(
+                min_similarity=min_similarity,
+                tier=searched,
+                keep=keep,
+                orientations=orientations,
+                prefer=prefer,
+                progress=progress,
+            )
+        groups = _chosen(images, groups, names, loosest)
         page = images.duplicates.report(html, groups, force=force) if html else None
         remove = partial(
             images.duplicates.delete, groups, tier=loosest, move_to=move_to, permanently=permanently
@@ -157,7 +186,7 @@ def duplicates(
         report = remove(dry_run=dry_run or asks) if removes else None
         if report and asks and _agrees(out, groups, report, verb):
             report = remove()
-    _tell(out, collection, groups, report, page, verb, is_listed=asks)
+    tell(out, collection, groups, report, page, verb, is_listed=asks)
     if report and report.failed:
         raise click.exceptions.Exit(NOT_ALL_REMOVED)
 
@@ -171,6 +200,34 @@ def _check(delete: bool, permanently: bool, move_to: Path | None, dry_run: bool,
         raise click.UsageError("--dry-run goes with --delete or --move-to")
     if yes and not delete and move_to is None:
         raise click.UsageError("--yes goes with --delete or --move-to")
+    if yes and not dry_run:
+        _check_names(click.get_current_context().params["names"])
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raise UsageError for a group by its number, which nobody is asked about before it goes."""
+    for name in names:
+        if "-" not in name:
+            raise click.UsageError(
+                f"with --yes give the whole name of group {name}, as --html and --json show it: "
+                "it may have changed since"
+            )
+
+
+def _chosen(
+    images: Collection, groups: Sequence[DuplicateGroup], names: Sequence[str], loosest: Tier
+) -> list[DuplicateGroup]:
+    """Return the groups that are named, or all, with a duplicate of the tier or a stricter one."""
+    if not names:
+        return with_tiers(groups, loosest)
+    chosen = images.duplicates.choose(groups, *names)
+    for group in chosen:
+        if not with_tiers([group], loosest):
+            raise InputError(
+                f"no duplicate in group {group.name} is {loosest}: choose --tier {group.tier} to "
+                "include it"
+            )
+    return chosen
 
 
 def _check_page(html: Path | None, force: bool) -> None:
@@ -185,28 +242,11 @@ def _check_alone() -> None:
     context = click.get_current_context()
     if not (context.params["distinct"] or context.params["forgotten"]):
         return
-    for name in ("delete", "move_to", "html", "tier", "min_similarity", "keep", "orientations"):
+    search = ("tier", "min_similarity", "keep", "prefer", "orientations", "names")
+    for name in ("delete", "move_to", "html", *search):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            option = f"--{name.replace('_', '-')}"
+            option = "--group" if name == "names" else f"--{name.replace('_', '-')}"
             raise click.UsageError(f"--not and --forget-not go without {option}")
-
-
-def _find(
-    out: Output,
-    images: Collection,
-    min_similarity: float | None,
-    tier: Tier,
-    keep: KeepRule,
-    orientations: Orientations,
-) -> list[DuplicateGroup]:
-    with _bar(out) as progress:
-        return images.duplicates.find(
-            min_similarity=min_similarity,
-            tier=tier,
-            keep=keep,
-            orientations=orientations,
-            progress=progress,
-        )
 
 
 @contextmanager
@@ -221,159 +261,37 @@ def _bar(out: Output) -> Iterator[Callable[[str, int, int | None], None]]:
 def _decide(
     out: Output,
     images: Collection,
-    distinct: Sequence[tuple[int, int]],
-    forgotten: Sequence[tuple[int, int]],
+    distinct: Sequence[tuple[str, str]],
+    forgotten: Sequence[tuple[str, str]],
 ) -> None:
-    for pair in distinct:
-        images.duplicates.mark_distinct(*pair)
+    ids = [images.duplicates.mark_distinct(*pair) for pair in distinct]
     n_forgotten = sum(images.duplicates.unmark_distinct(*pair) for pair in forgotten)
     if out.as_json:
-        out.json({"distinct": distinct, "forgotten": n_forgotten})
+        out.json({"distinct": ids, "forgotten": n_forgotten})
         return
     for one, other in distinct:
         out.say(f"{one} and {other} are not duplicates from now on.")
     if forgotten:
-        out.say(f"Forgot {n_forgotten:,} {_plural('decision', n_forgotten)}.")
+        out.say(f"Forgot {n_forgotten:,} {plural('decision', n_forgotten)}.")
 
 
-def _verb(delete: bool, permanently: bool) -> tuple[str, str]:
+def _verb(delete: bool, permanently: bool) -> Verb:
     """Return the verb for removed files: done, and to be done."""
     if not delete:
         return "moved", "move"
     return ("deleted", "delete") if permanently else ("trashed", "trash")
 
 
-def _undone(verb: tuple[str, str]) -> str:
+def _undone(verb: Verb) -> str:
     return f"{verb[0]} no file"
 
 
 def _agrees(
-    out: Output, groups: Sequence[DuplicateGroup], would: RemovalReport, verb: tuple[str, str]
+    out: Output, groups: Sequence[DuplicateGroup], would: RemovalReport, verb: Verb
 ) -> bool:
     """Show what would be removed, if anything; end the command unless the answer is yes."""
     if not out.as_json:
-        _list(out, groups, _fates(would, verb))
+        list_groups(out, groups, fates_of(would, verb))
     if would.removed:
-        out.confirm(f"{verb[1].capitalize()} {_files(would, groups)}?", _undone(verb))
+        out.confirm(f"{verb[1].capitalize()} {count_files(would, groups)}?", _undone(verb))
     return bool(would.removed)
-
-
-def _list(out: Output, groups: Sequence[DuplicateGroup], fates: dict[int, str]) -> None:
-    rows = [
-        _row(number, group, image, fates)
-        for number, group in enumerate(groups, start=1)
-        for image in (group.keep, *group.duplicates)
-    ]
-    if rows:
-        out.table(
-            ["group", "", "id", "tier", "similarity", "pixels", "size", "file"], rows, paths="file"
-        )
-
-
-def _tell(
-    out: Output,
-    collection: str,
-    groups: Sequence[DuplicateGroup],
-    report: RemovalReport | None,
-    page: Path | None,
-    verb: tuple[str, str],
-    *,
-    is_listed: bool,
-) -> None:
-    fates = _fates(report, verb) if report else {}
-    if out.as_json:
-        out.json(_document(collection, groups, report, fates, page))
-        return
-    if not is_listed:
-        _list(out, groups, fates)
-    if report:
-        for failure in report.failed:
-            out.warn(f"not {verb[0]}: {failure}")
-    out.say(_summary(groups) if report is None else _done(report, groups, verb))
-    if page:
-        out.say(f"Report: {page}")
-
-
-def _fates(report: RemovalReport, verb: tuple[str, str]) -> dict[int, str]:
-    done, to_do = verb
-    return {file.id: to_do if report.is_dry_run else done for file in report.removed}
-
-
-def _row(
-    number: int, group: DuplicateGroup, image: DuplicateImage, fates: dict[int, str]
-) -> list[object]:
-    is_kept = image is group.keep
-    return [
-        number,
-        "keep" if is_kept else fates.get(image.id, ""),
-        image.id,
-        image.tier or "",
-        "" if is_kept else f"{image.similarity:.4f}",
-        f"{image.width} x {image.height}" if image.width else "",
-        "" if image.size is None else decimal(image.size),
-        image.path or image.image_name,
-    ]
-
-
-def _summary(groups: Sequence[DuplicateGroup]) -> str:
-    if not groups:
-        return "No duplicates."
-    tiers = _counted(image.tier for group in groups for image in group.duplicates)
-    n = len(groups)
-    return f"{n:,} {_plural('group', n)}; besides the images to keep: {tiers}."
-
-
-def _counted(tiers: Iterable[Tier | None]) -> str:
-    counts = Counter(tiers)
-    return ", ".join(f"{counts[tier]:,} {tier}" for tier in get_args(Tier) if counts[tier])
-
-
-def _files(report: RemovalReport, groups: Sequence[DuplicateGroup]) -> str:
-    """Return the number, size and tiers of files."""
-    n = len(report.removed)
-    tiers = {image.id: image.tier for group in groups for image in group.duplicates}
-    counted = _counted(tiers[file.id] for file in report.removed)
-    return f"{n:,} {_plural('file', n)}, {decimal(report.size)}" + (f" ({counted})" if n else "")
-
-
-def _done(report: RemovalReport, groups: Sequence[DuplicateGroup], verb: tuple[str, str]) -> str:
-    done, to_do = verb
-    n = len(report.removed)
-    files = _files(report, groups)
-    if report.is_dry_run:
-        text = f"Would {to_do} {files}; nothing was done"
-    else:
-        text = f"{done.capitalize()} {files}, and removed {'its row' if n == 1 else 'their rows'}"
-    if report.failed:
-        text += f"; {len(report.failed):,} could not be {done}"
-    if report.without_file:
-        text += f"; {len(report.without_file):,} without a file stay"
-    return text + "."
-
-
-def _document(
-    collection: str,
-    groups: Sequence[DuplicateGroup],
-    report: RemovalReport | None,
-    fates: dict[int, str],
-    page: Path | None,
-) -> dict[str, object]:
-    removal = None
-    if report:
-        removal = {
-            "removed": [{**asdict(file), "action": fates[file.id]} for file in report.removed],
-            "failed": [{"path": each.path, "reason": each.reason} for each in report.failed],
-            "without_file": report.without_file,
-            "size": report.size,
-            "is_dry_run": report.is_dry_run,
-        }
-    return {
-        "collection": collection,
-        "groups": [{"tier": group.tier, **asdict(group)} for group in groups],
-        "removal": removal,
-        "report": page,
-    }
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else noun + "s"

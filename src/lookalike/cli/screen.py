@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+import lookalike
 from lookalike import InputError
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, json_of, printable
 
 if TYPE_CHECKING:
-    from lookalike import Screening
+    from lookalike import Calibration, Screening
 
 MATCH, NOT_JUDGED = 1, 2
 _CHUNK = 65_536  # bytes
@@ -30,6 +32,15 @@ _CHUNK = 65_536  # bytes
     metavar="S",
     help="The threshold: an image at least this similar is a match. Default: the stored one.",
 )
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="PATTERN",
+    help="Skip files of folders that match, as in .gitignore. Can be repeated.",
+)
+@click.option(
+    "--hidden", is_flag=True, help="Include files and folders whose names begin with a dot."
+)
 @click.option("-k", type=int, default=5, show_default=True, help="How many matches to show.")
 @click.option(
     "--allow-private-urls", is_flag=True, help="Allow URLs of this machine and of private networks."
@@ -40,6 +51,8 @@ def screen(
     images: tuple[str, ...],
     against: str,
     min_similarity: float | None,
+    exclude: tuple[str, ...],
+    hidden: bool,
     k: int,
     allow_private_urls: bool,
     database: str | None,
@@ -47,25 +60,48 @@ def screen(
 ) -> None:
     """Check whether images resemble any image of a collection.
 
-    IMAGE is a path or an http(s) URL. With - they are read from standard input, one per line, and
-    each answer is printed as soon as it is known. With --json each answer is one line of JSON.
+    IMAGE is an image, a folder (with its subfolders), a glob or an http(s) URL. With - paths and
+    URLs of images are read from standard input, one per line, and each answer is printed as soon as
+    it is known. With --json each answer is one line of JSON.
 
-    Exit status: 0 all clean, 1 some match, 2 some could not be checked.
+    Exit status: 1 if an image matches, whatever else; else 2 if one could not be checked; 0 if all
+    are clean.
     """
-    if "-" in images and len(images) > 1:
+    is_stream = images == ("-",)
+    if "-" in images and not is_stream:
         raise InputError("give images, or - for standard input, not both")
-    given = _lines() if images == ("-",) else iter(images)
-    status = 0
-    with connect(database, out, computes=True) as db:
-        blocklist = db.collection(against)
-        for answer in blocklist.screen(
-            given, min_similarity=min_similarity, k=k, allow_private_urls=allow_private_urls
-        ):
-            click.echo(_document(answer) if out.as_json else _sentence(answer))
-            sys.stdout.flush()
-            status = max(status, NOT_JUDGED if answer.error else MATCH if answer.matches else 0)
-    if status:
-        raise click.exceptions.Exit(status)
+    if is_stream and (exclude or hidden):
+        raise click.UsageError("--exclude and --hidden are for folders: they do not go with -")
+    verdicts: Counter[str] = Counter()
+    try:
+        with connect(database, out, computes=True) as db:
+            for answer in db.collection(against).screen(
+                _lines() if is_stream else images,
+                min_similarity=min_similarity,
+                k=k,
+                allow_private_urls=allow_private_urls,
+                folders=not is_stream,
+                exclude=exclude,
+                hidden=hidden,
+            ):
+                click.echo(_document(answer) if out.as_json else _sentence(answer))
+                sys.stdout.flush()
+                verdicts[_verdict(answer)] += 1
+    except lookalike.LookalikeError as error:
+        if not verdicts["match"]:
+            raise
+        out.warn(f"Error: {error}")
+    _end(out, verdicts)
+
+
+def _end(out: Output, verdicts: Counter[str]) -> None:
+    """End the command with the status of its verdicts."""
+    errors = verdicts["error"]
+    if errors:
+        images = "1 image" if errors == 1 else f"{errors:,} images"
+        out.warn(f"{images} of {verdicts.total():,} could not be checked")
+    if verdicts["match"] or errors:
+        raise click.exceptions.Exit(MATCH if verdicts["match"] else NOT_JUDGED)
 
 
 def _lines() -> Iterator[str]:
@@ -164,6 +200,7 @@ def calibrate(
             max_false_positive_rate=max_false_positive_rate,
             store=store,
         )
+    _warn_of_few(out, found)
     if out.as_json:
         out.json(asdict(found))
         return
@@ -176,3 +213,17 @@ def calibrate(
         out.say(f"Stored: `lookalike screen --against {collection}` uses it from now on.")
     else:
         out.say("Not stored; add --store to use it in `lookalike screen`.")
+
+
+def _warn_of_few(out: Output, found: Calibration) -> None:
+    kinds = (
+        ("positive", found.positives, found.enough_positives),
+        ("negative", found.negatives, found.enough_negatives),
+    )
+    few = [
+        f"{n:,} {kind}{'' if n == 1 else 's'} ({enough:,} would do)"
+        for kind, n, enough in kinds
+        if n < enough
+    ]
+    if few:
+        out.warn(f"Warning: too few examples to rely on the rates: {' and '.join(few)}")

@@ -1,5 +1,8 @@
 """Add the images of folders to a collection, and find those whose files are gone."""
 
+import os
+from collections.abc import Sequence
+
 from lookalike.add.add import add_files, find_gone
 from lookalike.add.ingest import IngestOptions
 from lookalike.collection.state import CollectionState
@@ -40,7 +43,14 @@ def add(
     return report
 
 
-def gone(state: CollectionState, walk: ImageWalk) -> list[ImageRecord]:
-    """Return the stored images below the walk's folders whose files are gone."""
+def gone(
+    state: CollectionState,
+    folders: Sequence[str | os.PathLike[str]],
+    *,
+    exclude: Sequence[str],
+    hidden: bool,
+) -> list[ImageRecord]:
+    """Return the stored images below folders whose files are gone."""
     table = state.table
+    walk = ImageWalk(folders, exclude=exclude, hidden=hidden)
     return records(table, find_gone(table, walk, state.notify)) if table.has_files else []

@@ -278,9 +278,8 @@ class Collection:
             InputError: A folder does not exist, or cannot be read.
         """
         from lookalike.collection import adding
-        from lookalike.images.walk import ImageWalk
 
-        return adding.gone(self._state, ImageWalk(folders, exclude=exclude, hidden=hidden))
+        return adding.gone(self._state, folders, exclude=exclude, hidden=hidden)
 
     def failures(self) -> list[StoredFailure]:
         """Return the files that could not be added, and have not been added since, by path."""
@@ -314,8 +313,8 @@ class Collection:
 
         Args:
             query: A Path or PIL image; a str that is a path, an http(s) URL or a stored name; a
-                stored id; a vector of shape (dim,) or a list of numbers; Text, if the model supports it; or a mix of
-                terms, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
+                stored id; a vector of shape (dim,) or a list of numbers; Text, if the model
+                supports it; or a mix, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
             k: Number of results.
             offset: Number of results to skip, for the next page.
             where: Conditions on attributes, names, paths and file times, as {"brand": "acme",
@@ -341,9 +340,10 @@ class Collection:
             ['right', 'up']
         """
         from lookalike.collection import querying
-        from lookalike.search.options import SearchOptions
 
-        options = SearchOptions(
+        return querying.search_many(
+            self._state,
+            [query],
             k=k,
             offset=offset,
             where=where,
@@ -355,24 +355,21 @@ class Collection:
             exact=exact,
             n_probes=n_probes,
             oversampling=oversampling,
-        )
-        return querying.search_many(self._state, [query], options)[0]
+        )[0]
 
     def search_many(
         self, queries: Sequence[AnyQuery], **options: Unpack[SearchKeywords]
     ) -> list[Matches]:
         """Return the results of many queries, in order; options: as in `search`, for all."""
         from lookalike.collection import querying
-        from lookalike.search.options import SearchOptions
 
-        return querying.search_many(self._state, queries, SearchOptions(**options))
+        return querying.search_many(self._state, queries, **options)
 
     def explain(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Explanation:
         """Run a search as `search` does; return its plan, statements, rows read and times."""
         from lookalike.collection import querying
-        from lookalike.search.options import SearchOptions
 
-        return querying.explain(self._state, query, SearchOptions(**options))
+        return querying.explain(self._state, query, **options)
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
         """Return (sql, params): the statement that `search` would run.
@@ -380,9 +377,8 @@ class Collection:
         Its rows include results that `search` then skips or omits.
         """
         from lookalike.collection import querying
-        from lookalike.search.options import SearchOptions
 
-        return querying.search_sql(self._state, query, SearchOptions(**options))
+        return querying.search_sql(self._state, query, **options)
 
     def contact_sheet(
         self,
@@ -393,7 +389,7 @@ class Collection:
         allow_private_urls: bool = False,
         force: bool = False,
     ) -> Path:
-        """Write a page of a query and its matches, with links to their files.
+        """Write a page of a query and its matches, linked to their files; return its absolute path.
 
         Args:
             file: A name that ends in .html or .htm.
@@ -401,9 +397,6 @@ class Collection:
             matches: The results.
             allow_private_urls: As in `search`.
             force: Replace the file even if lookalike did not write it.
-
-        Returns:
-            The file's absolute path.
 
         Raises:
             InputError: The file cannot be written.
@@ -422,6 +415,9 @@ class Collection:
         k: int = 5,
         time_limit: float = TIME_LIMIT_SECONDS,
         allow_private_urls: bool = False,
+        folders: bool = False,
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
     ) -> Iterator[Screening]:
         """Screen images against this collection; yield one `Screening` each, in order.
 
@@ -433,8 +429,11 @@ class Collection:
             k: Number of matches to report.
             time_limit: For decoding one image, in seconds.
             allow_private_urls: As in `search`.
+            folders: Replace folders and globs by their images, as `add` does.
+            exclude: With folders: .gitignore patterns of files to skip.
+            hidden: With folders: include files and folders whose names begin with a dot.
         """
-        from lookalike.screening.screener import Screener
+        from lookalike.screening.screener import Screener, walked
 
         return Screener(
             self._state.index,
@@ -444,7 +443,7 @@ class Collection:
             time_limit=time_limit,
             allow_private=allow_private_urls,
             notify=self._state.notify,
-        ).screen(images)
+        ).screen(walked(images, folders=folders, exclude=exclude, hidden=hidden))
 
     def __repr__(self) -> str:
         return f"<Collection {self.name} in {self._state.connection.url}>"

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from lookalike.collection import pages
 from lookalike.collection.state import CollectionState
-from lookalike.core.paths import expand_user
+from lookalike.core.paths import existing_folder, expand_user
 from lookalike.core.progress import Progress
 from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
-from lookalike.duplicates.distinct import mark_distinct, unmark_distinct
+from lookalike.duplicates import neighbours
+from lookalike.duplicates.choice import chosen_groups
+from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
-from lookalike.index.training import FEWEST_ROWS
 from lookalike.models.measured import measured, owner_of
 
 
@@ -29,6 +30,7 @@ class CollectionDuplicates:
         tier: Tier = "similar",
         keep: KeepRule = "best",
         orientations: Orientations = "auto",
+        prefer: Sequence[str | os.PathLike[str]] = (),
         progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
     ) -> list[DuplicateGroup]:
         """Find groups of images that resemble one another, and choose which of each to keep.
@@ -45,6 +47,8 @@ class CollectionDuplicates:
                 "largest" (in bytes).
             orientations: Which near-duplicates may be turned or mirrored: "auto" (photographs, not
                 drawings), "upright" (none) or "all".
+            prefer: Folders, the most preferred first: of a group, the image in the first of them
+                is kept. Among several in it, and where none is in one, `keep` decides.
             progress: Called with (step, done, total).
 
         Returns:
@@ -54,7 +58,10 @@ class CollectionDuplicates:
             InputError: An option is not valid.
         """
         state = self._state
-        options = DuplicateOptions(min_similarity, tier, keep, orientations)
+        if isinstance(prefer, str | os.PathLike):
+            prefer = (prefer,)
+        folders = tuple(existing_folder(folder) for folder in prefer)
+        options = DuplicateOptions(min_similarity, tier, keep, orientations, folders)
         state.require_table()
         known = measured(state.model_id, state.metric)
         options.check(state.metric, known, owner_of(state.model_id, state.metric))
@@ -67,10 +74,12 @@ class CollectionDuplicates:
         return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
 
     def _ready_index(self) -> None:
-        """Build the index if there are enough rows and none exists; then index all rows."""
+        """Build the index if there are rows to search it for and none exists; then index all."""
         state = self._state
         n = state.connection.value(state.dialect.count_embeddings(state.table))
-        if n >= FEWEST_ROWS and state.index.load() is None:
+        if n <= neighbours.MOST_COMPARED:
+            return
+        if state.index.load() is None:
             state.train()
         state.index.advance_tail([])
 
@@ -124,15 +133,35 @@ class CollectionDuplicates:
         """
         return pages.duplicates_report(self._state, file, groups, force=force)
 
-    def mark_distinct(self, *ids: int) -> None:
-        """Record that these images are not duplicates of one another: they never share a group.
+    def choose(self, groups: Sequence[DuplicateGroup], *names: int | str) -> list[DuplicateGroup]:
+        """Return some of the groups, by number, or by name, which tells a group that has changed.
+
+        Args:
+            groups: The result of `find`.
+            names: Numbers or names of groups, as 17 or "17-k7xq".
 
         Raises:
-            InputError: An id is not stored, or there are fewer than two.
+            InputError: There is no such group, or it is not as it was when it had that name.
+        """
+        return chosen_groups(groups, names)
+
+    def mark_distinct(self, *images: int | str | os.PathLike[str]) -> list[int]:
+        """Record that these images are not duplicates of one another: they never share a group.
+
+        Args:
+            images: Ids, paths or names of stored images.
+
+        Returns:
+            Their ids.
+
+        Raises:
+            InputError: One is not stored, or there are fewer than two.
         """
         id_type = self._state.require_decidable().id_type
+        ids = one_image_each(self._state.table, images)
         mark_distinct(self._state.table, ids, id_type)
+        return ids
 
-    def unmark_distinct(self, *ids: int) -> int:
+    def unmark_distinct(self, *images: int | str | os.PathLike[str]) -> int:
         """Delete the records that these images are distinct; return how many there were."""
-        return unmark_distinct(self._state.table, ids)
+        return unmark_distinct(self._state.table, one_image_each(self._state.table, images))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from typing import Unpack
 
 from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.store import attributes_of
@@ -13,7 +14,7 @@ from lookalike.dialects import Filter, Statement
 from lookalike.index.rows import with_paths
 from lookalike.search.embedding import IMAGE, EmbeddedQuery, embed_query
 from lookalike.search.levels import Rater
-from lookalike.search.options import Asked, SearchOptions
+from lookalike.search.options import Asked, SearchKeywords, SearchOptions
 from lookalike.search.percentiles import Percentiles, at_percentile
 from lookalike.search.searcher import Searcher
 from lookalike.search.source import AnyQuery
@@ -35,17 +36,21 @@ class _Prepared:
 
 
 def search_many(
-    state: CollectionState, queries: Sequence[AnyQuery], options: SearchOptions
+    state: CollectionState, queries: Sequence[AnyQuery], **keywords: Unpack[SearchKeywords]
 ) -> list[Matches]:
     """Return the results of each query, in their order."""
+    options = SearchOptions(**keywords)
     where = _checked(state, options)
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
     found = Searcher(state.index, where).search_many([each.asked for each in prepared])
     return _rated(state, prepared, found)
 
 
-def explain(state: CollectionState, query: AnyQuery, options: SearchOptions) -> Explanation:
+def explain(
+    state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
+) -> Explanation:
     """Run a search and return how it ran."""
+    options = SearchOptions(**keywords)
     trace, where = Trace(), _checked(state, options)
     prepared = _prepare(state, query, options, trace)
     plan, matches = Searcher(state.index, where).search(prepared.asked, trace)
@@ -56,8 +61,11 @@ def explain(state: CollectionState, query: AnyQuery, options: SearchOptions) -> 
     return Explanation(plan, state.index.plan(), tuple(trace.steps), analysis, tuple(found))
 
 
-def search_sql(state: CollectionState, query: AnyQuery, options: SearchOptions) -> Statement:
+def search_sql(
+    state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
+) -> Statement:
     """Return the statement that a search would run."""
+    options = SearchOptions(**keywords)
     where = _checked(state, options)
     prepared = _prepare(state, query, options, Trace())
     return Searcher(state.index, where).plan(prepared.asked)

@@ -32,6 +32,17 @@ def absolute(target: str | os.PathLike[str]) -> str:
         return str(path.absolute())
 
 
+def existing_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a folder, links resolved. Raises InputError if it is none."""
+    folder = expand_user(path)
+    try:
+        if folder.is_dir():
+            return folder.resolve()
+    except (OSError, ValueError) as error:  # too long, a NUL, or in an unreadable folder
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
+    raise InputError(f"no such folder: {path}")
+
+
 def shortened(paths: Sequence[str], width: int, measure: Callable[[str], int] = len) -> list[str]:
     """Return paths of at most this width; longer ones are cut at the front: …/trip/bee.jpg.
 

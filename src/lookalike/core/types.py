@@ -1,6 +1,9 @@
 """The values that lookalike takes and returns."""
 
-from collections.abc import Mapping
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -160,6 +163,8 @@ class Calibration:
         false_negative_rate: Share of the positive examples that do not match.
         positives: Number of positive examples.
         negatives: Number of negative examples.
+        enough_positives: From so many on the rates can be relied on.
+        enough_negatives: The same of negatives.
     """
 
     min_similarity: float
@@ -167,6 +172,8 @@ class Calibration:
     false_negative_rate: float
     positives: int
     negatives: int
+    enough_positives: int
+    enough_negatives: int
 
 
 Tier = Literal["identical", "near-duplicate", "similar"]
@@ -190,7 +197,9 @@ class DuplicateImage:
         width: In pixels, if known.
         height: In pixels, if known.
         similarity: Similarity of its embedding to that of the image to keep.
-        tier: How it resembles the image to keep; None for that image itself.
+        tier: How it resembles the image to keep; None for that image itself. "identical" also if
+            it has the same bytes as another duplicate of the group.
+        copy_of: The id of that other duplicate; None for all others.
     """
 
     id: int
@@ -202,6 +211,7 @@ class DuplicateImage:
     height: int | None
     similarity: float
     tier: Tier | None
+    copy_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +220,7 @@ class DuplicateGroup:
 
     Attributes:
         keep: The image to keep.
-        duplicates: Images that resemble it, closest tier first.
+        duplicates: Images that resemble it, closest first.
     """
 
     keep: DuplicateImage
@@ -221,6 +231,34 @@ class DuplicateGroup:
         """The loosest tier in the group."""
         tiers = {image.tier for image in self.duplicates}
         return next(tier for tier in reversed(TIERS) if tier in tiers)
+
+    @property
+    def number(self) -> int:
+        """The id of the image to keep."""
+        return self.keep.id
+
+    @property
+    def name(self) -> str:
+        """The number and a check of the images, such as 17-k7xq: it changes when the group does.
+
+        Similar images beside stricter ones have a check of their own, such as 17-k7xq-m2pa, so that
+        a search without the tier "similar" gives the same name up to there.
+        """
+        strict = [image for image in self.duplicates if image.tier != "similar"]
+        similar = [image for image in self.duplicates if image.tier == "similar"]
+        checks = [_check((self.keep, *part)) for part in (strict, similar) if part]
+        return "-".join([str(self.number), *checks])
+
+
+def _check(images: Sequence[DuplicateImage]) -> str:
+    """Return four letters and digits that depend on images' ids, files, bytes and tiers."""
+    digest = hashlib.sha256()
+    for image in sorted(images, key=lambda image: image.id):
+        path = b"" if image.path is None else os.fsencode(image.path)
+        content = (image.content_hash or b"").hex()
+        facts = f"{image.id} {content} {image.tier} {image.copy_of}".encode()
+        digest.update(facts + b"\0" + path + b"\0")
+    return base64.b32encode(digest.digest()).decode().lower()[:4]
 
 
 @dataclass(frozen=True, slots=True)

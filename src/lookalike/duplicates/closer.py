@@ -73,11 +73,22 @@ _CROP_EDGE = 4
 
 
 class Picture(NamedTuple):
-    """A file's picture, shape (SIDE, SIDE, 3), and what its format may have lost, in levels."""
+    """A file's picture, shape (SIDE, SIDE, 3), and what its format may have lost, in levels.
+
+    stamp: the size and time of change of the file with the stored bytes.
+    """
 
     pixels: Thumbnails
     loss: float
     path: Path
+    stamp: tuple[int, int]
+
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the one that was read."""
+        try:
+            return _stamp(self.path) == self.stamp
+        except OSError:
+            return False
 
 
 def read_picture(files: Sequence[Row]) -> Picture | None:
@@ -85,19 +96,23 @@ def read_picture(files: Sequence[Row]) -> Picture | None:
     for _, name, _, size, mtime_ns in files:
         path = Path(name)
         try:
-            status = path.stat()
             # Bytes that `add` has not seen may be another image, or a hostile one.
-            if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
-                return _read(path)
+            if _stamp(path) == (size, mtime_ns):
+                return _read(path, (size, mtime_ns))
         except (ImageError, OSError):
             continue
     return None
 
 
-def _read(path: Path) -> Picture:
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _read(path: Path, stamp: tuple[int, int]) -> Picture:
     image = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     with pillow_settings(), open_file(path) as file, Image.open(file, formats=FORMATS) as header:
-        return Picture(np.asarray(image), loss_of(header), path)
+        return Picture(np.asarray(image), loss_of(header), path, stamp)
 
 
 def loss_of(header: Image.Image) -> float:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -26,8 +27,8 @@ from lookalike.duplicates.alike import alike_drawings
 from lookalike.duplicates.distinct import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
-from lookalike.duplicates.neighbours import Pairs, neighbours, unique_pairs
-from lookalike.duplicates.pictures import Images, read_images
+from lookalike.duplicates.neighbours import Pairs, Reach, neighbours, unique_pairs
+from lookalike.duplicates.pictures import Images, preference_of, read_images
 from lookalike.duplicates.thumbnails import make_missing_thumbnails
 from lookalike.duplicates.workers import workers
 from lookalike.index.rows import records
@@ -44,13 +45,15 @@ Stage = Callable[[str], Progress]
 class DuplicateOptions:
     """min_similarity: of the tier "similar", None for what was measured of the model. tier: the
     loosest that is looked for. keep: which image of a group is the one to keep. orientations: which
-    near-duplicates may be turned or mirrored.
+    near-duplicates may be turned or mirrored. prefer: folders whose images are kept, whatever keep
+    says, the most preferred first.
     """
 
     min_similarity: float | None
     tier: Tier
     keep: KeepRule
     orientations: Orientations
+    prefer: tuple[Path, ...] = ()
 
     def check(self, metric: Metric, known: Measured | None, owner: str) -> None:
         """known: what was measured of owner. Raise InputError for an option that cannot be used."""
@@ -104,7 +107,7 @@ def find_duplicates(
                 "add the folder again, with --prune for what is gone."
             )
     images = read_images(index.table)
-    ranks = images.ranks(options.keep)
+    ranks = images.ranks(options.keep, preference_of(index.table, images, options.prefer))
     resemblances = Resemblances(images.picture.tolist(), images.has_file.tolist())
     if options.tier != "identical":
         with workers() as crew:
@@ -124,14 +127,16 @@ def _resemble(
     stage: Stage,
 ) -> None:
     has_file = images.has_file[images.first]
-    near, enough = unique_pairs([]), options.enough(known)
+    nearest = similar = unique_pairs([])
     if options.tier == "similar" or has_file.any():
         # Where nothing was measured each is compared with its nearest, however near they are.
-        least = -np.inf if known is None else known.near
-        progress = stage("Asking the index")
-        near = neighbours(index, images, crew, enough=enough, least=least, progress=progress)
+        least, all_from = (-np.inf, np.inf) if known is None else (known.near, known.similar)
+        reach = Reach(least, all_from, options.enough(known))
+        progress = stage("Looking for neighbours")
+        nearest, similar = neighbours(index, images, crew, reach, progress)
     if has_file.any():
-        both = near.where(has_file[near.first] & has_file[near.second])
+        # These do not depend on the tier, so that the groups are the same whichever is asked for.
+        both = nearest.where(has_file[nearest.first] & has_file[nearest.second])
         progress = stage("Looking for drawings")
         looks = [
             similar_hashes(index.table, images),
@@ -152,7 +157,7 @@ def _resemble(
             )
         )
         resemblances.add("near-duplicate", _ends(same))
-    resemblances.add("similar", _ends(near.where(near.similarity >= enough)))
+    resemblances.add("similar", _ends(similar))
 
 
 def _ends(found: Pairs) -> Iterable[tuple[int, int]]:
@@ -187,6 +192,7 @@ def _described(table: VectorTable, images: Images, groups: Sequence[Group]) -> l
 def _describe(table: VectorTable, images: Images, groups: Sequence[Group]) -> list[DuplicateGroup]:
     places = [place for group in groups for place in (group.keep, *dict(group.others))]
     ids = images.ids[places].tolist()
+    originals = _originals(images, groups)
     known = {record.id: record for record in records(table, ids)}
     found, embeddings = table.usable_embeddings(ids)
     vectors = dict(zip(found.tolist(), embeddings, strict=True))
@@ -204,7 +210,8 @@ def _describe(table: VectorTable, images: Images, groups: Sequence[Group]) -> li
             width=_known(images.widths[place]),
             height=_known(images.heights[place]),
             similarity=float(score[0]),
-            tier=tier,
+            tier="identical" if place in originals else tier,
+            copy_of=originals.get(place),
         )
 
     def is_there(place: int) -> bool:
@@ -218,6 +225,18 @@ def _describe(table: VectorTable, images: Images, groups: Sequence[Group]) -> li
         for group in groups
         if is_there(group.keep) and any(is_there(place) for place, _ in group.others)
     ]
+
+
+def _originals(images: Images, groups: Sequence[Group]) -> dict[int, int]:
+    """Return, for duplicates with the bytes of a better one of their group, the id of that one."""
+    originals: dict[int, int] = {}
+    for group in groups:
+        best = {int(images.picture[group.keep]): group.keep}
+        for place, _ in group.others:
+            first = best.setdefault(int(images.picture[place]), place)
+            if images.has_file[place] and first not in (place, group.keep):
+                originals[place] = int(images.ids[first])
+    return originals
 
 
 def _known(number: np.int64) -> int | None:

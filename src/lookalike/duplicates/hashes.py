@@ -22,6 +22,7 @@ from lookalike.duplicates.copies import (
 )
 from lookalike.duplicates.drawings import NEARLY_NONE, Sizes, is_drawing
 from lookalike.duplicates.pictures import Images, Numbers
+from lookalike.duplicates.verdicts import UNKNOWN, Verdicts
 
 MOST_BITS = 8
 """Of 64 bits, in which the hashes of two images differ that are worth a closer look."""
@@ -96,17 +97,27 @@ def confirmed(
 ) -> npt.NDArray[np.bool_]:
     """Tell which pairs of pictures are one picture; those without a thumbnail are none."""
     comparison = Comparison(images, orientations)
+    verdicts = Verdicts(images.contents, orientations)
+    is_seen = images.widths[images.first] >= 0  # by its thumbnail
+    seen = np.flatnonzero(is_seen[first] & is_seen[second])
+    how = np.full(len(first), DIFFERENT, np.int8)
+    how[seen] = verdicts.known(first[seen], second[seen])
+    new = np.flatnonzero(how == UNKNOWN)
+    parts = [new[start : start + _PAIRS] for start in range(0, len(new), _PAIRS)]
 
-    def confirm(start: int) -> npt.NDArray[np.int8]:
-        part = slice(start, start + _PAIRS)
+    def confirm(part: Numbers) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
         return comparison.how(table, first[part], second[part])
 
-    how = np.zeros(len(first), np.int8)
-    starts = range(0, len(first), _PAIRS)
-    with one_thread():
-        for start, part in zip(starts, workers.map(confirm, starts), strict=True):
-            how[start : start + len(part)] = part
-            progress(start + len(part), len(first))
+    done = len(first) - len(new)
+    try:
+        with one_thread():
+            for part, (found, is_settled) in zip(parts, workers.map(confirm, parts), strict=True):
+                how[part] = found
+                verdicts.learn(first[part[is_settled]], second[part[is_settled]], found[is_settled])
+                done += len(part)
+                progress(done, len(first))
+    finally:
+        verdicts.keep()
     return without_contradictions(first, second, how)
 
 
@@ -119,13 +130,19 @@ class Comparison:
         self._sides = np.stack([images.widths, images.heights], axis=1)[images.first]
         self._read: dict[int, Picture | None] = {}
 
-    def how(self, table: VectorTable, one: Numbers, other: Numbers) -> npt.NDArray[np.int8]:
-        """Tell how surely pairs of pictures are one, as in copies."""
+    def how(
+        self, table: VectorTable, one: Numbers, other: Numbers
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+        """Tell how surely pairs of pictures are one, as in copies, and which of that is settled.
+
+        Settled is what depends on the bytes of the files alone: all of them could be read.
+        """
         pixels = thumbnails(table, self._images, np.union1d(one, other))
         how = np.full(len(one), DIFFERENT, np.int8)
-        known = np.flatnonzero(np.isin(one, list(pixels)) & np.isin(other, list(pixels)))
+        is_settled = np.isin(one, list(pixels)) & np.isin(other, list(pixels))
+        known = np.flatnonzero(is_settled)
         if not known.size:
-            return how
+            return how, is_settled
         pair = [
             np.stack([pixels[picture] for picture in side[known].tolist()]) for side in (one, other)
         ]
@@ -142,8 +159,10 @@ class Comparison:
                 most=NEARLY_NONE,
             )
             chosen = known[drawn]
-            how[chosen] = self._closer(table, one[chosen], other[chosen], sizes[drawn], strictly)
-        return how
+            how[chosen], is_settled[chosen] = self._closer(
+                table, one[chosen], other[chosen], sizes[drawn], strictly
+            )
+        return how, is_settled
 
     def _closer(
         self,
@@ -152,9 +171,13 @@ class Comparison:
         other: Numbers,
         sizes: Sizes,
         strictly: npt.NDArray[np.bool_],
-    ) -> npt.NDArray[np.int8]:
-        """Compare drawings by their files; pairs of which one cannot be read are as strictly."""
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
+        """Compare drawings by their files; pairs of which one cannot be read are as strictly.
+
+        These are not settled, nor are those whose files have changed meanwhile.
+        """
         sure = np.where(strictly, SAME, DIFFERENT).astype(np.int8)
+        is_settled = np.zeros(len(one), np.bool_)
         turns = TURNS if self._orientations == "all" else 1
         for start in range(0, len(one), _FILES):
             part = np.arange(start, min(start + _FILES, len(one)))
@@ -174,7 +197,10 @@ class Comparison:
                     first, second = (side[place].path for side in pair)
                     is_whole = bool(how[place] == WHOLE)
                     sure[known[place]] = how_surely(first, second, turns, agree=is_whole)
-        return sure
+                is_settled[known] = [
+                    a.is_unchanged() and b.is_unchanged() for a, b in zip(*pair, strict=True)
+                ]
+        return sure, is_settled
 
     def _pictures(self, table: VectorTable, numbers: Numbers) -> dict[int, Picture]:
         """Read pictures, each once as long as not too many others come between."""

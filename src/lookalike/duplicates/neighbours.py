@@ -1,4 +1,4 @@
-"""Pictures whose embeddings are near one another: each asks the index for its neighbours."""
+"""Pictures whose embeddings are near one another: all are compared, or the index is asked."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -9,23 +9,41 @@ import numpy.typing as npt
 
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.vectors import FloatArray, similarity
+from lookalike.core.vectors import FloatArray
+from lookalike.duplicates.nearest import all_near
 from lookalike.duplicates.pictures import Images, Numbers
 from lookalike.index.store import IndexStore
-from lookalike.index.training import FEWEST_ROWS
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.searcher import Searcher
 from lookalike.search.trace import Trace
 
 Scores = npt.NDArray[np.float64]
 
+MOST_COMPARED = 20_000
+"""Up to so many pictures all are compared with one another: matrices are quicker than the index."""
+
 K = 10
 """Neighbours that a picture asks for, besides its own copies."""
 
 MOST = 640
-"""Where all of them are similar enough it asks for more, up to so many."""
+"""Where all of them are similar enough there may be more, up to so many."""
 
-_BATCH = 64
+_FEW = 200
+"""Of so few pictures all that are near are compared, not only the nearest."""
+
+_BATCH, _ROWS = 64, 500
+
+
+class Reach(NamedTuple):
+    """From which similarity on pairs are wanted.
+
+    least: of the K nearest of a picture; all_from: of all others. Such pairs are compared. similar:
+    of the pairs that are similar, infinite where these are not wanted.
+    """
+
+    least: float
+    all_from: float
+    similar: float
 
 
 class Pairs(NamedTuple):
@@ -52,39 +70,36 @@ def unique_pairs(parts: Sequence[tuple[Numbers, Numbers, Scores]]) -> Pairs:
 
 
 def neighbours(
-    index: IndexStore,
-    images: Images,
-    workers: Executor,
-    *,
-    enough: float,
-    least: float,
-    progress: Progress,
-) -> Pairs:
-    """Return the pairs of pictures that are among one another's nearest.
-
-    enough: all pairs of this similarity are wanted, up to MOST of a picture; least: of the others,
-    which are among the K nearest, those no less similar. progress: in pictures.
+    index: IndexStore, images: Images, workers: Executor, reach: Reach, progress: Progress
+) -> tuple[Pairs, Pairs]:
+    """Return the pairs of pictures to compare, and those that are similar; progress: in pictures.
 
     Raises InputError while another process makes the index.
     """
     if not len(images):
-        return unique_pairs([])
-    if len(images) < FEWEST_ROWS:
-        return _among_few(index, images, enough, least)
+        return unique_pairs([]), unique_pairs([])
+    if len(images.first) <= MOST_COMPARED:
+        return _among_all(index, images, reach, progress)
     if index.load() is None:
         raise InputError(
             f"the index of {index.table!r} is being built by another process; try again later"
         )
     copies = np.bincount(images.picture)
 
-    def ask(row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores]]:
+    def ask(row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores, npt.NDArray[np.bool_]]]:
         searcher, found = Searcher(index), []
         for row_id, embedding in zip(*index.table.usable_embeddings(row_ids.tolist()), strict=True):
             picture = images.pictures_of(np.array([row_id]))
-            ids, scores = _nearest(searcher, embedding, K + int(copies[picture[0]]), enough)
+            k = K + int(copies[picture[0]])
+            ids, scores = _nearest(searcher, embedding, k, min(reach.similar, reach.all_from))
             others = images.pictures_of(ids)
-            near = (others >= 0) & (others != picture) & (scores >= min(enough, least))
-            found.append((np.repeat(picture, near.sum()), others[near], scores[near]))
+            known = (others >= 0) & (others != picture)
+            is_near = (np.arange(len(ids)) < k) & (scores >= reach.least)
+            known &= is_near | (scores >= min(reach.all_from, reach.similar))
+            is_compared = is_near | (scores >= reach.all_from)
+            found.append(
+                (np.repeat(picture, known.sum()), others[known], scores[known], is_compared[known])
+            )
         return found
 
     asking = images.ids[images.first]
@@ -94,7 +109,20 @@ def neighbours(
         found += part
         done = min(done + _BATCH, len(asking))
         progress(done, len(asking))
-    return unique_pairs(found)
+    return _sorted_out(found, reach)
+
+
+def _sorted_out(
+    found: list[tuple[Numbers, Numbers, Scores, npt.NDArray[np.bool_]]], reach: Reach
+) -> tuple[Pairs, Pairs]:
+    """Return the pairs to compare, and the similar ones, of parts with a flag for the former."""
+    compared = [(one[chosen], other[chosen], score[chosen]) for one, other, score, chosen in found]
+    similar = [
+        (one[chosen], other[chosen], score[chosen])
+        for one, other, score, _ in found
+        if (chosen := score >= reach.similar).any()
+    ]
+    return unique_pairs(compared), unique_pairs(similar)
 
 
 def _nearest(
@@ -110,15 +138,34 @@ def _nearest(
     return ids, np.array([match.similarity for match in matches])
 
 
-def _among_few(index: IndexStore, images: Images, enough: float, least: float) -> Pairs:
-    """The same where there are too few for an index: all are compared, K where least is none."""
-    ids, embeddings = index.table.usable_embeddings(images.ids[images.first].tolist())
+def _among_all(
+    index: IndexStore, images: Images, reach: Reach, progress: Progress
+) -> tuple[Pairs, Pairs]:
+    """The same by comparing all with one another."""
+    ids, embeddings = _read(index, images.ids[images.first])
     pictures, found = images.pictures_of(ids), []
-    for place, embedding in enumerate(embeddings):
-        scores = similarity(embedding, embeddings, index.table.metric)
-        scores[place] = -np.inf
-        nearest = np.partition(scores, -K)[-K] if len(scores) > K else -np.inf
-        near = scores >= min(enough, nearest if least == -np.inf else least)
-        near[place] = False
-        found.append((np.full(near.sum(), pictures[place]), pictures[near], scores[near]))
-    return unique_pairs(found)
+    is_few = len(ids) < _FEW and np.isfinite(reach.least)
+    floor = min(reach.similar, reach.all_from)
+    for near in all_near(
+        embeddings,
+        index.table.metric,
+        k=len(ids) if is_few else min(K, len(ids)),
+        least=reach.least,
+        all_from=floor,
+        most=MOST,
+    ):
+        is_compared = near.is_nearest | (near.similarity >= reach.all_from)
+        one, other = pictures[near.rows], pictures[near.columns]
+        found.append((one, other, near.similarity, is_compared))
+        progress(near.done, len(ids))
+    return _sorted_out(found, reach)
+
+
+def _read(index: IndexStore, ids: Numbers) -> tuple[Numbers, FloatArray]:
+    """Return those of the ids that have a direction, and their embeddings."""
+    parts = [
+        index.table.usable_embeddings(ids[start : start + _ROWS].tolist())
+        for start in range(0, len(ids), _ROWS)
+    ]
+    found, embeddings = zip(*parts, strict=True)
+    return np.concatenate(found), np.concatenate(embeddings)

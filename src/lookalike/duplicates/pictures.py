@@ -1,12 +1,16 @@
 """The stored images as duplicates see them: images of the same bytes are one picture."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.core.errors import InputError
 from lookalike.core.types import KeepRule
 from lookalike.database.table import VectorTable
+from lookalike.index.rows import files_below
 
 Numbers = npt.NDArray[np.int64]
 
@@ -46,11 +50,12 @@ class Images:
         places = np.minimum(np.searchsorted(self.ids, ids), len(self) - 1)
         return np.where(self.ids[places] == ids, self.picture[places], _UNKNOWN)
 
-    def ranks(self, rule: KeepRule) -> Numbers:
+    def ranks(self, rule: KeepRule, preference: Numbers | None = None) -> Numbers:
         """Return the rank of each image as the one to keep: 0 is kept first. Ties go by id.
 
         best: the largest area, then the largest file, then the oldest; largest: file, area, age.
-        Images without a file come last.
+        Images without a file come last. preference: of each image, smaller ones are kept whatever
+        the rule.
         """
         areas, sizes, times = self.widths * self.heights, self.sizes, self.times
         order = {
@@ -59,10 +64,28 @@ class Images:
             "oldest": (times, -areas, -sizes),
         }[rule]
         # The last key counts most.
-        sorted_ = np.lexsort((self.ids, *reversed(order), ~self.has_file))
+        first = [] if preference is None else [preference]
+        sorted_ = np.lexsort((self.ids, *reversed(order), ~self.has_file, *first))
         ranks = np.empty(len(self), np.int64)
         ranks[sorted_] = np.arange(len(self))
         return ranks
+
+
+def preference_of(table: VectorTable, images: Images, folders: Sequence[Path]) -> Numbers:
+    """Return the place in folders of the first one that each image is in; len(folders) for none.
+
+    Raises InputError for a folder without a stored image.
+    """
+    preference = np.full(len(images), len(folders), np.int64)
+    for place, folder in reversed(list(enumerate(folders))):
+        below = [row[0] for row in files_below(table, folder)] if table.has_files else []
+        chosen = np.isin(images.ids, np.array(below, np.int64))
+        if not chosen.any():
+            raise InputError(
+                f"cannot prefer {folder}: no image in it is stored; add it, or give another folder"
+            )
+        preference[chosen] = place
+    return preference
 
 
 def read_images(table: VectorTable) -> Images:

@@ -107,24 +107,36 @@ class _Removal:
         wanted = [image for image in group.duplicates if image.tier in self._tiers]
         self._without_file += [image.id for image in wanted if image.path is None]
         gone: list[int] = []
-        keep: Path | None = None
-        why = ""
-        try:
-            keep = _checked(group.keep)
-        except _Stays as reason:
-            why = f"the file to keep, {group.keep.path or group.keep.id}, is not safe: {reason}"
+        safe: dict[int, Path | str] = {}
         try:
             links = [image.path for image in wanted if image.path and os.path.islink(image.path)]  # noqa: PTH114
             for image in wanted:
                 if image.path is None:
                     continue
-                if keep is None:
-                    self._failed.append(Failure(image.path, why))
+                stays = self._what_stays(image, group)
+                if stays is None:
+                    reason = f"image {image.copy_of}, which it is a copy of, is not in its group"
+                    self._failed.append(Failure(image.path, reason))
+                    continue
+                if stays.id not in safe:
+                    safe[stays.id] = _path_or_reason(stays)
+                keep = safe[stays.id]
+                if isinstance(keep, str):
+                    self._failed.append(Failure(image.path, keep))
                 elif self._remove(image, image.path, keep, links):
                     gone.append(image.id)
         finally:
             if gone and not self._options.dry_run:
                 delete_rows(self._index, gone)
+
+    def _what_stays(self, image: DuplicateImage, group: DuplicateGroup) -> DuplicateImage | None:
+        """Return the image of its group that an image is a duplicate of and that stays, if any."""
+        if image.copy_of is None:
+            return group.keep
+        for other in group.duplicates:
+            if other.id == image.copy_of and other.copy_of is None:
+                return group.keep if other.tier in self._tiers else other
+        return None
 
     def _remove(self, image: DuplicateImage, path: Path, keep: Path, links: Sequence[Path]) -> bool:
         try:
@@ -174,6 +186,14 @@ class _Removal:
                 _rename(path, target)
                 break
         return target
+
+
+def _path_or_reason(image: DuplicateImage) -> Path | str:
+    """Return the path of an image to keep, or why none of its duplicates may go."""
+    try:
+        return _checked(image)
+    except _Stays as reason:
+        return f"the file to keep, {image.path or image.id}, is not safe: {reason}"
 
 
 def _checked(image: DuplicateImage) -> Path:

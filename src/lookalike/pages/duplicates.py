@@ -39,7 +39,9 @@ def write_report(
         DUPLICATES_REPORT,
         force=force,
         collection=collection,
-        groups=[[next(tiles) for _ in range(1 + len(group.duplicates))] for group in shown],
+        groups=[
+            (group, [next(tiles) for _ in range(1 + len(group.duplicates))]) for group in shown
+        ],
         n_groups=len(groups),
         n_images=len(duplicates),
         counts=[(tier, Counter(image.tier for image in duplicates)[tier]) for tier in TIERS],

@@ -1,5 +1,6 @@
 """Suggest a threshold from positive and negative examples."""
 
+import math
 from collections.abc import Sequence
 from math import inf
 
@@ -8,6 +9,11 @@ import numpy.typing as npt
 
 from lookalike.core.errors import InputError
 from lookalike.core.types import Calibration
+
+ENOUGH = 30
+"""Examples of a kind: with none of them wrong, no more than a tenth of all is."""
+
+_OF_THREE = 3
 
 
 def calibrate(
@@ -52,7 +58,19 @@ def calibrate(
         false_negative_rate=float(false_negative[chosen]),
         positives=len(positive),
         negatives=len(negative),
+        enough_positives=ENOUGH,
+        enough_negatives=enough_for(max_false_positive_rate),
     )
+
+
+def enough_for(max_false_positive_rate: float | None) -> int:
+    """Return how many negatives can show that a rate is kept.
+
+    Where none of n examples is wrong, the rate is up to 3 / n with 95% confidence: the rule of
+    three (Hanley and Lippman-Hand, JAMA 249:1743, 1983).
+    """
+    rate = max_false_positive_rate or 1.0
+    return max(ENOUGH, math.ceil(round(_OF_THREE / rate, 6)))
 
 
 def _edges(scores: npt.NDArray[np.float64], highest: float) -> npt.NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Screening: check whether images resemble any image of a collection, such as a blocklist."""
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +12,13 @@ from PIL import Image as Pillow
 
 from lookalike.core.errors import ImageError, InputError
 from lookalike.core.paths import expand_user
-from lookalike.core.types import Match, Screening
+from lookalike.core.types import Failure, Match, Screening
 from lookalike.core.vectors import FloatArray
 from lookalike.database.retry import Persistence
 from lookalike.images.addresses import is_url
 from lookalike.images.decode import to_rgb
 from lookalike.images.download import download
-from lookalike.images.walk import ImageWalk
+from lookalike.images.walk import FoundImage, ImageWalk
 from lookalike.index.rows import with_paths
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
@@ -85,7 +85,7 @@ class Screener:
     def screen(self, images: Iterable[Any]) -> Iterator[Screening]:
         """Screen images; yield one Screening each, in their order, as soon as it is known.
 
-        images: paths, http(s) URLs, the bytes of files, and PIL images.
+        images: paths, http(s) URLs, the bytes of files, PIL images, and Failures of `walked`.
         """
         for image, outcome in self.embed(images):
             if isinstance(outcome, ImageError):
@@ -150,6 +150,8 @@ class Screener:
 
     def _upload(self, number: int, image: Any) -> _Upload:
         """Convert an image to a file or bytes, which child processes decode."""
+        if isinstance(image, Failure):
+            return _Upload(number, image.path, None, ImageError(image.reason))
         try:
             if isinstance(image, Path) or (isinstance(image, str) and not is_url(image)):
                 return _Upload(number, image, _path(image))
@@ -204,6 +206,43 @@ def expanded(images: Iterable[Any]) -> Iterator[Any]:
             yield from (found.path for found in ImageWalk([image]))
         else:
             yield image
+
+
+def walked(
+    images: Iterable[Any], *, folders: bool, exclude: Sequence[str], hidden: bool
+) -> Iterable[Any]:
+    """Return images, with folders and globs replaced by their images and unreadable folders.
+
+    The latter are Failures, as is a folder without images. folders: whether to replace any. Raises
+    InputError for an invalid pattern, or for one without `folders`.
+    """
+    if not folders:
+        if exclude or hidden:
+            raise InputError("exclude and hidden have no meaning without folders=True")
+        return images
+    ImageWalk([], exclude=exclude)
+    return _walked(images, exclude=exclude, hidden=hidden)
+
+
+def _walked(images: Iterable[Any], *, exclude: Sequence[str], hidden: bool) -> Iterator[Any]:
+    for image in images:
+        if not isinstance(image, str | Path) or is_url(str(image)):
+            yield image
+            continue
+        try:
+            walk = ImageWalk([image], exclude=exclude, hidden=hidden)
+        except InputError:  # there is none: to be told in its place
+            yield image
+            continue
+        if expand_user(image).is_file():
+            yield image  # under the name that was given
+            continue
+        is_empty = True
+        for found in walk.walk():
+            is_empty = False
+            yield found.path if isinstance(found, FoundImage) else found
+        if is_empty:
+            yield Failure(Path(image), "no images in it")
 
 
 def _in_order(

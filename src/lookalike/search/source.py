@@ -97,8 +97,8 @@ def _vector_of(numbers: Sequence[Any]) -> FloatArray:
         vector = np.empty((0, 0), np.float32)
     if vector.ndim != 1 or not numbers:
         raise InputError(
-            f"{str(numbers)[:80]} is not a query vector; give a list of numbers, or several queries "
-            "to search_many"
+            f"{str(numbers)[:80]} is not a query vector; give a list of numbers, or give several "
+            "queries to search_many"
         )
     return vector
 
