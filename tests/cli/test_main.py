@@ -1,5 +1,6 @@
 """The command group: its help, completion, and what is said of a command that does not exist."""
 
+import json
 import subprocess
 import sys
 
@@ -47,7 +48,7 @@ def test_help_is_a_command_too(arguments):
     ],
 )
 def test_an_unknown_command_is_answered_with_the_one_that_was_meant(typed, meant):
-    found = run(typed, "--json")
+    found = run(typed)
     assert found.exit_code == 2
     assert f"No such command '{typed}'. Did you mean: {meant}?" in found.stderr
 
@@ -97,3 +98,19 @@ def test_completion(words, number, expected):
     )
     found = [line.partition(",")[2] for line in done.stdout.splitlines()]
     assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "said"),
+    [
+        (["search", "--json"], "InputError", "give a query"),
+        (["search", "--json", "--bad"], "NoSuchOption", "No such option '--bad'"),
+        (["sql", "SELECT 1", "--json", "--database", "x"], "InputError", "is not a database URL"),
+        (["serach", "--json"], "UsageError", "lookalike search"),
+    ],
+)
+def test_errors_are_json_too(arguments, kind, said):
+    done = run(*arguments)
+    document = json.loads(done.stdout)
+    assert (done.exit_code, document["type"], done.stderr) == (2, kind, "")
+    assert said in document["error"]

@@ -46,7 +46,9 @@ def test_a_similar_name_is_suggested(album, typed, meant):
         album.search(typed)
 
 
-@pytest.mark.parametrize("typed", ["nothing like it.gif", "%", "_", "/", "", "helsea.png"])
+@pytest.mark.parametrize(
+    "typed", ["nothing like it.gif", "nope.png", "%", "_", "/", "", "helsea.png"]
+)
 def test_nothing_else_is_found_or_suggested_wrongly(album, typed):
     with pytest.raises(InputError) as error:
         album.search(typed)

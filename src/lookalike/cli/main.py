@@ -5,9 +5,10 @@ A command's module is imported when it runs, so `--help` and completion start fa
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,6 +17,7 @@ import lookalike
 
 NOT_DONE = 2
 INTERRUPTED = 130
+AS_JSON = "lookalike.as_json"
 
 COMMANDS = {
     "add": ("add", "Embed images and store them."),
@@ -68,16 +70,19 @@ MEANT = {
 """What users of other programs type, and the commands that do it here."""
 
 
-class NotDone(click.ClickException):
-    """An error that ends the command with status 2."""
+class Ended(click.ClickException):
+    """An error that ends the command; with --json it is a JSON document on standard output."""
 
-    exit_code = NOT_DONE
+    def __init__(self, error: str, kind: str, status: int, *, as_json: bool) -> None:
+        super().__init__(error)
+        self.exit_code = status  # type: ignore[misc]
+        self._document = {"error": error, "type": kind} if as_json else None
 
-
-class Interrupted(click.ClickException):
-    """Ctrl-C; ends the command with the status that shells use for it."""
-
-    exit_code = INTERRUPTED
+    def show(self, file: IO[Any] | None = None) -> None:
+        if self._document is None:
+            super().show(file)
+        else:
+            click.echo(json.dumps(self._document))
 
 
 class Commands(click.Group):
@@ -117,13 +122,26 @@ class Commands(click.Group):
         ]
         return commands + click.Command.shell_complete(self, ctx, incomplete)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except lookalike.LookalikeError as error:
-            raise NotDone(str(error)) from error
+            raise _ended(ctx, str(error), error, NOT_DONE) from error
+        except click.ClickException as error:
+            if not ctx.meta[AS_JSON]:
+                raise
+            raise _ended(ctx, error.format_message(), error, error.exit_code) from error
         except (KeyboardInterrupt, click.Abort) as error:
-            raise Interrupted("interrupted; the same command again finishes the job") from error
+            told = "interrupted; the same command again finishes the job"
+            raise _ended(ctx, told, error, INTERRUPTED) from error
+
+
+def _ended(ctx: click.Context, told: str, error: BaseException, status: int) -> Ended:
+    return Ended(told, type(error).__name__, status, as_json=ctx.meta[AS_JSON])
 
 
 def _suggestion(name: str) -> str:

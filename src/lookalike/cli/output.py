@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,15 +38,19 @@ class Output:
     as_json: bool
     quiet: bool
     verbose: bool
+    _bars: list[Progress] = field(default_factory=list)
 
     def say(self, line: str) -> None:
         """Report on standard error what was done; silent with --quiet."""
         if not self.quiet:
-            click.echo(printable(line), err=True)
+            self.warn(line)
 
     def warn(self, line: str) -> None:
         """Report on standard error an error that does not end the command."""
-        click.echo(printable(line), err=True)
+        if self._bars:  # above the bar
+            self._bars[-1].console.out(printable(line), highlight=False)
+        else:
+            click.echo(printable(line), err=True)
 
     def require_terminal(self, undone: str) -> None:
         """Raise InputError if nobody can be asked; undone: what was not done."""
@@ -107,30 +111,15 @@ class Output:
     @contextmanager
     def progress(self, unit: str) -> Iterator[Progress]:
         """Show a progress bar on standard error, if it is a terminal and not --quiet."""
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
+        from lookalike.cli.bar import make_bar
 
-        console = Console(stderr=True)
-        bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TimeElapsedColumn(),
-            console=console,
-            disable=self.quiet or not console.is_terminal,
-            transient=True,
-        )
-        with bar:
-            yield bar
+        with make_bar(unit, is_quiet=self.quiet) as bar:
+            if not bar.disable:
+                self._bars.append(bar)
+            try:
+                yield bar
+            finally:
+                self._bars.clear()
 
 
 def json_of(document: object, *, indent: int | None = None) -> str:

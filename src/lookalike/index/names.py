@@ -42,12 +42,11 @@ def _unknown(name: str, suggested: list[str]) -> InputError:
 
 
 def _similar(table: VectorTable, name: str) -> list[str]:
-    """Return stored names whose last part is similar: with the same stem, or spelled so."""
-    path = PurePosixPath(name)
-    found = _containing(table, path.stem) or _containing(table, "")
-    by_last_part = {PurePosixPath(stored).name.lower(): stored for _, stored in found}
-    close = get_close_matches(path.name.lower(), by_last_part, n=_SUGGESTED)
-    return [by_last_part[each] for each in close]
+    """Return stored names whose last part, without its suffix, is similar."""
+    stem = PurePosixPath(name).stem
+    found = _containing(table, stem) or _containing(table, "")
+    by_stem = {PurePosixPath(stored).stem.lower(): stored for _, stored in found}
+    return [by_stem[each] for each in get_close_matches(stem.lower(), by_stem, n=_SUGGESTED)]
 
 
 def _containing(table: VectorTable, part: str) -> list[tuple[int, str]]:
