@@ -58,8 +58,8 @@ def drop(
 ) -> None:
     """Remove the attribute NAME from all images of a collection, and its database indexes.
 
-    Images, their files and their other attributes stay. On a terminal it asks; elsewhere it needs
-    --yes. Killed half-way, the same command finishes. A column of your own is never dropped.
+    Images, files and other attributes stay. On a terminal it asks; elsewhere give --yes. If it was
+    killed, run the same command again. A column of your own is never dropped.
     """
     with connect(database, out) as db:
         found = db.collection(collection).attributes

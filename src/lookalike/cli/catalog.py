@@ -52,21 +52,23 @@ def _row(status: Status) -> list[object]:
 @collections.command()
 @click.argument("name", metavar="NAME")
 @yes_option
-@click.option("--dry-run", is_flag=True, help="Tell what would be deleted, and delete nothing.")
-@click.option("--keep-table", is_flag=True, help="Keep the table, and delete what is beside it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be deleted, and delete nothing.")
+@click.option(
+    "--keep-table", is_flag=True, help="Keep the table; delete only what lookalike added."
+)
 @database_option
 @output_options
 def delete(
     name: str, yes: bool, dry_run: bool, keep_table: bool, database: str | None, out: Output
 ) -> None:
-    """Delete a collection: its tables, its index and its records. No image file is touched.
+    """Delete a collection: its tables, its index and its records. Image files stay.
 
-    On a terminal it tells what would go and asks; elsewhere it needs --yes. Killed half-way, the
-    same command finishes.
+    On a terminal it lists what will be deleted and asks; elsewhere give --yes. If it was killed,
+    run the same command again.
 
-    A table that lookalike did not make, or that has columns of your own, is never dropped: with
-    --keep-table lookalike's tables and records beside it are deleted, and what remains is an
-    ordinary table. A collection that a foreign key of another table refers to is not deleted.
+    A table that lookalike did not create, or that has columns of your own, is never dropped. With
+    --keep-table only lookalike's own tables and records are deleted, and your table stays. A
+    collection that another table's foreign key refers to is not deleted.
     """
     with connect(database, out) as db:
         found = db.delete_collection(name, keep_table=keep_table, dry_run=True)
@@ -96,10 +98,10 @@ def _what(found: CollectionRemoval) -> str:
 @database_option
 @output_options
 def rename(old: str, new: str, database: str | None, out: Output) -> None:
-    """Give a collection, with its tables and its index, another name.
+    """Rename a collection with its tables and its index.
 
-    Killed half-way, the same command finishes. Views and programs of yours that name the table are
-    yours to change.
+    If it was killed, run the same command again. Views and programs of your own that name the table
+    are not changed.
     """
     with connect(database, out) as db:
         renamed = db.rename_collection(old, new).name

@@ -55,8 +55,8 @@ NOT_ALL_REMOVED = 1
     type=click.Choice(get_args(KeepRule)),
     default="best",
     show_default=True,
-    help="Which image of a group stays: the one of most pixels (then bytes, then age), the oldest "
-    "file, or the one of most bytes.",
+    help="Which image of a group to keep: the one with the most pixels (then bytes, then the "
+    "oldest), the oldest file, or the largest file.",
 )
 @click.option(
     "--prefer",
@@ -71,7 +71,7 @@ NOT_ALL_REMOVED = 1
     type=click.Choice(get_args(Orientations)),
     default="auto",
     show_default=True,
-    help="Which near-duplicates may be turned or mirrored: photographs but no drawings (auto), "
+    help="Which near-duplicates may be rotated or mirrored: photographs but not drawings (auto), "
     "none (upright), or all.",
 )
 @click.option(
@@ -96,7 +96,7 @@ NOT_ALL_REMOVED = 1
     metavar="DIR",
     help="Move the duplicates' files to a folder; nothing there is replaced.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what --delete or --move-to would do.")
+@click.option("--dry-run", is_flag=True, help="Show what --delete or --move-to would do.")
 @yes_option
 @click.option(
     "--not",
@@ -112,7 +112,7 @@ NOT_ALL_REMOVED = 1
     type=(str, str),
     multiple=True,
     metavar="IMAGE IMAGE",
-    help="Forget that again.",
+    help="Undo --not.",
 )
 @database_option
 @collection_option
@@ -137,19 +137,19 @@ def duplicates(
     collection: str,
     out: Output,
 ) -> None:
-    """Find images that resemble one another, and delete or move them if you say so.
+    """Find images that resemble one another; delete or move them on request.
 
     \b
     identical        the same bytes
     near-duplicate   the same picture: resized, recompressed, cropped a little; photographs also
                      turned or mirrored
-    similar          their embeddings are as near as --min-similarity
+    similar          their embeddings are at least as similar as --min-similarity
 
-    Every image of a group resembles the one to keep, whose id is the group's number. Files are
-    deleted or moved with --delete or --move-to only, their rows too, and no others than identical
-    ones unless --tier says so: images of the same bytes as one that stays. It shows what would go
-    and asks; scripts give --yes, and with --group its whole name, by which a group that has changed
-    is told. Where a file to keep is gone, changed or unreadable, its duplicates stay.
+    Every image of a group resembles the one to keep; that one's id is the group's number. Only
+    --delete and --move-to change anything: they remove files and their rows, and unless --tier
+    says more, only identical files. They list what will be removed and ask. Scripts give --yes;
+    with --group they also give the group's whole name, so that a group that has changed since is
+    refused. If a file to keep is missing, changed or unreadable, its duplicates stay.
 
     Exit status: 0 done, 1 some files could not be removed, 2 not done.
     """

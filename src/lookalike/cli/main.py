@@ -24,7 +24,7 @@ COMMANDS = {
     "search": ("search", "Find the stored images most similar to QUERY."),
     "duplicates": (
         "duplicates",
-        "Find images that resemble one another, and delete or move them if you say so.",
+        "Find images that resemble one another; delete or move them on request.",
     ),
     "screen": ("screen", "Check whether images resemble any image of a collection."),
     "calibrate": (

@@ -24,7 +24,7 @@ def server() -> None:
 @click.option("--mirror", metavar="URL", help="A Debian mirror, instead of the machine's own.")
 @output_options
 def install(mirror: str | None, out: Output) -> None:
-    """Install MySQL 9 for yourself alone, without root."""
+    """Install MySQL 9 for your user only, without root."""
     with _bar(out) as progress:
         mysqld = lookalike.PrivateServer().install(mirror=mirror, progress=progress)
     out.json({"mysqld": mysqld}) if out.as_json else out.say(f"MySQL is installed: {mysqld}")
@@ -69,7 +69,7 @@ def stop(out: Output) -> None:
 @server.command()
 @output_options
 def status(out: Output) -> None:
-    """Tell whether the server runs, and where."""
+    """Show whether the server runs, and where."""
     facts = asdict(lookalike.PrivateServer().status())
     if out.as_json:
         out.json(facts)
