@@ -9,7 +9,9 @@ PIP_FLAGS ?= --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 
 BIN := .venv/bin
 TEST_BIN := .venv-test/bin
-PYTEST = $(TEST_BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+# A worker more than cores: a third of the time tests wait, for servers and for processes' ends.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+PYTEST = $(TEST_BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 5 --dist worksteal
 PHOTOS := examples/photos
 SHEET := demo.html
 
@@ -35,8 +37,8 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 test: .venv-test/installed ## Everything that the tests need, then the tests but for the slow ones
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-fast: .venv-test/installed ## The tests that need no server, under a minute
-	@$(PYTEST) -m "not slow and not server" $(PYTEST_ARGS)
+test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP, under a minute
+	@$(PYTEST) -m "not slow and not server" --ignore tests/models/clip $(PYTEST_ARGS)
 
 test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
 	@$(PYTEST) -m slow $(PYTEST_ARGS)

@@ -80,6 +80,7 @@ def test_an_interrupt_ends_the_run_wherever_it_is(db, colours, folder):
     assert_stored(db, folder)
 
 
+@pytest.mark.slow
 def test_files_are_not_kept_in_memory(tmp_path):
     for sub in ("a", "b", "c"):
         (tmp_path / sub).mkdir()

@@ -48,6 +48,7 @@ def test_a_checkout_is_named(asked, how):
     assert asked(*how, REPO) == [f"{REPO}[clip]"]
 
 
+@pytest.mark.slow
 def test_a_wheel_is_named_and_where_it_is_gone_what_the_extra_brings(asked, wheel):
     assert asked(wheel) == [f"{wheel}[clip]"]
     brought = asked("--force-reinstall", wheel, afterwards=wheel.unlink)

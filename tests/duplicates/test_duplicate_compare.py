@@ -91,6 +91,7 @@ def page(lines):
     return image
 
 
+@pytest.mark.slow
 def test_pages_of_text_are_told_apart():
     words = " ".join(" ".join(topics.values()).split())
     lines = textwrap.wrap(words, 90)

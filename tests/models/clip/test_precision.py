@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +137,7 @@ def test_another_processor_or_torch_chooses_anew(
 ) -> None:
     choose(clock)
     if what == "torch":
-        monkeypatch.setattr(precision.metadata, "version", lambda package: "99.0")
+        monkeypatch.setattr(metadata, "version", lambda package: "99.0")
     else:
         monkeypatch.setattr(precision, "processor_name", lambda device: "a 386")
     assert chosen_precision("clip", device="cpu") is None
@@ -180,9 +181,9 @@ def test_a_file_of_another_version_is_ignored(clock: Clock, folder: Path, conten
 
 def test_without_torch_nothing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     def lacking(package: str) -> str:
-        raise precision.metadata.PackageNotFoundError(package)
+        raise metadata.PackageNotFoundError(package)
 
-    monkeypatch.setattr(precision.metadata, "version", lacking)
+    monkeypatch.setattr(metadata, "version", lacking)
     monkeypatch.setattr(precision, "default_device", lambda: pytest.fail("it imports torch"))
     assert chosen_precision("clip") is None
 
