@@ -75,7 +75,7 @@ def _run(run: Run) -> str:
     counts = {
         "added": run.added,
         "updated": run.updated,
-        "copies": run.reused,
+        "copy" if run.reused == 1 else "copies": run.reused,
         "unchanged": run.unchanged,
         "failed": run.failed,
         "removed": run.removed,
