@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from lookalike.core.errors import InputError
-from lookalike.core.types import ImageRecord, Match
+from lookalike.core.types import Match
 from lookalike.pages.contact_sheet import QueryPart, match_tiles, query_tile, write_contact_sheet
 
 
@@ -30,8 +30,7 @@ class Page(HTMLParser):
 def write(folder, query, paths):
     """Write a sheet of matches with these paths, and return its HTML."""
     matches = [Match(i, Path(p or "own").name, 1 / (i + 1), "strong") for i, p in enumerate(paths)]
-    records = [ImageRecord(m.id, m.image_name, p) for m, p in zip(matches, paths, strict=True)]
-    tiles = [*map(query_tile, query), *match_tiles(matches, records)]
+    tiles = [*map(query_tile, query), *match_tiles(matches, paths)]
     write_contact_sheet(folder / "sheet.html", "A & B", tiles)
     return (folder / "sheet.html").read_text()
 
