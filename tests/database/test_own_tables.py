@@ -1,7 +1,6 @@
 """Tables that lookalike has not made: much works on them, and the rest is refused in one line."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import pytest
@@ -109,10 +108,10 @@ def test_an_index_needs_a_primary_key_that_begins_with_id(db, kind):
     make(db, TABLES[kind][0])
     before = tables(db)
     own = db.collection("own")
-    for call in (own.index.build, partial(own.duplicates.find, min_similarity=0.9)):
-        with pytest.raises(InputError, match="'own' cannot be indexed: its PRIMARY KEY does not"):
-            call()
+    with pytest.raises(InputError, match="'own' cannot be indexed: its PRIMARY KEY does not"):
+        own.index.build()
     assert tables(db) == before
+    own.duplicates.find(min_similarity=0.9)  # compares all, without an index
 
 
 def test_a_table_of_hundreds_of_columns_is_a_collection_like_others(db):

@@ -92,4 +92,4 @@ def test_what_cannot_be_done_is_one_line(made):
         assert error.endswith("the collections are: image_embeddings, own\n")
     error = made("collections", "rename", "own", "image_embeddings", status=2).stderr
     assert error.startswith("Error: a table 'image_embeddings' exists already")
-    assert "after delete" in made("collections", "--json", "delete", "own", status=2).stderr
+    assert "after delete" in made("collections", "--quiet", "delete", "own", status=2).stderr

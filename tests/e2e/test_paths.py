@@ -100,12 +100,14 @@ def test_paths_alone_are_the_bytes_of_the_names(run, environment, stored, tmp_pa
     assert listed.stdout.count(b".png") == 3
 
 
-@pytest.mark.parametrize("other", ["--json", "--explain", "--show-sql", "--ids"])
+@pytest.mark.parametrize("other", ["--explain", "--show-sql", "--ids"])
 @pytest.mark.parametrize("option", ["--paths-only", "-0"])
 def test_paths_alone_go_with_nothing_else(run, option, other):
     done = run("search", "1", option, other, status=2)
     assert done.stderr == (f"Error: --paths-only prints only paths: leave out {other}\n")
     assert done.stdout == ""
+    error = json.loads(run("search", "1", option, "--json", status=2).stdout)["error"]
+    assert error == "--paths-only prints only paths: leave out --json"
 
 
 def test_a_page_shows_a_query_that_is_stored(run, stored):

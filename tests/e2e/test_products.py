@@ -247,7 +247,7 @@ def test_attributes_are_listed_and_dropped(run, shop, on_terminal):
     assert left == ["category", "name", "price"]
     error = shop("attributes", "drop", "prise", "--yes", status=2).stderr
     assert "no attribute 'prise' (did you mean 'price'?)" in error and error.count("\n") == 1
-    error = run("attributes", "--json", "drop", "price", status=2).stderr
+    error = run("attributes", "--quiet", "drop", "price", status=2).stderr
     assert "give the options after drop" in error
 
 

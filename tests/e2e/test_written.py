@@ -78,5 +78,5 @@ def test_an_export_goes_to_standard_output(run, photos, tmp_path, database_url):
     (row,) = json.loads(run("sql", "SELECT image_name FROM image_embeddings", "--json").stdout)
     assert row == {"image_name": "cat.jpg"}
     both = run("export", photos / "cat.jpg", "-", "--json", status=2)
-    assert "--json prints to standard output" in both.stderr
+    assert "--json prints to standard output" in json.loads(both.stdout)["error"]
     assert not list(tmp_path.glob("-*"))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lookalike.core.errors import InputError
 from lookalike.core.types import KeepRule
+from lookalike.core.vectors import ids_array
 from lookalike.database.table import VectorTable
 from lookalike.index.rows import files_below
 
@@ -95,9 +96,10 @@ def read_images(table: VectorTable) -> Images:
     parts = [np.empty((0, 6), np.int64)]
     for rows in table.connection.stream(statement, batch=_BATCH):
         part = np.full((len(rows), 6), _UNKNOWN, np.int64)
-        for line, (row_id, content, *facts) in zip(part, rows, strict=True):
+        part[:, 0] = ids_array(row[0] for row in rows)
+        for line, (_, content, *facts) in zip(part, rows, strict=True):
             known = (_UNKNOWN if fact is None else fact for fact in facts)
-            line[:] = (row_id, numbers.setdefault(content, len(numbers)), *known)
+            line[1:] = (numbers.setdefault(content, len(numbers)), *known)
         parts.append(part)
     images = np.concatenate(parts)
     first = np.unique(images[:, 1], return_index=True)[1]
