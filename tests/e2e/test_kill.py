@@ -195,10 +195,11 @@ def test_whatever_is_killed_nothing_is_lost(
             mortal.start()
         status, said = finish(process)
         if victim == "server":
-            assert status == 1 or (status == 2 and "cannot reach" in said), said
+            # 1 where it meets damaged files for the first time
+            assert status in (0, 1) or (status == 2 and "cannot reach" in said), said
         print(f"stored: {assert_whole(url, images)}")
         killed += in_time
         duration *= 1 if in_time else 0.8
     status, said = finish(start(images, url, "--prune"))
-    assert status == 1, said
+    assert status in (0, 1), said
     assert_complete(url, images)

@@ -82,7 +82,7 @@ def neighbours(
         return _among_all(index, images, reach, progress)
     if index.load() is None:
         raise InputError(
-            f"the index of {index.table!r} is being built by another process; try again later"
+            f"the index of {index.table.name!r} is being built by another process; try again later"
         )
     copies = np.bincount(images.picture)
 

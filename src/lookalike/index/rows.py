@@ -181,7 +181,7 @@ def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[in
             raise InputError(f"no image is stored of {target}")
     row_id = target if isinstance(target, int) else id_of(table, str(target))
     if not connection.query(dialect.records(table, [row_id])):
-        raise InputError(f"collection {table!r} has no image with id {row_id}")
+        raise InputError(f"collection {table.name!r} has no image with id {row_id}")
     return [row_id]
 
 
