@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import lookalike
+from lookalike.models.cache import cache_folder
 
 K = 10
 
@@ -64,7 +65,8 @@ def ingest(db: lookalike.Database, folder: str, collection: str) -> float:
 
 
 def duplicates(db: lookalike.Database, collection: str) -> tuple[float, int]:
-    """Find the duplicates of a collection; return the seconds and the number of groups."""
+    """Find the duplicates of a collection for the first time; return (seconds, groups)."""
+    (cache_folder() / "duplicates-verdicts").unlink(missing_ok=True)
     images = db.collection(collection)
     start = time.perf_counter()
     groups = images.duplicates() if callable(images.duplicates) else images.duplicates.find()
