@@ -39,12 +39,16 @@ class IngestOptions:
         retry: Retry files that failed before and have not changed.
         time_limit: For decoding one file, in seconds.
         retry_timeout: How long to retry while the database does not answer, in seconds.
+        facts: Read the facts of the files.
+        location: Also their coordinates.
     """
 
     batch_size: int | None = None
     retry: bool = False
     time_limit: float = TIME_LIMIT_SECONDS
     retry_timeout: float = RETRY_SECONDS
+    facts: bool = False
+    location: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
@@ -53,6 +57,8 @@ class IngestOptions:
             raise InputError(f"time_limit is {self.time_limit:g}; give more than 0 seconds")
         if not self.retry_timeout >= 0:
             raise InputError(f"retry_timeout is {self.retry_timeout:g}; give 0 seconds or more")
+        if self.location and not self.facts:
+            raise InputError("location is one of the facts: set facts, too")
 
 
 class Ingest:

@@ -50,6 +50,13 @@ _SHOWN = 5
 @click.option(
     "--prune", is_flag=True, help="Remove the rows of files below PATH that no longer exist."
 )
+@click.option(
+    "--facts",
+    is_flag=True,
+    help="Set attributes from what the files tell, also of stored images: taken_at, camera, "
+    "format, width, height, file_size, folder.",
+)
+@click.option("--location", is_flag=True, help="With --facts: also latitude and longitude.")
 @click.option("--dry-run", is_flag=True, help="With --prune: only show what would be removed.")
 @click.option("--retry", is_flag=True, help="Retry files that failed before.")
 @click.option(
@@ -89,6 +96,7 @@ def add(
         raise click.UsageError("Missing argument 'PATH...'.")
     if dry_run:
         _check_dry_run(paths, attributes, options["prune"])
+    _check_facts(paths, facts=options["facts"], location=options["location"])
     # Read the file first, so that its errors appear before images are embedded.
     given = lookalike.read_attributes(attributes) if attributes else None
     report, stored = None, None
@@ -163,6 +171,13 @@ def _check_dry_run(paths: tuple[str, ...], attributes: str | None, prune: bool) 
         raise click.UsageError("--dry-run needs --prune and a PATH")
     if attributes:
         raise click.UsageError("--dry-run cannot be combined with --attributes")
+
+
+def _check_facts(paths: tuple[str, ...], *, facts: bool, location: bool) -> None:
+    if location and not facts:
+        raise click.UsageError("--location needs --facts")
+    if facts and not paths:
+        raise click.UsageError("--facts needs a PATH")
 
 
 def _print_gone(
@@ -241,6 +256,7 @@ def _summary(report: AddReport, where: str) -> str:
         "updated": report.updated,
         "unchanged": report.unchanged,
         "removed": report.removed,
+        "with facts read": report.facts,
         "no longer exist (--prune removes their rows)": report.gone,
         "skipped": len(report.failed),
         "still unreadable (`lookalike failures` lists them)": len(report.failed_before),

@@ -31,7 +31,8 @@ COMMANDS = {
     ),
     "status": (
         "collections",
-        "Show the state of collections: rows, model, index, attributes, threshold, failures, last run.",
+        "Show the state of collections: rows, model, index, attributes, threshold, failures, "
+        "last run.",
     ),
     "failures": ("collections", "List the files that could not be added, and why."),
     "remove": ("collections", "Remove images from a collection; their files stay."),

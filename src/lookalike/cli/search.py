@@ -105,6 +105,11 @@ if TYPE_CHECKING:
     help="Also show these attributes: price,brand or all. --json has all unless some are named.",
 )
 @click.option(
+    "--order-by",
+    metavar="NAME",
+    help="Show the best results in the order of this attribute; -NAME for the largest first.",
+)
+@click.option(
     "--paths-only", is_flag=True, help="Print only the paths of the files, one per line; for pipes."
 )
 @click.option(

@@ -33,6 +33,7 @@ def add(
         walk,
         options,
         prune=prune,
+        id_type=state.require_table().id_type,
         progress=progress,
         notify=state.notify,
     )

@@ -44,6 +44,7 @@ class AddReport:
             the bottleneck.
         gone: Rows whose files are gone, counted when `prune` is off.
         moved: Moved files; their rows have the new paths.
+        facts: Images whose facts were read and stored, with `facts`.
     """
 
     added: int
@@ -57,6 +58,7 @@ class AddReport:
     stages: Mapping[str, float]
     gone: int = 0
     moved: int = 0
+    facts: int = 0
 
     @property
     def images_per_second(self) -> float:

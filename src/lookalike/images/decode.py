@@ -89,7 +89,7 @@ def open_image(
     FORMATS, is damaged, or has more than MAX_PIXELS pixels.
     """
     label = name or (str(source) if isinstance(source, Path) else "the image")
-    with _explaining(label):
+    with explaining(label):
         if isinstance(source, Path):
             with open_file(source) as file:
                 return _decode(file, label, short_side)
@@ -97,7 +97,7 @@ def open_image(
 
 
 @contextmanager
-def _explaining(label: str) -> Iterator[None]:
+def explaining(label: str) -> Iterator[None]:
     """Turn any decoding error into an ImageError that names the image."""
     try:
         yield
@@ -163,7 +163,7 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
 
     Raises ImageError for more than MAX_PIXELS pixels, and for a lazily read image that is damaged.
     """
-    with _explaining(name):
+    with explaining(name):
         _refuse_too_large(image, name)
         result = _flat(_upright(image))
         return _bare(result.copy() if result is image else result)
