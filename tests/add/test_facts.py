@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 import lookalike
@@ -51,6 +52,12 @@ def test_facts_are_attributes(colours, album, asked):
         "width": ("number", 4),
     }
     assert sorted(asked) == ["1.jpg", "2.jpg", "3.jpg", "4.png"]
+
+
+def test_a_fact_that_no_file_tells_is_known_to_filters(colours, folder):
+    colours.add(folder, facts=True)
+    assert colours.search(np.ones(3), where="taken_at>=2024 or camera~nikon") == []
+    assert len(colours.search(np.ones(3), where="taken_at is missing", order_by="camera")) == 5
 
 
 def test_stored_images_get_them_without_being_embedded_again(colours, album, asked, model):

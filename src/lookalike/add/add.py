@@ -58,7 +58,7 @@ def add_files(
         ingest.run(walk, progress)
         if pruning:
             run.removed = _prune(index, persistence, pruning, notify)
-        else:
+        elif not walk.is_partial:
             run.gone = _count_gone(index.table, persistence, walk, run.tally)
         told = reader.fill(walk, progress) if reader else 0
     files = run.tally.files

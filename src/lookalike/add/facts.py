@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from lookalike.add.ingest import IngestOptions
@@ -59,13 +60,13 @@ class FactsReader:
 
     def _due(self, walk: ImageWalk) -> Iterator[list[Row]]:
         """Yield (id, path, content_hash, size, mtime_ns) of the files without facts, in batches."""
-        for folder in walk.folders:
+        for folder in () if walk.is_partial else walk.folders:
             below, after = f"{str(folder).rstrip('/')}/", 0
             while files := self._persistence.run(partial(self._below, below, after)):
                 yield files
                 after = files[-1][0]
-        for start in range(0, len(walk.files), _BATCH):
-            paths = [str(path) for path in walk.files[start : start + _BATCH]]
+        named = (found.path for found in walk) if walk.is_partial else iter(walk.files)
+        while paths := [str(path) for path in islice(named, _BATCH)]:
             if files := self._persistence.run(partial(self._named, paths)):
                 yield files
 

@@ -14,7 +14,7 @@ from lookalike.attributes.catalog import column_types, known_attributes
 from lookalike.attributes.files import AttributeRow, AttributeTable
 from lookalike.attributes.store import Plan, writing
 from lookalike.core.errors import InputError
-from lookalike.core.facts import FACTS, LOCATION, FactValue
+from lookalike.core.facts import FACTS, LOCATION, TEXTS, FactValue
 from lookalike.database.table import VectorTable
 from lookalike.dialects import StoredFacts
 
@@ -89,7 +89,9 @@ def _plan(table: VectorTable, read: Sequence[FileFacts], *, location: bool) -> P
         AttributeRow("", each.path, {n: v for n, v in each.facts.items() if n in names}, {})
         for each in read
     ]
-    return Plan(table, AttributeTable("the files", Path("/"), rows), rows)
+    # Filters know each of them as soon as facts were read, whether or not any file tells it.
+    kinds = AttributeRow("", "", {n: "" if n in TEXTS else 0 for n in names}, {})
+    return Plan(table, AttributeTable("the files", Path("/"), rows), [*rows, kinds])
 
 
 def _patch(

@@ -21,6 +21,8 @@ def add(
 ) -> AddReport:
     """Embed and store images, in a new table if there is none yet."""
     walk.check()
+    if walk.is_partial and not prune and next(walk.walk(), None) is None:
+        return AddReport.of_nothing()
     persistence = Persistence(timeout=options.retry_timeout, notify=state.notify)
     # Do not load a known model for a folder in which nothing is new.
     record = state.record
@@ -37,7 +39,7 @@ def add(
         progress=progress,
         notify=state.notify,
     )
-    persistence.run(lambda: state.maintain(compare=True))
+    persistence.run(lambda: state.maintain(compare=not walk.is_partial))
     return report
 
 

@@ -127,6 +127,7 @@ class Collection:
     def add(
         self,
         *paths: str | os.PathLike[str],
+        only: Sequence[str | os.PathLike[str]] | None = None,
         exclude: Sequence[str] = (),
         hidden: bool = False,
         prune: bool = False,
@@ -147,6 +148,7 @@ class Collection:
 
         Args:
             paths: Files, folders and globs.
+            only: Look only at these files and folders in them, such as those that have changed.
             exclude: Patterns as in a .gitignore file.
             hidden: Include names that begin with a dot.
             prune: Delete rows below these folders whose files are gone.
@@ -170,7 +172,7 @@ class Collection:
         from lookalike.collection import adding
         from lookalike.images.walk import ImageWalk
 
-        walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
+        walk = ImageWalk(paths, exclude=exclude, hidden=hidden, only=only)
         options = IngestOptions(batch_size, retry, time_limit, retry_timeout, facts, location)
         return adding.add(self._state, walk, options, prune=prune, progress=progress)
 
@@ -268,8 +270,7 @@ class Collection:
 
         Args:
             folders: Where to look.
-            exclude: As in `add`; a file that was moved to an excluded place counts as gone.
-            hidden: As in `add`.
+            exclude, hidden: As in `add`; a file that was moved to an excluded place is gone.
 
         Raises:
             InputError: A folder does not exist, or cannot be read.

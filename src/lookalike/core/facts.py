@@ -8,6 +8,9 @@ FACTS = (TAKEN_AT, "camera", "format", "width", "height", "file_size", "folder")
 LOCATION = ("latitude", "longitude")
 """The attributes that it sets only with `location`, too."""
 
+TEXTS = frozenset({TAKEN_AT, "camera", "format", "folder"})
+"""Those that are texts; the others are numbers."""
+
 FactValue = str | int | float
 
 MAX_FACT = 255

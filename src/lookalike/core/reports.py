@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from lookalike.core.types import Failure, Metric, Plan
 
@@ -59,6 +60,11 @@ class AddReport:
     gone: int = 0
     moved: int = 0
     facts: int = 0
+
+    @classmethod
+    def of_nothing(cls) -> Self:
+        """Return the report of a run that found no file."""
+        return cls(0, 0, 0, 0, 0, failed=(), failed_before=(), seconds=0.0, stages={})
 
     @property
     def images_per_second(self) -> float:

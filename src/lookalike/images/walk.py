@@ -29,12 +29,24 @@ class FoundImage(NamedTuple):
     name: str
 
 
+class _Wanted(NamedTuple):
+    """The wanted files and folders below a folder, and the folders above them, by relative name."""
+
+    names: frozenset[str]
+    above: frozenset[str]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.names)
+
+
 class ImageWalk:
     """The image files in files, folders (recursive, sorted) and globs, each once.
 
     exclude: .gitignore patterns, matched below each folder. hidden: include names that begin with a
     dot. Links to files are read; links to folders are followed only if they are given themselves,
-    so there are no loops. Can be iterated several times; nothing is kept in memory.
+    so there are no loops. Can be iterated several times; nothing is kept in memory. only: yield
+    nothing but these files and what is below these folders, which need not exist.
 
     Raises InputError for a missing path and for an invalid pattern.
     """
@@ -45,6 +57,7 @@ class ImageWalk:
         *,
         exclude: Sequence[str] = (),
         hidden: bool = False,
+        only: Iterable[str | os.PathLike[str]] | None = None,
     ) -> None:
         self._given = [os.fspath(path) for path in paths]
         roots = dict.fromkeys(root for path in self._given for root in _expand(path))
@@ -56,6 +69,9 @@ class ImageWalk:
         self.files = [root for root in roots if root not in folders]
         """Files that were given themselves."""
         self._named = frozenset(self.files)
+        self.is_partial = only is not None
+        """Whether only some of the files are wanted."""
+        self._only = frozenset(Path(path).parent.resolve() / Path(path).name for path in only or ())
         self._hidden = hidden
         self._excluded = _compile(exclude)
 
@@ -65,12 +81,18 @@ class ImageWalk:
     def walk(self) -> Iterator[FoundImage | Failure]:
         """Yield the images, and a Failure for each unreadable folder."""
         for file in self.files:
-            yield FoundImage(file, file.name)
+            if not self.is_partial or not self._only.isdisjoint((file, *file.parents)):
+                yield FoundImage(file, file.name)
         for folder in self.folders:
             yield from self._below(folder)
 
     def check(self) -> None:
-        """Raise InputError if there is no image; it names what cannot be read."""
+        """Raise InputError if there is no image; it names what cannot be read.
+
+        Of a walk of only some files nothing is expected.
+        """
+        if self.is_partial:
+            return
         unread = []
         for found in self.walk():
             if isinstance(found, FoundImage):
@@ -85,10 +107,11 @@ class ImageWalk:
         )
 
     def _below(self, root: Path) -> Iterator[FoundImage | Failure]:
+        wanted = self._wanted(root)
         # Not recursive: folders may be nested deeper than Python's recursion limit.
-        waiting = [""]
+        waiting = [("", wanted is None)] if wanted is None or wanted.any else []
         while waiting:
-            within = waiting.pop()
+            within, is_whole = waiting.pop()
             try:
                 with os.scandir(root / within) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
@@ -98,14 +121,25 @@ class ImageWalk:
             subfolders = []
             for entry in entries:
                 name = within + entry.name
+                is_wanted = is_whole or (wanted is not None and name in wanted.names)
                 if entry.name.startswith(".") and not self._hidden:
+                    continue
+                if not is_wanted and (wanted is None or name not in wanted.above):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if not self._excluded.match_file(name + "/"):
-                        subfolders.append(name + "/")
-                elif self._is_image(entry, name):
+                        subfolders.append((name + "/", is_wanted))
+                elif is_wanted and self._is_image(entry, name):
                     yield FoundImage(root / name, name)
             waiting += reversed(subfolders)
+
+    def _wanted(self, root: Path) -> "_Wanted | None":
+        """Return what is wanted below a folder; None for everything."""
+        if not self.is_partial or not self._only.isdisjoint((root, *root.parents)):
+            return None
+        below = [path.relative_to(root) for path in self._only if root in path.parents]
+        above = {str(folder) for path in below for folder in path.parents}
+        return _Wanted(frozenset(map(str, below)), frozenset(above))
 
     def _is_image(self, entry: os.DirEntry[str], name: str) -> bool:
         if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122
