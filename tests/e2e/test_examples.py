@@ -25,7 +25,6 @@ FROM_THE_CLONE = ("README.md", "docs/installing.md")
 TWICE = ("README.md",)  # its Python is what people paste first, and again
 
 CLIP = "needs CLIP: gigabytes of packages, and weights from a hub"
-EXTRA = "would be downloaded"
 NAMES = "is the form of the command"
 OTHERS = "needs a server of somebody's own"
 NOT_RUN = {
@@ -38,7 +37,6 @@ NOT_RUN = {
     "lookalike collections delete NAME": NAMES,
     "lookalike collections rename OLD NEW": NAMES,
     "lookalike watch ~/Pictures --prune": "runs until Ctrl-C",
-    ".venv/bin/pip install '.[watch]'": EXTRA,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
     "mysql shop_copy < shop.sql": OTHERS,

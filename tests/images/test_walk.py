@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from lookalike.core.errors import InputError
+from lookalike.images import raw
 from lookalike.images.walk import FoundImage, ImageWalk
 
 
@@ -178,3 +180,20 @@ def test_folders_without_wanted_files_are_not_read(tree, monkeypatch):
 def test_named_files_are_wanted_or_not(tree):
     walk = ImageWalk([tree / "a.PNG", tree / "b.jpg"], only=[tree / "b.jpg"])
     assert [each.name for each in walk] == ["b.jpg"]
+
+
+def test_what_somebody_may_take_for_an_image_is_counted(tree, monkeypatch):
+    for name in ("a.mp4", "deep/b.MP4", "c.pdf", "deep/d.nef", "e.txt", "f.xmp", ".g.mov", "h"):
+        make(tree / name)
+    (tree / "folder.mov").mkdir()
+    passed_over = Counter()
+    found = list(ImageWalk([tree]).walk(passed_over))
+    assert len(found) == 5 and passed_over == {".mp4": 2, ".pdf": 1}  # RAW files are images
+    monkeypatch.setattr(raw, "find_spec", lambda name: None)
+    passed_over.clear()
+    assert len(list(ImageWalk([tree], exclude=["*.pdf"]).walk(passed_over))) == 4
+    assert passed_over == {".mp4": 2, ".nef": 1}
+    walk = ImageWalk([tree / "deep"], exclude=["*.webp", "*.gif"])
+    told = r"no images in .*deep; passed over: 1 \.mp4, 1 \.nef \(RAW: .*pip install .*raw.*\)$"
+    with pytest.raises(InputError, match=told):
+        walk.check()

@@ -16,7 +16,7 @@ from lookalike.core.progress import Progress
 from lookalike.core.reports import AddReport
 from lookalike.database.retry import Persistence
 from lookalike.database.table import VectorTable
-from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.images.walk import FoundImage, ImageWalk, raw_remedy
 from lookalike.index.rows import delete_rows
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
@@ -75,6 +75,8 @@ def add_files(
         gone=run.gone,
         moved=files["moved"],
         facts=told,
+        passed_over=dict(ingest.passed_over),
+        raw_remedy=raw_remedy(ingest.passed_over),
     )
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,8 @@ class Ingest:
         self._meter = Meter()
         self._total: int | None = None
         self.tally = Tally()
+        self.passed_over: Counter[str] = Counter()
+        """Files that are no images but something like it, by suffix."""
 
     def run(self, walk: ImageWalk, progress: Progress) -> None:
         """Embed and store new and changed images; `tally` counts what is committed.
@@ -159,7 +162,7 @@ class Ingest:
         to_embed: Channel[Content],
         to_write: Channel[Batch],
     ) -> None:
-        for batch in batches(walk.walk()):
+        for batch in batches(walk.walk(self.passed_over)):
             files = [found for found in batch if isinstance(found, FoundImage)]
             with self._meter.time("scan", len(files)):
                 scan = scanner.scan(files)

@@ -27,9 +27,19 @@ def print_report(out: Output, report: AddReport, where: str) -> None:
         out.warn(f"skipped {failure}")
     if not out.as_json:
         out.say(summary_of(report, where))
+        say_passed_over(out, report)
         if out.verbose:
             rates = (f"{stage} {rate:,.0f}" for stage, rate in report.stages.items())
             out.say(f"Speed of each stage, in images/s: {', '.join(rates)}.")
+
+
+def say_passed_over(out: Output, report: AddReport) -> None:
+    """Say which files were passed over that somebody may have expected, if there are any."""
+    kinds = sorted(report.passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
+    remedy = f" (RAW: {report.raw_remedy})" if report.raw_remedy else ""
+    if kinds:
+        told = ", ".join(f"{count:,} {suffix}" for suffix, count in kinds)
+        out.say(f"Passed over: {told}{remedy}.")
 
 
 def has_failed(report: AddReport) -> bool:

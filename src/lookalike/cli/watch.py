@@ -27,7 +27,7 @@ from lookalike.cli.options import (
     walk_options,
 )
 from lookalike.cli.output import Output, json_of
-from lookalike.cli.reports import document_of, plural, progress_bar, summary_of
+from lookalike.cli.reports import document_of, plural, progress_bar, say_passed_over, summary_of
 
 if TYPE_CHECKING:
     from lookalike import AddReport, Collection
@@ -169,6 +169,7 @@ class _Watch:
         else:
             self.out.say(summary_of(report, f"to {self.collection}"))
         if not self.batches:
+            say_passed_over(self.out, report)
             self.out.say(f"Watching {', '.join(map(str, self.roots))}; Ctrl-C ends it.")
 
     def may_retry(self, error: DatabaseError) -> bool:

@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from io import BytesIO
 from typing import Any, BinaryIO
 
 from PIL import ExifTags, Image, PngImagePlugin
 
 from lookalike.core.facts import MAX_FACT, TAKEN_AT, FactValue
 from lookalike.images.decode import FORMATS, explaining, pillow_settings
+from lookalike.images.raw import RawImage, is_raw, opened_raw
 
 _NAMES = {"MPO": "jpeg", "DIB": "bmp", "HEIF": "heic"}
 _TIME = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
@@ -28,20 +30,42 @@ def read_facts(file: BinaryIO, *, name: str) -> dict[str, FactValue]:
 
     Raises ImageError, with the name, if it is not an image.
     """
-    with explaining(name), pillow_settings(), Image.open(file, formats=FORMATS) as image:
-        exif = _exif(image)
-        width, height = image.size
-        if exif.get(ExifTags.Base.Orientation) in _TURNED:
-            width, height = height, width
-        found: dict[str, FactValue | None] = {
-            TAKEN_AT: _taken_at(_ifd(exif, ExifTags.IFD.Exif)),
-            "camera": _camera(exif),
-            "format": _NAMES.get(image.format or "", (image.format or "").lower()),
-            "width": width,
-            "height": height,
-            **_location(_ifd(exif, ExifTags.IFD.GPSInfo)),
-        }
-        return {name: value for name, value in found.items() if value is not None}
+    with explaining(name):
+        if is_raw(file):
+            with opened_raw(file, name) as raw:
+                return _facts(_raw_exif(file, raw), "raw", raw.size)
+        file.seek(0)
+        with pillow_settings(), Image.open(file, formats=FORMATS) as image:
+            exif, size = _exif(image), image.size
+            if exif.get(ExifTags.Base.Orientation) in _TURNED:
+                size = size[::-1]
+            kind = image.format or ""
+            return _facts(exif, _NAMES.get(kind, kind.lower()), size)
+
+
+def _facts(exif: Image.Exif, kind: str, size: tuple[int, int]) -> dict[str, FactValue]:
+    found: dict[str, FactValue | None] = {
+        TAKEN_AT: _taken_at(_ifd(exif, ExifTags.IFD.Exif)),
+        "camera": _camera(exif),
+        "format": kind,
+        "width": size[0],
+        "height": size[1],
+        **_location(_ifd(exif, ExifTags.IFD.GPSInfo)),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _raw_exif(file: BinaryIO, raw: RawImage) -> Image.Exif:
+    """Return the EXIF data of a RAW file: most are like TIFF; of the others, the preview's."""
+    exif = Image.Exif()
+    with suppress(Exception):
+        file.seek(0)
+        exif.load_from_fp(file)
+    if ExifTags.Base.Model in exif:
+        return exif
+    with suppress(Exception), pillow_settings(), Image.open(BytesIO(raw.preview() or b"")) as image:
+        return _exif(image)
+    return Image.Exif()
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from lookalike.core.errors import ImageError
 from lookalike.images.decode import MAX_PIXELS, open_file, open_image
 from lookalike.images.facts import read_facts
+from lookalike.images.raw import NeedsExtra
 from lookalike.models.preprocessing import Preprocessing
 
 LENGTH = struct.Struct("<Q")
@@ -92,13 +93,14 @@ def _answer(source: Path | bytes, work: Callable[[BinaryIO, int, int], Answer]) 
             about = _about(file)
             try:
                 return work(file, *about)
+            except NeedsExtra as error:  # tried again when it may be there
+                return Answer(OUT_OF_REACH, content=_encode(_bare(error)))
             except ImageError as error:
                 # If the file cannot be read to its end, the image is not at fault.
                 file.seek(0)
                 while file.read(2**20):
                     pass
-                reason = str(error).removeprefix(f"{_LABEL}: ")
-                return Answer(DAMAGED, *about, content=_encode(reason))
+                return Answer(DAMAGED, *about, content=_encode(_bare(error)))
     except OSError as error:
         return Answer(OUT_OF_REACH, content=_encode(error.strerror or str(error)))
 
@@ -127,6 +129,11 @@ def _pixels(file: BinaryIO, preprocessing: Preprocessing | None) -> npt.NDArray[
     # An image that preprocessing cannot handle, such as a too large one, is an ordinary failure.
     except Exception as error:
         raise ImageError(f"not preprocessed: {error or type(error).__name__}") from error
+
+
+def _bare(error: ImageError) -> str:
+    """Return an error without the name of the file."""
+    return str(error).removeprefix(f"{_LABEL}: ")
 
 
 def _encode(reason: str) -> bytes:
