@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from lookalike import InputError
+from lookalike.cli.lines import input_lines
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, json_of, printable
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from lookalike import Screening
 
 MATCH, NOT_JUDGED = 1, 2
-_CHUNK = 65_536  # bytes
 
 
 @click.command()
@@ -54,7 +52,7 @@ def screen(
     """
     if "-" in images and len(images) > 1:
         raise InputError("give images, or - for standard input, not both")
-    given = _lines() if images == ("-",) else iter(images)
+    given = input_lines() if images == ("-",) else iter(images)
     status = 0
     with connect(database, out, computes=True) as db:
         blocklist = db.collection(against)
@@ -66,24 +64,6 @@ def screen(
             status = max(status, NOT_JUDGED if answer.error else MATCH if answer.matches else 0)
     if status:
         raise click.exceptions.Exit(status)
-
-
-def _lines() -> Iterator[str]:
-    """Yield the lines of standard input: file names, which may not be UTF-8.
-
-    Does not use sys.stdin: a thread that waits in it holds a lock that Python needs to exit.
-    """
-    rest = b""
-    while chunk := os.read(0, _CHUNK):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from _paths(lines)
-    yield from _paths([rest])
-
-
-def _paths(lines: list[bytes]) -> Iterator[str]:
-    for line in lines:
-        if path := os.fsdecode(line.rstrip(b"\r")):
-            yield path
 
 
 def _verdict(answer: Screening) -> str:
