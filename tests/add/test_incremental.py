@@ -53,6 +53,29 @@ def test_a_copy_of_an_image_whose_row_is_deleted_is_embedded(db, colours, folder
     assert_stored(db, folder)
 
 
+def test_only_what_is_asked_for_is_looked_at(db, colours, folder, model, notices):
+    colours.add(folder)
+    paint(folder / "deep/new.png", 0x123456)
+    paint(folder / "red.png", 0x654321)
+    (folder / "green.png").rename(folder / "far/green.png")
+    (folder / "blue.png").unlink()
+    wanted = [folder / "deep", folder / "far/green.png", folder / "green.png"]
+    report = colours.add(folder, only=wanted)
+    assert counts(report) == (1, 0, 0, 1, 0) and (report.moved, report.gone) == (1, 0)
+    report = colours.add(folder, only=[folder / "blue.png"], prune=True)
+    assert counts(report) == (0, 0, 0, 0, 1)
+    assert counts(colours.add(folder, only=[folder / "nothing.png"])) == (0, 0, 0, 0, 0)
+    assert counts(colours.add(folder, only=[folder])) == (0, 1, 0, 4, 0)
+    assert_stored(db, folder)
+
+
+def test_a_collection_is_not_made_of_nothing(db, colours, tmp_path):
+    assert counts(colours.add(tmp_path, only=[tmp_path])) == (0, 0, 0, 0, 0)
+    assert not colours.exists
+    with pytest.raises(lookalike.InputError, match="no images in"):
+        colours.add(tmp_path)
+
+
 # Changed, touched.
 
 

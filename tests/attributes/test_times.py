@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lookalike.attributes.times import period
+from lookalike.attributes.times import period, text_period
 
 HOUR = 3600 * 10**9
 
@@ -64,3 +64,28 @@ def test_zones_and_fractions(berlin):
 )
 def test_what_is_no_time(text):
     assert period(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2024", "2024", "2025"),
+        ("2024-12", "2024-12", "2025-01"),
+        ("2024-02-29", "2024-02-29", "2024-03-01"),
+        ("2024-06-01 23:59", "2024-06-01T23:59", "2024-06-02T00:00"),
+        ("2024-06-01T12:30:59", "2024-06-01T12:30:59", "2024-06-01T12:31:00"),
+        ("2024-06-01T12:30:05.50", "2024-06-01T12:30:05.5", "2024-06-01T12:30:05.500001"),
+        ("2024-06-01T12:30:00.0", "2024-06-01T12:30:00", "2024-06-01T12:30:00.000001"),
+    ],
+)
+def test_the_texts_of_a_period_lie_between_its_ends(text, start, end):
+    assert text_period(text) == (start, end)
+    for rest in ("", "+02:00", "-05:30"):
+        assert start <= start + (rest if len(start) >= 19 else "") < end
+
+
+@pytest.mark.parametrize(
+    "text", ["spring", "2024-13", "2024-06-01 12:30Z", "2024-06-01T12:30+02:00"]
+)
+def test_texts_have_no_zone(text):
+    assert text_period(text) is None

@@ -38,6 +38,7 @@ NOT_RUN = {
     "lookalike duplicates --group 3": GROUP,
     "lookalike collections delete NAME": NAMES,
     "lookalike collections rename OLD NEW": NAMES,
+    "lookalike watch ~/Pictures --prune": "runs until Ctrl-C",
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
     "mysql shop_copy < shop.sql": OTHERS,

@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from lookalike.core.errors import InputError
+from lookalike.images import raw
 from lookalike.images.walk import FoundImage, ImageWalk
 
 
@@ -142,3 +144,56 @@ def test_a_folder_that_cannot_be_read_is_told(tree, monkeypatch):
     found = list(ImageWalk([tree]).walk())
     assert str(found[-1]) == f"{tree / 'deep/er'}: Permission denied"
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("only", "found"),
+    [
+        (["b.jpg"], ["b.jpg"]),
+        (["deep"], ["deep/[1]/d.gif", "deep/er/c.webp"]),
+        (["deep/er/c.webp", "a.PNG"], ["a.PNG", "deep/er/c.webp"]),
+        (["deep/er", "deep/gone", "notes.txt", "../b.jpg"], ["deep/er/c.webp"]),
+        (["."], ["a.PNG", "b.jpg", "deep/[1]/d.gif", "deep/er/c.webp"]),
+        ([], []),
+    ],
+)
+def test_only_some_files_and_folders(tree, only, found):
+    walk = ImageWalk([tree], only=[tree / name for name in only])
+    assert sorted(each.name for each in walk) == found
+    assert all(each.path == tree / each.name for each in walk)
+    walk.check()  # nothing is expected
+
+
+def test_what_is_wanted_may_still_be_excluded(tree):
+    make(tree / ".thumbnails" / "t.jpg")
+    wanted = [tree / ".thumbnails/t.jpg", tree / "deep/er/c.webp", tree / "b.jpg"]
+    assert [e.name for e in ImageWalk([tree], exclude=["er/"], only=wanted)] == ["b.jpg"]
+
+
+def test_folders_without_wanted_files_are_not_read(tree, monkeypatch):
+    scandir, read = os.scandir, []
+    monkeypatch.setattr(os, "scandir", lambda folder: read.append(folder) or scandir(folder))
+    assert [e.name for e in ImageWalk([tree], only=[tree / "deep/er"])] == ["deep/er/c.webp"]
+    assert [str(folder.relative_to(tree)) for folder in read] == [".", "deep", "deep/er"]
+
+
+def test_named_files_are_wanted_or_not(tree):
+    walk = ImageWalk([tree / "a.PNG", tree / "b.jpg"], only=[tree / "b.jpg"])
+    assert [each.name for each in walk] == ["b.jpg"]
+
+
+def test_what_somebody_may_take_for_an_image_is_counted(tree, monkeypatch):
+    for name in ("a.mp4", "deep/b.MP4", "c.pdf", "deep/d.nef", "e.txt", "f.xmp", ".g.mov", "h"):
+        make(tree / name)
+    (tree / "folder.mov").mkdir()
+    passed_over = Counter()
+    found = list(ImageWalk([tree]).walk(passed_over))
+    assert len(found) == 5 and passed_over == {".mp4": 2, ".pdf": 1}  # RAW files are images
+    monkeypatch.setattr(raw, "find_spec", lambda name: None)
+    passed_over.clear()
+    assert len(list(ImageWalk([tree], exclude=["*.pdf"]).walk(passed_over))) == 4
+    assert passed_over == {".mp4": 2, ".nef": 1}
+    walk = ImageWalk([tree / "deep"], exclude=["*.webp", "*.gif"])
+    told = r"no images in .*deep; passed over: 1 \.mp4, 1 \.nef \(RAW: .*pip install .*raw.*\)$"
+    with pytest.raises(InputError, match=told):
+        walk.check()

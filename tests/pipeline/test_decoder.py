@@ -1,5 +1,6 @@
 """Images decoded in child processes: what they return."""
 
+import json
 import os
 import time
 from contextlib import closing
@@ -12,6 +13,8 @@ from PIL import Image
 
 from lookalike.core.errors import ImageError, InputError, LookalikeError
 from lookalike.images.decode import MAX_PIXELS, open_image
+from lookalike.images.facts import read_facts
+from lookalike.pipeline import decoder_process as child
 from lookalike.pipeline.decoder import Decoder, OutOfReach
 from tests.fuzz.originals import chunk
 from tests.pipeline.decoders import CROP, HANG, ORIGINALS, WHOLE, child_of, has_ended, wait_until
@@ -50,6 +53,33 @@ def test_bytes_are_decoded_as_their_file_is(start, folder):
         with pytest.raises(ImageError, match="the file is empty|not an image that can be read"):
             decoder.decode(damaged)
     assert decoder.decode(content).size == len(content)
+
+
+def test_facts_are_those_of_this_process(tmp_path, start):
+    decoder = start(CROP)
+    for name, content in ORIGINALS.items():
+        file = tmp_path / name
+        file.write_bytes(content)
+        with file.open("rb") as opened:
+            expected = read_facts(opened, name=name)
+        told = decoder.facts(file)
+        about = file.stat()
+        assert told == (expected, about.st_size, about.st_mtime_ns), name
+        assert decoder.decode(file).pixels.shape == (16, 16, 3)
+    (tmp_path / "text.jpg").write_text("no image")
+    with pytest.raises(ImageError, match="not an image that can be read"):
+        decoder.facts(tmp_path / "text.jpg")
+    with pytest.raises(OutOfReach, match="No such file"):
+        decoder.facts(tmp_path / "gone.jpg")
+
+
+def test_facts_that_a_hostile_file_made_up_are_left_out(folder, start, monkeypatch):
+    made_up = {"width": 4, "height": True, "camera": "a\nb", "price": 3, "file_size": 1e99}
+    decoder = start()
+    decoder.decode(folder / "sound.png")
+    told = child.Answer(child.TOLD, 1, 2, content=json.dumps(made_up).encode())
+    monkeypatch.setattr(decoder, "_receive", lambda *args: told)
+    assert decoder.facts(folder / "sound.png").facts == {"width": 4}
 
 
 @pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGSEGV"])

@@ -1,4 +1,4 @@
-"""`add`: ingest files, prune rows of missing files, and record the run."""
+"""`add`: ingest files, prune rows of missing files, read facts, and record the run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from lookalike.add.content import InFlight, NewFile
+from lookalike.add.facts import FactsReader
 from lookalike.add.ingest import Ingest, IngestOptions, batches
 from lookalike.add.prune import Prune
 from lookalike.add.scanner import Scanner
@@ -15,7 +16,7 @@ from lookalike.core.progress import Progress
 from lookalike.core.reports import AddReport
 from lookalike.database.retry import Persistence
 from lookalike.database.table import VectorTable
-from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.images.walk import FoundImage, ImageWalk, raw_remedy
 from lookalike.index.rows import delete_rows
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
@@ -39,24 +40,27 @@ def add_files(
     options: IngestOptions,
     *,
     prune: bool,
+    id_type: str,
     progress: Progress,
     notify: Notify,
 ) -> AddReport:
-    """Embed and store a walk's images, prune if requested, and record the run.
+    """Embed and store a walk's images, prune and read facts if requested, and record the run.
 
-    Raises what `Ingest.run` raises.
+    id_type: the SQL type of the collection's ids. Raises what `Ingest.run` and `FactsReader` raise.
     """
     started = time.perf_counter()
     pruning = Prune(walk) if prune else None
     ingest = Ingest(index, model, options, notify=notify)
     run = _Run(ingest.tally)
     persistence = Persistence(timeout=options.retry_timeout, notify=notify)
+    reader = FactsReader(index.table, options, persistence, id_type) if options.facts else None
     with _recorded(index, persistence, run):
         ingest.run(walk, progress)
         if pruning:
             run.removed = _prune(index, persistence, pruning, notify)
-        else:
+        elif not walk.is_partial:
             run.gone = _count_gone(index.table, persistence, walk, run.tally)
+        told = reader.fill(walk, progress) if reader else 0
     files = run.tally.files
     return AddReport(
         added=files["added"],
@@ -70,6 +74,9 @@ def add_files(
         stages=ingest.rates(),
         gone=run.gone,
         moved=files["moved"],
+        facts=told,
+        passed_over=dict(ingest.passed_over),
+        raw_remedy=raw_remedy(ingest.passed_over),
     )
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +40,16 @@ class IngestOptions:
         retry: Retry files that failed before and have not changed.
         time_limit: For decoding one file, in seconds.
         retry_timeout: How long to retry while the database does not answer, in seconds.
+        facts: Read the facts of the files.
+        location: Also their coordinates.
     """
 
     batch_size: int | None = None
     retry: bool = False
     time_limit: float = TIME_LIMIT_SECONDS
     retry_timeout: float = RETRY_SECONDS
+    facts: bool = False
+    location: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
@@ -53,6 +58,8 @@ class IngestOptions:
             raise InputError(f"time_limit is {self.time_limit:g}; give more than 0 seconds")
         if not self.retry_timeout >= 0:
             raise InputError(f"retry_timeout is {self.retry_timeout:g}; give 0 seconds or more")
+        if self.location and not self.facts:
+            raise InputError("location is one of the facts: set facts, too")
 
 
 class Ingest:
@@ -77,6 +84,8 @@ class Ingest:
         self._meter = Meter()
         self._total: int | None = None
         self.tally = Tally()
+        self.passed_over: Counter[str] = Counter()
+        """Files that are no images but something like it, by suffix."""
 
     def run(self, walk: ImageWalk, progress: Progress) -> None:
         """Embed and store new and changed images; `tally` counts what is committed.
@@ -153,7 +162,7 @@ class Ingest:
         to_embed: Channel[Content],
         to_write: Channel[Batch],
     ) -> None:
-        for batch in batches(walk.walk()):
+        for batch in batches(walk.walk(self.passed_over)):
             files = [found for found in batch if isinstance(found, FoundImage)]
             with self._meter.time("scan", len(files)):
                 scan = scanner.scan(files)

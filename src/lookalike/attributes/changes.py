@@ -6,11 +6,14 @@ who came before, and whoever comes later waits.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from lookalike.attributes.catalog import find_attributes
 from lookalike.attributes.files import NUMBER
 from lookalike.core.errors import InputError
+from lookalike.core.facts import FACTS, LOCATION
+from lookalike.database.errors import MissingTable
 from lookalike.database.retry import Persistence
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Attribute, Kind, attribute_index
@@ -53,6 +56,9 @@ def _drop(table: VectorTable, attribute: Attribute) -> int:
         ids = [row[0] for row in connection.query(dialect.ids_with_attribute(table, attribute))]
         for part in _parts(ids):
             connection.execute(dialect.remove_attribute(table, attribute, part))
+        if attribute.name in (*FACTS, *LOCATION):
+            with suppress(MissingTable):
+                connection.execute(dialect.forget_fact(table, attribute.name))
     return len(ids)
 
 

@@ -4,13 +4,15 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from lookalike.attributes.conditions import AnyOf, Condition, Test, Value, number_of, text_of
-from lookalike.attributes.times import period
+from lookalike.attributes.times import period, text_period
 from lookalike.core.errors import InputError
+from lookalike.core.facts import TAKEN_AT
 from lookalike.core.paths import absolute
 from lookalike.dialects import PATH, AnyClause, Attribute, Clause, Comparison, Kind
 
 _ORDERS = ("<", "<=", ">", ">=")
 _NEGATED = ("!=", "not in", "!~")
+_WRITE_TIME = "write 2024, 2024-06, 2024-06-01 or 2024-06-01 12:30"
 _WORDS: dict[Kind, str] = {
     "text": "text",
     "number": "a number",
@@ -82,6 +84,8 @@ def clause(condition: Condition, attribute: Attribute) -> Clause:
         found = [Comparison(attribute, "text", "~", _texts(condition))]
     elif "time" in kinds:
         found = [_at_time(condition, attribute, value) for value in condition.values]
+    elif attribute.name == TAKEN_AT and "text" in kinds and not attribute.is_column:
+        found = [_at_written_time(condition, attribute, value) for value in condition.values]
     elif operator in _ORDERS:
         found = [_order(condition, attribute)]
     else:
@@ -102,21 +106,37 @@ def _at_time(condition: Condition, attribute: Attribute, value: Value) -> Compar
     """Compare with a period of time: a day, for instance, is later than a time if its start is."""
     found = None if isinstance(value, bool) else period(str(value))
     if found is None:
-        raise _unfit(
-            condition,
-            attribute,
-            f"{text_of(value)!r} is not; write 2024, 2024-06, 2024-06-01 or 2024-06-01 12:30",
+        raise _unfit(condition, attribute, f"{text_of(value)!r} is not; {_WRITE_TIME}")
+    return _during(condition, attribute, "time", found)
+
+
+def _at_written_time(condition: Condition, attribute: Attribute, value: Value) -> Comparison:
+    """Compare texts such as 2024-06-01T12:30:05, by the clock of the place, with a period."""
+    found = None if isinstance(value, bool) else text_period(str(value))
+    if found is None:
+        raise InputError(
+            f"{condition}: {attribute.name} is a time; {text_of(value)!r} is not one without a "
+            f"zone; {_WRITE_TIME}"
         )
-    start, end = found
+    return _during(condition, attribute, "text", found)
+
+
+def _during(
+    condition: Condition,
+    attribute: Attribute,
+    kind: Kind,
+    period: tuple[int, int] | tuple[str, str],
+) -> Comparison:
+    start, end = period
     match condition.operator:
         case "<" | ">=":
-            return Comparison(attribute, "time", condition.operator, (start,))
+            return Comparison(attribute, kind, condition.operator, (start,))
         case "<=":
-            return Comparison(attribute, "time", "<", (end,))
+            return Comparison(attribute, kind, "<", (end,))
         case ">":
-            return Comparison(attribute, "time", ">=", (end,))
+            return Comparison(attribute, kind, ">=", (end,))
         case _:
-            return Comparison(attribute, "time", "within", (start, end))
+            return Comparison(attribute, kind, "within", (start, end))
 
 
 def _order(condition: Condition, attribute: Attribute) -> Comparison:

@@ -50,8 +50,8 @@ def store_attributes(
     found, unmatched = match()
     if not found:
         raise _nothing_matches(given, unmatched, table.name)
-    plan = _Plan(table, given, [row for _, row in found])
-    with _writing(table, plan):
+    plan = Plan(table, given, [row for _, row in found])
+    with writing(table, plan):
         # Match again, under locks: rows may have been deleted and their ids reused.
         found, unmatched = match(lock="update")
         plan.write(found)
@@ -76,18 +76,18 @@ def update_attributes(
 
     Raises InputError, before the transaction begins, for a value that does not fit a column.
     """
-    plan = _Plan(table, given, given.rows) if given else None
+    plan = Plan(table, given, given.rows) if given else None
 
     def write(ids: Sequence[int]) -> None:
         if plan and given:
             plan.write(list(zip(ids, given.rows, strict=True)))
 
-    with _writing(table, plan):
+    with writing(table, plan):
         yield write
 
 
 @contextmanager
-def _writing(table: VectorTable, plan: "_Plan | None") -> Iterator[None]:
+def writing(table: VectorTable, plan: "Plan | None") -> Iterator[None]:
     """Open a transaction that begins with the notes of the plan.
 
     Where an attribute was just dropped, several writers may wait for its notes, and then for one
@@ -139,7 +139,7 @@ def _read(column: Attribute, value: Any) -> Any:
     return value if isinstance(value, int | float | str) else str(value)
 
 
-class _Plan:
+class Plan:
     """How to store rows of attributes: the columns, and the kinds of their values."""
 
     def __init__(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,17 +12,21 @@ import click
 import lookalike
 from lookalike import InputError
 from lookalike.cli.options import (
+    check_location,
     collection_option,
     connect,
     database_option,
     force_option,
     model_option,
     output_options,
+    time_limit_option,
+    walk_options,
 )
 from lookalike.cli.output import Output, printable
+from lookalike.cli.reports import document_of, plural, print_report, progress_bar
 
 if TYPE_CHECKING:
-    from lookalike import AddReport, AttributesReport, Collection
+    from lookalike import AttributesReport, Collection
 
 DONE_WITH_FAILURES = 1
 _SHOWN = 5
@@ -38,32 +40,14 @@ _SHOWN = 5
     help="Attributes for filters, for new and stored images: a CSV, JSON lines or Parquet file "
     "with a column `path`. Without PATH, only attributes are set.",
 )
-@click.option(
-    "--exclude",
-    multiple=True,
-    metavar="PATTERN",
-    help="Skip files that match, as in .gitignore. Can be repeated.",
-)
-@click.option(
-    "--hidden", is_flag=True, help="Include files and folders whose names begin with a dot."
-)
-@click.option(
-    "--prune", is_flag=True, help="Remove the rows of files below PATH that no longer exist."
-)
+@walk_options
 @click.option("--dry-run", is_flag=True, help="With --prune: only show what would be removed.")
 @click.option("--retry", is_flag=True, help="Retry files that failed before.")
 @click.option("--ignore-failed", is_flag=True, help="Exit with 0 even if files could not be read.")
 @click.option(
     "--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once."
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0, min_open=True),
-    default=60,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time limit for decoding one file.",
-)
+@time_limit_option
 @database_option
 @collection_option
 @model_option
@@ -94,6 +78,9 @@ def add(
         raise click.UsageError("Missing argument 'PATH...'.")
     if dry_run:
         _check_dry_run(paths, attributes, options["prune"])
+    if options["facts"] and not paths:
+        raise click.UsageError("--facts needs a PATH")
+    check_location(facts=options["facts"], location=options["location"])
     # Read the file first, so that its errors appear before images are embedded.
     given = lookalike.read_attributes(attributes) if attributes else None
     report, stored = None, None
@@ -103,15 +90,15 @@ def add(
             _print_gone(out, images, paths, options)
             return
         if paths:
-            with _bar(out, "Adding") as progress:
+            with progress_bar(out, "Adding") as progress:
                 report = images.add(*paths, progress=progress, **options)
-            _print(out, report, f"to {collection}")
+            print_report(out, report, f"to {collection}")
         if given:
             stored = images.attributes.set(given, *paths)
             _print_attributes(out, stored, collection)
         facts = {"model": images.model_id, "collection": collection}
     if out.as_json:
-        added = _document(report) if report else {}
+        added = document_of(report) if report else {}
         out.json({**facts, **added, **({"attributes": asdict(stored)} if stored else {})})
     has_failed = report and report.failed and not ignore_failed
     if has_failed or (stored and stored.unmatched):
@@ -142,7 +129,7 @@ def export(
     is_output = str(file) == "-"
     if is_output and out.as_json:
         raise InputError("--json prints to standard output, too: give a file instead of -")
-    with _bar(out, "Embedding") as progress:
+    with progress_bar(out, "Embedding") as progress:
         report = lookalike.export_sql(
             *paths,
             file=_standard_output() if is_output else file,
@@ -152,9 +139,9 @@ def export(
             progress=progress,
             notify=out.say,
         )
-    _print(out, report, "to standard output" if is_output else f"to {file}")
+    print_report(out, report, "to standard output" if is_output else f"to {file}")
     if out.as_json:
-        out.json({"file": file, **_document(report)})
+        out.json({"file": file, **document_of(report)})
     if report.failed:
         raise click.exceptions.Exit(DONE_WITH_FAILURES)
 
@@ -186,29 +173,11 @@ def _print_gone(
     out.say(f"Would remove from {images.name}: {len(found):,} {whose} gone. Nothing was changed.")
 
 
-@contextmanager
-def _bar(out: Output, what: str) -> Iterator[Callable[[int, int | None], None]]:
-    with out.progress("images") as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _print(out: Output, report: AddReport, where: str) -> None:
-    """Report what was done; --json reports the counts elsewhere."""
-    for failure in report.failed:
-        out.warn(f"skipped {failure}")
-    if not out.as_json:
-        out.say(_summary(report, where))
-        if out.verbose:
-            rates = (f"{stage} {rate:,.0f}" for stage, rate in report.stages.items())
-            out.say(f"Speed of each stage, in images/s: {', '.join(rates)}.")
-
-
 def _print_attributes(out: Output, report: AttributesReport, collection: str) -> None:
     missing = len(report.unmatched)
     if missing:
         some = ", ".join(report.unmatched[:_SHOWN]) + (", ..." if missing > _SHOWN else "")
-        out.warn(f"{missing:,} {_plural('row', missing)} without a stored image: {some}")
+        out.warn(f"{missing:,} {plural('row', missing)} without a stored image: {some}")
     for name, kind in report.kinds.items():
         if "/" in kind:
             out.warn(
@@ -216,41 +185,10 @@ def _print_attributes(out: Output, report: AttributesReport, collection: str) ->
             )
     if not out.as_json:
         kinds = ", ".join(f"{name} ({kind})" for name, kind in report.kinds.items())
-        images = f"{report.stored:,} {_plural('image', report.stored)}"
+        images = f"{report.stored:,} {plural('image', report.stored)}"
         rest = (
             f"; {report.without:,} in {collection} have no row in the file"
             if report.without
             else ""
         )
         out.say(f"Set attributes of {images}{rest}: {kinds}.")
-
-
-def _document(report: AddReport) -> dict[str, object]:
-    counts = asdict(report)
-    for kind in ("failed", "failed_before"):
-        counts[kind] = [{"path": f.path, "reason": f.reason} for f in getattr(report, kind)]
-    counts["seconds"] = round(report.seconds, 3)
-    counts["stages"] = {stage: round(rate, 1) for stage, rate in report.stages.items()}
-    return {**counts, "images_per_second": round(report.images_per_second, 2)}
-
-
-def _summary(report: AddReport, where: str) -> str:
-    stored = report.added + report.reused
-    copies = f" ({report.reused:,} from copies already embedded)" if report.reused else ""
-    parts = [f"Added {stored:,} {_plural('image', stored)} {where}{copies}"]
-    others = {
-        "moved": report.moved,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "removed": report.removed,
-        "no longer exist (--prune removes their rows)": report.gone,
-        "skipped": len(report.failed),
-        "still unreadable (`lookalike failures` lists them)": len(report.failed_before),
-    }
-    parts += [f"{count:,} {what}" for what, count in others.items() if count]
-    speed = f" ({report.images_per_second:.1f} images/s)" if stored + report.updated else ""
-    return ", ".join(parts) + speed + "."
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else noun + "s"

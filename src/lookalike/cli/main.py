@@ -21,6 +21,7 @@ AS_JSON = "lookalike.as_json"
 
 COMMANDS = {
     "add": ("add", "Embed images and store them."),
+    "watch": ("watch", "Keep folders and a collection in step: add what is new or changed."),
     "search": ("search", "Find the stored images most similar to QUERY."),
     "duplicates": (
         "duplicates",

@@ -48,6 +48,14 @@ model_option = click.option(
     "or a folder with one. Default: the collection's model; for a new collection auto, which is "
     "CLIP if it is installed, else efficientnet-lite2.",
 )
+time_limit_option = click.option(
+    "--time-limit",
+    type=click.FloatRange(0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time limit for decoding one file.",
+)
 force_option = click.option(
     "--force", is_flag=True, help="Replace FILE even if lookalike did not write it."
 )
@@ -63,3 +71,40 @@ def connect(database: str | None, out: Output, *, computes: bool = False) -> loo
         for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ.setdefault(variable, "1")
     return lookalike.connect(database, tracer=out.trace, notify=out.say)
+
+
+def walk_options(command: Command) -> Command:
+    """Add the options of commands that add folders: which files, and what of them."""
+    for option in (
+        click.option("--location", is_flag=True, help="With --facts: also latitude and longitude."),
+        click.option(
+            "--facts",
+            is_flag=True,
+            help="Set attributes from what the files tell, also of stored images: taken_at, "
+            "camera, format, width, height, file_size, folder.",
+        ),
+        click.option(
+            "--prune",
+            is_flag=True,
+            help="Remove the rows of files below PATH that no longer exist.",
+        ),
+        click.option(
+            "--hidden",
+            is_flag=True,
+            help="Include files and folders whose names begin with a dot.",
+        ),
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="PATTERN",
+            help="Skip files that match, as in .gitignore. Can be repeated.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def check_location(*, facts: bool, location: bool) -> None:
+    """Raise UsageError for --location without --facts."""
+    if location and not facts:
+        raise click.UsageError("--location needs --facts")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -13,6 +11,7 @@ import click
 
 import lookalike
 from lookalike import InputError
+from lookalike.cli.lines import input_lines
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, json_of, printable
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from lookalike import Calibration, Screening
 
 MATCH, NOT_JUDGED = 1, 2
-_CHUNK = 65_536  # bytes
 
 
 @click.command()
@@ -76,7 +74,7 @@ def screen(
     try:
         with connect(database, out, computes=True) as db:
             for answer in db.collection(against).screen(
-                _lines() if is_stream else images,
+                input_lines() if is_stream else images,
                 min_similarity=min_similarity,
                 k=k,
                 allow_private_urls=allow_private_urls,
@@ -102,24 +100,6 @@ def _end(out: Output, verdicts: Counter[str]) -> None:
         out.warn(f"{images} of {verdicts.total():,} could not be checked")
     if verdicts["match"] or errors:
         raise click.exceptions.Exit(MATCH if verdicts["match"] else NOT_JUDGED)
-
-
-def _lines() -> Iterator[str]:
-    """Yield the lines of standard input: file names, which may not be UTF-8.
-
-    Does not use sys.stdin: a thread that waits in it holds a lock that Python needs to exit.
-    """
-    rest = b""
-    while chunk := os.read(0, _CHUNK):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from _paths(lines)
-    yield from _paths([rest])
-
-
-def _paths(lines: list[bytes]) -> Iterator[str]:
-    for line in lines:
-        if path := os.fsdecode(line.rstrip(b"\r")):
-            yield path
 
 
 def _verdict(answer: Screening) -> str:

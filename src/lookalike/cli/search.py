@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ import click
 
 import lookalike
 from lookalike import InputError
+from lookalike.cli.answers import answer_lines, check_lines
+from lookalike.cli.matches import Columns, document_of, is_chance, print_matches, print_paths
 from lookalike.cli.options import (
     collection_option,
     connect,
@@ -105,6 +107,11 @@ if TYPE_CHECKING:
     help="Also show these attributes: price,brand or all. --json has all unless some are named.",
 )
 @click.option(
+    "--order-by",
+    metavar="NAME",
+    help="Show the best results in the order of this attribute; -NAME for the largest first.",
+)
+@click.option(
     "--paths-only", is_flag=True, help="Print only the paths of the files, one per line; for pipes."
 )
 @click.option(
@@ -155,19 +162,26 @@ def search(
     \b
     lookalike search a.jpg --text "a dog" --not b.jpg
     lookalike search a.jpg --weighted 0.5 c.jpg --weighted-text -0.3 flower
+
+    With - as QUERY they are read from standard input, one per line, and each is answered by a line
+    as soon as its results are known; with --json by a line of JSON. The exit status is then 1 if
+    some could not be answered.
     """
-    asked = lookalike.Mix.of(
-        [
-            *_terms(lookalike.Query, queries, negative, weighted),
-            *_terms(lookalike.Text, texts, negative_texts, weighted_text),
-        ]
-    )
-    if not asked.terms:
-        raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
+    others = [
+        *_terms(lookalike.Query, (), negative, weighted),
+        *_terms(lookalike.Text, texts, negative_texts, weighted_text),
+    ]
     end = b"\0" if print0 else b"\n" if paths_only else None
-    _check_alone(end, json=out.as_json, explain=explain, show_sql=show_sql, ids=ids, show=show)
-    if show_sql and show:
-        raise InputError("--show-sql shows no results: leave out --show")
+    given = {"explain": explain, "show_sql": show_sql, "ids": ids, "show": show}
+    if "-" in queries:
+        pages = {"open": open_sheet, "contact_sheet": contact_sheet, "force": force}
+        check_lines(queries, out, paths_only=end, **given, **pages)
+        with connect(database, out) as db:
+            images = db.collection(collection, model=model)
+            answer_lines(out, images, others, options, Columns(ids, _shown(images, show)))
+        return
+    asked = _mix(queries, others)
+    _check_alone(end, json=out.as_json, **given)
     _check(explain + show_sql + bool(contact_sheet or open_sheet), contact_sheet, force)
     with connect(database, out) as db:
         images = db.collection(collection, model=model)
@@ -182,34 +196,12 @@ def search(
             _explain(out, images.explain(asked, **options), shown)
             return
         matches = images.search(asked, **options)
-        sheet = None
+        allow, sheet = options["allow_private_urls"], None
         if contact_sheet or open_sheet:
-            allow = options["allow_private_urls"]
             sheet = _write_page(images, asked, matches, contact_sheet, allow, force)
         _show(out, images, matches, sheet, options, Columns(ids, shown), end=end)
     if open_sheet:
         click.launch(str(sheet))
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What to show of each match: its id; attributes by name, [] for all, None for none."""
-
-    ids: bool
-    names: Sequence[str] | None
-
-    def names_in(self, matches: Sequence[Match]) -> list[str]:
-        """Return the attributes of a table's columns."""
-        if self.names is None:
-            return []
-        return list(self.names) or sorted({n for match in matches for n in match.attributes or ()})
-
-    def attributes_of(self, match: Match) -> dict[str, Any]:
-        """Return a match's attributes for JSON: those that were named, or else all."""
-        known = match.attributes or {}
-        return {
-            name: value for name, value in known.items() if not self.names or name in self.names
-        }
 
 
 def _shown(images: Collection, show: str | None) -> list[str] | None:
@@ -220,8 +212,17 @@ def _shown(images: Collection, show: str | None) -> list[str] | None:
     return list(images.attributes.find(*names).values())
 
 
+def _mix(queries: Sequence[str], others: Sequence[tuple[float, Query | Text]]) -> Mix:
+    """Return what is asked for. Raises InputError for nothing."""
+    if not queries and not others:
+        raise InputError("give a query: an image, the name of a stored one, or --text WORDS")
+    return lookalike.Mix.of([*((1, lookalike.Query(value)) for value in queries), *others])
+
+
 def _check_alone(end: bytes | None, **others: object) -> None:
-    """Raise InputError for options that cannot be combined with printing only paths."""
+    """Raise InputError for options that cannot be combined with printing only paths or SQL."""
+    if others["show_sql"] and others["show"]:
+        raise InputError("--show-sql shows no results: leave out --show")
     for name, is_given in others.items():
         if is_given and end is not None:
             option = "--" + name.replace("_", "-")
@@ -280,27 +281,16 @@ def _show(
     end: bytes | None,
 ) -> None:
     """Print matches; end: terminator of each path if only paths are printed."""
-    is_chance = _is_chance(matches)
+    chance = is_chance(matches)
     if out.as_json:
-        found = [
-            {
-                "id": match.id,
-                "image_name": match.image_name,
-                "similarity": match.similarity,
-                "percentile": match.percentile,
-                "level": match.level,
-                "path": match.path,
-                "attributes": columns.attributes_of(match),
-            }
-            for match in matches
-        ]
-        out.json({"matches": found, "is_chance": is_chance, "contact_sheet": sheet})
+        found = [document_of(match, columns) for match in matches]
+        out.json({"matches": found, "is_chance": chance, "contact_sheet": sheet})
     elif matches:
         if end is None:
-            _print_matches(out, matches, columns)
+            print_matches(out, matches, columns)
         else:
-            _print_paths(out, matches, end)
-        if is_chance:
+            print_paths(out, matches, end)
+        if chance:
             out.say("No match: even the best result is no more similar than chance.")
     elif not images.count():
         out.say(f"{images.name} is empty.")
@@ -319,52 +309,6 @@ def _nothing(options: Mapping[str, Any]) -> str:
     return "No image that matches the filter is that similar."
 
 
-def _is_chance(matches: Sequence[Match]) -> bool | None:
-    """Whether all results are chance; None if unknown."""
-    known = [match.level == "chance" for match in matches if match.level]
-    return all(known) if known else None
-
-
-def _print_paths(out: Output, matches: Sequence[Match], end: bytes) -> None:
-    paths = [match.path for match in matches if match.path]
-    out.print_paths(paths, end)
-    missing = len(matches) - len(paths)
-    if missing:
-        found = "1 result has" if missing == 1 else f"{missing:,} results have"
-        out.say(f"{found} no file and so no path: only the embedding is stored.")
-
-
-def _print_matches(out: Output, matches: Sequence[Match], chosen: Columns) -> None:
-    """Print a table; it has a column `match` if levels are known."""
-    shown = "path" if any(match.path for match in matches) else "image_name"
-    columns = [shown, "similarity"]
-    rows: list[list[object]] = [
-        [match.path or match.image_name, f"{match.similarity:.4f}"] for match in matches
-    ]
-    if any(match.level for match in matches):
-        columns.append("match")
-        for row, match in zip(rows, matches, strict=True):
-            row.append(match.level or "")
-    if chosen.ids:
-        columns.insert(0, "id")
-        for row, match in zip(rows, matches, strict=True):
-            row.insert(0, match.id)
-    for name in chosen.names_in(matches):
-        columns.append(name)
-        for row, match in zip(rows, matches, strict=True):
-            row.append(_attribute((match.attributes or {}).get(name)))
-    out.table(columns, rows, paths=shown)
-
-
-def _attribute(value: object) -> object:
-    """Return an attribute's value as shown in the table."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "" if value is None else value
-
-
 def _explain(out: Output, found: Explanation, shown: Sequence[str] | None) -> None:
     if out.as_json:
         out.json(asdict(found))
@@ -381,7 +325,7 @@ def _explain(out: Output, found: Explanation, shown: Sequence[str] | None) -> No
         if step.sql:
             click.echo(f"\n{step.name}:\n{_abbreviated(step.sql)}")
     click.echo(f"\n{found.analysis}")
-    _print_matches(out, found.matches, Columns(ids=False, names=shown))
+    print_matches(out, found.matches, Columns(ids=False, names=shown))
 
 
 def _abbreviated(sql: str) -> str:

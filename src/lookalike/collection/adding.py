@@ -24,6 +24,8 @@ def add(
 ) -> AddReport:
     """Embed and store images, in a new table if there is none yet."""
     walk.check()
+    if walk.is_partial and not prune and next(walk.walk(), None) is None:
+        return AddReport.of_nothing()
     persistence = Persistence(timeout=options.retry_timeout, notify=state.notify)
     # Do not load a known model for a folder in which nothing is new.
     record = state.record
@@ -36,10 +38,11 @@ def add(
         walk,
         options,
         prune=prune,
+        id_type=state.require_table().id_type,
         progress=progress,
         notify=state.notify,
     )
-    persistence.run(lambda: state.maintain(compare=True))
+    persistence.run(lambda: state.maintain(compare=not walk.is_partial))
     return report
 
 

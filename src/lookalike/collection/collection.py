@@ -122,20 +122,19 @@ class Collection:
         return CollectionThreshold(self._state)
 
     def load_model(self) -> Model:
-        """Return the collection's model, loaded on first use.
-
-        Raises:
-            ModelError: The collection has no model, or the model has another dim.
-        """
+        """Return the collection's model, loaded on first use; raises ModelError if it has none."""
         return self._state.model.get()
 
     def add(
         self,
         *paths: str | os.PathLike[str],
+        only: Sequence[str | os.PathLike[str]] | None = None,
         exclude: Sequence[str] = (),
         hidden: bool = False,
         prune: bool = False,
         retry: bool = False,
+        facts: bool = False,
+        location: bool = False,
         batch_size: int | None = None,
         time_limit: float = TIME_LIMIT_SECONDS,
         retry_timeout: float = RETRY_SECONDS,
@@ -150,17 +149,22 @@ class Collection:
 
         Args:
             paths: Files, folders and globs.
+            only: Look only at these files and folders in them, such as those that have changed.
             exclude: Patterns as in a .gitignore file.
             hidden: Include names that begin with a dot.
             prune: Delete rows below these folders whose files are gone.
             retry: Retry files that failed before.
+            facts: Set attributes from what each file tells, also of stored ones: taken_at, camera,
+                format, width, height, file_size and folder. What you set yourself stays.
+            location: Also latitude and longitude.
             batch_size: Images per batch; by default the model's best.
             time_limit: For decoding one file, in seconds.
             retry_timeout: How long to retry while the database does not answer, in seconds.
             progress: Called from another thread with (files done, files in all).
 
         Raises:
-            InputError: A path does not exist or contains no image.
+            InputError: A path does not exist or contains no image, or you have attributes with the
+                names of facts.
             ConnectionFailed: The database did not come back; the message says how much is stored.
         """
         if not paths:
@@ -169,8 +173,8 @@ class Collection:
         from lookalike.collection import adding
         from lookalike.images.walk import ImageWalk
 
-        walk = ImageWalk(paths, exclude=exclude, hidden=hidden)
-        options = IngestOptions(batch_size, retry, time_limit, retry_timeout)
+        walk = ImageWalk(paths, exclude=exclude, hidden=hidden, only=only)
+        options = IngestOptions(batch_size, retry, time_limit, retry_timeout, facts, location)
         return adding.add(self._state, walk, options, prune=prune, progress=progress)
 
     def upsert(
@@ -254,11 +258,7 @@ class Collection:
         return [] if self._state.record is None else records(self._state.table, ids)
 
     def find(self, *targets: Target) -> list[ImageRecord]:
-        """Return the stored images that `remove` would remove.
-
-        Raises:
-            InputError: A target is not stored.
-        """
+        """Return the stored images that `remove` would remove; raises InputError as it does."""
         return self.records(find(self._state.table, targets))
 
     def gone(
@@ -267,12 +267,10 @@ class Collection:
         exclude: Sequence[str] = (),
         hidden: bool = False,
     ) -> list[ImageRecord]:
-        """Return stored images whose files are gone: those that `add` would prune.
+        """Return stored images below folders whose files are gone: those that `add` would prune.
 
         Args:
-            folders: Where to look.
-            exclude: As in `add`; a file that was moved to an excluded place counts as gone.
-            hidden: As in `add`.
+            exclude, hidden: As in `add`; a file that was moved to an excluded place is gone.
 
         Raises:
             InputError: A folder does not exist, or cannot be read.
@@ -304,6 +302,7 @@ class Collection:
         min_percentile: float | None = None,
         exclude_self: bool | None = None,
         include: Sequence[Literal["attributes"]] = (),
+        order_by: str | None = None,
         allow_private_urls: bool = False,
         exact: bool = False,
         n_probes: int | None = None,
@@ -324,6 +323,7 @@ class Collection:
             exclude_self: Omit stored images that are part of the query, and files with the bytes of
                 an image in it; None omits those given by id or name.
             include: "attributes" to return those of each result.
+            order_by: Attribute by which to order the k best; "-taken_at" for the largest first.
             allow_private_urls: Allow URLs of this machine and private networks.
             exact: Compare every embedding instead of using the index.
             n_probes: Number of cells of the index to read; by default as measured in training.
@@ -351,6 +351,7 @@ class Collection:
             min_percentile=min_percentile,
             exclude_self=exclude_self,
             include=include,
+            order_by=order_by,
             allow_private_urls=allow_private_urls,
             exact=exact,
             n_probes=n_probes,

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -15,7 +16,7 @@ from lookalike.core.reports import AddReport
 from lookalike.core.types import Failure
 from lookalike.core.vectors import FloatArray, pack
 from lookalike.dialects import is_utf8, literal, quote_name
-from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.images.walk import FoundImage, ImageWalk, raw_remedy
 from lookalike.index.rows import stored_name
 from lookalike.models.base import Model
 from lookalike.models.lazy import LazyModel
@@ -79,7 +80,8 @@ def export_sql(
     meter = Meter()
     with _opened(file, force) as out:
         walk = ImageWalk(paths)
-        total, failed = _look_through(walk)
+        passed_over: Counter[str] = Counter()
+        total, failed = _look_through(walk, passed_over)
         progress(done := 0, total)
         loaded = load_model(model, notify=notify) if isinstance(model, str) else model
         out.write(_HEADER.format(model=loaded.id, table=quote_name(table), dim=loaded.dim))
@@ -99,13 +101,15 @@ def export_sql(
         failed_before=(),
         seconds=time.perf_counter() - started,
         stages=meter.rates(),
+        passed_over=dict(passed_over),
+        raw_remedy=raw_remedy(passed_over),
     )
 
 
-def _look_through(walk: ImageWalk) -> tuple[int, list[Failure]]:
-    """Return the number of images, and the folders that cannot be read."""
+def _look_through(walk: ImageWalk, passed_over: Counter[str]) -> tuple[int, list[Failure]]:
+    """Return the number of images, and the folders that cannot be read; count what is alike."""
     total, failed = 0, []
-    for found in walk.walk():
+    for found in walk.walk(passed_over):
         if isinstance(found, Failure):
             failed.append(found)
         else:

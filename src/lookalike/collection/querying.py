@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Unpack
 
-from lookalike.attributes.catalog import filter_of
+from lookalike.attributes.catalog import filter_of, find_attributes
 from lookalike.attributes.store import attributes_of
 from lookalike.collection.matches import Matches
 from lookalike.collection.state import CollectionState
+from lookalike.core.errors import InputError
 from lookalike.core.types import Explanation, Match
 from lookalike.dialects import Filter, Statement
 from lookalike.index.rows import with_paths
@@ -16,6 +17,7 @@ from lookalike.search.embedding import IMAGE, EmbeddedQuery, embed_query
 from lookalike.search.levels import Rater
 from lookalike.search.options import Asked, SearchKeywords, SearchOptions
 from lookalike.search.percentiles import Percentiles, at_percentile
+from lookalike.search.ranking import ordered
 from lookalike.search.searcher import Searcher
 from lookalike.search.source import AnyQuery
 from lookalike.search.trace import Trace
@@ -39,8 +41,7 @@ def search_many(
     state: CollectionState, queries: Sequence[AnyQuery], **keywords: Unpack[SearchKeywords]
 ) -> list[Matches]:
     """Return the results of each query, in their order."""
-    options = SearchOptions(**keywords)
-    where = _checked(state, options)
+    options, where = _checked(state, SearchOptions(**keywords))
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
     found = Searcher(state.index, where).search_many([each.asked for each in prepared])
     return _rated(state, prepared, found)
@@ -50,8 +51,7 @@ def explain(
     state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
 ) -> Explanation:
     """Run a search and return how it ran."""
-    options = SearchOptions(**keywords)
-    trace, where = Trace(), _checked(state, options)
+    trace, (options, where) = Trace(), _checked(state, SearchOptions(**keywords))
     prepared = _prepare(state, query, options, trace)
     plan, matches = Searcher(state.index, where).search(prepared.asked, trace)
     analysis = ""
@@ -65,15 +65,22 @@ def search_sql(
     state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
 ) -> Statement:
     """Return the statement that a search would run."""
-    options = SearchOptions(**keywords)
-    where = _checked(state, options)
+    options, where = _checked(state, SearchOptions(**keywords))
+    if options.order_by is not None:
+        raise InputError("the SQL of a search orders by similarity: leave out order_by")
     prepared = _prepare(state, query, options, Trace())
     return Searcher(state.index, where).plan(prepared.asked)
 
 
-def _checked(state: CollectionState, options: SearchOptions) -> Filter | None:
+def _checked(state: CollectionState, options: SearchOptions) -> tuple[SearchOptions, Filter | None]:
+    """Return the options, with order_by as the attribute is stored, and their filter."""
     options.check(state.metric)
-    return filter_of(state.table, options.where)
+    if options.order_by is not None:
+        name = options.order_by.removeprefix("-")
+        stored = find_attributes(state.table, [name])[name].name
+        sign = options.order_by[: len(options.order_by) - len(name)]
+        options = replace(options, order_by=sign + stored)
+    return options, filter_of(state.table, options.where)
 
 
 def _prepare(
@@ -92,16 +99,22 @@ def _prepare(
 def _rated(
     state: CollectionState, prepared: Sequence[_Prepared], found: Sequence[Sequence[Match]]
 ) -> list[Matches]:
-    """Return each query's matches with levels, paths and, on request, attributes."""
+    """Return each query's matches with levels, paths and, on request, attributes, in order."""
     rater = Rater(state.table, state.model_id, state.model)
     rated = [
         rater.rate(each.query, matches, each.percentiles)
         for each, matches in zip(prepared, found, strict=True)
     ]
     everything = with_paths(state.table, list(chain(*rated)))
-    if prepared and "attributes" in prepared[0].options.include:
+    options = prepared[0].options if prepared else SearchOptions()
+    if options.include or options.order_by:
         ids = list({match.id for match in everything})
         known = attributes_of(state.table, ids)
         everything = [replace(match, attributes=known.get(match.id, {})) for match in everything]
     remaining = iter(everything)
-    return [Matches(islice(remaining, len(matches))) for matches in rated]
+    pages = [Matches(islice(remaining, len(matches))) for matches in rated]
+    if options.order_by:
+        pages = [Matches(ordered(page, options.order_by)) for page in pages]
+    if options.order_by and not options.include:
+        pages = [Matches(replace(match, attributes=None) for match in page) for page in pages]
+    return pages

@@ -1,9 +1,10 @@
 """Reports: what operations on a collection did, and the state it is in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 from lookalike.core.types import Failure, Metric, Plan
 
@@ -44,6 +45,10 @@ class AddReport:
             the bottleneck.
         gone: Rows whose files are gone, counted when `prune` is off.
         moved: Moved files; their rows have the new paths.
+        facts: Images whose facts were read and stored, with `facts`.
+        passed_over: Number of files in the folders that are no images but something like it, by
+            suffix: videos, documents, and RAW files without the extra `raw`.
+        raw_remedy: The pip command that installs that extra, if RAW files were passed over.
     """
 
     added: int
@@ -57,6 +62,14 @@ class AddReport:
     stages: Mapping[str, float]
     gone: int = 0
     moved: int = 0
+    facts: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    raw_remedy: str | None = None
+
+    @classmethod
+    def of_nothing(cls) -> Self:
+        """Return the report of a run that found no file."""
+        return cls(0, 0, 0, 0, 0, failed=(), failed_before=(), seconds=0.0, stages={})
 
     @property
     def images_per_second(self) -> float:

@@ -22,6 +22,7 @@ from lookalike.dialects.tables.attributes import (
 )
 from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
 from lookalike.dialects.tables.duplicates import StoredThumbnail
+from lookalike.dialects.tables.facts import StoredFacts
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.tables.filters import (
     IMAGE_NAME,
@@ -75,6 +76,7 @@ __all__ = [
     "Probe",
     "Shortlist",
     "Statement",
+    "StoredFacts",
     "StoredFile",
     "StoredThumbnail",
     "Table",

@@ -5,6 +5,7 @@ from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import AttributesSQL
 from lookalike.dialects.tables.collections import CollectionsSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
+from lookalike.dialects.tables.facts import FactsSQL
 from lookalike.dialects.tables.files import FilesSQL
 from lookalike.dialects.tables.filters import Filter, FiltersSQL
 from lookalike.dialects.tables.index import IndexSQL
@@ -19,6 +20,7 @@ class Dialect(
     AttributesSQL,
     CollectionsSQL,
     DuplicatesSQL,
+    FactsSQL,
     FilesSQL,
     FiltersSQL,
     IndexSQL,

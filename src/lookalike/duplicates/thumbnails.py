@@ -16,7 +16,7 @@ from lookalike.database.table import VectorTable
 from lookalike.dialects import StoredThumbnail
 from lookalike.duplicates.compare import SIDE
 from lookalike.duplicates.phash import phashes
-from lookalike.images.decode import FORMATS, open_file, open_image, pillow_settings
+from lookalike.images.decode import image_size, open_image
 
 Progress = Callable[[int, int | None], None]
 
@@ -42,13 +42,7 @@ def look_at(path: Path, content_hash: bytes) -> StoredThumbnail:
     hashes = np.packbits(phashes(views)).tobytes()
     file = BytesIO()
     thumbnail.save(file, "JPEG", quality=_QUALITY, subsampling=0)
-    return StoredThumbnail(content_hash, *_size(path), hashes, file.getvalue())
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Return width and height in pixels of an image that can be decoded."""
-    with pillow_settings(), open_file(path) as file, Image.open(file, formats=FORMATS) as image:
-        return image.size
+    return StoredThumbnail(content_hash, *image_size(path), hashes, file.getvalue())
 
 
 def make_missing_thumbnails(table: VectorTable, progress: Progress) -> int:

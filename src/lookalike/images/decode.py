@@ -6,7 +6,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from lookalike.core.errors import ImageError
 from lookalike.core.shared import SharedState
+from lookalike.images.raw import is_raw, opened_raw
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before decoding: at 4 bytes per pixel this is 800 MB."""
@@ -84,20 +85,32 @@ def open_image(
     short_side: the pixels that its short side will be scaled to. A large JPEG is then decoded,
     faster, at 1/2, 1/4 or 1/8 of its size, if that keeps three times as many pixels per side.
 
+    A RAW file gives its preview, or its mosaic at half size: whichever has enough pixels.
+
     EXIF orientation is applied, transparency is put on white, 16 bits become 8, and an animation
     gives its first frame. Raises ImageError, naming the file, if it is not an image in one of the
-    FORMATS, is damaged, or has more than MAX_PIXELS pixels.
+    FORMATS or a RAW file, is damaged, or has more than MAX_PIXELS pixels.
     """
     label = name or (str(source) if isinstance(source, Path) else "the image")
-    with _explaining(label):
+    with explaining(label):
         if isinstance(source, Path):
             with open_file(source) as file:
                 return _decode(file, label, short_side)
         return _decode(BytesIO(source) if isinstance(source, bytes) else source, label, short_side)
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height in pixels of an image that can be decoded. Raises ImageError."""
+    with explaining(str(path)), open_file(path) as file:
+        if is_raw(file):
+            with opened_raw(file, str(path)) as raw:
+                return raw.size
+        with pillow_settings(), Image.open(file, formats=FORMATS) as image:
+            return image.size
+
+
 @contextmanager
-def _explaining(label: str) -> Iterator[None]:
+def explaining(label: str) -> Iterator[None]:
     """Turn any decoding error into an ImageError that names the image."""
     try:
         yield
@@ -149,6 +162,32 @@ def _reason(error: Exception) -> str:
 def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
     if not file.read(1):
         raise ImageError(f"{label}: the file is empty")
+    if is_raw(file):
+        return _decode_raw(file, label, short_side)
+    file.seek(0)
+    return _decode_picture(file, label, short_side)
+
+
+def _decode_raw(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
+    """Decode the preview of a RAW file if it has enough pixels, or else its mosaic at half size."""
+    with opened_raw(file, label) as raw:
+        width, height = raw.size
+        if width * height > MAX_PIXELS:
+            raise ImageError(f"{label}: {_too_large(raw.size)}")
+        enough = min(width, height) // 2
+        if short_side is not None:
+            enough = min(enough, _DRAFT_FACTOR * short_side)
+        preview = raw.preview()
+        if preview is not None:
+            with suppress(Exception):  # a damaged one; the picture itself may be sound
+                image = _decode_picture(BytesIO(preview), label, short_side)
+                is_upright = (image.width > image.height) == (width > height)
+                if min(image.size) >= enough and is_upright:
+                    return image
+        return Image.fromarray(raw.pixels())
+
+
+def _decode_picture(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
     with pillow_settings(), Image.open(file, formats=FORMATS) as image:
         _refuse_too_large(image, label)
         # Drafts of other formats are thumbnails, which may show another picture.
@@ -163,7 +202,7 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
 
     Raises ImageError for more than MAX_PIXELS pixels, and for a lazily read image that is damaged.
     """
-    with _explaining(name):
+    with explaining(name):
         _refuse_too_large(image, name)
         result = _flat(_upright(image))
         return _bare(result.copy() if result is image else result)

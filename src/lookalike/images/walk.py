@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,12 +12,26 @@ import pathspec
 from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import Failure
+from lookalike.images.raw import RAW_SUFFIXES, has_raw
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"}
     | {".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"}
 )
-"""Suffixes of images in folders; a file that is given itself is always tried."""
+"""Suffixes of images in folders, beside those of RAW files, which need the extra `raw`.
+
+A file that is given itself is always tried.
+"""
+
+
+ALIKE = RAW_SUFFIXES | frozenset(
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"}
+    | {".webm", ".wmv"}
+    | {".ai", ".djvu", ".eps", ".indd", ".pdf", ".psb", ".psd", ".svg", ".svgz", ".xcf"}
+    | {".exr", ".hdr", ".ico", ".j2k", ".jp2", ".jxl", ".jxr", ".pbm", ".pgm", ".ppm", ".qoi"}
+    | {".tga"}
+)
+"""Suffixes of files that somebody may take for images, and that are passed over in folders."""
 
 
 class FoundImage(NamedTuple):
@@ -29,12 +44,24 @@ class FoundImage(NamedTuple):
     name: str
 
 
+class _Wanted(NamedTuple):
+    """The wanted files and folders below a folder, and the folders above them, by relative name."""
+
+    names: frozenset[str]
+    above: frozenset[str]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.names)
+
+
 class ImageWalk:
     """The image files in files, folders (recursive, sorted) and globs, each once.
 
     exclude: .gitignore patterns, matched below each folder. hidden: include names that begin with a
     dot. Links to files are read; links to folders are followed only if they are given themselves,
-    so there are no loops. Can be iterated several times; nothing is kept in memory.
+    so there are no loops. Can be iterated several times; nothing is kept in memory. only: yield
+    nothing but these files and what is below these folders, which need not exist.
 
     Raises InputError for a missing path and for an invalid pattern.
     """
@@ -45,6 +72,7 @@ class ImageWalk:
         *,
         exclude: Sequence[str] = (),
         hidden: bool = False,
+        only: Iterable[str | os.PathLike[str]] | None = None,
     ) -> None:
         self._given = [os.fspath(path) for path in paths]
         roots = dict.fromkeys(root for path in self._given for root in _expand(path))
@@ -56,39 +84,56 @@ class ImageWalk:
         self.files = [root for root in roots if root not in folders]
         """Files that were given themselves."""
         self._named = frozenset(self.files)
+        self.is_partial = only is not None
+        """Whether only some of the files are wanted."""
+        self._only = frozenset(Path(path).parent.resolve() / Path(path).name for path in only or ())
+        self._suffixes = SUFFIXES | RAW_SUFFIXES if has_raw() else SUFFIXES
         self._hidden = hidden
         self._excluded = _compile(exclude)
 
     def __iter__(self) -> Iterator[FoundImage]:
         yield from (found for found in self.walk() if isinstance(found, FoundImage))
 
-    def walk(self) -> Iterator[FoundImage | Failure]:
-        """Yield the images, and a Failure for each unreadable folder."""
+    def walk(self, passed_over: Counter[str] | None = None) -> Iterator[FoundImage | Failure]:
+        """Yield the images, and a Failure for each unreadable folder.
+
+        passed_over: counts, by suffix, the files that are no images but something like it.
+        """
         for file in self.files:
-            yield FoundImage(file, file.name)
+            if not self.is_partial or not self._only.isdisjoint((file, *file.parents)):
+                yield FoundImage(file, file.name)
         for folder in self.folders:
-            yield from self._below(folder)
+            yield from self._below(folder, passed_over)
 
     def check(self) -> None:
-        """Raise InputError if there is no image; it names what cannot be read."""
-        unread = []
-        for found in self.walk():
+        """Raise InputError if there is no image; it names what cannot be read.
+
+        Of a walk of only some files nothing is expected.
+        """
+        if self.is_partial:
+            return
+        unread, passed_over = [], Counter[str]()
+        for found in self.walk(passed_over):
             if isinstance(found, FoundImage):
                 return
             unread.append(found)
         if not unread:
-            raise InputError(f"no images in {', '.join(self._given)}")
+            others = f"; passed over: {_told(passed_over)}" if passed_over else ""
+            raise InputError(f"no images in {', '.join(self._given)}{others}")
         more = f" and {len(unread) - 1:,} more folders" if unread[1:] else ""
         raise InputError(
             f"{unread[0].path}: {unread[0].reason}{more}; no image was "
             "found elsewhere: allow your user to read it"
         )
 
-    def _below(self, root: Path) -> Iterator[FoundImage | Failure]:
+    def _below(
+        self, root: Path, passed_over: Counter[str] | None
+    ) -> Iterator[FoundImage | Failure]:
+        wanted = self._wanted(root)
         # Not recursive: folders may be nested deeper than Python's recursion limit.
-        waiting = [""]
+        waiting = [("", wanted is None)] if wanted is None or wanted.any else []
         while waiting:
-            within = waiting.pop()
+            within, is_whole = waiting.pop()
             try:
                 with os.scandir(root / within) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
@@ -98,17 +143,31 @@ class ImageWalk:
             subfolders = []
             for entry in entries:
                 name = within + entry.name
+                is_wanted = is_whole or (wanted is not None and name in wanted.names)
                 if entry.name.startswith(".") and not self._hidden:
+                    continue
+                if not is_wanted and (wanted is None or name not in wanted.above):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if not self._excluded.match_file(name + "/"):
-                        subfolders.append(name + "/")
-                elif self._is_image(entry, name):
+                        subfolders.append((name + "/", is_wanted))
+                elif is_wanted and self._is_of(self._suffixes, entry, name):
                     yield FoundImage(root / name, name)
+                elif passed_over is not None and is_wanted and self._is_of(ALIKE, entry, name):
+                    passed_over[_suffix(entry.name)] += 1
             waiting += reversed(subfolders)
 
-    def _is_image(self, entry: os.DirEntry[str], name: str) -> bool:
-        if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122
+    def _wanted(self, root: Path) -> "_Wanted | None":
+        """Return what is wanted below a folder; None for everything."""
+        if not self.is_partial or not self._only.isdisjoint((root, *root.parents)):
+            return None
+        below = [path.relative_to(root) for path in self._only if root in path.parents]
+        above = {str(folder) for path in below for folder in path.parents}
+        return _Wanted(frozenset(map(str, below)), frozenset(above))
+
+    def _is_of(self, suffixes: frozenset[str], entry: os.DirEntry[str], name: str) -> bool:
+        """Whether it is a file with one of some suffixes that is neither excluded nor named."""
+        if _suffix(entry.name) not in suffixes:
             return False
         try:
             return (
@@ -118,6 +177,27 @@ class ImageWalk:
             )
         except OSError:  # a link into an unreadable folder
             return False
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122
+
+
+def _told(passed_over: Mapping[str, int]) -> str:
+    """Return what was passed over in words, the most frequent first."""
+    kinds = sorted(passed_over.items(), key=lambda kind: (-kind[1], kind[0]))
+    command = raw_remedy(passed_over)
+    remedy = f" (RAW: {command})" if command else ""
+    return ", ".join(f"{count:,} {suffix}" for suffix, count in kinds) + remedy
+
+
+def raw_remedy(passed_over: Mapping[str, int]) -> str | None:
+    """Return the command that installs what RAW files need, if some were passed over."""
+    if RAW_SUFFIXES.isdisjoint(passed_over):
+        return None
+    from lookalike.core.installed import install_command  # slow to import
+
+    return install_command("raw")
 
 
 def identity(folder: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """Decode image files in a child process, which is replaced if it crashes or hangs."""
 
+import json
 import os
 import pickle
 import signal
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.core.errors import ImageError, InputError, LookalikeError
+from lookalike.core.facts import FACTS, LOCATION, MAX_FACT, MAX_NUMBER, FactValue
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import decoder_process as child
 
@@ -24,7 +26,6 @@ START_SECONDS = 120.0
 
 _STARTS = 3
 _LONGEST_SECONDS = 1e6
-_ANSWERS = child.DECODED, child.DAMAGED, child.OUT_OF_REACH
 
 
 class Decoded(NamedTuple):
@@ -35,6 +36,14 @@ class Decoded(NamedTuple):
     """
 
     pixels: npt.NDArray[np.uint8]
+    size: int
+    mtime_ns: int
+
+
+class Told(NamedTuple):
+    """A file's facts; size, mtime_ns: of the file when it was read, in bytes and nanoseconds."""
+
+    facts: dict[str, FactValue]
     size: int
     mtime_ns: int
 
@@ -67,9 +76,20 @@ class Decoder:
         Raises ImageError, or OutOfReach if the file could not be opened or read, and LookalikeError
         if no child process can be started.
         """
+        kind = child.CONTENT if isinstance(source, bytes) else child.PATH
+        answer = self._ask(kind, source, child.DECODED)
+        pixels = np.frombuffer(answer.content, np.uint8)
+        return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
+
+    def facts(self, path: Path) -> Told:
+        """Return what a file's header tells, without decoding its pixels. Raises as `decode`."""
+        answer = self._ask(child.FACTS, path, child.TOLD)
+        return Told(_checked(bytes(answer.content)), answer.size, answer.mtime_ns)
+
+    def _ask(self, kind: bytes, source: Path | bytes, wanted: int) -> child.Answer:
         try:
-            process, deadline = self._begin(source)
-            answer = self._receive(process, deadline, *_ANSWERS)
+            process, deadline = self._begin(kind, source)
+            answer = self._receive(process, deadline, wanted, child.DAMAGED, child.OUT_OF_REACH)
         except TimeoutError as error:
             self.close()
             raise ImageError(self._too_slow) from error
@@ -79,8 +99,7 @@ class Decoder:
             raise OutOfReach(answer.reason)
         if answer.outcome == child.DAMAGED:
             raise ImageError(answer.reason)
-        pixels = np.frombuffer(answer.content, np.uint8)
-        return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
+        return answer
 
     def kill(self) -> None:
         """End the child process and start no other; called from another thread than `decode`."""
@@ -99,24 +118,23 @@ class Decoder:
             pass
         return process.returncode
 
-    def _begin(self, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
+    def _begin(self, kind: bytes, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
         """Send a file to a child process; return the process and the file's deadline.
 
         If the child died since its last file, it is replaced: the new file is not the cause.
         """
         if self._process is not None:
             with suppress(BrokenPipeError, EOFError):
-                return self._process, self._hand_over(self._process, source)
+                return self._process, self._hand_over(self._process, kind, source)
             self.close()
         process = self._start()
-        return process, self._hand_over(process, source)
+        return process, self._hand_over(process, kind, source)
 
-    def _hand_over(self, process: subprocess.Popen[bytes], source: Path | bytes) -> float:
+    def _hand_over(
+        self, process: subprocess.Popen[bytes], kind: bytes, source: Path | bytes
+    ) -> float:
         deadline = time.monotonic() + self._time_limit
-        if isinstance(source, bytes):
-            self._send(process, child.CONTENT, source)
-        else:
-            self._send(process, child.PATH, os.fsencode(source))
+        self._send(process, kind, source if isinstance(source, bytes) else os.fsencode(source))
         self._receive(process, deadline, child.BEGUN)
         return deadline
 
@@ -187,6 +205,26 @@ class Decoder:
     @property
     def _too_slow(self) -> str:
         return f"not decoded within {self._time_limit:g} seconds"
+
+
+def _checked(content: bytes) -> dict[str, FactValue]:
+    """Read facts without trusting them: those whose name and kind are known."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    known = (*FACTS, *LOCATION)
+    return {
+        name: value[:MAX_FACT] if isinstance(value, str) else value
+        for name, value in (found.items() if isinstance(found, dict) else ())
+        if name in known and isinstance(value, FactValue) and _is_sound(value)
+    }
+
+
+def _is_sound(value: FactValue) -> bool:
+    if isinstance(value, str):
+        return value.isprintable()
+    return not isinstance(value, bool) and abs(value) <= MAX_NUMBER
 
 
 def _spawn(time_limit: float) -> subprocess.Popen[bytes]:

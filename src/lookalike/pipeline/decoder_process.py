@@ -1,16 +1,19 @@
 """The child process that decodes images, so that a malicious image harms nothing else.
 
 It reads a pickled `Preprocessing` or None and answers that it is ready. Then it reads paths or
-bytes of files; for each, it answers that it has begun, and later with a header and the pixels or
-the error. Everything it reads is preceded by its length. Nothing that it writes is unpickled.
+bytes of files; for each, it answers that it has begun, and later with a header and the pixels, the
+facts in JSON, or the error. Everything it reads is preceded by its length. Nothing that it writes
+is unpickled.
 """
 
+import json
 import os
 import pickle
 import resource
 import signal
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -21,12 +24,14 @@ import numpy.typing as npt
 
 from lookalike.core.errors import ImageError
 from lookalike.images.decode import MAX_PIXELS, open_file, open_image
+from lookalike.images.facts import read_facts
+from lookalike.images.raw import NeedsExtra
 from lookalike.models.preprocessing import Preprocessing
 
 LENGTH = struct.Struct("<Q")
-PATH, CONTENT = b"P", b"C"  # first byte of a message
+PATH, CONTENT, FACTS = b"P", b"C", b"F"  # first byte of a message: what it asks for
 HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, length of content
-DECODED, DAMAGED, OUT_OF_REACH, READY, BEGUN = range(5)
+DECODED, DAMAGED, OUT_OF_REACH, READY, BEGUN, TOLD = range(6)
 
 MAX_CONTENT = 3 * MAX_PIXELS
 """Maximum number of bytes after a header."""
@@ -44,7 +49,7 @@ _LABEL = "the file"
 class Answer(NamedTuple):
     """Result of decoding a file.
 
-    content: its pixels (height, width, 3), or the error in UTF-8.
+    content: its pixels (height, width, 3), its facts in JSON, or the error in UTF-8.
     """
 
     outcome: int
@@ -62,22 +67,42 @@ class Answer(NamedTuple):
 
 def decode(source: Path | bytes, preprocessing: Preprocessing | None) -> Answer:
     """Decode one file or its bytes to the network's input; without preprocessing, to all pixels."""
+
+    def work(file: BinaryIO, size: int, mtime_ns: int) -> Answer:
+        pixels = _pixels(file, preprocessing)
+        height, width, _ = pixels.shape
+        return Answer(DECODED, size, mtime_ns, height, width, pixels.reshape(-1).data)
+
+    return _answer(source, work)
+
+
+def tell(source: Path | bytes) -> Answer:
+    """Return what a file's header tells, as JSON."""
+
+    def work(file: BinaryIO, size: int, mtime_ns: int) -> Answer:
+        facts = json.dumps(read_facts(file, name=_LABEL))
+        return Answer(TOLD, size, mtime_ns, content=facts.encode())
+
+    return _answer(source, work)
+
+
+def _answer(source: Path | bytes, work: Callable[[BinaryIO, int, int], Answer]) -> Answer:
+    """Return what the work on an open file, its size and mtime_ns answers, or the error."""
     try:
         with _opened(source) as file:
             about = _about(file)
             try:
-                pixels = _pixels(file, preprocessing)
+                return work(file, *about)
+            except NeedsExtra as error:  # tried again when it may be there
+                return Answer(OUT_OF_REACH, content=_encode(_bare(error)))
             except ImageError as error:
                 # If the file cannot be read to its end, the image is not at fault.
                 file.seek(0)
                 while file.read(2**20):
                     pass
-                reason = str(error).removeprefix(f"{_LABEL}: ")
-                return Answer(DAMAGED, *about, content=_encode(reason))
+                return Answer(DAMAGED, *about, content=_encode(_bare(error)))
     except OSError as error:
         return Answer(OUT_OF_REACH, content=_encode(error.strerror or str(error)))
-    height, width, _ = pixels.shape
-    return Answer(DECODED, *about, height, width, pixels.reshape(-1).data)
 
 
 def _opened(source: Path | bytes) -> BinaryIO:
@@ -106,6 +131,11 @@ def _pixels(file: BinaryIO, preprocessing: Preprocessing | None) -> npt.NDArray[
         raise ImageError(f"not preprocessed: {error or type(error).__name__}") from error
 
 
+def _bare(error: ImageError) -> str:
+    """Return an error without the name of the file."""
+    return str(error).removeprefix(f"{_LABEL}: ")
+
+
 def _encode(reason: str) -> bytes:
     return reason[:_MAX_REASON].encode(errors="backslashreplace")
 
@@ -131,7 +161,8 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, limit)
         _write(answers, Answer(BEGUN))
         kind, what = message[:1], message[1:]
-        answer = decode(what if kind == CONTENT else Path(os.fsdecode(what)), preprocessing)
+        source = what if kind == CONTENT else Path(os.fsdecode(what))
+        answer = tell(source) if kind == FACTS else decode(source, preprocessing)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(answers, answer)
 

@@ -28,6 +28,7 @@ class SearchKeywords(TypedDict, total=False):
     min_percentile: float | None
     exclude_self: bool | None
     include: Sequence[Literal["attributes"]]
+    order_by: str | None
     allow_private_urls: bool
     exact: bool
     n_probes: int | None
@@ -48,6 +49,8 @@ class SearchOptions:
         exclude_self: Omit stored images that are part of the query, and files with the bytes of an
             image in it; None omits those given by id or name.
         include: "attributes" to return those of each result.
+        order_by: Attribute by which to order the k best; "-taken_at" for the largest first. Those
+            without it come last. None orders by similarity.
         allow_private_urls: Allow URLs of this machine and private networks.
         exact: Compare every embedding instead of using the index.
         n_probes: Number of the index's cells to read; by default as measured in training.
@@ -62,6 +65,7 @@ class SearchOptions:
     min_percentile: float | None = None
     exclude_self: bool | None = None
     include: Sequence[Literal["attributes"]] = ()
+    order_by: str | None = None
     allow_private_urls: bool = False
     exact: bool = False
     n_probes: int | None = None

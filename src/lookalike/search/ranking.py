@@ -1,6 +1,7 @@
 """Rank rows by exact similarity, ties by id."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,3 +51,23 @@ def above(matches: list[Match], options: SearchOptions) -> list[Match]:
 def clamp(score: float, metric: Metric) -> float:
     """Return a similarity without a cosine's rounding error."""
     return max(-1.0, min(1.0, score)) if metric == "cosine" else float(score)
+
+
+def ordered(matches: Sequence[Match], by: str) -> list[Match]:
+    """Return matches in the order of an attribute, ties as they come; those without it come last.
+
+    by: its name; with - before it, the largest come first. Of values of several kinds, numbers come
+    before texts and lists.
+    """
+    name = by.removeprefix("-")
+    values = [(match.attributes or {}).get(name) for match in matches]
+    known = [each for each in zip(matches, values, strict=True) if each[1] is not None]
+    known.sort(key=lambda each: _key(each[1]), reverse=name != by)
+    missing = [match for match, value in zip(matches, values, strict=True) if value is None]
+    return [match for match, _ in known] + missing
+
+
+def _key(value: Any) -> tuple[int, Any]:
+    if isinstance(value, list):
+        return 2, [str(item) for item in value]
+    return (1, value) if isinstance(value, str) else (0, value)

@@ -12,10 +12,11 @@ SIDE_TABLES = {
     "_failures": {"path", "path_hash", "reason", "size", "mtime_ns", "seen_at"},
     "_phashes": {"content_hash", "width", "height", "phashes", "thumbnail"},
     "_distinct": {"id", "other_id"},
+    "_facts": {"id", "content_hash", "path_hash", "has_location", "facts"},
 }
 """Columns of each side table, by its suffix."""
 
-WITH_FOREIGN_KEY = {"_files", "_distinct"}
+WITH_FOREIGN_KEY = {"_files", "_distinct", "_facts"}
 """Side tables with a foreign key to the collection's table."""
 
 COLLECTION_COLUMNS = {"id", "image_name", "embedding", "attributes"}
