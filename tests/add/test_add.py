@@ -255,6 +255,7 @@ def test_a_dropped_table_is_forgotten(db, collection, folder):
     assert db.collection("photos").dim == 3 and db.collection("photos").model_id is None
 
 
+@pytest.mark.slow
 def test_hundreds_of_copies_of_one_long_embedding_are_added(db, folder):
     class Long:
         id, dim, has_text = "long", 16383, False

@@ -334,6 +334,7 @@ def test_two_adds_of_two_folders_share_one_row(database_url, tmp_path):
     assert sorted((r.moved, r.reused) for r in reports) == [(0, 1), (1, 0)]
 
 
+@pytest.mark.slow
 def test_killed_in_between_each_row_is_at_one_of_its_paths(database_url, tmp_path):
     images = tmp_path / "images"
     files = paint_many(images, 1500)

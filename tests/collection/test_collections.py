@@ -147,6 +147,7 @@ def test_a_collection_in_training_is_refused(db, album, database_url, call, monk
     CALLS[call](db)
 
 
+@pytest.mark.slow
 def test_a_deletion_killed_at_any_step_is_finished_by_the_next(db, album, killed):
     kept = of_others(everything(db), "photos")
     # One statement drops all tables; in one transaction eight shared ones forget.

@@ -19,6 +19,7 @@ from tests.collection.albums import (
 )
 
 
+@pytest.mark.slow
 def test_a_renaming_killed_at_any_step_is_finished_by_the_same(db, album, killed):
     before = everything(db)
     names = "photos", "pics"

@@ -334,6 +334,7 @@ def test_another_models_embeddings_are_refused(added, photos):
     assert len(table(added("search", "1", "-k", 100).stdout)) == 26
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_whole_batches(run, environment, photos, database_url):
     for i in range(12):
         for file in photos.glob("*.jpg"):

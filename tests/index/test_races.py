@@ -102,6 +102,7 @@ def test_large_ids_are_indexed(db, vectors, id_type):
     assert found[0].image_name == f"v{N - 1}" and found[0].id == 2147483500 + N - 1
 
 
+@pytest.mark.slow
 def test_an_index_that_is_made_while_a_batch_is_written_holds_for_it(
     database_url, photos, embedded_model
 ):
