@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 import lookalike
 from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, url_of
 from tests.one_connection import one_connection
