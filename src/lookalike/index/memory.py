@@ -175,15 +175,18 @@ def load(
 ) -> MemoryIndex | None:
     """Read the current generation into memory; None where SQL has to search.
 
-    That is without an index, with a large tail, with too little memory or with a faiss that cannot
-    hold the codes; `notify` is told of the last two.
+    That is without an index, with a large tail, in a transaction or session of the thread, which
+    may see rows of its own, with too little memory or with a faiss that cannot hold the codes;
+    `notify` is told of the last two.
 
     Args:
-        store: The index. The thread must not be in a transaction or session.
+        store: The index.
         notify: Called with one line.
         progress: Called with (codes read, codes in all).
     """
     connection, dialect, table = store.table.connection, store.table.dialect, store.table
+    if connection.is_held:
+        return None
     try:
         # One snapshot for the generation, the tail and the codes.
         with connection.transaction():
