@@ -100,6 +100,16 @@ def test_every_code_is_loaded_whatever_the_batches(indexed, monkeypatch):
         assert cells == expected and len(found) == N and seen[-1] == (N, N)
 
 
+def test_cells_of_any_length_have_an_order():
+    for scale in (0, 1e-30, 1, 2.0**50):
+        cells = np.full((8, 8), scale, np.float32)
+        cells[:4] *= -1
+        parts = list(memory._halves(cells))
+        assert sorted(np.concatenate(parts)) == list(range(8))
+        if scale:
+            assert set(np.concatenate(parts)[:4]) in ({0, 1, 2, 3}, {4, 5, 6, 7})
+
+
 def test_near_cells_follow_one_another(indexed):
     found = loaded(indexed)
     assert sorted(found.places) == list(range(found.index.n_cells))

@@ -20,7 +20,7 @@ which is a times the estimate for the query q / a. faiss rounds y in a way of it
 differ from those of SQL as much as y is rounded, and no more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -151,7 +151,7 @@ def _one_thread(faiss: Any) -> Iterator[None]:
 
 
 @cache
-def refusal(make: Callable[[FloatArray], FaissLists] = FaissLists) -> str | None:
+def refusal() -> str | None:
     """Return why the installed faiss cannot hold the codes; None if its estimates are right.
 
     A few codes are searched without rounding, and compared with the formula.
@@ -165,7 +165,7 @@ def refusal(make: Callable[[FloatArray], FaissLists] = FaissLists) -> str | None
     products = np.einsum("ij,ij->i", np.sign(residuals), query - centroids[cells])
     expected = (query @ centroids.T)[0][cells] + biases + scales * products
     try:
-        lists = make(centroids)
+        lists = FaissLists(centroids)
         lists.add(Codes(cells, np.arange(12), signs, scales, biases))
         ids, estimates = lists.nearest(query, np.array([[0, 1]]), 12, planes=0)
     except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:

@@ -278,11 +278,10 @@ class Index:
         wanted = -(-2 * rows * self.n_cells // max(self.trained_rows, 1))
         further = sqrt(max(1.0, rows / max(self.plan.rescored, 1)))
         limit = min(max(wanted, ceil(self.plan.n_probes * further)), self.n_cells)
-        best = _largest(scores, limit)
-        found = np.take_along_axis(scores, best, axis=1)
-        order = np.argsort(-found, axis=1)
-        best = np.take_along_axis(best, order, axis=1)
-        found = np.take_along_axis(found, order, axis=1)
+        best, each = _largest(scores, limit), np.arange(len(scores))[:, np.newaxis]
+        order = np.argsort(-scores[each, best], axis=1)
+        best = best[each, order]
+        found = scores[each, best]
         near = found >= found[:, :1] - self.plan.probe_gap * further
         read = np.maximum(np.count_nonzero(near, axis=1), wanted)
         return np.where(np.arange(limit) < read[:, np.newaxis], best, -1)

@@ -140,6 +140,7 @@ def _halves(centroids: FloatArray) -> Iterator[Cells]:
             yield cells
             continue
         rows = centroids[cells] - centroids[cells].mean(axis=0)
+        rows /= max(float(np.abs(rows).max()), 1e-30)
         direction = rows[np.argmax(np.einsum("ij,ij->i", rows, rows))]
         for _ in range(_ITERATIONS):
             direction = (rows @ direction) @ rows
