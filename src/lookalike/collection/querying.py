@@ -43,7 +43,8 @@ def search_many(
     """Return the results of each query, in their order."""
     options, where = _checked(state, SearchOptions(**keywords))
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
-    found = Searcher(state.index, where).search_many([each.asked for each in prepared])
+    searcher = Searcher(state.index, where)
+    found = searcher.search_many([each.asked for each in prepared], notify=state.notify)
     return _rated(state, prepared, found)
 
 

@@ -78,6 +78,11 @@ class Connection:
         """Close all connections; closing twice is harmless."""
         self._pool.close()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the thread keeps a connection to itself: in a transaction or a session."""
+        return self._pinned() is not None
+
     @contextmanager
     def _taken(self) -> Iterator[Link]:
         """Hold the thread's pinned connection, else one of the pool's."""

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.core.errors import InputError
-from lookalike.core.progress import Progress
 from lookalike.core.types import (
     KEEP_RULES,
     ORIENTATIONS,
@@ -27,7 +26,8 @@ from lookalike.duplicates.alike import alike_drawings
 from lookalike.duplicates.distinct import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
-from lookalike.duplicates.neighbours import Pairs, Reach, neighbours, unique_pairs
+from lookalike.duplicates.in_memory import Reach
+from lookalike.duplicates.neighbours import Pairs, Stage, neighbours, unique_pairs
 from lookalike.duplicates.pictures import Images, preference_of, read_images
 from lookalike.duplicates.thumbnails import make_missing_thumbnails
 from lookalike.duplicates.workers import workers
@@ -36,9 +36,6 @@ from lookalike.index.store import IndexStore
 from lookalike.models.measured import Measured
 
 _ROWS = 1000
-
-Stage = Callable[[str], Progress]
-"""Called with what is about to be done; returns what is called with (done, total)."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +108,7 @@ def find_duplicates(
     resemblances = Resemblances(images.picture.tolist(), images.has_file.tolist())
     if options.tier != "identical":
         with workers() as crew:
-            _resemble(index, images, options, known, resemblances, crew, stage)
+            _resemble(index, images, options, known, resemblances, crew, notify, stage)
     apart = _by_place(images, distinct_images(index.table))
     groups = make_groups(resemblances, ranks.tolist(), apart, options.tier)
     return _described(index.table, images, groups)
@@ -124,6 +121,7 @@ def _resemble(
     known: Measured | None,
     resemblances: Resemblances,
     crew: Executor,
+    notify: Callable[[str], None],
     stage: Stage,
 ) -> None:
     has_file = images.has_file[images.first]
@@ -131,9 +129,10 @@ def _resemble(
     if options.tier == "similar" or has_file.any():
         # Where nothing was measured each is compared with its nearest, however near they are.
         least, all_from = (-np.inf, np.inf) if known is None else (known.near, known.similar)
+        if not has_file.any():  # only files are compared
+            least = all_from = np.inf
         reach = Reach(least, all_from, options.enough(known))
-        progress = stage("Looking for neighbours")
-        nearest, similar = neighbours(index, images, crew, reach, progress)
+        nearest, similar = neighbours(index, images, crew, reach, notify=notify, stage=stage)
     if has_file.any():
         # These do not depend on the tier, so that the groups are the same whichever is asked for.
         both = nearest.where(has_file[nearest.first] & has_file[nearest.second])

@@ -68,7 +68,12 @@ def make_groups(
                 continue
             group = groups.get(image) or Group(image, [])
             for tier in wanted:
-                free = set(resemblances.of(image, tier)) - taken - groups.keys() - {image}
+                # Looked up one by one: subtracting groups.keys() would go through all of them.
+                free = {
+                    other
+                    for other in resemblances.of(image, tier)
+                    if other not in taken and other not in groups and other != image
+                }
                 for other in sorted(free, key=ranks.__getitem__):
                     # A better one may be left of the tiers before, where this has a group by then.
                     is_worse = ranks[other] > ranks[image]

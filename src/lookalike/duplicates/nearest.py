@@ -29,14 +29,22 @@ class Near(NamedTuple):
 
 
 def all_near(
-    embeddings: FloatArray, metric: Metric, *, k: int, least: float, all_from: float, most: int
+    embeddings: FloatArray,
+    metric: Metric,
+    *,
+    k: int,
+    least: float,
+    all_from: float,
+    most: int,
+    first: int | None = None,
 ) -> Iterator[Near]:
     """Compare embeddings (n, dim), none of them zero, with one another.
 
     Yields, for each block of rows, their k nearest of a similarity of `least`, and all others of
-    one of `all_from`, up to the `most` nearest of a row.
+    one of `all_from`, up to the `most` nearest of a row. first: compare only so many rows, the
+    first ones, with all.
     """
-    n = len(embeddings)
+    n = len(embeddings) if first is None else first
     vectors = _prepared(embeddings, metric)
     squares = np.einsum("ij,ij->i", vectors, vectors)
     longest = float(squares.max(initial=0.0))
@@ -45,7 +53,9 @@ def all_near(
         block = np.arange(start, min(start + _BLOCK, n))
         scores = _approximate(vectors, squares, block, metric)
         scores[np.arange(len(block)), block] = -np.inf
-        near = _largest(scores, k) & (scores >= least - margin)
+        near = scores >= least - margin
+        if near.any():
+            near &= _largest(scores, k)
         others = scores >= all_from - margin
         if others.sum(axis=1).max() > most:
             others &= _largest(scores, most)

@@ -1,6 +1,6 @@
 """Pictures whose embeddings are near one another: all are compared, or the index is asked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -10,40 +10,33 @@ import numpy.typing as npt
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.vectors import FloatArray
+from lookalike.duplicates.in_memory import (
+    MOST,
+    Found,
+    K,
+    Reach,
+    Scores,
+    neighbours_in_memory,
+    read_usable,
+)
 from lookalike.duplicates.nearest import all_near
 from lookalike.duplicates.pictures import Images, Numbers
+from lookalike.index.memory import load
 from lookalike.index.store import IndexStore
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.searcher import Searcher
 from lookalike.search.trace import Trace
 
-Scores = npt.NDArray[np.float64]
-
 MOST_COMPARED = 20_000
 """Up to so many pictures all are compared with one another: matrices are quicker than the index."""
-
-K = 10
-"""Neighbours that a picture asks for, besides its own copies."""
-
-MOST = 640
-"""Where all of them are similar enough there may be more, up to so many."""
 
 _FEW = 200
 """Of so few pictures all that are near are compared, not only the nearest."""
 
-_BATCH, _ROWS = 64, 500
+_BATCH = 64
 
-
-class Reach(NamedTuple):
-    """From which similarity on pairs are wanted.
-
-    least: of the K nearest of a picture; all_from: of all others. Such pairs are compared. similar:
-    of the pairs that are similar, infinite where these are not wanted.
-    """
-
-    least: float
-    all_from: float
-    similar: float
+Stage = Callable[[str], Progress]
+"""Called with what is about to be done; returns what is called with (done, total)."""
 
 
 class Pairs(NamedTuple):
@@ -64,29 +57,52 @@ def unique_pairs(parts: Sequence[tuple[Numbers, Numbers, Scores]]) -> Pairs:
         np.concatenate([np.asarray(part[column], kind) for part in parts] or [np.empty(0, kind)])
         for column, kind in enumerate((np.int64, np.int64, np.float64))
     )
-    ends = np.stack([np.minimum(one, other), np.maximum(one, other)])
-    _, kept = np.unique(ends, axis=1, return_index=True)
-    return Pairs(ends[0, kept], ends[1, kept], scores[kept])
+    first, second = np.minimum(one, other), np.maximum(one, other)
+    # One number for each pair: sorting these is quicker than sorting pairs.
+    _, kept = np.unique(first * (second.max(initial=0) + 1) + second, return_index=True)
+    return Pairs(first[kept], second[kept], scores[kept])
 
 
 def neighbours(
-    index: IndexStore, images: Images, workers: Executor, reach: Reach, progress: Progress
+    index: IndexStore,
+    images: Images,
+    workers: Executor,
+    reach: Reach,
+    *,
+    notify: Callable[[str], None],
+    stage: Stage,
 ) -> tuple[Pairs, Pairs]:
-    """Return the pairs of pictures to compare, and those that are similar; progress: in pictures.
+    """Return the pairs of pictures to compare, and those that are similar.
 
     Raises InputError while another process makes the index.
     """
     if not len(images):
         return unique_pairs([]), unique_pairs([])
     if len(images.first) <= MOST_COMPARED:
-        return _among_all(index, images, reach, progress)
-    if index.load() is None:
+        return _among_all(index, images, reach, stage("Looking for neighbours"))
+    loaded = index.load()
+    if loaded is None:
         raise InputError(
             f"the index of {index.table.name!r} is being built by another process; try again later"
         )
+    memory = None
+    if not loaded.plan.is_exact:
+        memory = load(index, notify=notify, progress=stage("Reading the index"))
+    progress = stage("Looking for neighbours")
+    if memory is None:
+        found = _one_by_one(index, images, reach, workers, progress)
+    else:
+        found = neighbours_in_memory(index.table, memory, images, reach, workers, progress)
+    return _sorted_out(found, reach)
+
+
+def _one_by_one(
+    index: IndexStore, images: Images, reach: Reach, workers: Executor, progress: Progress
+) -> list[Found]:
+    """Return the pairs of near pictures, a search for each picture."""
     copies = np.bincount(images.picture)
 
-    def ask(row_ids: Numbers) -> list[tuple[Numbers, Numbers, Scores, npt.NDArray[np.bool_]]]:
+    def ask(row_ids: Numbers) -> list[Found]:
         searcher, found = Searcher(index), []
         for row_id, embedding in zip(*index.table.usable_embeddings(row_ids.tolist()), strict=True):
             picture = images.pictures_of(np.array([row_id]))
@@ -104,17 +120,15 @@ def neighbours(
 
     asking = images.ids[images.first]
     batches = [asking[start : start + _BATCH] for start in range(0, len(asking), _BATCH)]
-    found, done = [], 0
+    found, done = list[Found](), 0
     for part in workers.map(ask, batches):
         found += part
         done = min(done + _BATCH, len(asking))
         progress(done, len(asking))
-    return _sorted_out(found, reach)
+    return found
 
 
-def _sorted_out(
-    found: list[tuple[Numbers, Numbers, Scores, npt.NDArray[np.bool_]]], reach: Reach
-) -> tuple[Pairs, Pairs]:
+def _sorted_out(found: list[Found], reach: Reach) -> tuple[Pairs, Pairs]:
     """Return the pairs to compare, and the similar ones, of parts with a flag for the former."""
     compared = [(one[chosen], other[chosen], score[chosen]) for one, other, score, chosen in found]
     similar = [
@@ -142,7 +156,7 @@ def _among_all(
     index: IndexStore, images: Images, reach: Reach, progress: Progress
 ) -> tuple[Pairs, Pairs]:
     """The same by comparing all with one another."""
-    ids, embeddings = _read(index, images.ids[images.first])
+    ids, embeddings = read_usable(index.table, images.ids[images.first])
     pictures, found = images.pictures_of(ids), []
     is_few = len(ids) < _FEW and np.isfinite(reach.least)
     floor = min(reach.similar, reach.all_from)
@@ -159,13 +173,3 @@ def _among_all(
         found.append((one, other, near.similarity, is_compared))
         progress(near.done, len(ids))
     return _sorted_out(found, reach)
-
-
-def _read(index: IndexStore, ids: Numbers) -> tuple[Numbers, FloatArray]:
-    """Return those of the ids that have a direction, and their embeddings."""
-    parts = [
-        index.table.usable_embeddings(ids[start : start + _ROWS].tolist())
-        for start in range(0, len(ids), _ROWS)
-    ]
-    found, embeddings = zip(*parts, strict=True)
-    return np.concatenate(found), np.concatenate(embeddings)

@@ -109,10 +109,11 @@ class Preparation:
 
         A query's length changes no ranking by cosine or dot, so it is scaled to length 1.
         """
-        rows = query[np.newaxis]
-        if self.metric == "dot":
-            return self.rotation(of_length_1(rows))
-        return self(rows)
+        return self.queries(query[np.newaxis])
+
+    def queries(self, queries: FloatArray) -> FloatArray:
+        """Prepare queries (n, dim) like `query`: shape (n, bits)."""
+        return self.rotation(of_length_1(queries)) if self.metric == "dot" else self(queries)
 
 
 def unit_for(embeddings: FloatArray) -> float:
@@ -218,8 +219,8 @@ class Index:
         n_probes: number of cells; None: as many as training found necessary.
         """
         prepared = self.preparation.query(query)
-        scores = self.cell_scores(prepared)[0]
-        cells = self._choose(scores, n_probes, rows)
+        cells = self.choose(prepared, n_probes=n_probes, rows=rows)[0]
+        cells = cells[cells >= 0]
         return Shortlist(self.generation, self.fingerprint, *self.probes(prepared, cells), rows)
 
     def probes(self, prepared: FloatArray, cells: Cells) -> tuple[list[Probe], float]:
@@ -254,23 +255,38 @@ class Index:
         """
         centroids = self.centroids[cells]
         bases = centroids @ prepared[0]
-        slopes = np.ones(len(cells), np.float32)
-        if self.metric == "dot":
-            squares = 2 * self._half_squares[cells]
-            slopes = np.divide(bases, squares, out=np.zeros_like(bases), where=squares > 0)
+        slopes = self.slopes(bases, cells)
         return bases, slopes, query_planes(prepared - slopes[:, np.newaxis] * centroids)
 
-    def _choose(self, scores: FloatArray, n_probes: int | None, rows: int) -> Cells:
+    def slopes(self, bases: FloatArray, cells: Cells) -> FloatArray:
+        """Return the slope a of cells with products bases = <c, q>, in the shape of both."""
+        if self.metric != "dot":
+            return np.ones(bases.shape, np.float32)
+        squares = 2 * self._half_squares[cells]
+        return np.divide(bases, squares, out=np.zeros_like(bases), where=squares > 0)
+
+    def choose(self, prepared: FloatArray, *, n_probes: int | None, rows: int) -> Cells:
+        """Return the cells to read for each prepared query (n, bits), and -1 in unused places.
+
+        n_probes, rows: as in `shortlist`. Shape (n, the most cells of a query).
+        """
+        scores = self.cell_scores(prepared)
         if n_probes is not None:
-            limit = min(n_probes, self.n_cells)
-            return np.argpartition(-scores, limit - 1)[:limit]
+            return _largest(scores, min(n_probes, self.n_cells))
         # Query-aware pruning: Chen et al., "SPANN", NeurIPS 2021, section 3.3. Keep enough cells
         # for twice the wanted rows, and widen the gap for more results, which are further away.
         wanted = -(-2 * rows * self.n_cells // max(self.trained_rows, 1))
         further = sqrt(max(1.0, rows / max(self.plan.rescored, 1)))
         limit = min(max(wanted, ceil(self.plan.n_probes * further)), self.n_cells)
-        best = np.argpartition(-scores, limit - 1)[:limit]
-        best = best[np.argsort(-scores[best])]
-        gap = self.plan.probe_gap * further
-        near = int(np.count_nonzero(scores[best] >= scores[best[0]] - gap))
-        return best[: max(near, wanted)]
+        best, each = _largest(scores, limit), np.arange(len(scores))[:, np.newaxis]
+        order = np.argsort(-scores[each, best], axis=1)
+        best = best[each, order]
+        found = scores[each, best]
+        near = found >= found[:, :1] - self.plan.probe_gap * further
+        read = np.maximum(np.count_nonzero(near, axis=1), wanted)
+        return np.where(np.arange(limit) < read[:, np.newaxis], best, -1)
+
+
+def _largest(scores: FloatArray, n: int) -> Cells:
+    """Return the places of the n largest scores of each row, in any order: shape (rows, n)."""
+    return np.argpartition(-scores, n - 1, axis=1)[:, :n]

@@ -11,14 +11,13 @@ from lookalike.dialects import Filter, Shortlist, Statement
 from lookalike.index.ivf import Index
 from lookalike.index.store import IndexStore
 from lookalike.search.options import Asked, SearchOptions
-from lookalike.search.ranking import above, rank
+from lookalike.search.ranking import above, is_settled, rank
 from lookalike.search.selectivity import Probing, plan_probing
 from lookalike.search.trace import Trace
 
 MAX_RESCORED = 50_000
 """Above this many rows, comparing all embeddings is faster."""
 
-_ENOUGH_ALIVE = 0.75
 _AT_ONCE = 32
 """Queries per statement."""
 
@@ -52,8 +51,7 @@ class IndexedSearch:
         Codes of rows that other programs deleted fill the shortlist: then ask for more, until
         enough rows of it exist.
         """
-        n_probes, wanted = options.n_probes, options.rescored(index)
-        rescored = wanted
+        n_probes, rescored = options.n_probes, options.rescored(index)
         while True:
             rows = self._probe(index, query, n_probes, rescored, trace)
             # There is a newer generation, its tables are gone, or the statement is too large.
@@ -63,7 +61,7 @@ class IndexedSearch:
                 if new is None or options.is_exact(new) or new.fingerprint == index.fingerprint:
                     return None
                 index, n_probes = new, options.n_probes
-                rescored = wanted = options.rescored(index)
+                rescored = options.rescored(index)
                 continue
             alive = [row for row in rows if row[2] is not None]
             with trace.step("rank exactly") as touched:
@@ -73,8 +71,7 @@ class IndexedSearch:
             if self._where is not None and coded < rescored:
                 return None  # few rows match near the query; nearer ones may be in other cells
             dead = len(rows) - len(alive)
-            is_enough = not dead or coded - dead >= _ENOUGH_ALIVE * wanted
-            if len(matches) == options.k and is_enough:
+            if is_settled(options, index, len(matches), coded, coded - dead):
                 return matches
             probed = n_probes or index.plan.n_probes
             if (probed >= index.n_cells and coded < rescored) or rescored > MAX_RESCORED:
@@ -135,5 +132,5 @@ class IndexedSearch:
         alive = [row for row in rows if row[2] is not None]
         matches = rank(query, alive, options.k, self._table.metric)
         coded, dead = sum(row[3] for row in rows), len(rows) - len(alive)
-        is_enough = not dead or coded - dead >= _ENOUGH_ALIVE * options.rescored(index)
-        return above(matches, options) if len(matches) == options.k and is_enough else None
+        is_enough = is_settled(options, index, len(matches), coded, coded - dead)
+        return above(matches, options) if is_enough else None

@@ -9,7 +9,10 @@ import numpy.typing as npt
 from lookalike.core.types import Match, Metric
 from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
 from lookalike.database.connection import Row
+from lookalike.index.ivf import Index
 from lookalike.search.options import SearchOptions
+
+_ENOUGH_ALIVE = 0.75
 
 
 def rank(query: FloatArray, rows: Sequence[Row], k: int, metric: Metric) -> list[Match]:
@@ -40,6 +43,16 @@ def matches_of(
         Match(row_id, names[row_id] or "", score)
         for row_id, score in zip(ids.tolist(), scores.tolist(), strict=True)
     ]
+
+
+def is_settled(options: SearchOptions, index: Index, found: int, coded: int, alive: int) -> bool:
+    """Whether a shortlist answered a search; otherwise it has to look further.
+
+    found: results. coded: codes in the shortlist. alive: those of them whose rows exist: codes of
+    rows that other programs deleted fill it.
+    """
+    is_enough = alive == coded or alive >= _ENOUGH_ALIVE * options.rescored(index)
+    return found == options.k and is_enough
 
 
 def above(matches: list[Match], options: SearchOptions) -> list[Match]:

@@ -1,14 +1,17 @@
 """Find the nearest stored embeddings: choose between index and exact search, cut pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from lookalike.core.threads import one_thread
 from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray
 from lookalike.dialects import Filter, Statement
+from lookalike.index.ivf import Index
+from lookalike.index.memory import MemoryIndex, load
 from lookalike.index.store import IndexStore
 from lookalike.search.exact import exact_statement, search_exactly
+from lookalike.search.in_memory import pays, search_in_memory
 from lookalike.search.indexed import IndexedSearch
 from lookalike.search.options import MAX_K, Asked, SearchOptions
 from lookalike.search.ranking import above
@@ -60,15 +63,23 @@ class Searcher:
         page = [match for match in ranking.values() if match.id not in left_out]
         return plan, page[options.offset : options.offset + options.k]
 
-    def search_many(self, many: Sequence[Asked]) -> list[list[Match]]:
-        """Return each query's results, in order; in one round trip if possible."""
-        found = self._search_at_once(many) if len(many) > 1 and self._where is None else {}
+    def search_many(
+        self, many: Sequence[Asked], *, notify: Callable[[str], None] = lambda line: None
+    ) -> list[list[Match]]:
+        """Return each query's results, in order; in few round trips if possible.
+
+        The index is loaded into memory for the call where that pays. notify: told of a reason
+        against it.
+        """
+        found = self._search_at_once(many, notify) if len(many) > 1 and self._where is None else {}
         return [
             found[number] if number in found else self.search(asked, Trace())[1]
             for number, asked in enumerate(many)
         ]
 
-    def _search_at_once(self, many: Sequence[Asked]) -> dict[int, list[Match]]:
+    def _search_at_once(
+        self, many: Sequence[Asked], notify: Callable[[str], None]
+    ) -> dict[int, list[Match]]:
         """Return results by query number, for queries that the index answers at once."""
         index = None if all(each.options.exact for each in many) else self._store.load()
         if index is None:
@@ -78,14 +89,24 @@ class Searcher:
             for number, each in enumerate(many)
             if not each.options.offset and not each.options.is_exact(index)
         }
-        with one_thread():
-            answers = self._indexed.search_many(index, list(batch.values()))
+        memory = self._loaded(index, [each.options for each in batch.values()], notify)
+        if memory is not None:
+            answers = search_in_memory(self._store.table, memory, list(batch.values()))
+        else:
+            with one_thread():
+                answers = self._indexed.search_many(index, list(batch.values()))
         found = {}
         for number, matches in zip(batch, answers, strict=True):
             if matches is not None:
                 kept = [each for each in matches if each.id not in many[number].left_out]
                 found[number] = kept[: many[number].options.k]
         return found
+
+    def _loaded(
+        self, index: Index, options: Sequence[SearchOptions], notify: Callable[[str], None]
+    ) -> MemoryIndex | None:
+        """Return the index in memory if loading it pays for itself in these searches."""
+        return load(self._store, notify=notify) if pays(index, options) else None
 
     def _widths(self, options: SearchOptions) -> Iterator[int]:
         """Yield the result counts of a page's searches: the first page, then wider ones."""

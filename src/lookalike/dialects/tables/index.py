@@ -231,6 +231,14 @@ class IndexSQL(Primitives):
             (row_id,),
         )
 
+    def first_ids_above(self, table: Table, row_id: int, limit: int) -> Statement:
+        """Select the lowest ids above an id."""
+        return Statement(
+            f"SELECT {table.id} FROM {table.sql} FORCE INDEX (PRIMARY) "
+            f"WHERE {table.id} > %s ORDER BY {table.id} LIMIT %s",
+            (row_id, limit),
+        )
+
     def read_uncommitted(self) -> Statement:
         """Let this connection read uncommitted rows."""
         return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
@@ -292,6 +300,13 @@ class IndexSQL(Primitives):
 
     def count_codes(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT COUNT(*) FROM {codes_table(table, generation)}")
+
+    def all_codes(self, table: Table, generation: int) -> Statement:
+        """Select every code, in key order, which is that of the table."""
+        return Statement(
+            f"SELECT {', '.join(CodeRow._fields)} FROM {codes_table(table, generation)} "
+            "ORDER BY cell, id"
+        )
 
     def codes_with_embeddings(
         self, table: Table, generation: int, keys: Sequence[tuple[int, int]] = ()

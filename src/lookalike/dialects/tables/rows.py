@@ -97,6 +97,14 @@ class RowsSQL(Primitives):
             tuple(ids),
         )
 
+    def named_embeddings(self, table: Table, ids: Sequence[int]) -> Statement:
+        """Select (id, image_name, embedding) by id."""
+        return Statement(
+            f"SELECT {table.id}, {table.image_name()}, {self.embedding_bytes(table)} AS embedding "
+            f"FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
     def all_rows(self, table: Table, where: Filter | None = None) -> Statement:
         """Select all rows, or matching rows, for exact ranking by the client."""
         passing = and_(where)

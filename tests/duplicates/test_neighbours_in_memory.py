@@ -1,0 +1,113 @@
+"""Neighbours by the index in memory: all near pairs, whatever the metric and the tables hold."""
+
+import numpy as np
+import pytest
+
+from lookalike.core.vectors import pack
+from lookalike.duplicates import in_memory, neighbours
+from lookalike.index import memory
+from tests.oracle import similarities
+
+N, DIM = 1500, 20
+LEAST = {"cosine": 0.9, "euclidean": -0.6, "dot": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def many(monkeypatch):
+    """So few pictures count as many, and a batch is small."""
+    monkeypatch.setattr(neighbours, "MOST_COMPARED", 9)
+    monkeypatch.setattr(in_memory, "_BATCH", 100)
+
+
+def planted(n=N):
+    """Random vectors (n, DIM), every tenth with 1 to 3 near ones after it; some are longer."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((n, DIM)) / np.sqrt(DIM)
+    for start in range(0, n - 3, 10):
+        for place in range(start + 1, start + 2 + start // 10 % 3):
+            rows[place] = rows[start] + 0.02 * rng.standard_normal(DIM)
+    return (rows * (1 + (np.arange(n) // 10 % 2))[:, np.newaxis]).astype(np.float32)
+
+
+def near_pairs(vectors, metric):
+    """All pairs of rows that are similar enough, by numpy."""
+    pairs = set()
+    for row, vector in enumerate(vectors):
+        near = np.flatnonzero(similarities(vectors, vector, metric) >= LEAST[metric])
+        pairs |= {(row + 1, int(other) + 1) for other in near if other > row}
+    return pairs
+
+
+def ends(groups):
+    return {frozenset((g.keep.id, image.id)) for g in groups for image in g.duplicates}
+
+
+def by_sql(own, monkeypatch, **options):
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbours, "load", lambda *args, **named: None)
+        return own.duplicates.find(**options)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
+def test_every_near_pair_is_in_a_group(db, metric, monkeypatch):
+    vectors = planted()
+    own = db.collection("own", dim=DIM, metric=metric)
+    own.add_embeddings([f"v{i}" for i in range(N)], vectors)
+    groups = own.duplicates.find(min_similarity=LEAST[metric])
+    grouped = {row_id for pair in ends(groups) for row_id in pair}
+    pairs = near_pairs(vectors, metric)
+    # The dot product has no neighbourhoods: some pairs are far down a ranking.
+    missed = [pair for pair in pairs if not grouped & set(pair)]
+    assert len(pairs) > 100 and len(missed) <= (len(pairs) // 100 if metric == "dot" else 0)
+    assert {tuple(sorted(pair)) for pair in ends(groups)} <= pairs
+    if metric != "dot":
+        assert groups == by_sql(own, monkeypatch, min_similarity=LEAST[metric])
+
+
+def test_copies_rows_of_others_and_rows_without_codes(db, monkeypatch):
+    vectors = planted()
+    vectors[700:900] = vectors[700]  # more copies than a picture asks for neighbours
+    vectors[900] = vectors[700] + 0.001
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings([f"v{i}" for i in range(N)], vectors)
+    # A hole that the index does not know of, and a tail that it cannot process.
+    db.rows("DELETE FROM own WHERE id = 13")
+    monkeypatch.setattr(own._state.index, "advance_tail", lambda ids: None)
+    db.rows("INSERT INTO own VALUES (9000, 'x', %s)", (pack(vectors[20] * 3 + 0.001),))
+    groups = own.duplicates.find(min_similarity=0.9)
+    found = {group.keep.id: {image.id for image in group.duplicates} for group in groups}
+    assert found[701] == set(range(702, 902))
+    assert 9000 in found[21] and 13 not in {row_id for pair in ends(groups) for row_id in pair}
+    assert groups == by_sql(own, monkeypatch, min_similarity=0.9)
+
+
+def test_more_near_ones_than_are_asked_for_first(db):
+    vectors = planted()
+    rng = np.random.default_rng(1)
+    vectors[1000:1300] = vectors[1000] + 0.002 * rng.standard_normal((300, DIM))
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings([f"v{i}" for i in range(N)], vectors)
+    groups = own.duplicates.find(min_similarity=0.95)
+    largest = {groups[0].keep.id, *(image.id for image in groups[0].duplicates)}
+    assert largest == set(range(1001, 1301))
+
+
+def test_batches_of_any_size_find_the_same(db, monkeypatch):
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings([f"v{i}" for i in range(N)], planted())
+    expected = own.duplicates.find(min_similarity=0.9)
+    monkeypatch.setattr(in_memory, "_BATCH", 1)
+    monkeypatch.setattr(in_memory, "_MOST_CANDIDATES", 10)
+    assert own.duplicates.find(min_similarity=0.9) == expected
+
+
+def test_the_steps_are_told_and_why_mysql_searches(db, monkeypatch):
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings([f"v{i}" for i in range(N)], planted())
+    seen, lines = [], []
+    own._state.notify = lines.append
+    own.duplicates.find(min_similarity=0.9, progress=lambda *step: seen.append(step))
+    assert ("Reading the index", N, N) in seen and ("Looking for neighbours", N, N) in seen
+    monkeypatch.setattr(memory, "refusal", lambda: "faiss is old")
+    own.duplicates.find(min_similarity=0.9)
+    assert lines == ["MySQL searches the index, which takes longer, because faiss is old."]
