@@ -32,6 +32,8 @@ OPEN_AND_DIE = """
 import os, signal, sys
 from lookalike import connect
 
+pytestmark = pytest.mark.slow
+
 done = set()
 
 def open_collection(made):

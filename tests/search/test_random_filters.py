@@ -196,6 +196,7 @@ def ids_of(matches):
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
+@pytest.mark.slow
 def test_exactly_the_rows_that_pass_are_found(engine, shop):
     fill(engine, shop)
 

@@ -12,7 +12,7 @@ from lookalike.server.mysqld import Mysqld
 from lookalike.server.private import PrivateServer
 from tests.server.processes import PAGE
 
-pytestmark = pytest.mark.usefixtures("mysqld")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
 
 
 def test_data_of_a_newer_mysql(server: PrivateServer, mysqld: Mysqld) -> None:

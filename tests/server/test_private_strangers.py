@@ -20,7 +20,7 @@ from lookalike.server.private import PrivateServer
 from tests import fake_mysql
 from tests.server.processes import cli, query
 
-pytestmark = pytest.mark.usefixtures("mysqld")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
 
 
 def test_a_home_too_long_for_a_socket(long_server: PrivateServer, tmp_path: Path) -> None:
