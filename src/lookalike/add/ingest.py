@@ -10,6 +10,7 @@ from pathlib import Path
 from lookalike.add.content import Content, InFlight
 from lookalike.add.scanner import Scan, Scanner
 from lookalike.add.writer import Batch, Tally, Writer
+from lookalike.core.arguments import check_int, check_number
 from lookalike.core.errors import ConnectionFailed, InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import Failure
@@ -52,6 +53,9 @@ class IngestOptions:
     location: bool = False
 
     def __post_init__(self) -> None:
+        if self.batch_size is not None:
+            check_int("batch_size", self.batch_size)
+        check_number("time_limit", self.time_limit)
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size is {self.batch_size}; give 1 or more")
         if not self.time_limit > 0:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lookalike.core.arguments import wrong
 from lookalike.core.errors import InputError, MissingExtra
 from lookalike.core.paths import expand_user
 from lookalike.dialects import ATTRIBUTE_NAME, MAX_TEXT, NAME_RULE, Kind, is_utf8
@@ -106,6 +107,8 @@ def rows_of(attributes: Sequence[Mapping[str, Any]]) -> AttributeTable:
     rows = []
     for number, values in enumerate(attributes, 1):
         place = f"row {number}"
+        if not isinstance(values, Mapping):
+            raise wrong(f"the attributes, {place}", values, "a dict")
         try:
             checked = {_name(key): _value(key, value) for key, value in values.items()}
         except InputError as error:

@@ -19,7 +19,7 @@ from lookalike.core.types import Explanation, ImageRecord, Match, Metric, Screen
 from lookalike.database.connection import Connection
 from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Dialect, Statement
-from lookalike.index.rows import delete_rows, find, records
+from lookalike.index.rows import checked_ids, delete_rows, find, records
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Collection:
 
     def remove_rows(self, ids: Iterable[int]) -> int:
         """Delete rows by id, not their files, and return their number; unknown ids are ignored."""
-        wanted = list(ids)
+        wanted = checked_ids(ids)
         return delete_rows(self._state.index, wanted) if wanted else 0
 
     def count(self) -> int:
@@ -251,7 +251,7 @@ class Collection:
         """
         from lookalike.collection import items
 
-        return items.get(self._state, list(ids), include)
+        return items.get(self._state, ids, include)
 
     def records(self, ids: Iterable[int]) -> list[ImageRecord]:
         """Return names and paths of stored images, in the order of ids; unknown ids are skipped."""

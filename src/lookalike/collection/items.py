@@ -1,6 +1,6 @@
 """Store and read embeddings that users bring: `upsert` and `get`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ import numpy.typing as npt
 from lookalike.attributes.files import rows_of
 from lookalike.attributes.store import attributes_of, update_attributes
 from lookalike.collection.state import CollectionState
+from lookalike.core.arguments import check_int, check_many, check_text
 from lookalike.core.errors import EmbeddingError, InputError
 from lookalike.core.vectors import FloatArray, check_embeddings, ids_array, unpack
-from lookalike.index.rows import insert_rows, put_rows, records
+from lookalike.index.rows import checked_ids, insert_rows, put_rows, records
 
 INCLUDABLE = ("embedding", "attributes")
 
@@ -44,6 +45,13 @@ def upsert(
     attributes: Sequence[dict[str, Any]] | None,
 ) -> list[int]:
     """Store embeddings, all or none, and return the ids of their rows."""
+    for given, what in ((names, "names"), (attributes, "attributes"), (ids, "ids")):
+        if given is not None:
+            check_many(what, given, what)
+    for name in names or ():
+        check_text("a name", name)
+    for row_id in [] if ids is None else ids:
+        check_int("an id", row_id)
     dim = state.dim or state.model.get().dim
     checked = check_embeddings(embeddings, dim)
     for given, what in ((names, "names"), (attributes, "attributes"), (ids, "ids")):
@@ -70,18 +78,16 @@ def upsert(
     return stored
 
 
-def get(state: CollectionState, ids: Sequence[int], include: Sequence[str]) -> list[Item]:
+def get(state: CollectionState, ids: Iterable[int], include: Sequence[str]) -> list[Item]:
     """Return stored images by id, in the order of ids; unknown ids are skipped."""
     for each in include:
         if each not in INCLUDABLE:
             raise InputError(f"{each!r} cannot be included; give {' or '.join(INCLUDABLE)}")
-    table = state.table
+    table, ids = state.table, checked_ids(ids)
     found = records(table, ids)
     embeddings: dict[int, FloatArray] = {}
     if "embedding" in include and found:
-        rows = table.connection.query_parts(
-            list(ids), lambda part: table.dialect.embeddings(table, part)
-        )
+        rows = table.connection.query_parts(ids, lambda part: table.dialect.embeddings(table, part))
         known = [row for row in rows if row[1] is not None]
         unpacked = unpack([row[1] for row in known], table.dim)
         embeddings = dict(zip((row[0] for row in known), unpacked, strict=True))

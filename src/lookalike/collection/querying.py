@@ -9,6 +9,7 @@ from lookalike.attributes.catalog import filter_of, find_attributes
 from lookalike.attributes.store import attributes_of
 from lookalike.collection.matches import Matches
 from lookalike.collection.state import CollectionState
+from lookalike.core.arguments import check_many
 from lookalike.core.errors import InputError
 from lookalike.core.types import Explanation, Match
 from lookalike.dialects import Filter, Statement
@@ -41,6 +42,7 @@ def search_many(
     state: CollectionState, queries: Sequence[AnyQuery], **keywords: Unpack[SearchKeywords]
 ) -> list[Matches]:
     """Return the results of each query, in their order."""
+    check_many("queries", queries, "queries")
     options, where = _checked(state, SearchOptions(**keywords))
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
     searcher = Searcher(state.index, where)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lookalike.core.arguments import check_int, wrong
 from lookalike.core.errors import InputError, ModelError
 from lookalike.core.types import METRICS, Metric
 from lookalike.core.vectors import MAX_DIM
@@ -27,6 +28,10 @@ class Request:
 
         Raises InputError, and ModelError if the embeddings are another model's.
         """
+        if not (self.model is None or isinstance(self.model, str) or hasattr(self.model, "dim")):
+            raise wrong("model", self.model, "a model, or its name")
+        if self.dim is not None:
+            check_int("dim", self.dim)
         if self.model is not None and self.dim is not None:
             raise InputError("give model= or dim=, not both: a model determines the dim")
         if self.dim is not None and not 1 <= self.dim <= MAX_DIM:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from lookalike.collection.request import AUTO, Request
+from lookalike.core.arguments import check_text
 from lookalike.core.types import Metric
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import unknown
@@ -44,6 +45,7 @@ class CollectionState:
         self.dialect = dialect
         self.notify = notify
         self.request = request
+        check_text("the name of a collection", request.name)
         self.record = find_collection(connection, dialect, request.name)
         request.check(self.record)
         self.model = LazyModel(lambda: request.load_model(self.record, notify))

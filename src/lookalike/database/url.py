@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from lookalike.core.arguments import check_text
 from lookalike.core.errors import InputError
 
 SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
@@ -37,6 +38,7 @@ class DatabaseURL:
 
         Raises InputError, which names the part at fault and never the password.
         """
+        check_text("the URL of a database", url)
         try:
             url.encode()
             parts = urlsplit(url)

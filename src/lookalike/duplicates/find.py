@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.core.arguments import check_number
 from lookalike.core.errors import InputError
 from lookalike.core.types import (
     KEEP_RULES,
@@ -63,6 +64,8 @@ class DuplicateOptions:
                 f"there are no orientations {self.orientations!r}: give {', '.join(ORIENTATIONS)}"
             )
         least = self.min_similarity
+        if least is not None:
+            check_number("min_similarity", least)
         if self.tier != "similar" and least is not None:
             raise InputError(f"min_similarity has no meaning without the tier similar: {least}")
         if known is None and self.tier == "similar" and least is None:

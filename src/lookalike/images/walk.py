@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pathspec
 
+from lookalike.core.arguments import check_many, check_path
 from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.types import Failure
@@ -74,6 +75,10 @@ class ImageWalk:
         hidden: bool = False,
         only: Iterable[str | os.PathLike[str]] | None = None,
     ) -> None:
+        paths = list(paths)
+        for path in paths:
+            check_path("a file or folder", path)
+        check_many("exclude", exclude, "patterns")
         self._given = [os.fspath(path) for path in paths]
         roots = dict.fromkeys(root for path in self._given for root in _expand(path))
         folders = {root for root in roots if root.is_dir()}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lookalike.core.arguments import check_int, check_many, wrong
 from lookalike.core.errors import InputError
 from lookalike.core.paths import absolute
 from lookalike.core.types import ImageRecord, Match
@@ -127,13 +128,21 @@ def ids_of_content(table: VectorTable, content_hash: bytes) -> list[int]:
     return [row[0] for row in table.connection.query(statement)]
 
 
+def checked_ids(ids: Iterable[int]) -> list[int]:
+    """Return ids as a list. Raises InputError for anything else."""
+    check_many("ids", ids, "ids")
+    wanted = list(ids)
+    for row_id in wanted:
+        check_int("an id", row_id)
+    return wanted
+
+
 def records(table: VectorTable, ids: Iterable[int]) -> list[ImageRecord]:
     """Return stored images by id, in the order of ids; unknown ids are skipped."""
-    wanted = list(ids)
+    wanted = checked_ids(ids)
     if not wanted:
         return []
     connection, dialect = table.connection, table.dialect
-    table = table
     found = connection.query_parts(wanted, lambda part: dialect.records(table, part))
     names: dict[int, str | None] = dict(found)
     paths: dict[int, str] = {}
@@ -170,6 +179,8 @@ def find(table: VectorTable, targets: Iterable[int | str | os.PathLike[str]]) ->
 
 
 def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[int]:
+    if isinstance(target, bool) or not isinstance(target, int | str | os.PathLike):
+        raise wrong("a stored image", target, "an id, a path or a name")
     connection, dialect = table.connection, table.dialect
     if table.has_files and not isinstance(target, int):
         path = absolute(target)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from lookalike.core.arguments import check_text
 from lookalike.core.errors import MissingExtra, ModelError
 from lookalike.models.base import Model
 from lookalike.models.clip.precision import chosen_precision
@@ -48,6 +49,7 @@ def load_model(
         MissingExtra: The model needs `lookalike[clip]`.
         ModelError: There is no such model or device, or the weights are unavailable.
     """
+    check_text("the name of a model", name)
     if name == AUTO:
         return _load_auto(device, notify)
     if name == EMBEDDED:

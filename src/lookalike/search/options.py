@@ -6,6 +6,7 @@ from math import ceil, isnan
 from typing import Literal, NamedTuple, TypedDict
 
 from lookalike.attributes.conditions import Where
+from lookalike.core.arguments import check_int, check_many, check_number, check_text
 from lookalike.core.errors import InputError
 from lookalike.core.types import Metric
 from lookalike.core.vectors import FloatArray
@@ -73,6 +74,7 @@ class SearchOptions:
 
     def check(self, metric: Metric) -> None:
         """Raise InputError for an option that cannot be used."""
+        self._check_types()
         if not 1 <= self.k <= MAX_K:
             raise InputError(f"k is {self.k}; ask for 1 to {MAX_K:,} results")
         if not 0 <= self.offset <= MAX_K - self.k:
@@ -91,6 +93,18 @@ class SearchOptions:
             raise InputError(f"n_probes is {self.n_probes}; read at least 1 cell")
         if self.oversampling is not None and not 1 <= self.oversampling <= 1000:
             raise InputError(f"oversampling is {self.oversampling}; give 1 to 1000")
+
+    def _check_types(self) -> None:
+        check_int("k", self.k)
+        check_int("offset", self.offset)
+        check_many("include", self.include, "names")
+        for name in ("min_similarity", "min_percentile", "oversampling"):
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value)
+        if self.n_probes is not None:
+            check_int("n_probes", self.n_probes)
+        if self.order_by is not None:
+            check_text("order_by", self.order_by)
 
     @property
     def floor(self) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 
+from lookalike.core.arguments import check_text
 from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.vectors import FloatArray
@@ -70,6 +71,7 @@ def terms_of(query: AnyQuery) -> tuple[tuple[float, Source], ...]:
 
 def _source_of(term: Term) -> Source:
     if isinstance(term, Text):
+        check_text("the text of a query", term.text)
         if not term.text.strip():
             raise InputError("the text query is empty; say what to look for")
         return Words(term.text)
