@@ -22,6 +22,8 @@ from lookalike.dialects import LAYOUT, SHARED_TABLES, Statement
 from tests.layouts.make import DIMS, FILES, METRICS, ROWS, brand_of
 from tests.one_connection import one_connection
 
+pytestmark = pytest.mark.slow
+
 DUMPS = Path(__file__).parents[1] / "layouts"
 KEPT = {"photos": 1, "shapes": 1, "article": 1, "scores": 0}
 """The generation of each index: that of dot is trained anew by the next `add`."""
@@ -31,8 +33,6 @@ RESCORED = {"photos": 283, "shapes": 253, "article": 400, "scores": 0}
 OPEN_AND_DIE = """
 import os, signal, sys
 from lookalike import connect
-
-pytestmark = pytest.mark.slow
 
 done = set()
 

@@ -13,6 +13,8 @@ import lookalike
 from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, url_of
 from tests.one_connection import one_connection
 
+pytestmark = pytest.mark.slow
+
 
 def test_growth_trains_again_and_leaves_one_generation(db, small):
     own = db.collection("own", dim=DIM)
@@ -94,7 +96,6 @@ with lookalike.connect(sys.argv[1]) as db:
 """
 
 
-@pytest.mark.slow
 def test_trainings_that_are_killed_leave_the_index_as_it_was(db, indexed, vectors):
     for delay in (0.02, 0.1, 0.2, 0.3, 0.45):
         process = subprocess.Popen(
@@ -139,7 +140,6 @@ def killed_while_adding(url, delay, kill):
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_clients_that_are_killed_leave_index_and_table_equal(db, indexed):
     for delay in (0.01, 0.05, 0.1, 0.2, 0.4):
         killed_while_adding(url_of(db), delay, lambda: None)
@@ -148,7 +148,6 @@ def test_clients_that_are_killed_leave_index_and_table_equal(db, indexed):
             assert report.is_consistent and report.rows >= N
 
 
-@pytest.mark.slow
 def test_a_server_that_is_killed_leaves_index_and_table_equal(
     installed_mysqld, tmp_path, monkeypatch, small, vectors
 ):

@@ -16,6 +16,8 @@ from lookalike.server import idle
 from lookalike.server.folders import Folders
 from lookalike.server.process import find_process
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = 2**20
 
 

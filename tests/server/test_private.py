@@ -10,7 +10,7 @@ from lookalike.server.mysqld import Mysqld
 from lookalike.server.private import PrivateServer, ServerStatus
 from tests.server.processes import LIMIT, kill, processes_of, query, starter, wait_until
 
-pytestmark = pytest.mark.usefixtures("mysqld")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
 
 
 def test_the_first_start_makes_a_server_with_a_database(
