@@ -22,6 +22,8 @@ from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
 from tests.mortal_server import MortalServer, mortal_server
 from tests.one_connection import one_connection
 
+pytestmark = pytest.mark.slow
+
 COMMIT = b"\x03COMMIT"
 N = 200
 

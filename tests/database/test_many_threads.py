@@ -15,6 +15,8 @@ import pytest
 from lookalike import ConnectionFailed, DatabaseError
 from tests.one_connection import one_connection
 
+pytestmark = pytest.mark.slow
+
 SECONDS = float(os.environ.get("LOOKALIKE_SECONDS", "4"))
 SEARCHING, ADDING = 32, 4
 DIM, ROWS, K = 16, 1500, 5
