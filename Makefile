@@ -37,7 +37,7 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 test: .venv-test/installed ## Everything that the tests need, then the tests but for the slow ones
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP, under a minute
+test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP, a minute
 	@$(PYTEST) -m "not slow and not server" --ignore tests/models/clip $(PYTEST_ARGS)
 
 test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation

@@ -24,11 +24,11 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.output import Output, printable
 from lookalike.cli.reports import document_of, plural, print_report, progress_bar
+from lookalike.cli.statuses import DONE_WITH_FAILURES
 
 if TYPE_CHECKING:
     from lookalike import AttributesReport, Collection
 
-DONE_WITH_FAILURES = 1
 _SHOWN = 5
 
 

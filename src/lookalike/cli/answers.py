@@ -14,11 +14,11 @@ from lookalike import ConnectionFailed, DatabaseError, InputError, LookalikeErro
 from lookalike.cli.lines import input_lines
 from lookalike.cli.matches import Columns, document_of, is_chance
 from lookalike.cli.output import Output, json_of, printable
+from lookalike.cli.statuses import DONE_WITH_FAILURES
 
 if TYPE_CHECKING:
     from lookalike import Collection, Match, Query, Text
 
-SOME_FAILED = 1
 _RETRY_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5
 
@@ -59,7 +59,7 @@ def answer_lines(
         except DatabaseError:  # no other query could be answered either
             raise
         except LookalikeError as error:
-            problem, status = str(error), SOME_FAILED
+            problem, status = str(error), DONE_WITH_FAILURES
         answer = _document if out.as_json else _sentence
         click.echo(answer(line, matches, problem, columns))
         sys.stdout.flush()

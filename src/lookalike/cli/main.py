@@ -14,9 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 import lookalike
+from lookalike.cli.statuses import INTERRUPTED, NOT_DONE
 
-NOT_DONE = 2
-INTERRUPTED = 130
 AS_JSON = "lookalike.as_json"
 
 COMMANDS = {

@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lookalike import InputError
+from lookalike.cli.statuses import NOT_DONE
 from lookalike.core.paths import shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
     from lookalike import Plan, Statement
-
-NOT_DONE = 2
-"""Exit status of a command that did nothing."""
 
 _PIPE_WIDTH = 100_000
 _MIN_PATH_WIDTH = 16
