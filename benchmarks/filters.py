@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.ground_truth import similarities
-from benchmarks.index import STOCK_POOL, database, without_training
+from benchmarks.index import STOCK_POOL, database, fill
 from lookalike import Collection
 from lookalike.attributes.catalog import filter_of
 from lookalike.core.vectors import FloatArray
@@ -56,17 +56,15 @@ def make(n: int, n_queries: int) -> Data:
     return Data(rows[:n], found[:n], rng.permutation(n) / n, rows[n:], found[n:])
 
 
-def fill(collection: Collection, data: Data) -> None:
-    names = [f"v{i}" for i in range(len(data.base))]
-    with without_training():
-        collection.add_embeddings(names, data.base)
+def index_and_describe(collection: Collection, data: Data) -> None:
+    """Train the index, and set the attributes."""
     collection.index.build()
     started = time.perf_counter()
     collection.attributes.set(
-        {"path": name, "rank": rank, "kind": f"kind {kind}", "brand": "acme"}
-        for name, rank, kind in zip(names, data.ranks.tolist(), data.kinds.tolist(), strict=True)
+        {"path": f"v{i}", "rank": rank, "kind": f"kind {kind}", "brand": "acme"}
+        for i, (rank, kind) in enumerate(zip(data.ranks.tolist(), data.kinds.tolist(), strict=True))
     )
-    print(f"attributes of {len(names):,} rows set in {time.perf_counter() - started:.1f} s")
+    print(f"attributes of {len(data.base):,} rows set in {time.perf_counter() - started:.1f} s")
 
 
 @contextmanager
@@ -132,8 +130,9 @@ def main() -> None:
     arguments = parser.parse_args()
     data = make(N, arguments.queries)
     with database(STOCK_POOL) as db:
-        collection = db.collection("filters", dim=DIM)
-        fill(collection, data)
+        fill("filters", data.base)
+        collection = db.collection("filters")
+        index_and_describe(collection, data)
         for indexed in (False, True):
             if indexed:
                 collection.attributes.index("rank")

@@ -23,8 +23,8 @@ from benchmarks import article, mariadb
 from benchmarks.data import further, load
 from benchmarks.dataset import CACHE, Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from lookalike import Collection, Database, PrivateServer
-from lookalike.index import training
+from lookalike import Collection, Database, IndexSizes, PrivateServer
+from lookalike.core.vectors import FloatArray
 
 K = 10
 STOCK_POOL = 128 * 2**20
@@ -111,11 +111,10 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
     """Load, index, search and add; with --large's buffer pool then again with the stock one."""
     is_small = dataset.n <= 200_000
     with database(pool if is_small else LARGE_POOL) as db:
-        collection = db.collection(dataset.name, dim=dataset.dim)
         start = time.perf_counter()
-        with without_training():
-            collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
+        fill(dataset.name, dataset.base)
         load_rate = dataset.n / (time.perf_counter() - start)
+        collection = db.collection(dataset.name)
         start = time.perf_counter()
         collection.index.build()
         build = time.perf_counter() - start
@@ -168,14 +167,11 @@ def index_bytes(db: Database, dataset: Dataset) -> float:
     return sum(size for name, size in sizes if name in tables) / dataset.n
 
 
-@contextmanager
-def without_training() -> Iterator[None]:
-    """Rows that are added do not start a training."""
-    training.FEWEST_ROWS, kept = 10**9, training.FEWEST_ROWS
-    try:
-        yield
-    finally:
-        training.FEWEST_ROWS = kept
+def fill(collection: str, base: FloatArray) -> None:
+    """Add vectors to a new collection, named v0, v1 and so on, without training its index."""
+    with lookalike.connect(url(), index_sizes=IndexSizes(fewest_rows=10**9)) as db:
+        new = db.collection(collection, dim=base.shape[1])
+        new.add_embeddings([f"v{i}" for i in range(len(base))], base)
 
 
 def add_more(collection: Collection, dataset: Dataset) -> float:
@@ -195,9 +191,8 @@ def alternatives(dataset: Dataset) -> dict[str, float]:
     """Milliseconds of a query by the article's SQL, and by fetching all vectors into numpy."""
     with database(STOCK_POOL) as db:
         by_article = article.measure(db, dataset.base, dataset.queries)
-        collection = db.collection("synthetic", dim=dataset.dim)
-        with without_training():
-            collection.add_embeddings([str(i) for i in range(dataset.n)], dataset.base)
+        fill("synthetic", dataset.base)
+        collection = db.collection("synthetic")
         times = []
         for query in np.asarray(dataset.queries[:3]):
             start = time.perf_counter()

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lookalike import Database
+from lookalike import Database, IndexSizes
 
 TABLE = "colours"
+FEW = IndexSizes(fewest_rows=4)
+"""There are few images: they are indexed all the same."""
 
 
 class Colours:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lookalike
-from lookalike import Database, PrivateServer
+from lookalike import Database, IndexSizes, PrivateServer
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
 from tests import mariadb_server
@@ -78,9 +78,15 @@ def database_url(server: PrivateServer) -> Iterator[str]:
 
 
 @pytest.fixture
-def db(database_url: str) -> Iterator[Database]:
+def index_sizes() -> IndexSizes:
+    """From how many rows the collections of `db` and `engine` are indexed: folders have theirs."""
+    return IndexSizes()
+
+
+@pytest.fixture
+def db(database_url: str, index_sizes: IndexSizes) -> Iterator[Database]:
     """A connection to a new, empty database."""
-    with lookalike.connect(database_url) as database:
+    with lookalike.connect(database_url, index_sizes=index_sizes) as database:
         yield database
 
 
@@ -98,9 +104,11 @@ def old_server() -> Iterator[str]:
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, database_url: str) -> Iterator[Database]:
+def engine(
+    request: pytest.FixtureRequest, database_url: str, index_sizes: IndexSizes
+) -> Iterator[Database]:
     """A new, empty database on each engine."""
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(database_url, index_sizes=index_sizes) as db:
         if request.param == "mysql_native":
             db.install_functions()
         db.dialect = ENGINES[request.param]()

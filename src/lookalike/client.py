@@ -9,13 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.collection.collection import Collection
+from lookalike.collection.request import Request
+from lookalike.collection.state import CollectionState
 from lookalike.core.errors import (
     ConnectionFailed,
     InputError,
     MissingExtra,
     ServerError,
 )
-from lookalike.core.types import Metric
+from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe
@@ -39,6 +41,7 @@ def connect(
     notify: Callable[[str], None] = lambda line: None,
     pool_size: int = SIZE,
     pool_timeout: float = TIMEOUT_SECONDS,
+    index_sizes: IndexSizes = INDEX_SIZES,
 ) -> Database:
     """Connect to a database; by default, to the private MySQL, started on demand.
 
@@ -51,6 +54,7 @@ def connect(
         notify: Called with one line about slow steps and automatic choices.
         pool_size: Maximum number of connections, 2 or more.
         pool_timeout: How long to wait for a connection while all are in use, in seconds.
+        index_sizes: From how many rows an index is trained, and from how many it has several cells.
 
     Raises:
         ConnectionFailed: The server is down, or refuses the login.
@@ -64,7 +68,7 @@ def connect(
     else:
         connection = _connect_privately(open_pool, notify)
     try:
-        return Database(connection, probe(connection), notify=notify)
+        return Database(connection, probe(connection), notify=notify, index_sizes=index_sizes)
     except BaseException:
         connection.close()
         raise
@@ -103,11 +107,17 @@ class Database:
     """
 
     def __init__(
-        self, connection: Connection, dialect: Dialect, *, notify: Callable[[str], None]
+        self,
+        connection: Connection,
+        dialect: Dialect,
+        *,
+        notify: Callable[[str], None],
+        index_sizes: IndexSizes = INDEX_SIZES,
     ) -> None:
         self.connection = connection
         self.dialect = dialect
         self._notify = notify
+        self._index_sizes = index_sizes
 
     def collection(
         self,
@@ -128,14 +138,9 @@ class Database:
         Raises:
             ModelError: The stored embeddings are another model's.
         """
+        request = Request(name, model, dim, metric)
         return Collection(
-            self.connection,
-            self.dialect,
-            name,
-            model=model,
-            dim=dim,
-            metric=metric,
-            notify=self._notify,
+            CollectionState(self.connection, self.dialect, request, self._notify, self._index_sizes)
         )
 
     def collections(self) -> list[str]:

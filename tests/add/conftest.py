@@ -5,15 +5,17 @@ import os
 import pytest
 
 import lookalike
-from lookalike.index import training
 from tests.add.paints import BLUE, GREEN, GREY, RED
-from tests.colours import TABLE, Colours, paint
+from tests.colours import FEW, TABLE, Colours, paint
+
+
+@pytest.fixture
+def index_sizes():
+    return FEW
 
 
 @pytest.fixture(autouse=True)
-def few_rows(monkeypatch):
-    """An index from 4 rows on, and one process that decodes: there are few images."""
-    monkeypatch.setattr(training, "FEWEST_ROWS", 4)
+def one_decoder(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0})
 
 
@@ -29,7 +31,7 @@ def notices():
 
 @pytest.fixture
 def colours(database_url, model, notices):
-    with lookalike.connect(database_url, notify=notices.append) as db:
+    with lookalike.connect(database_url, notify=notices.append, index_sizes=FEW) as db:
         yield db.collection(TABLE, model=model)
 
 

@@ -15,8 +15,6 @@ from tests.add.paints import GREEN
 from tests.colours import TABLE, Colours, paint
 from tests.images.photographs import photograph
 
-pytestmark = pytest.mark.usefixtures("few_rows")
-
 
 @pytest.fixture
 def album(tmp_path):

@@ -9,7 +9,6 @@ import lookalike
 from tests.add.albums import make_album
 from tests.colours import paint
 
-pytestmark = pytest.mark.usefixtures("few_rows")
 QUERY = np.ones(3)
 
 

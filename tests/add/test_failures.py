@@ -9,9 +9,6 @@ from lookalike import InputError
 from tests.add.paints import GREY, RED, counts, stored
 from tests.colours import assert_stored, paint, paint_many
 
-pytestmark = pytest.mark.usefixtures("few_rows")
-
-
 # Failed.
 
 

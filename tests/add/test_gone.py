@@ -13,9 +13,6 @@ from lookalike.images.walk import ImageWalk
 from tests.add.paints import GREY, RED, stored
 from tests.colours import TABLE, assert_stored, paint, paint_many
 
-pytestmark = pytest.mark.usefixtures("few_rows")
-
-
 # Gone.
 
 

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import lookalike
-from tests.colours import TABLE, Colours, paint, paint_many
+from tests.colours import FEW, TABLE, Colours, paint, paint_many
 
 
 def replace_all(files: list[Path], elsewhere: Path) -> None:
@@ -29,7 +29,7 @@ def test_rows_whose_files_are_no_files_any_more_are_pruned(database_url, tmp_pat
     files = paint_many(images, 9)
     elsewhere.mkdir()
     said = []
-    with lookalike.connect(database_url, notify=said.append) as db:
+    with lookalike.connect(database_url, index_sizes=FEW, notify=said.append) as db:
         colours = db.collection(TABLE, model=Colours())
         assert colours.add(images).added == 9
         replace_all(files[:6], elsewhere)
@@ -50,7 +50,7 @@ def test_failures_of_what_is_no_file_any_more_are_forgotten(database_url, tmp_pa
     images = tmp_path / "images"
     paint(images / "a.png", 1)
     (images / "b.png").write_text("no image")
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(database_url, index_sizes=FEW) as db:
         colours = db.collection(TABLE, model=Colours())
         assert len(colours.add(images).failed) == 1
         (images / "b.png").unlink()

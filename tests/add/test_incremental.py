@@ -10,10 +10,7 @@ import lookalike
 from lookalike.add import ingest as run
 from lookalike.add import scanner
 from tests.add.paints import GREY, RED, counts, stored
-from tests.colours import TABLE, assert_stored, paint
-
-pytestmark = pytest.mark.usefixtures("few_rows")
-
+from tests.colours import FEW, TABLE, assert_stored, paint
 
 # Renamed, moved, copied.
 
@@ -115,7 +112,7 @@ def test_a_touch_does_not_undo_another_runs_change(db, database_url, colours, fo
             paint(folder / "red.png", GREY + 1)
             colours.add(folder)
 
-    with lookalike.connect(database_url, tracer=change_first) as other:
+    with lookalike.connect(database_url, index_sizes=FEW, tracer=change_first) as other:
         other.collection(TABLE, model=model).add(folder)
     assert model.count == 6
     paint(folder / "red again.png", RED)

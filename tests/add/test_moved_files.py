@@ -16,7 +16,7 @@ from lookalike import InputError
 from lookalike.add.content import NewFile
 from lookalike.add.origins import Origins
 from lookalike.dialects import StoredFile
-from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
+from tests.colours import FEW, TABLE, Colours, assert_stored, paint, paint_many
 
 
 @pytest.fixture
@@ -279,8 +279,8 @@ def test_a_folder_that_goes_while_it_is_walked_says_nothing(tmp_path):
 MOVER = """
 import sys
 import lookalike
-from tests.colours import TABLE, Colours
-with lookalike.connect(sys.argv[1]) as db:
+from tests.colours import FEW, TABLE, Colours
+with lookalike.connect(sys.argv[1], index_sizes=FEW) as db:
     print("ready", flush=True)
     report = db.collection(TABLE, model=Colours()).add(sys.argv[2])
     print(report.moved, report.unchanged, report.reused, report.added, flush=True)
@@ -296,7 +296,7 @@ def mover(database_url, folder):
 def test_two_adds_at_once_move_each_row_once(database_url, tmp_path):
     images = tmp_path / "images"
     files = paint_many(images, 300)
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(database_url, index_sizes=FEW) as db:
         db.collection(TABLE, model=Colours()).add(images)
         before = ids(db)
         for n, file in enumerate(files):
@@ -312,7 +312,7 @@ def test_two_adds_at_once_move_each_row_once(database_url, tmp_path):
 def test_two_adds_of_two_folders_share_one_row(database_url, tmp_path):
     (a,) = paint_many(tmp_path / "images", 1)
     paint_many(tmp_path / "images" / "rest", 1, first=9)
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(database_url, index_sizes=FEW) as db:
         db.collection(TABLE, model=Colours()).add(tmp_path / "images")
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -321,7 +321,7 @@ def test_two_adds_of_two_folders_share_one_row(database_url, tmp_path):
     barrier, reports = threading.Barrier(2), []
 
     def add(folder):
-        with lookalike.connect(database_url) as db:
+        with lookalike.connect(database_url, index_sizes=FEW) as db:
             colours = db.collection(TABLE, model=Colours())
             barrier.wait()
             reports.append(colours.add(folder))
@@ -338,7 +338,7 @@ def test_two_adds_of_two_folders_share_one_row(database_url, tmp_path):
 def test_killed_in_between_each_row_is_at_one_of_its_paths(database_url, tmp_path):
     images = tmp_path / "images"
     files = paint_many(images, 1500)
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(database_url, index_sizes=FEW) as db:
         db.collection(TABLE, model=Colours()).add(images)
         before = ids(db)
         for n, file in enumerate(files):

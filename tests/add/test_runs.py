@@ -15,17 +15,14 @@ import lookalike
 from lookalike import EmbeddingError, InputError
 from lookalike.images.walk import FoundImage, ImageWalk
 from tests.add.paints import GREY, counts
-from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
+from tests.colours import FEW, TABLE, Colours, assert_stored, paint, paint_many
 from tests.places import REPO
-
-pytestmark = pytest.mark.usefixtures("few_rows")
-
 
 # What is said of it.
 
 
 def test_the_status_tells_what_is_stored_and_what_was_done(database_url, colours, folder, model):
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(database_url, index_sizes=FEW) as db:
         other = db.collection(TABLE)
         with pytest.raises(InputError, match="no collection 'colours'"):
             other.status()
@@ -97,10 +94,8 @@ def test_files_are_not_kept_in_memory(tmp_path):
 
 ADD = """
 import sys, lookalike
-from lookalike.index import training
-from tests.colours import TABLE, Colours
-training.FEWEST_ROWS = 4
-with lookalike.connect(sys.argv[1]) as db:
+from tests.colours import FEW, TABLE, Colours
+with lookalike.connect(sys.argv[1], index_sizes=FEW) as db:
     print("ready", flush=True)
     sys.stdin.readline()
     report = db.collection(TABLE, model=Colours()).add(*sys.argv[2:], batch_size=4)
@@ -131,7 +126,7 @@ def add_in_threads(url, *runs):
     done = []
 
     def add(folders):
-        with lookalike.connect(url) as db:
+        with lookalike.connect(url, index_sizes=FEW) as db:
             start.wait()
             done.append(db.collection(TABLE, model=Colours()).add(*folders, batch_size=4))
 

@@ -14,10 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 import lookalike
-from lookalike import ConnectionFailed
+from lookalike import ConnectionFailed, IndexSizes
 from lookalike.add import ingest as run
 from lookalike.database.link import Link
-from lookalike.index import training
 from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
 from tests.mortal_server import MortalServer, mortal_server
 from tests.one_connection import one_connection
@@ -26,6 +25,7 @@ pytestmark = pytest.mark.slow
 
 COMMIT = b"\x03COMMIT"
 N = 200
+SIZES = IndexSizes(fewest_rows=50)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,9 @@ def url(mortal: MortalServer) -> str:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch):
-    """Many transactions, and a scanner that is at work until the end; an index from 50 rows on."""
+    """Many transactions, and a scanner that is at work until the end."""
     monkeypatch.setattr(run, "SCAN_FILES", 20)
     monkeypatch.setattr(run, "WRITE_IMAGES", 16)
-    monkeypatch.setattr(training, "FEWEST_ROWS", 50)
 
 
 @pytest.fixture
@@ -104,7 +103,10 @@ def test_a_run_outlives_the_loss_of_its_connections(url, folder, monkeypatch):
         if in_the_run(statement) and dice.random() < 0.2 and killer.kills < 60:
             killer.kill(lambda ids: [dice.choice(ids)])
 
-    with closing(Killer(url)) as killer, lookalike.connect(url, tracer=kill_one) as db:
+    with (
+        closing(Killer(url)) as killer,
+        lookalike.connect(url, index_sizes=SIZES, tracer=kill_one) as db,
+    ):
         colours = db.collection(TABLE, model=Colours())
         monkeypatch.setattr(Link, "__init__", watch)
         report = colours.add(folder, batch_size=8)
@@ -123,7 +125,10 @@ def test_a_run_outlives_a_loss_before_and_after_its_work(url, folder, moment):
         if moment in statement.sql and not killer.kills:
             killer.kill()
 
-    with closing(Killer(url)) as killer, lookalike.connect(url, tracer=kill_once) as db:
+    with (
+        closing(Killer(url)) as killer,
+        lookalike.connect(url, index_sizes=SIZES, tracer=kill_once) as db,
+    ):
         colours = db.collection(TABLE, model=Colours())
         report = colours.add(folder)
         assert killer.kills and report.added + report.reused == N
@@ -134,7 +139,7 @@ def test_a_run_outlives_a_loss_before_and_after_its_work(url, folder, moment):
 
 
 def test_a_connection_that_was_lost_in_between_is_opened_again(url, folder):
-    with closing(Killer(url)) as killer, lookalike.connect(url) as db:
+    with closing(Killer(url)) as killer, lookalike.connect(url, index_sizes=SIZES) as db:
         colours = db.collection(TABLE, model=Colours())
         killer.kill()
         assert colours.add(folder).added == N - 10
@@ -207,7 +212,7 @@ def test_a_commit_whose_answer_is_lost_is_done_once(
     path = tmp_path_factory.getbasetemp() / f"p{was_committed:d}"
     proxy = Proxy(mortal.socket, path, lambda commit: commit % 3 == 1, was_committed)
     proxied = url.replace(urlsplit(url).query, f"unix_socket={path}")
-    with closing(proxy), lookalike.connect(proxied) as db:
+    with closing(proxy), lookalike.connect(proxied, index_sizes=SIZES) as db:
         colours = db.collection(TABLE, model=Colours())
         report = colours.add(folder, batch_size=8)
         assert proxy.dropped >= 4
@@ -237,7 +242,10 @@ def test_locks_of_others_are_waited_for(mortal, url, folder):
             if len(tries) == 2:
                 other.rows("ROLLBACK")
 
-    with one_connection(url) as other, lookalike.connect(url, tracer=give_way) as db:
+    with (
+        one_connection(url) as other,
+        lookalike.connect(url, index_sizes=SIZES, tracer=give_way) as db,
+    ):
         colours = db.collection(TABLE, model=Colours())
         colours.add(folder)
         tries.clear()
@@ -258,7 +266,7 @@ def deadlocks(db):
 
 
 def test_a_deadlock_that_is_lost_is_tried_again(url, folder):
-    with lookalike.connect(url) as db, one_connection(url) as other:
+    with lookalike.connect(url, index_sizes=SIZES) as db, one_connection(url) as other:
         colours = db.collection(TABLE, model=Colours())
         colours.add(folder)
         before = deadlocks(db)
@@ -301,7 +309,7 @@ def test_a_run_outlives_a_server_that_comes_back(mortal, url, folder):
             restart.start()
 
     notices = []
-    with lookalike.connect(url, notify=notices.append) as db:
+    with lookalike.connect(url, index_sizes=SIZES, notify=notices.append) as db:
         colours = db.collection(TABLE, model=Colours(die))
         report = colours.add(folder, batch_size=8)
         restart.join()
@@ -318,7 +326,7 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
         if len(batches) == 12:
             mortal.kill()
 
-    with lookalike.connect(url) as db:
+    with lookalike.connect(url, index_sizes=SIZES) as db:
         colours = db.collection(TABLE, model=Colours(die))
         try:
             with pytest.raises(ConnectionFailed, match="run the same command again") as caught:
@@ -326,7 +334,7 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
         finally:
             mortal.start_if_killed()
         safe = int(re.search(r"([\d,]+) images of this run are stored", str(caught.value))[1])
-        with lookalike.connect(url) as other:
+        with lookalike.connect(url, index_sizes=SIZES) as other:
             left = N - other.collection(TABLE).count()
             assert other.collection(TABLE).index.check().is_consistent
         assert 0 < safe <= N - left <= safe + 32  # the answer to one commit may be lost

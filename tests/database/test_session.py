@@ -13,12 +13,11 @@ import pymysql
 import pytest
 
 import lookalike
-from lookalike import ConnectionFailed, DatabaseError
+from lookalike import ConnectionFailed, DatabaseError, IndexSizes
 from lookalike.database import connection
 from lookalike.database.errors import ConnectionLost, LockTimeout
 from lookalike.database.retry import Persistence
 from lookalike.dialects import Statement
-from lookalike.index import training
 from tests.mortal_server import MortalServer
 from tests.own_server import own_server
 
@@ -321,10 +320,10 @@ def test_what_a_dying_server_cuts_short_is_done_again(mortal):
         assert len(kills) == 1
 
 
-def test_a_search_that_a_dying_server_cuts_short_says_so(mortal, monkeypatch):
-    monkeypatch.setattr(training, "FEWEST_ROWS", 20_000)
+def test_a_search_that_a_dying_server_cuts_short_says_so(mortal):
     vectors = embeddings(6_000, 512)
-    with lookalike.connect(mortal.new_database()) as db:
+    never = IndexSizes(fewest_rows=20_000)
+    with lookalike.connect(mortal.new_database(), index_sizes=never) as db:
         db.collection("large", dim=512).add_embeddings(["a"] * 6_000, vectors)
         url = str(db.connection.url)
     killed = []

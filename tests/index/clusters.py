@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from lookalike import IndexSizes
 from tests.oracle import similarities
 
 DIM = 64
 N = 3000
+SMALL = IndexSizes(fewest_rows=50, rows_for_cells=200)
 
 
 def clustered(n, dim=DIM, seed=0, spread=0.5):

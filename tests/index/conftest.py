@@ -2,15 +2,18 @@
 
 import pytest
 
-from lookalike.index import training
-from tests.index.clusters import DIM, N, clustered, names
+from tests.index.clusters import DIM, SMALL, N, clustered, names
 
 
 @pytest.fixture
-def small(monkeypatch):
+def index_sizes():
     """Training from 50 rows on, and cells from 200 on."""
-    monkeypatch.setattr(training, "FEWEST_ROWS", 50)
-    monkeypatch.setattr(training, "ROWS_FOR_CELLS", 200)
+    return SMALL
+
+
+@pytest.fixture
+def small(index_sizes):
+    """The same, by another name."""
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def vectors():
 
 
 @pytest.fixture
-def indexed(db, small, vectors):
+def indexed(db, vectors):
     collection = db.collection("own", dim=DIM)
     collection.add_embeddings(names(N), vectors)
     return collection

@@ -12,7 +12,7 @@ import lookalike
 from lookalike.core.vectors import pack
 from lookalike.dialects import Table
 from lookalike.index.rows import insert_rows
-from tests.index.clusters import clustered, names
+from tests.index.clusters import SMALL, clustered, names
 from tests.oracle import similarities
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def open(self):
-        self.db = lookalike.connect(self.url)
+        self.db = lookalike.connect(self.url, index_sizes=SMALL)
         for table in ("own_files", "own"):
             self.db.rows(f"DROP TABLE IF EXISTS {table}")
         self.own = self.db.collection("own", dim=8)
@@ -82,7 +82,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.db.close()
-        self.db = lookalike.connect(self.url)
+        self.db = lookalike.connect(self.url, index_sizes=SMALL)
         self.own = self.db.collection("own")
 
     @rule(seed=st.integers(0, 10**6), k=st.integers(1, 40))
@@ -106,7 +106,7 @@ class Histories(RuleBasedStateMachine):
             self.db.close()
 
 
-def test_random_histories(database_url, small):
+def test_random_histories(database_url):
     Histories.url = database_url
     case = Histories.TestCase
     case.settings = settings(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import lookalike
+from lookalike import IndexSizes
 from lookalike.database.connection import Connection
 from lookalike.dialects import Statement
-from lookalike.index import training
 from tests.oracle import similarities
 
 DIM = 64
@@ -48,9 +48,9 @@ def names(n):
 
 
 @pytest.fixture
-def small(monkeypatch):
+def index_sizes():
     """Cells from 200 rows on."""
-    monkeypatch.setattr(training, "ROWS_FOR_CELLS", 200)
+    return IndexSizes(rows_for_cells=200)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_training_drops_no_table_of_the_users(db):
 
 
 @pytest.mark.parametrize("length", [100.0, 0.01, 1e-20])
-def test_dot_finds_the_same_for_queries_of_any_length(db, small, length):
+def test_dot_finds_the_same_for_queries_of_any_length(db, length):
     vectors, queries = subspace(2000), subspace(20, seed=1)
     own = db.collection("own", dim=128, metric="dot")
     own.add_embeddings(names(2000), vectors)
@@ -101,7 +101,7 @@ def test_dot_finds_the_same_for_queries_of_any_length(db, small, length):
 
 
 @pytest.mark.parametrize("sigma", [1, 2])
-def test_dot_finds_the_nearest_among_lengths_that_spread(db, small, sigma):
+def test_dot_finds_the_nearest_among_lengths_that_spread(db, sigma):
     lengths = np.exp(sigma * np.random.default_rng(2).standard_normal((4000, 1)))
     vectors = (subspace(4000) * lengths).astype(np.float32)
     own = db.collection("own", dim=128, metric="dot")
@@ -217,7 +217,7 @@ def test_an_embedding_far_longer_than_those_trained_on_is_found(db, metric):
 @pytest.mark.parametrize(
     "dim, noise", [(32, 0.6), (96, 0.6), (256, 0.6), (64, 30.0)], ids=["32", "96", "256", "noise"]
 )
-def test_the_target_is_reached_on_data_without_structure(db, small, dim, noise):
+def test_the_target_is_reached_on_data_without_structure(db, dim, noise):
     vectors, queries = clustered(3000, dim, noise), clustered(40, dim, noise, seed=1)
     own = db.collection("own", dim=dim)
     own.add_embeddings(names(3000), vectors)
@@ -227,7 +227,7 @@ def test_the_target_is_reached_on_data_without_structure(db, small, dim, noise):
     assert own.explain(queries[0]).measured == plan
 
 
-def test_a_target_is_kept_and_costs_what_it_asks(db, small):
+def test_a_target_is_kept_and_costs_what_it_asks(db):
     vectors, queries = clustered(2000, noise=2.0), clustered(30, noise=2.0, seed=1)
     own = db.collection("own", dim=DIM)
     own.add_embeddings(names(2000), vectors)
@@ -274,7 +274,7 @@ def test_an_all_zero_embedding_of_others_is_found_where_it_is_nearest(db, others
 # Fault 8: an index that was dropped and made again.
 
 
-def test_a_client_that_outlives_the_index_reads_the_new_one(db, database_url, others, small):
+def test_a_client_that_outlives_the_index_reads_the_new_one(db, database_url, index_sizes, others):
     first = clustered(2000, 32)
     own = db.collection("own", dim=32)
     own.add_embeddings(names(2000), first)
@@ -283,7 +283,7 @@ def test_a_client_that_outlives_the_index_reads_the_new_one(db, database_url, ot
     for name in tables(db) - {"lookalike_schema"}:
         run(others, f"DROP TABLE {name}")
     second = (subspace(2000, 32, 12) + 3).astype(np.float32)
-    with lookalike.connect(database_url) as later:
+    with lookalike.connect(database_url, index_sizes=index_sizes) as later:
         later.collection("own", dim=32).add_embeddings(names(2000), second)
         generations = later.rows("SELECT generation FROM lookalike_indexes")[1]
     assert generations == [(1,)]  # the number is the same
@@ -332,7 +332,7 @@ def test_training_waits_for_no_reader_of_an_old_generation(db, database_url, oth
 # Fault 18: pages, and a similarity of 1.
 
 
-def test_pages_repeat_no_row_and_miss_none(db, small):
+def test_pages_repeat_no_row_and_miss_none(db):
     vectors, queries = subspace(N, 64, 30), subspace(4, 64, 30, seed=1)
     own = db.collection("own", dim=DIM)
     ids = own.add_embeddings(names(N), vectors)

@@ -8,16 +8,9 @@ import pytest
 import lookalike
 from lookalike.database.connection import Connection
 from lookalike.dialects import Statement
-from lookalike.index import training
 
 DIM = 32
 N = 300
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """Training from 50 rows on."""
-    monkeypatch.setattr(training, "FEWEST_ROWS", 50)
 
 
 @pytest.fixture

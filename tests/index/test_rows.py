@@ -5,7 +5,7 @@ import pytest
 
 import lookalike
 from lookalike import DatabaseError
-from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, url_of
+from tests.index.clusters import DIM, SMALL, N, clustered, index_tables, names, plan, url_of
 
 # Kept true.
 
@@ -20,7 +20,7 @@ def test_codes_come_and_go_with_their_rows(db, indexed, vectors):
     assert indexed.search(more[3], k=1)[0].id != ids[3]
 
 
-def test_a_changed_image_changes_its_code(db, small, tmp_path, photos):
+def test_a_changed_image_changes_its_code(db, tmp_path, photos):
     class Grey:
         id, dim, has_text = "grey", 3, False
 
@@ -81,7 +81,7 @@ def test_an_embedding_that_another_program_changes_is_told(db, indexed):
 def test_an_index_spoilt_by_hand_gives_a_slower_right_answer(db, indexed, vectors, harm):
     cells, codes = index_tables(db)
     db.rows(harm.format(cells=cells, codes=codes))
-    with lookalike.connect(url_of(db)) as other:
+    with lookalike.connect(url_of(db), index_sizes=SMALL) as other:
         for collection in (indexed, other.collection("own")):
             exact = collection.search(vectors[4], k=5, exact=True)
             assert collection.search(vectors[4], k=5) == exact
@@ -102,7 +102,7 @@ def test_an_index_spoilt_by_hand_gives_a_slower_right_answer(db, indexed, vector
 )
 def test_parameters_that_do_not_match_are_refused(db, indexed, vectors, harm):
     db.rows(harm)
-    with lookalike.connect(url_of(db)) as other:
+    with lookalike.connect(url_of(db), index_sizes=SMALL) as other:
         with pytest.raises(DatabaseError, match="does not match its fingerprint.*--rebuild"):
             other.collection("own").search(vectors[0])
         assert other.collection("own").search(vectors[0], k=1, exact=True)[0].id == 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import lookalike
 from lookalike import InputError
 from lookalike.core.vectors import pack
 from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, recall
@@ -13,7 +14,7 @@ from tests.oracle import similarities
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
 @pytest.mark.parametrize("n", [150, N])
-def test_defaults_find_the_true_neighbours(db, small, metric, n):
+def test_defaults_find_the_true_neighbours(db, metric, n):
     vectors, queries = clustered(n + 300)[:n], clustered(n + 300)[n:]
     rng = np.random.default_rng(1)
     vectors *= rng.uniform(0.5, 2, (n, 1)).astype(np.float32)  # no two of one length
@@ -53,15 +54,18 @@ def test_k_beyond_a_cell_and_beyond_the_collection(indexed, vectors, k):
     assert len(found) == min(k, N) and len({match.id for match in found}) == len(found)
 
 
-def test_a_small_collection_has_no_index(db):
-    own = db.collection("own", dim=DIM)
-    own.add_embeddings(names(199), clustered(199))
-    assert plan(own, 1) == "exact" and index_tables(db) == []
-    assert own.index.build() is False
-    assert own.index.check().is_consistent
+def test_a_small_collection_has_no_index(database_url):
+    with lookalike.connect(database_url) as db:
+        own = db.collection("own", dim=DIM)
+        own.add_embeddings(names(199), clustered(199))
+        assert plan(own, 1) == "exact" and index_tables(db) == []
+        assert own.index.build() is False
+        assert own.index.check().is_consistent
+        own.add_embeddings(["one more"], clustered(1))
+        assert plan(own, 1) == "codes"
 
 
-def test_an_odd_dim_is_padded(db, small):
+def test_an_odd_dim_is_padded(db):
     vectors = clustered(400, dim=13)
     own = db.collection("own", dim=13)
     own.add_embeddings(names(400), vectors)
@@ -70,7 +74,7 @@ def test_an_odd_dim_is_padded(db, small):
 
 
 @pytest.mark.parametrize("dim", [2048, 5000])
-def test_long_embeddings_are_indexed(db, small, dim):
+def test_long_embeddings_are_indexed(db, dim):
     vectors = clustered(100, dim=dim)
     own = db.collection("own", dim=dim)
     own.add_embeddings(names(100), vectors)
@@ -113,7 +117,7 @@ def test_knobs_out_of_range_are_refused(indexed, options, message):
         indexed.search(1, **options)
 
 
-def test_a_metric_is_remembered(db, small):
+def test_a_metric_is_remembered(db):
     db.collection("own", dim=2, metric="dot").add_embeddings(["a", "b"], [[1, 1], [5, 5]])
     again = db.collection("own")
     assert again.metric == "dot" and again.search(1, k=1, exclude_self=False)[0].image_name == "b"

@@ -10,13 +10,13 @@ import time
 import pytest
 
 import lookalike
-from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, url_of
+from tests.index.clusters import DIM, SMALL, N, clustered, index_tables, names, plan, url_of
 from tests.one_connection import one_connection
 
 pytestmark = pytest.mark.slow
 
 
-def test_growth_trains_again_and_leaves_one_generation(db, small):
+def test_growth_trains_again_and_leaves_one_generation(db):
     own = db.collection("own", dim=DIM)
     for i in range(4):
         own.add_embeddings(names(300), clustered(300, seed=i))
@@ -27,7 +27,7 @@ def test_growth_trains_again_and_leaves_one_generation(db, small):
 
 
 def test_another_connection_follows_a_new_generation(db, indexed, vectors):
-    with lookalike.connect(url_of(db)) as other:
+    with lookalike.connect(url_of(db), index_sizes=SMALL) as other:
         reader = other.collection("own")
         before = reader.search(vectors[9], k=5)
         assert indexed.index.build()
@@ -50,7 +50,7 @@ def test_adding_deleting_and_searching_go_on_while_it_trains(db, indexed, vector
     errors, stop = [], threading.Event()
 
     def work(action):
-        with lookalike.connect(url_of(db)) as other:
+        with lookalike.connect(url_of(db), index_sizes=SMALL) as other:
             collection = other.collection("own")
             i = 0
             while not stop.is_set():
@@ -86,9 +86,8 @@ def test_adding_deleting_and_searching_go_on_while_it_trains(db, indexed, vector
 
 KILLED = """
 import sys, lookalike
-from lookalike.index import training
-training.FEWEST_ROWS, training.ROWS_FOR_CELLS = 50, 200
-with lookalike.connect(sys.argv[1]) as db:
+from tests.index.clusters import SMALL
+with lookalike.connect(sys.argv[1], index_sizes=SMALL) as db:
     own = db.collection("own")
     print("ready", flush=True)
     while True:
@@ -105,7 +104,7 @@ def test_trainings_that_are_killed_leave_the_index_as_it_was(db, indexed, vector
             process.stdout.readline()
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
-        with lookalike.connect(url_of(db)) as other:
+        with lookalike.connect(url_of(db), index_sizes=SMALL) as other:
             own = other.collection("own")
             found = own.search(vectors[3], k=10, n_probes=10_000, oversampling=100)
             assert found == own.search(vectors[3], k=10, exact=True)
@@ -120,9 +119,8 @@ def test_trainings_that_are_killed_leave_the_index_as_it_was(db, indexed, vector
 
 ADDING = """
 import sys, numpy as np, lookalike
-from lookalike.index import training
-training.FEWEST_ROWS, training.ROWS_FOR_CELLS = 50, 200
-with lookalike.connect(sys.argv[1]) as db:
+from tests.index.clusters import SMALL
+with lookalike.connect(sys.argv[1], index_sizes=SMALL) as db:
     own = db.collection("own", dim=64)
     print("ready", flush=True)
     while True:
@@ -143,33 +141,33 @@ def killed_while_adding(url, delay, kill):
 def test_clients_that_are_killed_leave_index_and_table_equal(db, indexed):
     for delay in (0.01, 0.05, 0.1, 0.2, 0.4):
         killed_while_adding(url_of(db), delay, lambda: None)
-        with lookalike.connect(url_of(db)) as other:
+        with lookalike.connect(url_of(db), index_sizes=SMALL) as other:
             report = other.collection("own").index.check()
             assert report.is_consistent and report.rows >= N
 
 
 def test_a_server_that_is_killed_leaves_index_and_table_equal(
-    installed_mysqld, tmp_path, monkeypatch, small, vectors
+    installed_mysqld, tmp_path, monkeypatch, vectors
 ):
     monkeypatch.setenv("LOOKALIKE_MYSQLD", str(installed_mysqld))
     private = lookalike.PrivateServer(tmp_path / "home")
     status = private.start()
     try:
-        with lookalike.connect(status.url) as db:
+        with lookalike.connect(status.url, index_sizes=SMALL) as db:
             db.collection("own", dim=DIM).add_embeddings(names(N), vectors)
         for delay in (0.05, 0.3):
             killed_while_adding(
                 status.url, delay, lambda pid=status.pid: os.kill(pid, signal.SIGKILL)
             )
             status = private.start()
-            with lookalike.connect(status.url) as db:
+            with lookalike.connect(status.url, index_sizes=SMALL) as db:
                 report = db.collection("own").index.check()
                 assert report.is_consistent and report.rows >= N
     finally:
         private.stop()
 
 
-def test_a_longest_name_has_room_for_its_side_tables(db, small):
+def test_a_longest_name_has_room_for_its_side_tables(db):
     name = "n" * 48
     own = db.collection(name, dim=DIM)
     own.add_embeddings(names(300), clustered(300))

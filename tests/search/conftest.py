@@ -2,7 +2,8 @@
 
 import pytest
 
-from lookalike.index import training
+import lookalike
+from lookalike import IndexSizes
 from tests.search.shops import DIM, Shop
 
 
@@ -14,8 +15,9 @@ def shop(engine):
 
 
 @pytest.fixture
-def large(db, monkeypatch):
-    monkeypatch.setattr(training, "ROWS_FOR_CELLS", 2000)
-    shop = Shop(db.collection("shop", dim=DIM))
-    shop.store()
-    return shop
+def large(database_url):
+    """A shop whose index has cells."""
+    with lookalike.connect(database_url, index_sizes=IndexSizes(rows_for_cells=2000)) as db:
+        shop = Shop(db.collection("shop", dim=DIM))
+        shop.store()
+        yield shop

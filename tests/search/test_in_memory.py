@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lookalike import IndexSizes
 from lookalike.core.types import Plan
 from lookalike.core.vectors import pack
-from lookalike.index import memory, training
+from lookalike.index import memory
 from lookalike.index.ivf import Index
+from lookalike.index.training import n_cells_for
 from lookalike.search import in_memory, searcher
 from lookalike.search.options import SearchOptions
 from tests.index.clusters import clustered, names
@@ -18,9 +20,13 @@ N, DIM, MANY = 3000, 24, 150
 PAYS = in_memory.pays
 
 
+@pytest.fixture
+def index_sizes():
+    return IndexSizes(rows_for_cells=200)
+
+
 @pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setattr(training, "ROWS_FOR_CELLS", 200)
+def load_early(monkeypatch):
     monkeypatch.setattr(searcher, "pays", lambda index, options: len(options) >= MANY)
 
 
@@ -167,7 +173,7 @@ def test_in_a_session_the_rows_of_its_connection_are_searched(db, loads):
     ],
 )
 def test_loading_pays_from_a_number_of_queries_on(rows, n_probes, queries, expected):
-    n_cells = training.n_cells_for(rows) if rows > 5000 else 1
+    n_cells = n_cells_for(rows)
     plan = Plan(n_probes, 0.5, 50, 0.99, 0.99)
     zeros = np.zeros((n_cells, 8), np.float32)
     index = Index("cosine", 8, 1, 0, 1.0, plan, rows, zeros, zeros[:, 0])

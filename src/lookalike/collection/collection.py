@@ -6,19 +6,17 @@ What only some operations need is imported in them, so that a search starts fast
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from lookalike.collection.request import Request
 from lookalike.collection.state import CollectionState
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import Explanation, ImageRecord, Match, Metric, Screening
-from lookalike.database.connection import Connection
 from lookalike.database.retry import RETRY_SECONDS
-from lookalike.dialects import Dialect, Statement
+from lookalike.dialects import Statement
 from lookalike.index.rows import checked_ids, delete_rows, find, records
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 
@@ -54,19 +52,8 @@ class Collection:
         threshold: Get, set and calibrate the threshold of `screen`.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        dialect: Dialect,
-        name: str,
-        *,
-        model: str | Model | None = None,
-        dim: int | None = None,
-        metric: Metric | None = None,
-        notify: Callable[[str], None],
-    ) -> None:
-        request = Request(name, model, dim, metric)
-        self._state = CollectionState(connection, dialect, request, notify)
+    def __init__(self, state: CollectionState) -> None:
+        self._state = state
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from threading import Lock
 
 from lookalike.collection.request import AUTO, Request
 from lookalike.core.arguments import check_text
-from lookalike.core.types import Metric
+from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import unknown
 from lookalike.database.schema import (
@@ -30,6 +30,7 @@ class CollectionState:
         dialect: The server's SQL dialect.
         notify: Called with one line of important news.
         request: The arguments of opening the collection.
+        index_sizes: From how many rows it is indexed, and from how many in cells.
         record: What is stored about it; None before its table is created.
         model: Its model, loaded on first use.
     """
@@ -40,11 +41,13 @@ class CollectionState:
         dialect: Dialect,
         request: Request,
         notify: Callable[[str], None],
+        index_sizes: IndexSizes = INDEX_SIZES,
     ) -> None:
         self.connection = connection
         self.dialect = dialect
         self.notify = notify
         self.request = request
+        self.index_sizes = index_sizes
         check_text("the name of a collection", request.name)
         self.record = find_collection(connection, dialect, request.name)
         request.check(self.record)
@@ -105,7 +108,7 @@ class CollectionState:
         """The index of the collection's table."""
         with self._opening:
             if self._index is None:
-                self._index = IndexStore(self.table)
+                self._index = IndexStore(self.table, self.index_sizes)
             return self._index
 
     @property

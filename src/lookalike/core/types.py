@@ -97,6 +97,22 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexSizes:
+    """From how many rows an index is trained, and from how many it has several cells.
+
+    Attributes:
+        fewest_rows: Smaller collections are searched exactly: fetching all embeddings is fast.
+        rows_for_cells: Smaller collections have one cell: reading all codes is cheap.
+    """
+
+    fewest_rows: int = 200
+    rows_for_cells: int = 5000
+
+
+INDEX_SIZES = IndexSizes()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of a search.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.core.errors import DatabaseError
-from lookalike.core.types import Plan
+from lookalike.core.types import INDEX_SIZES, IndexSizes, Plan
 from lookalike.core.vectors import FloatArray, unpack_bfloat16
 from lookalike.database.errors import Busy, MissingTable
 from lookalike.database.table import VectorTable
@@ -24,8 +24,8 @@ class IndexStore:
     Methods that change the codes run in the caller's transaction, with the change of the rows.
     """
 
-    def __init__(self, table: VectorTable) -> None:
-        self.table = table
+    def __init__(self, table: VectorTable, sizes: IndexSizes = INDEX_SIZES) -> None:
+        self.table, self.sizes = table, sizes
         self._connection, self._dialect = table.connection, table.dialect
         self._loaded: Index | None = None
         self._counting = threading.Lock()

@@ -16,7 +16,7 @@ import numpy as np
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from lookalike.core.errors import DatabaseError, InputError
-from lookalike.core.types import Plan
+from lookalike.core.types import INDEX_SIZES, IndexSizes, Plan
 from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
 from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
@@ -27,14 +27,8 @@ from lookalike.index.store import IndexStore
 
 T = TypeVar("T")
 
-FEWEST_ROWS = 200
-"""Smaller collections are searched exactly: fetching all embeddings is fast."""
-
 GROWTH = 4
 """An index is trained again when the collection has grown by this factor."""
-
-ROWS_FOR_CELLS = 5000
-"""Smaller collections have one cell: reading all codes is cheap."""
 
 MAX_CELLS = 65_535
 SAMPLE_PER_CELL = 32
@@ -49,9 +43,9 @@ _SAMPLE_BATCH = 1000
 _CENTROIDS = 500
 
 
-def n_cells_for(rows: int) -> int:
-    """Return the number of cells: about 4 sqrt(rows), or one below ROWS_FOR_CELLS."""
-    return 1 if rows < ROWS_FOR_CELLS else min(MAX_CELLS, round(4 * math.sqrt(rows)))
+def n_cells_for(rows: int, sizes: IndexSizes = INDEX_SIZES) -> int:
+    """Return the number of cells: about 4 sqrt(rows), or one below `sizes.rows_for_cells`."""
+    return 1 if rows < sizes.rows_for_cells else min(MAX_CELLS, round(4 * math.sqrt(rows)))
 
 
 def train_centroids(sample: FloatArray, n_cells: int, seed: int) -> FloatArray:
@@ -79,7 +73,7 @@ def is_due(store: IndexStore) -> bool:
     index = store.load()
     if index is None:
         # If the server can rank, our index is built only on request.
-        wanted = FEWEST_ROWS if dialect.needs_index else None
+        wanted = store.sizes.fewest_rows if dialect.needs_index else None
     else:
         wanted = 1 if store.lost_codes else GROWTH * index.trained_rows
     low, high = connection.query(dialect.id_range(table))[0]
@@ -112,7 +106,7 @@ def train(
         for statement in (*dialect.create_schema(), *dialect.create_indexes()):
             connection.execute(statement)
         ids = _ids(store)
-        if ids.size < FEWEST_ROWS:
+        if ids.size < store.sizes.fewest_rows:
             return None
         state = store.state()
         target = target_recall or (state.target_recall if state else TARGET_RECALL)
@@ -176,8 +170,8 @@ def _train_on_sample(
 ) -> tuple[Index, PlanFinder]:
     """Return the index without its measured plan and spreads, and the object that measures them."""
     rng = np.random.default_rng(seed)
-    n_cells = n_cells_for(ids.size)
-    size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, FEWEST_ROWS))
+    n_cells = n_cells_for(ids.size, store.sizes)
+    size = min(ids.size, max(n_cells * SAMPLE_PER_CELL, store.sizes.fewest_rows))
     sample_ids = np.sort(rng.choice(ids, size, replace=False))
     unit = _unit(store, sample_ids)
     sampled, sample = _prepared(store, sample_ids, seed, unit)
