@@ -3,11 +3,15 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from lookalike import Database, IndexSizes
+from lookalike import AddReport, Collection, Database, IndexSizes
+from lookalike.add.ingest import IngestOptions
+from lookalike.collection import adding
+from lookalike.images.walk import ImageWalk
 
 TABLE = "colours"
 FEW = IndexSizes(fewest_rows=4)
@@ -46,6 +50,17 @@ def paint(file: Path, colour: int) -> Path:
 def paint_many(folder: Path, n: int, *, first: int = 0) -> list[Path]:
     """Write n images, no two of the same colour or of the same bytes."""
     return [paint(folder / f"{i:05}.png", (i * 7919 + 1) % 2**24) for i in range(first, first + n)]
+
+
+def add_with(collection: Collection, folder: Path, **options: Any) -> AddReport:
+    """Add a folder with options of `IngestOptions`, also with those that `add` does not take."""
+    return adding.add(
+        collection._state,
+        ImageWalk([folder]),
+        IngestOptions(**options),
+        prune=False,
+        progress=lambda done, total: None,
+    )
 
 
 def assert_stored(db: Database, folder: Path) -> None:

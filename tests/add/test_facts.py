@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike.add import facts as module
+from lookalike.add.facts import FactsReader
+from lookalike.add.ingest import IngestOptions
 from lookalike.core.errors import ImageError
+from lookalike.database.retry import Persistence
+from lookalike.images.walk import ImageWalk
 from lookalike.pipeline.decoder import Decoder
 from tests.add.albums import attributes, facts_of, make_album
 from tests.add.paints import GREEN
@@ -205,21 +208,16 @@ def test_files_that_are_gone_or_other_than_stored_are_left_out(colours, album, m
     assert colours.add(album, facts=True).facts == 1
 
 
-def test_what_was_stored_before_an_end_is_not_read_again(colours, album, asked, monkeypatch):
-    monkeypatch.setattr(module, "_BATCH", 1)
-    store, n = module.store_facts, 0
-
-    def stop(*args, **options):
-        nonlocal n
-        n += 1
-        if n == 3:
+def test_what_was_stored_before_an_end_is_not_read_again(colours, album):
+    def stop(done, total):
+        if done == 2:
             raise KeyboardInterrupt
-        return store(*args, **options)
 
-    monkeypatch.setattr(module, "store_facts", stop)
+    colours.add(album)
+    table = colours._state.table
+    reader = FactsReader(table, IngestOptions(), Persistence(timeout=0), "int", batch=1)
     with pytest.raises(KeyboardInterrupt):
-        colours.add(album, facts=True)
-    monkeypatch.setattr(module, "store_facts", store)
+        reader.fill(ImageWalk([album]), stop)
     assert colours.add(album, facts=True).facts == 2
     assert attributes(colours) == facts_of(album)
 

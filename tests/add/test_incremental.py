@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike.add import ingest as run
 from lookalike.add import scanner
 from tests.add.paints import GREY, RED, counts, stored
-from tests.colours import FEW, TABLE, assert_stored, paint
+from tests.colours import FEW, TABLE, add_with, assert_stored, paint
 
 # Renamed, moved, copied.
 
@@ -31,12 +30,12 @@ def test_renamed_moved_and_copied_files_are_not_embedded_again(db, colours, fold
     assert_stored(db, folder)
 
 
-def test_copies_within_a_run_are_embedded_once(db, colours, tmp_path, model, monkeypatch):
-    monkeypatch.setattr(run, "SCAN_FILES", 20)  # so that few files come at all distances
+def test_copies_within_a_run_are_embedded_once(db, colours, tmp_path, model):
     rng = np.random.default_rng(0)
     for i, colour in enumerate(rng.permutation(np.repeat(np.arange(150), 3))):
         paint(tmp_path / f"{i:03}.png", colour * 7919 + 1)
-    report = colours.add(tmp_path, batch_size=4)
+    # Few files are scanned at a time, so that copies come at all distances.
+    report = add_with(colours, tmp_path, batch_size=4, scan_files=20)
     assert model.count == 150
     assert (report.added, report.reused) == (150, 300)
     assert_stored(db, tmp_path)

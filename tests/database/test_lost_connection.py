@@ -15,9 +15,8 @@ import pytest
 
 import lookalike
 from lookalike import ConnectionFailed, IndexSizes
-from lookalike.add import ingest as run
 from lookalike.database.link import Link
-from tests.colours import TABLE, Colours, assert_stored, paint, paint_many
+from tests.colours import TABLE, Colours, add_with, assert_stored, paint, paint_many
 from tests.mortal_server import MortalServer, mortal_server
 from tests.one_connection import one_connection
 
@@ -39,13 +38,6 @@ def url(mortal: MortalServer) -> str:
     return mortal.new_database()
 
 
-@pytest.fixture(autouse=True)
-def small_steps(monkeypatch):
-    """Many transactions, and a scanner that is at work until the end."""
-    monkeypatch.setattr(run, "SCAN_FILES", 20)
-    monkeypatch.setattr(run, "WRITE_IMAGES", 16)
-
-
 @pytest.fixture
 def folder(tmp_path):
     """200 images, of which ten are copies; and two files that are none."""
@@ -55,6 +47,11 @@ def folder(tmp_path):
     (folder / "00077.jpg").write_text("a shopping list")
     (folder / "00177.jpg").write_text("another")
     return folder
+
+
+def add(colours, folder, **options):
+    """Add in many transactions, with a scanner that is at work until the end."""
+    return add_with(colours, folder, scan_files=20, write_images=16, **options)
 
 
 def name_of(url):
@@ -109,7 +106,7 @@ def test_a_run_outlives_the_loss_of_its_connections(url, folder, monkeypatch):
     ):
         colours = db.collection(TABLE, model=Colours())
         monkeypatch.setattr(Link, "__init__", watch)
-        report = colours.add(folder, batch_size=8)
+        report = add(colours, folder, batch_size=8)
         assert (report.added, report.reused, len(report.failed)) == (N - 10, 10, 2)
         assert killer.kills >= 15 and {"lookalike-scan", "lookalike-write"} <= opened
         assert_stored(db, folder)
@@ -130,7 +127,7 @@ def test_a_run_outlives_a_loss_before_and_after_its_work(url, folder, moment):
         lookalike.connect(url, index_sizes=SIZES, tracer=kill_once) as db,
     ):
         colours = db.collection(TABLE, model=Colours())
-        report = colours.add(folder)
+        report = add(colours, folder)
         assert killer.kills and report.added + report.reused == N
         last = colours.status().last_run
         assert last.ended_at is not None and last.added == report.added
@@ -142,9 +139,9 @@ def test_a_connection_that_was_lost_in_between_is_opened_again(url, folder):
     with closing(Killer(url)) as killer, lookalike.connect(url, index_sizes=SIZES) as db:
         colours = db.collection(TABLE, model=Colours())
         killer.kill()
-        assert colours.add(folder).added == N - 10
+        assert add(colours, folder).added == N - 10
         killer.kill()
-        assert colours.add(folder).unchanged == N
+        assert add(colours, folder).unchanged == N
 
 
 # Commits whose answer is lost.
@@ -214,7 +211,7 @@ def test_a_commit_whose_answer_is_lost_is_done_once(
     proxied = url.replace(urlsplit(url).query, f"unix_socket={path}")
     with closing(proxy), lookalike.connect(proxied, index_sizes=SIZES) as db:
         colours = db.collection(TABLE, model=Colours())
-        report = colours.add(folder, batch_size=8)
+        report = add(colours, folder, batch_size=8)
         assert proxy.dropped >= 4
         assert (report.added, report.reused, len(report.failed)) == (N - 10, 10, 2)
         assert_stored(db, folder)
@@ -222,7 +219,7 @@ def test_a_commit_whose_answer_is_lost_is_done_once(
             paint(folder / f"{i:05}.png", 0x808080 + i)
         paint(folder / "00077.jpg", 0x707070).rename(folder / "00077.png")
         dropped = proxy.dropped
-        report = colours.add(folder, batch_size=8)
+        report = add(colours, folder, batch_size=8)
         assert proxy.dropped >= dropped + 1
         assert (report.added, report.updated, report.unchanged) == (0, 41, N - 41)
         assert_stored(db, folder)
@@ -247,7 +244,7 @@ def test_locks_of_others_are_waited_for(mortal, url, folder):
         lookalike.connect(url, index_sizes=SIZES, tracer=give_way) as db,
     ):
         colours = db.collection(TABLE, model=Colours())
-        colours.add(folder)
+        add(colours, folder)
         tries.clear()
         paint(folder / "00001.png", 0x808080)
         paint(folder / "new.png", 0x818181)
@@ -255,7 +252,7 @@ def test_locks_of_others_are_waited_for(mortal, url, folder):
         other.rows(f"SELECT COUNT(*) FROM {TABLE} FOR UPDATE")
         other.rows(f"SELECT COUNT(*) FROM {TABLE}_files FOR UPDATE")
         other.rows("SELECT * FROM lookalike_index_tails FOR UPDATE")
-        report = colours.add(folder)
+        report = add(colours, folder)
         assert (report.added, report.updated) == (1, 1) and len(tries) == 2
         assert_stored(db, folder)
 
@@ -268,7 +265,7 @@ def deadlocks(db):
 def test_a_deadlock_that_is_lost_is_tried_again(url, folder):
     with lookalike.connect(url, index_sizes=SIZES) as db, one_connection(url) as other:
         colours = db.collection(TABLE, model=Colours())
-        colours.add(folder)
+        add(colours, folder)
         before = deadlocks(db)
         ids = [row[0] for row in db.rows(f"SELECT id FROM {TABLE} ORDER BY id")[1]]
         for (path,) in db.rows(f"SELECT path FROM {TABLE}_files ORDER BY id LIMIT 2")[1]:
@@ -290,7 +287,7 @@ def test_a_deadlock_that_is_lost_is_tried_again(url, folder):
         begun, thread = threading.Event(), threading.Thread(target=cross)
         thread.start()
         begun.wait()
-        assert colours.add(folder).updated == 2
+        assert add(colours, folder).updated == 2
         thread.join()
         assert deadlocks(db) == before + 1
         assert_stored(db, folder)
@@ -311,7 +308,7 @@ def test_a_run_outlives_a_server_that_comes_back(mortal, url, folder):
     notices = []
     with lookalike.connect(url, index_sizes=SIZES, notify=notices.append) as db:
         colours = db.collection(TABLE, model=Colours(die))
-        report = colours.add(folder, batch_size=8)
+        report = add(colours, folder, batch_size=8)
         restart.join()
         assert (report.added, report.reused, len(report.failed)) == (N - 10, 10, 2)
         assert_stored(db, folder)
@@ -330,7 +327,7 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
         colours = db.collection(TABLE, model=Colours(die))
         try:
             with pytest.raises(ConnectionFailed, match="run the same command again") as caught:
-                colours.add(folder, batch_size=8, retry_timeout=1)
+                add(colours, folder, batch_size=8, retry_timeout=1)
         finally:
             mortal.start_if_killed()
         safe = int(re.search(r"([\d,]+) images of this run are stored", str(caught.value))[1])
@@ -338,6 +335,6 @@ def test_a_server_that_stays_away_is_given_up_with_what_is_safe(mortal, url, fol
             left = N - other.collection(TABLE).count()
             assert other.collection(TABLE).index.check().is_consistent
         assert 0 < safe <= N - left <= safe + 32  # the answer to one commit may be lost
-        report = colours.add(folder, batch_size=8)
+        report = add(colours, folder, batch_size=8)
         assert report.added + report.reused == left and report.unchanged == N - left
         assert_stored(db, folder)

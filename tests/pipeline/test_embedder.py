@@ -13,7 +13,6 @@ from lookalike.core.errors import EmbeddingError, ImageError, ModelError
 from lookalike.models.base import BatchModel
 from lookalike.models.lazy import LazyModel
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.pipeline import embedder as embedder_module
 from lookalike.pipeline.embedder import PLAIN_BATCH, Embedder, Job
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import TaskGroup
@@ -115,10 +114,9 @@ def test_a_plain_model_gets_whole_images(files):
     assert np.array_equal(jobs[3].embedding, [3, 100, 200])
 
 
-def test_large_images_make_small_batches(files, monkeypatch):
-    monkeypatch.setattr(embedder_module, "MAX_BATCH_BYTES", 2 * 30 * 40 * 3)
+def test_large_images_make_small_batches(files):
     model = Plain()
-    embed(files, model)
+    embed(files, model, max_batch_bytes=2 * 30 * 40 * 3)
     assert sorted(len(batch) for batch in model.batches) == [1, 3, 3, 3]
 
 
@@ -181,16 +179,14 @@ def test_a_small_bad_batch_does_not_overtake_the_first(files):
     assert {number for number, job in jobs.items() if job.error} == {10}
 
 
-def test_a_batch_may_be_larger_than_what_has_failed_may(files, monkeypatch):
-    monkeypatch.setattr(embedder_module, "MAX_FAILED", 2)
+def test_a_batch_may_be_larger_than_what_has_failed_may(files):
     for file in files[:3]:
         file.write_bytes(b"")
     model = Batch()
-    assert len(by_number(embed(files, model, batch_size=7))) == N
+    assert len(by_number(embed(files, model, batch_size=7, max_failed=2))) == N
     assert sum(shape[0] for shape in model.batches) == 7
-    monkeypatch.setattr(embedder_module, "MAX_FAILED", 4)
     model = Batch()
-    embed(files, model, batch_size=7)
+    embed(files, model, batch_size=7, max_failed=4)
     assert model.batches == [(7, 16, 16, 3)]
 
 

@@ -21,7 +21,8 @@ from lookalike.database.table import VectorTable
 from lookalike.images.walk import ImageWalk
 from lookalike.pipeline.decoder import Decoder, OutOfReach
 
-_BATCH = 256
+BATCH = 256
+"""Number of files whose facts are stored in one transaction."""
 
 
 class FactsReader:
@@ -32,12 +33,19 @@ class FactsReader:
     """
 
     def __init__(
-        self, table: VectorTable, options: IngestOptions, persistence: Persistence, id_type: str
+        self,
+        table: VectorTable,
+        options: IngestOptions,
+        persistence: Persistence,
+        id_type: str,
+        *,
+        batch: int = BATCH,
     ) -> None:
         self._table = table
         self._location = location = options.location
         self._persistence = persistence
         self._time_limit = options.time_limit
+        self._batch = batch
         persistence.run(lambda: prepare_facts(table, id_type, location=location))
 
     def fill(self, walk: ImageWalk, progress: Progress) -> int:
@@ -66,13 +74,13 @@ class FactsReader:
                 yield files
                 after = files[-1][0]
         named = (found.path for found in walk) if walk.is_partial else iter(walk.files)
-        while paths := [str(path) for path in islice(named, _BATCH)]:
+        while paths := [str(path) for path in islice(named, self._batch)]:
             if files := self._persistence.run(partial(self._named, paths)):
                 yield files
 
     def _below(self, folder: str, after: int) -> list[Row]:
         statement = self._table.dialect.files_below_without_facts(
-            self._table, folder, after, _BATCH, location=self._location
+            self._table, folder, after, self._batch, location=self._location
         )
         return self._table.connection.query(statement)
 

@@ -43,6 +43,8 @@ class IngestOptions:
         retry_timeout: How long to retry while the database does not answer, in seconds.
         facts: Read the facts of the files.
         location: Also their coordinates.
+        scan_files: Number of files compared with the table at a time.
+        write_images: A transaction holds at most about so many images.
     """
 
     batch_size: int | None = None
@@ -51,6 +53,8 @@ class IngestOptions:
     retry_timeout: float = RETRY_SECONDS
     facts: bool = False
     location: bool = False
+    scan_files: int = SCAN_FILES
+    write_images: int = WRITE_IMAGES
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
@@ -122,7 +126,7 @@ class Ingest:
         writer: Writer,
         progress: Progress,
     ) -> None:
-        to_embed: Channel[Content] = group.channel(SCAN_FILES)
+        to_embed: Channel[Content] = group.channel(self._options.scan_files)
         to_write: Channel[Batch] = group.channel(4, producers=2)
         scanner = self._scanner(self._persistence(group), walk.folders)
         group.start("count", lambda: self._count(group, walk))
@@ -166,7 +170,7 @@ class Ingest:
         to_embed: Channel[Content],
         to_write: Channel[Batch],
     ) -> None:
-        for batch in batches(walk.walk(self.passed_over)):
+        for batch in batches(walk.walk(self.passed_over), self._options.scan_files):
             files = [found for found in batch if isinstance(found, FoundImage)]
             with self._meter.time("scan", len(files)):
                 scan = scanner.scan(files)
@@ -197,7 +201,7 @@ class Ingest:
                 self._in_flight.land(job.item, None if reason else job.embedding)
                 _put(job.item, reason, is_final, batch)
             late = time.monotonic() - since > WRITE_SECONDS
-            if late or len(batch.contents) + len(batch.failed) >= WRITE_IMAGES:
+            if late or len(batch.contents) + len(batch.failed) >= self._options.write_images:
                 to_write.put(batch)
                 batch, since = Batch(), time.monotonic()
         to_write.put(batch)
@@ -242,9 +246,11 @@ def _put(content: Content, reason: str, is_final: bool, batch: Batch) -> None:
         batch.failed.append(FailedFile(str(new.file.path), reason, *stamp))
 
 
-def batches(found: Iterator[FoundImage | Failure]) -> Iterator[list[FoundImage | Failure]]:
+def batches(
+    found: Iterator[FoundImage | Failure], largest: int = SCAN_FILES
+) -> Iterator[list[FoundImage | Failure]]:
     """Yield batches of growing size, so that the first images start soon."""
     size = 16
     while batch := list(itertools.islice(found, size)):
         yield batch
-        size = min(2 * size, SCAN_FILES)
+        size = min(2 * size, largest)

@@ -65,6 +65,8 @@ class Embedder(Generic[T]):
         time_limit: float,
         meter: Meter,
         eager: bool = False,
+        max_batch_bytes: int = MAX_BATCH_BYTES,
+        max_failed: int = MAX_FAILED,
     ) -> None:
         self._load_model = model
         self._loading = threading.Lock()
@@ -75,6 +77,8 @@ class Embedder(Generic[T]):
         self._time_limit = time_limit
         self._meter = meter
         self._eager = eager
+        self._max_batch_bytes = max_batch_bytes
+        self._max_failed = max_failed
         self._n_decoders = available_cores()
         self._has_embedded = False
 
@@ -121,7 +125,7 @@ class Embedder(Generic[T]):
             jobs.append(job)
             sound += [job.decoded] if job.decoded else []
             failed = len(jobs) - len(sound)
-            is_due = failed >= MAX_FAILED or (self._eager and decoded.is_empty)
+            is_due = failed >= self._max_failed or (self._eager and decoded.is_empty)
             if is_due or (sound and self._is_full(sound)):
                 break
         return jobs
@@ -130,7 +134,7 @@ class Embedder(Generic[T]):
         model = self._model()[1]
         best = model.batch_size if model else PLAIN_BATCH
         size = self._batch_size or best
-        return len(sound) >= size or sum(d.pixels.nbytes for d in sound) > MAX_BATCH_BYTES
+        return len(sound) >= size or sum(d.pixels.nbytes for d in sound) > self._max_batch_bytes
 
     def _model(self) -> tuple[Model, BatchModel | None]:
         """Return the model, and again as BatchModel if it is one."""
