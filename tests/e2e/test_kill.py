@@ -1,4 +1,4 @@
-"""The command, the server or both killed at any moment: nothing is half done, twice or lost."""
+"""The client, the server or both killed at any moment: nothing is half done, twice or lost."""
 
 import hashlib
 import os
@@ -25,12 +25,29 @@ pytestmark = pytest.mark.slow
 TABLE = "image_embeddings"
 CONTENTS, FILES = 80, 240
 
-# The command as it is, but that its transactions are small, and an index is trained from 100 rows.
-COMMAND = (
-    "from lookalike.index import training; training.FEWEST_ROWS = 100; "
-    "from lookalike.add import ingest; ingest.WRITE_IMAGES = 4; "
-    "from lookalike.__main__ import main; main()"
-)
+# As `lookalike add` does, but in small transactions.
+ADD = """
+import sys, lookalike
+from lookalike.add.ingest import IngestOptions
+from lookalike.collection import adding
+from lookalike.images.walk import ImageWalk
+
+folder, url, prune = sys.argv[1:]
+try:
+    with lookalike.connect(url) as db:
+        state = db.collection(model="efficientnet-lite2")._state
+        report = adding.add(
+            state,
+            ImageWalk([folder]),
+            IngestOptions(batch_size=4, write_images=4),
+            prune=prune == "prune",
+            progress=lambda done, total: None,
+        )
+except lookalike.LookalikeError as error:
+    print(error)
+    sys.exit(2)
+sys.exit(1 if report.failed else 0)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -111,10 +128,9 @@ def duration(mortal, embeddings, tmp_path_factory):
     return seconds
 
 
-def start(images, url, *options):
-    where = ("--model", "efficientnet-lite2", "--database", url, "--batch-size", "4")
+def start(images, url, *, prune=False):
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, "add", str(images.folder), *where, *options],
+        [sys.executable, "-c", ADD, str(images.folder), url, "prune" if prune else "keep"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -129,7 +145,7 @@ def finish(process):
 
 
 def kill_client(process: subprocess.Popen, *, group: bool) -> None:
-    """Kill the command and, by itself or as a group, see that its children end."""
+    """Kill the client and, by itself or as a group, see that its children end."""
     client = psutil.Process(process.pid)
     client.suspend()
     children = client.children(recursive=True)
@@ -183,7 +199,7 @@ def test_whatever_is_killed_nothing_is_lost(
             moment = duration - moment
         else:
             url = mortal.new_database()
-        process = start(images, url, *["--prune"] * (killed % 2))
+        process = start(images, url, prune=bool(killed % 2))
         time.sleep(moment)
         in_time = process.poll() is None
         print(f"kill {killed} after {moment:.3f} of {duration:.3f} s, in time: {in_time}")
@@ -200,6 +216,6 @@ def test_whatever_is_killed_nothing_is_lost(
         print(f"stored: {assert_whole(url, images)}")
         killed += in_time
         duration *= 1 if in_time else 0.8
-    status, said = finish(start(images, url, "--prune"))
+    status, said = finish(start(images, url, prune=True))
     assert status in (0, 1), said
     assert_complete(url, images)
