@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lookalike import InputError
-from lookalike.duplicates import neighbours
+from tests.duplicates.finding import find_with
 
 DIM = 24
 
@@ -38,12 +38,11 @@ def found(groups):
 
 
 @pytest.mark.parametrize(("n", "most_compared"), [(300, 300), (1500, 1500), (300, 299), (1500, 9)])
-def test_similar_embeddings_are_grouped_as_by_brute_force(engine, n, most_compared, monkeypatch):
-    monkeypatch.setattr(neighbours, "MOST_COMPARED", most_compared)
+def test_similar_embeddings_are_grouped_as_by_brute_force(engine, n, most_compared):
     own = engine.collection("own", dim=DIM)
     embeddings = planted(n)
     own.add_embeddings([f"v{i}" for i in range(n)], embeddings)
-    groups = own.duplicates.find(min_similarity=0.9)
+    groups = find_with(own, min_similarity=0.9, most_compared=most_compared)
     assert found(groups) == stars(embeddings, 0.9)
     if n > most_compared:
         assert own._state.index.load() is not None
@@ -58,15 +57,14 @@ def test_similar_embeddings_are_grouped_as_by_brute_force(engine, n, most_compar
 
 
 @pytest.mark.parametrize("most_compared", [2000, 0])
-def test_more_neighbours_than_one_question_brings_are_all_found(db, most_compared, monkeypatch):
-    monkeypatch.setattr(neighbours, "MOST_COMPARED", most_compared)
+def test_more_neighbours_than_one_question_brings_are_all_found(db, most_compared):
     rng = np.random.default_rng(0)
     embeddings = rng.standard_normal((1200, DIM))
     embeddings[100:200] = embeddings[100] + 0.02 * rng.standard_normal((100, DIM))
     embeddings[300:400] = embeddings[300]  # and copies, which are one picture
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(1200)], embeddings)
-    groups = found(own.duplicates.find(min_similarity=0.95))
+    groups = found(find_with(own, min_similarity=0.95, most_compared=most_compared))
     assert groups == {101: set(range(102, 201)), 301: set(range(302, 401))}
 
 

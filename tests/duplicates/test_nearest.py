@@ -34,8 +34,7 @@ def by_sorting(embeddings, metric, least, all_from):
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 @pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
 @pytest.mark.parametrize("bound", [(0, 100), (-100, 100), (0, 97), (99.9, 99)])
-def test_the_nearest_are_those_of_numpy(metric, bound, scale, monkeypatch):
-    monkeypatch.setattr(nearest, "_BLOCK", 70)
+def test_the_nearest_are_those_of_numpy(metric, bound, scale):
     embeddings = (scale * np.random.default_rng(0).standard_normal((N, DIM))).astype(np.float32)
     every = np.sort(similarities(embeddings, metric)[np.triu_indices(N, 1)])
 

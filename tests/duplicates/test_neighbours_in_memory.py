@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 
 from lookalike.core.vectors import pack
-from lookalike.duplicates import in_memory, neighbours
+from lookalike.duplicates import neighbours
+from lookalike.duplicates.in_memory import Reach, neighbours_in_memory
+from lookalike.duplicates.pictures import read_images
+from lookalike.duplicates.workers import workers
 from lookalike.index import memory
+from tests.duplicates.finding import find_with
 from tests.oracle import similarities
 
 N, DIM = 1500, 20
 LEAST = {"cosine": 0.9, "euclidean": -0.6, "dot": 1.0}
 
 
-@pytest.fixture(autouse=True)
-def many(monkeypatch):
-    """So few pictures count as many, and a batch is small."""
-    monkeypatch.setattr(neighbours, "MOST_COMPARED", 9)
-    monkeypatch.setattr(in_memory, "_BATCH", 100)
+def find(own, **options):
+    """Find duplicates with the index, however few pictures there are."""
+    return find_with(own, most_compared=9, **options)
 
 
 def planted(n=N):
@@ -45,7 +47,7 @@ def ends(groups):
 def by_sql(own, monkeypatch, **options):
     with monkeypatch.context() as patch:
         patch.setattr(neighbours, "load", lambda *args, **named: None)
-        return own.duplicates.find(**options)
+        return find(own, **options)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
@@ -53,7 +55,7 @@ def test_every_near_pair_is_in_a_group(db, metric, monkeypatch):
     vectors = planted()
     own = db.collection("own", dim=DIM, metric=metric)
     own.add_embeddings([f"v{i}" for i in range(N)], vectors)
-    groups = own.duplicates.find(min_similarity=LEAST[metric])
+    groups = find(own, min_similarity=LEAST[metric])
     grouped = {row_id for pair in ends(groups) for row_id in pair}
     pairs = near_pairs(vectors, metric)
     # The dot product has no neighbourhoods: some pairs are far down a ranking.
@@ -74,7 +76,7 @@ def test_copies_rows_of_others_and_rows_without_codes(db, monkeypatch):
     db.rows("DELETE FROM own WHERE id = 13")
     monkeypatch.setattr(own._state.index, "advance_tail", lambda ids: None)
     db.rows("INSERT INTO own VALUES (9000, 'x', %s)", (pack(vectors[20] * 3 + 0.001),))
-    groups = own.duplicates.find(min_similarity=0.9)
+    groups = find(own, min_similarity=0.9)
     found = {group.keep.id: {image.id for image in group.duplicates} for group in groups}
     assert found[701] == set(range(702, 902))
     assert 9000 in found[21] and 13 not in {row_id for pair in ends(groups) for row_id in pair}
@@ -87,18 +89,29 @@ def test_more_near_ones_than_are_asked_for_first(db):
     vectors[1000:1300] = vectors[1000] + 0.002 * rng.standard_normal((300, DIM))
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(N)], vectors)
-    groups = own.duplicates.find(min_similarity=0.95)
+    groups = find(own, min_similarity=0.95)
     largest = {groups[0].keep.id, *(image.id for image in groups[0].duplicates)}
     assert largest == set(range(1001, 1301))
 
 
-def test_batches_of_any_size_find_the_same(db, monkeypatch):
+def test_batches_of_any_size_find_the_same(db):
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(N)], planted())
-    expected = own.duplicates.find(min_similarity=0.9)
-    monkeypatch.setattr(in_memory, "_BATCH", 1)
-    monkeypatch.setattr(in_memory, "_MOST_CANDIDATES", 10)
-    assert own.duplicates.find(min_similarity=0.9) == expected
+    own.duplicates.find(tier="identical")  # makes the tables
+    index = own._state.index
+    images, copy = read_images(index.table), memory.load(index, notify=print)
+
+    def pairs(**sizes):
+        reach = Reach(0.9, 0.9, 0.9)
+        with workers() as crew:
+            found = neighbours_in_memory(
+                index.table, copy, images, reach, crew, lambda done, total: None, **sizes
+            )
+        return {(min(pair), max(pair)) for part in found for pair in zip(*part[:2], strict=True)}
+
+    assert len(pairs()) > 100
+    for batch in (1, 100):
+        assert pairs(batch=batch, most_candidates=10) == pairs()
 
 
 def test_the_steps_are_told_and_why_mysql_searches(db, monkeypatch):
@@ -106,8 +119,8 @@ def test_the_steps_are_told_and_why_mysql_searches(db, monkeypatch):
     own.add_embeddings([f"v{i}" for i in range(N)], planted())
     seen, lines = [], []
     own._state.notify = lines.append
-    own.duplicates.find(min_similarity=0.9, progress=lambda *step: seen.append(step))
+    find(own, min_similarity=0.9, progress=lambda *step: seen.append(step))
     assert ("Reading the index", N, N) in seen and ("Looking for neighbours", N, N) in seen
     monkeypatch.setattr(memory, "refusal", lambda: "faiss is old")
-    own.duplicates.find(min_similarity=0.9)
+    find(own, min_similarity=0.9)
     assert lines == ["MySQL searches the index, which takes longer, because faiss is old."]

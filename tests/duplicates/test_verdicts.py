@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from lookalike.duplicates import hashes, verdicts
-from lookalike.duplicates.verdicts import UNKNOWN, Verdicts
+from lookalike.duplicates.hashes import confirmed
+from lookalike.duplicates.pictures import read_images
+from lookalike.duplicates.verdicts import MOST_KEPT, UNKNOWN, Verdicts
+from lookalike.duplicates.workers import workers
 from tests.duplicates.cats import CATS, by_name
 
 CONTENTS = [hashlib.sha256(bytes([n])).digest() for n in range(40)]
@@ -24,10 +27,10 @@ def cache(tmp_path, monkeypatch):
     return folder
 
 
-def learn(how=HOW, orientations="auto", part=slice(None)):
+def learn(how=HOW, orientations="auto", part=slice(None), most=MOST_KEPT):
     new = Verdicts(CONTENTS, orientations)
     new.learn(FIRST[part], SECOND[part], how[part])
-    new.keep()
+    new.keep(most)
 
 
 def known(orientations="auto", contents=CONTENTS):
@@ -45,15 +48,14 @@ def test_what_was_learned_is_known_again():
     assert (found == HOW).all() and (known(contents=turned) == UNKNOWN).all()
 
 
-def test_runs_add_to_one_another(monkeypatch):
+def test_runs_add_to_one_another():
     one, other = Verdicts(CONTENTS, "auto"), Verdicts(CONTENTS, "auto")
     one.learn(FIRST[:10], SECOND[:10], HOW[:10])
     other.learn(FIRST[10:], SECOND[10:], HOW[10:])
     one.keep()
     other.keep()
     assert (known() == HOW).all()
-    monkeypatch.setattr(verdicts, "MOST_KEPT", 15)
-    learn(part=slice(5))  # the last used stay
+    learn(part=slice(5), most=15)  # the last used stay
     assert (known()[:5] == HOW[:5]).all() and (known() == UNKNOWN).sum() == 5
 
 
@@ -145,18 +147,24 @@ def test_other_bytes_are_compared_anew(collection, folder, photos, compared):
     assert by_name(collection.duplicates.find(), folder)["cat.jpg"] == others
 
 
-def test_a_run_that_is_stopped_keeps_what_it_has_found(collection, cache, monkeypatch, compared):
-    monkeypatch.setattr(hashes, "_PAIRS", 1)
-    collection.duplicates.find()
-    every = len(compared)
-    (cache / "duplicates-verdicts").unlink()
+def test_a_run_that_is_stopped_keeps_what_it_has_found(collection, compared):
+    collection.duplicates.find(tier="identical")  # makes the thumbnails
+    table = collection._state.table
+    images = read_images(table)
+    pairs = np.triu_indices(len(images.first), 1)
 
-    def stop(what, done, total):
-        if what == "Comparing pictures" and done == 2:
+    def stop(done, total):
+        if done == 2:
             raise KeyboardInterrupt
 
+    def confirm(progress):
+        with workers() as crew:
+            confirmed(
+                table, images, *pairs, crew, orientations="auto", progress=progress, at_once=1
+            )
+
     with pytest.raises(KeyboardInterrupt):
-        collection.duplicates.find(progress=stop)
+        confirm(stop)
     compared.clear()
-    collection.duplicates.find()
-    assert len(compared) == every - 2 > 0
+    confirm(lambda done, total: None)
+    assert len(compared) == len(pairs[0]) - 2 > 0

@@ -9,12 +9,40 @@ from lookalike.collection.state import CollectionState
 from lookalike.core.paths import existing_folder, expand_user
 from lookalike.core.progress import Progress
 from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
-from lookalike.duplicates import neighbours
 from lookalike.duplicates.choice import chosen_groups
 from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
 from lookalike.models.measured import measured, owner_of
+
+Steps = Callable[[str, int, int | None], None]
+"""Called with (step, done, total)."""
+
+
+def find(
+    state: CollectionState, options: DuplicateOptions, progress: Steps
+) -> list[DuplicateGroup]:
+    """Find groups of duplicates, with an index where it is needed."""
+    state.require_table()
+    known = measured(state.model_id, state.metric)
+    options.check(state.metric, known, owner_of(state.model_id, state.metric))
+    if options.tier != "identical":
+        _ready_index(state, options.most_compared)
+
+    def stage(what: str) -> Progress:
+        return lambda done, total: progress(what, done, total)
+
+    return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
+
+
+def _ready_index(state: CollectionState, most_compared: int) -> None:
+    """Build the index if there are rows to search it for and none exists; then index all."""
+    n = state.connection.value(state.dialect.count_embeddings(state.table))
+    if n <= most_compared:
+        return
+    if state.index.load() is None:
+        state.train()
+    state.index.advance_tail([])
 
 
 class CollectionDuplicates:
@@ -31,7 +59,7 @@ class CollectionDuplicates:
         keep: KeepRule = "best",
         orientations: Orientations = "auto",
         prefer: Sequence[str | os.PathLike[str]] = (),
-        progress: Callable[[str, int, int | None], None] = lambda what, done, total: None,
+        progress: Steps = lambda what, done, total: None,
     ) -> list[DuplicateGroup]:
         """Find groups of images that resemble one another, and choose which of each to keep.
 
@@ -57,31 +85,11 @@ class CollectionDuplicates:
         Raises:
             InputError: An option is not valid.
         """
-        state = self._state
         if isinstance(prefer, str | os.PathLike):
             prefer = (prefer,)
         folders = tuple(existing_folder(folder) for folder in prefer)
         options = DuplicateOptions(min_similarity, tier, keep, orientations, folders)
-        state.require_table()
-        known = measured(state.model_id, state.metric)
-        options.check(state.metric, known, owner_of(state.model_id, state.metric))
-        if tier != "identical":
-            self._ready_index()
-
-        def stage(what: str) -> Progress:
-            return lambda done, total: progress(what, done, total)
-
-        return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
-
-    def _ready_index(self) -> None:
-        """Build the index if there are rows to search it for and none exists; then index all."""
-        state = self._state
-        n = state.connection.value(state.dialect.count_embeddings(state.table))
-        if n <= neighbours.MOST_COMPARED:
-            return
-        if state.index.load() is None:
-            state.train()
-        state.index.advance_tail([])
+        return find(self._state, options, progress)
 
     def delete(
         self,

@@ -28,7 +28,7 @@ from lookalike.duplicates.distinct import distinct_images
 from lookalike.duplicates.groups import Group, Resemblances, make_groups
 from lookalike.duplicates.hashes import confirmed, similar_hashes
 from lookalike.duplicates.in_memory import Reach
-from lookalike.duplicates.neighbours import Pairs, Stage, neighbours, unique_pairs
+from lookalike.duplicates.neighbours import MOST_COMPARED, Pairs, Stage, neighbours, unique_pairs
 from lookalike.duplicates.pictures import Images, preference_of, read_images
 from lookalike.duplicates.thumbnails import make_missing_thumbnails
 from lookalike.duplicates.workers import workers
@@ -44,14 +44,16 @@ class DuplicateOptions:
     """min_similarity: of the tier "similar", None for what was measured of the model. tier: the
     loosest that is looked for. keep: which image of a group is the one to keep. orientations: which
     near-duplicates may be turned or mirrored. prefer: folders whose images are kept, whatever keep
-    says, the most preferred first.
+    says, the most preferred first. most_compared: up to so many pictures all are compared with one
+    another; the index is asked about more.
     """
 
-    min_similarity: float | None
-    tier: Tier
-    keep: KeepRule
-    orientations: Orientations
+    min_similarity: float | None = None
+    tier: Tier = "similar"
+    keep: KeepRule = "best"
+    orientations: Orientations = "auto"
     prefer: tuple[Path, ...] = ()
+    most_compared: int = MOST_COMPARED
 
     def check(self, metric: Metric, known: Measured | None, owner: str) -> None:
         """known: what was measured of owner. Raise InputError for an option that cannot be used."""
@@ -135,7 +137,12 @@ def _resemble(
         if not has_file.any():  # only files are compared
             least = all_from = np.inf
         reach = Reach(least, all_from, options.enough(known))
-        nearest, similar = neighbours(index, images, crew, reach, notify=notify, stage=stage)
+        nearest, similar = neighbours(
+            *(index, images, crew, reach),
+            most_compared=options.most_compared,
+            notify=notify,
+            stage=stage,
+        )
     if has_file.any():
         # These do not depend on the tier, so that the groups are the same whichever is asked for.
         both = nearest.where(has_file[nearest.first] & has_file[nearest.second])

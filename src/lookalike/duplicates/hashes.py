@@ -30,7 +30,9 @@ MOST_BITS = 8
 _TURNS, _BANDS = 8, 4
 _COMMONPLACE = 200
 _ROWS = 10_000
-_PAIRS = 128
+PAIRS = 128
+"""Pairs of pictures that a thread compares before what it found is kept."""
+
 _FILES = 16
 """Pairs of drawings that are compared at once."""
 
@@ -94,6 +96,7 @@ def confirmed(
     *,
     orientations: Orientations,
     progress: Progress,
+    at_once: int = PAIRS,
 ) -> npt.NDArray[np.bool_]:
     """Tell which pairs of pictures are one picture; those without a thumbnail are none."""
     comparison = Comparison(images, orientations)
@@ -103,7 +106,7 @@ def confirmed(
     how = np.full(len(first), DIFFERENT, np.int8)
     how[seen] = verdicts.known(first[seen], second[seen])
     new = np.flatnonzero(how == UNKNOWN)
-    parts = [new[start : start + _PAIRS] for start in range(0, len(new), _PAIRS)]
+    parts = [new[start : start + at_once] for start in range(0, len(new), at_once)]
 
     def confirm(part: Numbers) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.bool_]]:
         return comparison.how(table, first[part], second[part])

@@ -31,8 +31,8 @@ K = 10
 MOST = 640
 """Where all of them are similar enough there may be more, up to so many."""
 
-_BATCH, _ROWS = 1024, 500
-_MOST_CANDIDATES = 2**20
+BATCH, _ROWS = 1024, 500
+MOST_CANDIDATES = 2**20
 """Of queries that are asked at once."""
 
 _ERRORS = 4
@@ -66,16 +66,19 @@ def neighbours_in_memory(
     reach: Reach,
     workers: Executor,
     progress: Progress,
+    *,
+    batch: int = BATCH,
+    most_candidates: int = MOST_CANDIDATES,
 ) -> list[Found]:
     """Return the pairs of near pictures, some of them twice; progress: in pictures."""
-    search = _Neighbours(table, memory, images, reach)
+    search = _Neighbours(table, memory, images, reach, most_candidates)
     asking = _by_cell(memory, images.ids[images.first])
-    batches = [asking[start : start + _BATCH] for start in range(0, len(asking), _BATCH)]
+    batches = [asking[start : start + batch] for start in range(0, len(asking), batch)]
     found, done = list[Found](), 0
     with one_thread():
         for part in workers.map(search.of, batches):
             found += part
-            done = min(done + _BATCH, len(asking))
+            done = min(done + batch, len(asking))
             progress(done, len(asking))
     return found
 
@@ -92,9 +95,15 @@ class _Neighbours:
     """Looks for the neighbours of batches of pictures; threads may share it."""
 
     def __init__(
-        self, table: VectorTable, memory: MemoryIndex, images: Images, reach: Reach
+        self,
+        table: VectorTable,
+        memory: MemoryIndex,
+        images: Images,
+        reach: Reach,
+        most_candidates: int,
     ) -> None:
         self._table, self._memory, self._images, self._reach = table, memory, images, reach
+        self._most_candidates = most_candidates
         self._copies = np.bincount(images.picture)
         self._floor = min(reach.similar, reach.all_from)
         self._least_estimate = -np.inf
@@ -139,7 +148,7 @@ class _Neighbours:
         found, asking, k = [self._memory.tail], np.arange(len(embeddings)), K + 1
         while asking.size:
             rows = min(SearchOptions(k=k).rescored(self._memory.index), len(self._memory))
-            is_short, step = np.zeros(asking.size, np.bool_), max(1, _MOST_CANDIDATES // rows)
+            is_short, step = np.zeros(asking.size, np.bool_), max(1, self._most_candidates // rows)
             for start in range(0, asking.size, step):
                 part = slice(start, start + step)
                 ids, estimates, _ = self._memory.candidates(embeddings[asking[part]], rows=rows)

@@ -69,6 +69,7 @@ def neighbours(
     workers: Executor,
     reach: Reach,
     *,
+    most_compared: int = MOST_COMPARED,
     notify: Callable[[str], None],
     stage: Stage,
 ) -> tuple[Pairs, Pairs]:
@@ -78,7 +79,7 @@ def neighbours(
     """
     if not len(images):
         return unique_pairs([]), unique_pairs([])
-    if len(images.first) <= MOST_COMPARED:
+    if len(images.first) <= most_compared:
         return _among_all(index, images, reach, stage("Looking for neighbours"))
     loaded = index.load()
     if loaded is None:

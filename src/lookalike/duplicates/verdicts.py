@@ -54,13 +54,13 @@ class Verdicts:
         self._used.update(zip(keys, how.tolist(), strict=True))
         self._has_new = self._has_new or bool(keys)
 
-    def keep(self) -> None:
+    def keep(self, most: int = MOST_KEPT) -> None:
         """Write what is new. Of processes that write at once the last one's verdicts stay."""
         if not self._has_new:
             return
         latest = _load()  # of what others have found meanwhile
         others = [(key, how) for key, how in latest.items() if key not in self._used]
-        found = [*self._used.items(), *others][:MOST_KEPT]
+        found = [*self._used.items(), *others][:most]
         records = b"".join(key + bytes([how]) for key, how in found)
         keep(_FILE, _program() + records)
 
