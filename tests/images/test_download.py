@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lookalike.core.errors import ImageError
-from lookalike.images import download as subject
 from lookalike.images.download import download
 
 
@@ -250,20 +249,17 @@ def test_other_schemes_are_refused(server, target):
         download(f"{server}/to/{target}", allow_private=True)
 
 
-def test_too_many_bytes_are_refused(server, monkeypatch):
-    monkeypatch.setattr(subject, "MAX_BYTES", 999)
+def test_too_many_bytes_are_refused(server):
     with pytest.raises(ImageError, match="more than 999 bytes"):
-        download(f"{server}/a.jpg", allow_private=True)
+        download(f"{server}/a.jpg", allow_private=True, max_bytes=999)
 
 
-def test_a_server_that_does_not_answer_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(subject, "TIME_LIMIT_SECONDS", 0.3)
+def test_a_server_that_does_not_answer_is_given_up(server):
     with pytest.raises(ImageError, match="timed out|not read within"):
-        download(f"{server}/slow", allow_private=True)
+        download(f"{server}/slow", allow_private=True, time_limit=0.3)
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_a_server_that_answers_byte_by_byte_is_given_up(server, monkeypatch, part):
-    monkeypatch.setattr(subject, "TIME_LIMIT_SECONDS", 0.5)
+def test_a_server_that_answers_byte_by_byte_is_given_up(server, part):
     with pytest.raises(ImageError, match=r"not read within 0\.5 seconds"):
-        download(f"{server}/drip/{part}", allow_private=True)
+        download(f"{server}/drip/{part}", allow_private=True, time_limit=0.5)

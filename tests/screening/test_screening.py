@@ -14,7 +14,7 @@ import lookalike
 from lookalike import DatabaseError, InputError
 from lookalike.images.decode import open_image
 from lookalike.pipeline.decoder import Decoder
-from lookalike.screening import screener as screening
+from lookalike.screening.screener import MAX_IN_MEMORY, Screener
 from tests.one_connection import one_connection
 
 
@@ -67,7 +67,6 @@ def test_a_picture_that_is_damaged_is_an_error(blocklist, photos):
 
 
 def test_one_slow_image_holds_up_a_bounded_number(blocklist, photos, monkeypatch):
-    monkeypatch.setattr(screening, "LOOK_AHEAD", 4)
     decode, given, slow = Decoder.decode, [], threading.Event()
 
     def wait(decoder, path):
@@ -84,7 +83,11 @@ def test_one_slow_image_holds_up_a_bounded_number(blocklist, photos, monkeypatch
 
     monkeypatch.setattr(Decoder, "decode", wait)
     threading.Timer(2, slow.set).start()
-    answers = blocklist.screen(images())
+    state = blocklist._state
+    screener = Screener(
+        state.index, state.model, min_similarity=0.9, k=1, look_ahead=4, notify=state.notify
+    )
+    answers = screener.screen(images())
     assert next(answers).image.name == "cat.jpg"
     assert len(given) < 30, "images were taken while the first was not decoded"
     assert len(list(answers)) == 50
@@ -197,7 +200,7 @@ def test_uploads_are_nowhere_to_be_found(blocklist, photos, tmp_path, monkeypatc
 
 def test_an_upload_that_does_not_fit_on_the_disk_is_not_judged(blocklist, photos, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", "/dev/null")  # where no file can be made
-    large = b"BM" + bytes(screening.MAX_IN_MEMORY)
+    large = b"BM" + bytes(MAX_IN_MEMORY)
     bad, good = blocklist.screen([large, photos / "cat.jpg"])
     assert bad.error.startswith("it cannot be read: ") and good.matches
 

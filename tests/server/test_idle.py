@@ -104,7 +104,6 @@ def test_it_never_stops_while_a_client_is_connected(server, home):
 def test_a_client_that_comes_at_the_last_moment_keeps_it(server, home, monkeypatch):
     server.start()
     folders, clients = Folders(home), []
-    monkeypatch.setattr(idle, "SETTLED", 0.5)
     hide = Folders.hide_socket
 
     def late(self):
@@ -112,7 +111,7 @@ def test_a_client_that_comes_at_the_last_moment_keeps_it(server, home, monkeypat
         hide(self)
 
     monkeypatch.setattr(Folders, "hide_socket", late)
-    assert not idle._stop_if_idle(folders, psutil.Process(server.status().pid))
+    assert not idle._stop_if_idle(folders, psutil.Process(server.status().pid), settled=0.5)
     with clients[0] as db:
         assert db.rows("SELECT 1")[1] == [(1,)]
     assert server.status().running

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from lookalike.core.errors import ServerError
-from lookalike.server import process as server_process
+from lookalike.server.folders import Folders
 from lookalike.server.mysqld import Mysqld
 from lookalike.server.private import PrivateServer
+from lookalike.server.process import launch
 from tests.server.processes import PAGE
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
@@ -108,13 +109,10 @@ def test_a_mysqld_that_is_gone_after_its_start(
         server.start()
 
 
-def test_two_servers_on_one_data_folder(
-    server: PrivateServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server_process, "UNLOCK_LIMIT", 0.1)
+def test_two_servers_on_one_data_folder(server: PrivateServer, mysqld: Mysqld) -> None:
     server.start()
-    other = PrivateServer(server.home.with_name("other"))
+    other = Folders(server.home.with_name("other"))
     other.home.mkdir(mode=0o700)
-    (other.home / "data").symlink_to(server.home / "data")
+    other.data.symlink_to(server.home / "data")
     with pytest.raises(ServerError, match=r"data is in use by a mysqld that is not ours"):
-        other.start()
+        launch(mysqld, other, 2**27, unlock_limit=0.1)

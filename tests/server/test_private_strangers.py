@@ -13,10 +13,11 @@ import pytest
 
 import lookalike
 from lookalike.core.errors import ServerError
-from lookalike.server import process as server_process
+from lookalike.server.folders import Folders
 from lookalike.server.install import debian
-from lookalike.server.mysqld import Tree
+from lookalike.server.mysqld import Mysqld, Tree
 from lookalike.server.private import PrivateServer
+from lookalike.server.process import make_data
 from tests import fake_mysql
 from tests.server.processes import cli, query
 
@@ -165,13 +166,12 @@ def test_a_disk_too_small_for_data(small_disk: Callable[[str], Path]) -> None:
 
 
 def test_a_disk_that_fills_up_while_data_is_made(
-    small_disk: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    small_disk: Callable[[str], Path], mysqld: Mysqld
 ) -> None:
-    monkeypatch.setattr(server_process, "DATA_MEGABYTES", 1)
-    server = PrivateServer(small_disk("60m") / "home")
+    folders = Folders(small_disk("60m"))
     with pytest.raises(ServerError, match=r"the disk of \S+/data is full: free some space[^$]*\n"):
-        server.start()
-    assert {path.name for path in server.home.iterdir()} <= {"server.lock"}
+        make_data(mysqld, folders, megabytes=1)
+    assert list(folders.home.iterdir()) == []
 
 
 def test_the_client(server: PrivateServer) -> None:

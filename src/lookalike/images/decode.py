@@ -40,7 +40,7 @@ _DRAFT_FACTOR = 3
 With 3, embeddings have a cosine above 0.999 to those of a full decode; with 2 they do not.
 """
 
-_BAND_PIXELS = 4_000_000
+BAND_PIXELS = 4_000_000
 """Pixels are converted in bands, so that a large image is not in memory several times."""
 
 _TURNS = {
@@ -267,7 +267,7 @@ def _highest(band: Image.Image) -> float:
 
 def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     """Yield (first row, counted from 0, and band) for each band of an image."""
-    height = max(1, _BAND_PIXELS // image.width)
+    height = max(1, BAND_PIXELS // image.width)
     for top in range(0, image.height, height):
         bottom = min(top + height, image.height)
         yield top, image.crop((0, top, image.width, bottom))

@@ -29,21 +29,27 @@ class _Refused(OSError):
     """An address that is not on the public internet."""
 
 
-def download(url: str, *, allow_private: bool = False) -> bytes:
+def download(
+    url: str,
+    *,
+    allow_private: bool = False,
+    max_bytes: int = MAX_BYTES,
+    time_limit: float = TIME_LIMIT_SECONDS,
+) -> bytes:
     """Return the bytes at an http or https URL.
 
     allow_private: also allow this machine and private networks; keep it off for URLs chosen by
     others. Raises ImageError, in one line, for any failure.
     """
-    deadline = _Deadline(TIME_LIMIT_SECONDS)
+    deadline = _Deadline(time_limit)
     content = bytearray()
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "lookalike"})
         with deadline, _opener(deadline, allow_private).open(request) as response:
             while part := response.read1(_CHUNK):
                 content += part
-                if len(content) > MAX_BYTES:
-                    raise _failure(url, f"more than {MAX_BYTES:,} bytes; save a smaller copy first")
+                if len(content) > max_bytes:
+                    raise _failure(url, f"more than {max_bytes:,} bytes; save a smaller copy first")
         deadline.check()  # a connection that was shut down looks like end of file
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):

@@ -71,6 +71,7 @@ class Screener:
         k: int,
         time_limit: float = TIME_LIMIT_SECONDS,
         allow_private: bool = False,
+        look_ahead: int = LOOK_AHEAD,
         notify: Callable[[str], None],
     ) -> None:
         self._table = store.table
@@ -81,6 +82,7 @@ class Screener:
         self._options.check(store.table.metric)
         self._time_limit = time_limit
         self._allow_private = allow_private
+        self._look_ahead = look_ahead
 
     def screen(self, images: Iterable[Any]) -> Iterator[Screening]:
         """Screen images; yield one Screening each, in their order, as soon as it is known.
@@ -125,8 +127,8 @@ class Screener:
         try:
             with TaskGroup() as group:
                 # Bounded, so that one slow image delays a limited number of others.
-                order: Channel[_Upload] = group.channel(LOOK_AHEAD)
-                uploads: Channel[_Upload] = group.channel(LOOK_AHEAD)
+                order: Channel[_Upload] = group.channel(self._look_ahead)
+                uploads: Channel[_Upload] = group.channel(self._look_ahead)
 
                 def take() -> None:
                     for number, image in enumerate(images):

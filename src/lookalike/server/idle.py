@@ -84,7 +84,7 @@ def _count(cursor: Cursor) -> tuple[int, int]:
     return len(others), int(connections)
 
 
-def _stop_if_idle(folders: Folders, process: psutil.Process) -> bool:
+def _stop_if_idle(folders: Folders, process: psutil.Process, *, settled: float = SETTLED) -> bool:
     """Stop the server unless a client connected; later clients start it again."""
     with folders.locked("server"):
         try:
@@ -94,7 +94,7 @@ def _stop_if_idle(folders: Folders, process: psutil.Process) -> bool:
         with connection, connection.cursor() as cursor:
             folders.hide_socket()
             try:
-                time.sleep(SETTLED)
+                time.sleep(settled)
                 is_used = _count(cursor)[0] > 0
             except BaseException:
                 folders.show_socket()

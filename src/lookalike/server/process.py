@@ -20,9 +20,9 @@ UNLOCK_LIMIT = 10.0  # seconds: a killed server holds its locks until its memory
 STEP = 0.05  # seconds
 
 
-def make_data(mysqld: Mysqld, folders: Folders) -> None:
+def make_data(mysqld: Mysqld, folders: Folders, *, megabytes: int = DATA_MEGABYTES) -> None:
     """Make a data folder with a user root without password; it appears when it is complete."""
-    require_space(folders.home, megabytes=DATA_MEGABYTES, purpose="A new MySQL data folder")
+    require_space(folders.home, megabytes=megabytes, purpose="A new MySQL data folder")
     remove_leftovers(folders.home, "data.new-")
     with tempfile.TemporaryDirectory(prefix="data.new-", dir=folders.home) as work:
         new = Path(work, "data")
@@ -46,13 +46,15 @@ def make_data(mysqld: Mysqld, folders: Folders) -> None:
         new.rename(folders.data)
 
 
-def launch(mysqld: Mysqld, folders: Folders, buffer_pool: int) -> None:
+def launch(
+    mysqld: Mysqld, folders: Folders, buffer_pool: int, *, unlock_limit: float = UNLOCK_LIMIT
+) -> None:
     """Start the server as a daemon, and return when it accepts connections.
 
     `--daemonize` gives it its own session, so that it survives this process and its Ctrl-C, and its
     exit status tells whether the server is up.
     """
-    _refuse_if_in_use(folders.data)
+    _refuse_if_in_use(folders.data, unlock_limit)
     folders.make_run()
     make_private(folders.tmp)
     for stale in (
@@ -167,12 +169,12 @@ def terminate(process: psutil.Process, folders: Folders) -> None:
         time.sleep(STEP)
 
 
-def _refuse_if_in_use(data: Path) -> None:
+def _refuse_if_in_use(data: Path, limit: float) -> None:
     """Raise ServerError if a mysqld that is not ours holds InnoDB's lock on a data folder.
 
     InnoDB itself would retry for 100 seconds.
     """
-    deadline = time.monotonic() + UNLOCK_LIMIT
+    deadline = time.monotonic() + limit
     while _is_locked(data / "ibdata1"):
         if time.monotonic() > deadline:
             raise ServerError(

@@ -86,7 +86,12 @@ class Mirror:
         gpg(self.keys, "--local-user", key, "--output", inside, "--clear-sign", str(self.release))
 
     def apt(self, work: Path) -> debian.Apt:
-        return debian.Apt(work, f"file:{self.folder}", packages=("mysql-server-core",))
+        return debian.Apt(
+            work,
+            f"file:{self.folder}",
+            packages=("mysql-server-core",),
+            keyrings=self.folder.parent,
+        )
 
 
 def architecture() -> str:
@@ -116,7 +121,6 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def mirror(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Mirror:
     """A mirror that nobody has signed, on a machine whose apt takes whatever comes."""
     (tmp_path / "debian-archive-keyring.gpg").write_bytes(gpg(keys, "--export", "debian"))
-    monkeypatch.setattr(debian, "KEYRINGS", tmp_path)
     (tmp_path / "careless.conf").write_text(CARELESS)
     monkeypatch.setenv("APT_CONFIG", str(tmp_path / "careless.conf"))
     made = Mirror(tmp_path / "mirror", keys)

@@ -1,10 +1,12 @@
 """Which way MySQL is installed, and what an installation that fails leaves: nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lookalike.core.errors import ServerError
+from lookalike.core.progress import silent
 from lookalike.server.commands import run
 from lookalike.server.install import debian, docker
 from lookalike.server.private import PrivateServer
@@ -53,39 +55,39 @@ def test_a_mirror_needs_apt(bare: Path, tmp_path: Path) -> None:
         PrivateServer(tmp_path / "home").install(mirror="http://me:p@ss@m.example/debian")
 
 
-def test_debians_keyring_is_needed(
-    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("apt-get", "dpkg", "dpkg-deb"):
-        program(bare / name, "#!/bin/sh\necho amd64\n")
-    monkeypatch.setattr(debian, "KEYRINGS", tmp_path)
+def unpack(folder: Path, **options: Any) -> None:
+    """Unpack Debian's packages into a folder in this one, which is also that of the keyrings."""
+    debian.unpack(folder / "tree", work=folder / "apt", progress=silent, keyrings=folder, **options)
+
+
+def test_debians_keyring_is_needed(bare: Path, tmp_path: Path) -> None:
+    program(bare / "dpkg", "#!/bin/sh\necho amd64\n")
     with pytest.raises(ServerError, match="install the package debian-archive-keyring"):
-        PrivateServer(tmp_path / "home").install(mirror="http://m.example/debian")
+        unpack(tmp_path, mirror="http://m.example/debian")
 
 
-def test_no_mirror_among_the_sources(
-    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(debian, "is_debian", lambda: True)
-    monkeypatch.setattr(debian, "APT", tmp_path)
+def test_no_mirror_among_the_sources(tmp_path: Path) -> None:
     with pytest.raises(ServerError, match=r"No Debian mirror among the sources .*--mirror URL"):
-        PrivateServer(tmp_path / "home").install()
+        unpack(tmp_path, mirror=None, sources=tmp_path)
 
 
-def test_a_failure_of_apt_names_the_mirror_without_its_password_and_leaves_nothing(
-    bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("dpkg", "dpkg-deb"):
-        program(bare / name, "#!/bin/sh\necho amd64\n")
+def test_a_failure_of_apt_names_the_mirror_without_its_password(bare: Path, tmp_path: Path) -> None:
+    program(bare / "dpkg", "#!/bin/sh\necho amd64\n")
     program(bare / "apt-get", "#!/bin/sh\necho 'E: 404  Not Found'; exit 100\n")
     (tmp_path / "debian-archive-keyring.gpg").touch()
-    monkeypatch.setattr(debian, "KEYRINGS", tmp_path)
-    server = PrivateServer(tmp_path / "home")
     with pytest.raises(ServerError) as refusal:
-        server.install(mirror="http://me:sec@ret@m.example/debian")
+        unpack(tmp_path, mirror="http://me:sec@ret@m.example/debian")
     first, *rest = str(refusal.value).splitlines()
     assert "fetched from http://m.example/debian (suite sid)" in first
     assert rest == ["E: 404  Not Found"]
+
+
+def test_an_installation_that_fails_leaves_nothing(bare: Path, tmp_path: Path) -> None:
+    for name in ("apt-get", "dpkg", "dpkg-deb"):
+        program(bare / name, "#!/bin/sh\nexit 100\n")
+    server = PrivateServer(tmp_path / "home")
+    with pytest.raises(ServerError, match="dpkg does not run"):
+        server.install(mirror="http://m.example/debian")
     assert [path.name for path in server.home.iterdir()] == ["install.lock"]
 
 

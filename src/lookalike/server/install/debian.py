@@ -85,18 +85,26 @@ def has_apt() -> bool:
     return all(shutil.which(program) for program in ("apt-get", "dpkg", "dpkg-deb"))
 
 
-def unpack(tree: Path, *, work: Path, mirror: str | None, progress: StepProgress) -> None:
+def unpack(
+    tree: Path,
+    *,
+    work: Path,
+    mirror: str | None,
+    progress: StepProgress,
+    sources: Path = APT,
+    keyrings: Path = KEYRINGS,
+) -> None:
     """Download MySQL and its libraries from a Debian mirror and unpack them into `tree`.
 
-    mirror: by default the machine's own. work: an empty folder for apt.
+    mirror: by default that of the machine's own sources. work: an empty folder for apt.
     """
-    mirror = mirror or debian_mirror(APT)
+    mirror = mirror or debian_mirror(sources)
     if mirror is None:
         raise ServerError(
-            f"No Debian mirror among the sources in {APT}: name one, "
+            f"No Debian mirror among the sources in {sources}: name one, "
             "`lookalike server install --mirror URL`"
         )
-    apt = Apt(work, mirror)
+    apt = Apt(work, mirror, keyrings=keyrings)
     apt.prepare()
     apt.download(progress)
     tree.mkdir()
@@ -114,6 +122,7 @@ class Apt:
     mirror: str
     suite: str = SUITE
     packages: tuple[str, ...] = PACKAGES
+    keyrings: Path = KEYRINGS
 
     @property
     def archives(self) -> Path:
@@ -132,7 +141,7 @@ class Apt:
             mirror=re.sub(r"^file:", "copy:", self.mirror),
             suite=self.suite,
             architecture=architecture,
-            keyring=_keyring(),
+            keyring=_keyring(self.keyrings),
         )
         (self.root / "status").touch()
         (self.root / "debian.sources").write_text(source)
@@ -196,12 +205,12 @@ def without_password(url: str) -> str:
     return re.sub(r"//.*@", "//", url)
 
 
-def _keyring() -> Path:
+def _keyring(folder: Path) -> Path:
     for name in ("debian-archive-keyring.gpg", "debian-archive-keyring.pgp"):
-        if (KEYRINGS / name).is_file():
-            return KEYRINGS / name
+        if (folder / name).is_file():
+            return folder / name
     raise ServerError(
-        f"No debian-archive-keyring.gpg in {KEYRINGS}, which Debian's packages are checked with: "
+        f"No debian-archive-keyring.gpg in {folder}, which Debian's packages are checked with: "
         "install the package debian-archive-keyring"
     )
 
