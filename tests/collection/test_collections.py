@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 import lookalike
-from lookalike import Database, DatabaseError, InputError
-from lookalike.database import connection, own_tables
+from lookalike import DatabaseError, InputError
+from lookalike.collection.deletion import delete_collection
+from lookalike.collection.renaming import rename_collection
 from lookalike.dialects import SHARED_TABLES, Statement, Table
 from tests.collection.albums import (
     DIM,
@@ -20,6 +21,7 @@ from tests.collection.albums import (
     make,
     of_others,
 )
+from tests.impatient import impatient
 
 
 def test_a_collection_goes_with_all_that_is_its_own_and_nothing_else(db, album):
@@ -112,37 +114,38 @@ def another(url: str, *statements: str):
         yield
 
 
-CALLS: dict[str, Callable[[Database], object]] = {
-    "delete": lambda db: db.delete_collection("photos"),
-    "rename": lambda db: db.rename_collection("photos", "pics"),
+CALLS: dict[str, Callable[..., object]] = {
+    "delete": lambda db, **options: delete_collection(
+        db.connection, db.dialect, "photos", keep_table=False, dry_run=False, **options
+    ),
+    "rename": lambda db, **options: rename_collection(
+        db.connection, db.dialect, "photos", "pics", **options
+    ),
 }
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_transaction_elsewhere_is_waited_for_only_so_long(
-    db, album, database_url, call, monkeypatch
-):
-    monkeypatch.setattr(connection, "ALTER_WAIT_SECONDS", 1)
+def test_a_transaction_elsewhere_is_waited_for_only_so_long(db, album, database_url, call):
     started = time.monotonic()
     with (
+        impatient(database_url) as hasty,
         another(database_url, "BEGIN", "SELECT * FROM photos"),
         pytest.raises(DatabaseError, match="in an open transaction: end that transaction"),
     ):
-        CALLS[call](db)
-    assert time.monotonic() - started < 15
+        CALLS[call](hasty)
+    assert time.monotonic() - started < 8
     assert_works(db, "photos")
     CALLS[call](db)
     assert "photos" not in db.collections()
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_collection_in_training_is_refused(db, album, database_url, call, monkeypatch):
-    monkeypatch.setattr(own_tables, "TRAINER_SECONDS", 1)
+def test_a_collection_in_training_is_refused(db, album, database_url, call):
     lock = str(db.dialect.trainer_lock(Table("photos")))
     before = everything(db)
     with another(database_url, lock):
         with pytest.raises(DatabaseError, match="is training the index of 'photos'; try again"):
-            CALLS[call](db)
+            CALLS[call](db, trainer_seconds=1)
         assert everything(db) == before
     CALLS[call](db)
 

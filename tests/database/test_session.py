@@ -14,10 +14,10 @@ import pytest
 
 import lookalike
 from lookalike import ConnectionFailed, DatabaseError, IndexSizes
-from lookalike.database import connection
 from lookalike.database.errors import ConnectionLost, LockTimeout
 from lookalike.database.retry import Persistence
 from lookalike.dialects import Statement
+from tests.impatient import impatient
 from tests.mortal_server import MortalServer
 from tests.own_server import own_server
 
@@ -195,10 +195,9 @@ def test_the_wait_for_a_table_has_an_end(odd, url):
         db.rows("ALTER TABLE held ADD COLUMN more INT")
 
 
-def test_attributes_do_not_wait_for_ever(odd, url, monkeypatch):
-    monkeypatch.setattr(connection, "ALTER_WAIT_SECONDS", 1)
+def test_attributes_do_not_wait_for_ever(odd, url):
     rows = [{"path": "a", "price": 3}]
-    with lookalike.connect(url) as db:
+    with impatient(url) as db:
         held = db.collection("held", dim=32)
         held.add_embeddings(["a"], embeddings(1))
         with closing(raw(odd, url)) as idle:

@@ -9,22 +9,37 @@ from contextlib import nullcontext
 from lookalike.core.errors import InputError
 from lookalike.core.reports import CollectionRemoval
 from lookalike.database.connection import Connection
-from lookalike.database.own_tables import find_own_tables, no_training, noted_in, unknown
+from lookalike.database.own_tables import (
+    TRAINER_SECONDS,
+    find_own_tables,
+    no_training,
+    noted_in,
+    unknown,
+)
 from lookalike.database.schema import CollectionRecord, find_collection
 from lookalike.dialects import COLLECTION_COLUMNS, Dialect, Table
 
 
 def delete_collection(
-    connection: Connection, dialect: Dialect, name: str, *, keep_table: bool, dry_run: bool
+    connection: Connection,
+    dialect: Dialect,
+    name: str,
+    *,
+    keep_table: bool,
+    dry_run: bool,
+    trainer_seconds: int = TRAINER_SECONDS,
 ) -> CollectionRemoval:
     """Delete a collection, or with keep_table everything except its table.
+
+    trainer_seconds: how long to wait for a client that trains its index.
 
     Raises InputError, and deletes nothing, if there is no such collection, if its table is the
     user's own, or if other tables refer to it.
     """
     record = find_collection(connection, dialect, name)
     name = record.name if record else _as_stored(connection, dialect, name)
-    with nullcontext() if dry_run else no_training(connection, dialect, name):
+    training = no_training(connection, dialect, name, trainer_seconds)
+    with nullcontext() if dry_run else training:
         own = find_own_tables(connection, dialect, name)
         noted = noted_in(connection, dialect, name)
         if record is None and not (own.names or noted):

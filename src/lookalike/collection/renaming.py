@@ -8,6 +8,7 @@ interrupted call to finish it.
 from lookalike.core.errors import InputError
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import (
+    TRAINER_SECONDS,
     find_own_tables,
     no_training,
     noted_in,
@@ -18,8 +19,17 @@ from lookalike.database.schema import find_collection
 from lookalike.dialects import REGISTRY, SHARED_TABLES, SIDE_TABLES, Dialect, Table, quote_name
 
 
-def rename_collection(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
+def rename_collection(
+    connection: Connection,
+    dialect: Dialect,
+    old: str,
+    new: str,
+    *,
+    trainer_seconds: int = TRAINER_SECONDS,
+) -> None:
     """Rename a collection and everything that belongs to it.
+
+    trainer_seconds: how long to wait for a client that trains its index.
 
     Raises InputError if there is no such collection, or the new name is taken or invalid.
     """
@@ -33,7 +43,10 @@ def rename_collection(connection: Connection, dialect: Dialect, old: str, new: s
         raise InputError(f"collection {old!r} already has this name; give another")
     if record is None and not _is_cut_short(connection, dialect, old, new):
         raise unknown(connection, dialect, old)
-    with no_training(connection, dialect, old), no_training(connection, dialect, new):
+    with (
+        no_training(connection, dialect, old, trainer_seconds),
+        no_training(connection, dialect, new, trainer_seconds),
+    ):
         if record is not None:
             own = find_own_tables(connection, dialect, old)
             names = [(old, new), *((table, new + table[len(old) :]) for table in own.names)]

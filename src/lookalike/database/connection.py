@@ -48,6 +48,7 @@ class Connection:
         dial: Opens the socket, where it must be checked who listens there.
         pool_size: The number of connections at most.
         pool_timeout: Seconds to wait for a connection while all are in use.
+        alter_wait: Seconds that a statement that alters a table waits for others' transactions.
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; a statement has to be shorter.
@@ -61,10 +62,12 @@ class Connection:
         dial: Dial | None = None,
         pool_size: int = SIZE,
         pool_timeout: float = TIMEOUT_SECONDS,
+        alter_wait: int = ALTER_WAIT_SECONDS,
     ) -> None:
         self.url = url
         self._tracer = tracer
         self._dial = dial
+        self._alter_wait = alter_wait
         self._pool = Pool(self._open, size=pool_size, timeout=pool_timeout)
         with self._taken() as link:  # raises now where the server cannot be reached
             self.max_packet = link.max_packet
@@ -174,7 +177,7 @@ class Connection:
 
     def alter(self, statement: Statement) -> None:
         """Run a statement that alters a table, without holding up its users for long."""
-        with self.lock_wait(ALTER_WAIT_SECONDS):
+        with self.lock_wait(self._alter_wait):
             self.execute(statement)
 
     def insert(self, statement: Statement) -> int:

@@ -28,7 +28,13 @@ TURN_SECONDS = 30
 """How long it waits for another client that is upgrading."""
 
 
-def existing_tables(connection: Connection, dialect: Dialect, others: Sequence[str]) -> set[str]:
+def existing_tables(
+    connection: Connection,
+    dialect: Dialect,
+    others: Sequence[str],
+    *,
+    lock_seconds: int = LOCK_SECONDS,
+) -> set[str]:
     """Return which of lookalike's shared tables and of these others exist in the database.
 
     The shared ones then have this version's layout. Raises DatabaseError if they cannot be
@@ -37,7 +43,7 @@ def existing_tables(connection: Connection, dialect: Dialect, others: Sequence[s
     names = [*SHARED_TABLES, *others]
     found = {row[0] for row in connection.query(dialect.existing_tables(names))}
     if not found.isdisjoint(SHARED_TABLES) and _version(connection, dialect, found) < LAYOUT:
-        _upgrade(connection, dialect)
+        _upgrade(connection, dialect, lock_seconds)
     return found
 
 
@@ -53,11 +59,11 @@ def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
     return version
 
 
-def _upgrade(connection: Connection, dialect: Dialect) -> None:
+def _upgrade(connection: Connection, dialect: Dialect, lock_seconds: int) -> None:
     """Upgrade the shared tables, over a connection of their own that holds the lock."""
     try:
         with connection.apart():
-            for statement in dialect.wait_for_locks(LOCK_SECONDS):
+            for statement in dialect.wait_for_locks(lock_seconds):
                 connection.execute(statement)
             if not connection.value(dialect.layout_lock(TURN_SECONDS)):
                 raise DatabaseError(

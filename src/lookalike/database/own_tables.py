@@ -114,12 +114,14 @@ def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
 
 
 @contextmanager
-def no_training(connection: Connection, dialect: Dialect, name: str) -> Iterator[None]:
-    """Keep other clients from training a collection's index.
+def no_training(
+    connection: Connection, dialect: Dialect, name: str, seconds: int = TRAINER_SECONDS
+) -> Iterator[None]:
+    """Keep other clients from training a collection's index; wait so long for one that trains.
 
-    Raises DatabaseError while one trains it.
+    Raises DatabaseError if it has not finished then.
     """
-    lock = dialect.trainer_lock(Table(name), TRAINER_SECONDS)
+    lock = dialect.trainer_lock(Table(name), seconds)
     with connection.named_lock(lock, dialect.trainer_unlock(Table(name))) as is_ours:
         if not is_ours:
             raise DatabaseError(

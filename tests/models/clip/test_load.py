@@ -286,7 +286,6 @@ def test_a_cache_cut_short_is_told_apart(raw: Path, hub: Path) -> None:
 def silent_hub(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A Hub that accepts connections and never answers."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(subject, "REACH_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
