@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from lookalike.collection.collection import Collection
 from lookalike.collection.request import Request
 from lookalike.collection.state import CollectionState
+from lookalike.core.arguments import wrong
 from lookalike.core.errors import (
     ConnectionFailed,
     InputError,
@@ -57,10 +58,13 @@ def connect(
         index_sizes: From how many rows an index is trained, and from how many it has several cells.
 
     Raises:
+        InputError: An argument is out of range.
         ConnectionFailed: The server is down, or refuses the login.
         UnsupportedServer: The server has no VECTOR type.
         ServerError: The private MySQL is not installed or does not start.
     """
+    if not isinstance(index_sizes, IndexSizes):
+        raise wrong("index_sizes", index_sizes, "an IndexSizes")
     given = url or os.environ.get(URL_VARIABLE)
     open_pool = partial(Connection, tracer=tracer, pool_size=pool_size, pool_timeout=pool_timeout)
     if given:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import lookalike
-from lookalike import LookalikeError, Text
+from lookalike import IndexSizes, LookalikeError, Text
 
 
 @pytest.fixture
@@ -43,6 +43,9 @@ CALLS = {
     "time_limit is 'x'": lambda own: own.add(".", time_limit="x"),
     "min_similarity is 'y'": lambda own: own.duplicates.find(min_similarity="y"),
     "the URL of a database is 5": lambda own: lookalike.connect(5),
+    "index_sizes is 5": lambda own: lookalike.connect(index_sizes=5),
+    "fewest_rows is '5'": lambda own: IndexSizes("5"),
+    "rows_for_cells is 0": lambda own: IndexSizes(rows_for_cells=0),
     "the name of a model is 5": lambda own: lookalike.load_model(5),
 }
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lookalike.core.arguments import check_int
+from lookalike.core.errors import InputError
+
 Metric = Literal["cosine", "euclidean", "dot"]
 METRICS: tuple[Metric, ...] = ("cosine", "euclidean", "dot")
 Level = Literal["strong", "weak", "chance"]
@@ -107,6 +110,13 @@ class IndexSizes:
 
     fewest_rows: int = 200
     rows_for_cells: int = 5000
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            check_int(name, value)
+            if value < 1:
+                raise InputError(f"{name} is {value}; give 1 or more")
 
 
 INDEX_SIZES = IndexSizes()
