@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lookalike.collection.matches import Matches
     from lookalike.collection.threshold import CollectionThreshold
     from lookalike.core.reports import AddReport, Status, StoredFailure
+    from lookalike.index.holding import HeldIndex
     from lookalike.models.base import Model
     from lookalike.search.options import SearchKeywords
     from lookalike.search.source import AnyQuery
@@ -368,6 +369,16 @@ class Collection:
 
         return querying.search_sql(self._state, query, **options)
 
+    def hold_index(self, *, memory: int | str | None = None) -> HeldIndex:
+        """Hold the index in memory, for a service or notebook that asks many questions.
+
+        A thread loads it; until then, and where it does not fit, MySQL searches. Each search sees
+        every change that was committed before it. End it by `with` or `close`, or never.
+
+        memory: the most to take, in bytes or as "2G"; by default a quarter of what is free.
+        """
+        return self.index.hold(memory=memory)
+
     def contact_sheet(
         self,
         file: str | os.PathLike[str],
@@ -379,15 +390,8 @@ class Collection:
     ) -> Path:
         """Write a page of a query and its matches, linked to their files; return its absolute path.
 
-        Args:
-            file: A name that ends in .html or .htm.
-            query: The query.
-            matches: The results.
-            allow_private_urls: As in `search`.
-            force: Replace the file even if lookalike did not write it.
-
-        Raises:
-            InputError: The file cannot be written.
+        file: a name that ends in .html or .htm. force: replace it even if lookalike did not write
+        it. Raises InputError if it cannot be written.
         """
         from lookalike.collection import pages
 

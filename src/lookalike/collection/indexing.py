@@ -1,13 +1,15 @@
-"""Build and check a collection's index on request; `add` maintains it automatically."""
+"""Build, check and hold a collection's index on request; `add` maintains it automatically."""
 
 from lookalike.collection.state import CollectionState
 from lookalike.core.progress import Progress
 from lookalike.core.reports import IndexReport
+from lookalike.core.sizes import check_bytes
 from lookalike.index.check import check_index
+from lookalike.index.holding import HeldIndex
 
 
 class CollectionIndex:
-    """`collection.index`: build and check the index."""
+    """`collection.index`: build, check and hold the index."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
@@ -38,3 +40,26 @@ class CollectionIndex:
     def check(self) -> IndexReport:
         """Compare every code with its embedding; change nothing."""
         return check_index(self._state.index)
+
+    def hold(
+        self, *, memory: int | str | None = None, progress: Progress = lambda done, total: None
+    ) -> HeldIndex:
+        """Hold the index in memory, as fresh as the table: see `Collection.hold_index`.
+
+        Args:
+            memory: The most to take, in bytes or as "2G"; by default a quarter of what is free. The
+                codes have to fit; the embeddings are held too, as float32, bfloat16 or int8,
+                whichever fits.
+            progress: Called from another thread with (codes read, codes in all).
+
+        Raises:
+            InputError: memory is no size, or the collection has no table.
+        """
+        limit = check_bytes("memory", memory)
+        held = HeldIndex(
+            self._state.index, limit=limit, notify=self._state.notify, progress=progress
+        )
+        before, self._state.held = self._state.held, held
+        if before is not None:
+            before.close()
+        return held

@@ -45,7 +45,7 @@ def search_many(
     check_many("queries", queries, "queries")
     options, where = _checked(state, SearchOptions(**keywords))
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
-    searcher = Searcher(state.index, where)
+    searcher = Searcher(state.index, where, state.held)
     found = searcher.search_many([each.asked for each in prepared], notify=state.notify)
     return _rated(state, prepared, found)
 
@@ -56,7 +56,7 @@ def explain(
     """Run a search and return how it ran."""
     trace, (options, where) = Trace(), _checked(state, SearchOptions(**keywords))
     prepared = _prepare(state, query, options, trace)
-    plan, matches = Searcher(state.index, where).search(prepared.asked, trace)
+    plan, matches = Searcher(state.index, where, state.held).search(prepared.asked, trace)
     analysis = ""
     if trace.statement is not None:
         analysis = state.connection.value(state.dialect.analyze(trace.statement))

@@ -16,7 +16,15 @@ from lookalike.database.own_tables import (
     unknown,
 )
 from lookalike.database.schema import find_collection
-from lookalike.dialects import REGISTRY, SHARED_TABLES, SIDE_TABLES, Dialect, Table, quote_name
+from lookalike.dialects import (
+    OF_ONE_NAME,
+    REGISTRY,
+    SHARED_TABLES,
+    SIDE_TABLES,
+    Dialect,
+    Table,
+    quote_name,
+)
 
 
 def rename_collection(
@@ -87,6 +95,8 @@ def _note(connection: Connection, dialect: Dialect, old: str, new: str) -> None:
 def _copy(
     connection: Connection, dialect: Dialect, old: str, new: str, shared: str, key: str
 ) -> None:
+    if shared in OF_ONE_NAME:
+        return
     columns = [
         row[0] for row in connection.query(dialect.table_columns(Table(shared))) if row[0] != key
     ]

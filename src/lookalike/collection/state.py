@@ -17,6 +17,7 @@ from lookalike.database.schema import (
 )
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Dialect
+from lookalike.index.holding import HeldIndex
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
 from lookalike.search.percentiles import PercentileStore
@@ -33,6 +34,7 @@ class CollectionState:
         index_sizes: From how many rows it is indexed, and from how many in cells.
         record: What is stored about it; None before its table is created.
         model: Its model, loaded on first use.
+        held: Its index in memory, while it is held there.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class CollectionState:
         self.record = find_collection(connection, dialect, request.name)
         request.check(self.record)
         self.model = LazyModel(lambda: request.load_model(self.record, notify))
+        self.held: HeldIndex | None = None
         self._opening = Lock()
         self._index: IndexStore | None = None
         self._percentiles: PercentileStore | None = None

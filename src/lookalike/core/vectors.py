@@ -88,14 +88,22 @@ def pack_bfloat16(vectors: FloatArray) -> list[bytes]:
 
     bfloat16 is the upper half of a float32: the same range, with 8 significant bits.
     """
-    bits = np.ascontiguousarray(vectors, "<f4").view("<u4")
-    halves = ((bits.astype(np.uint64) + 0x8000) >> 16).astype("<u2")
-    return [row.tobytes() for row in halves]
+    return [row.tobytes() for row in to_bfloat16(vectors)]
 
 
 def unpack_bfloat16(packed: Sequence[bytes], dim: int) -> FloatArray:
     """Return the vectors that `pack_bfloat16` packed: shape (n, dim), float32."""
-    halves = np.frombuffer(b"".join(packed), "<u2").reshape(len(packed), dim)
+    return of_bfloat16(np.frombuffer(b"".join(packed), "<u2").reshape(len(packed), dim))
+
+
+def to_bfloat16(vectors: FloatArray) -> npt.NDArray[np.uint16]:
+    """Return float32 rounded to bfloat16, as the upper halves of their bits, in the same shape."""
+    bits = np.ascontiguousarray(vectors, "<f4").view("<u4")
+    return ((bits.astype(np.uint64) + 0x8000) >> 16).astype("<u2")
+
+
+def of_bfloat16(halves: npt.NDArray[np.uint16]) -> FloatArray:
+    """Return the float32 of `to_bfloat16`'s halves."""
     return (halves.astype("<u4") << 16).view("<f4")
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.effects import Effect, effect_of
@@ -19,6 +19,7 @@ from lookalike.dialects.statement_size import most_bytes
 Tracer = Callable[[Statement], None]
 Row = tuple[Any, ...]
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[[], None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +230,20 @@ class Connection:
         """Commit all of the block's statements, or on any exception none."""
         with self._pin() as link, link.transaction():
             yield
+
+    def at_commit(self, key: tuple[str, str], make: Callable[[], F]) -> F:
+        """Return what the thread's transaction calls last, before it commits.
+
+        key: what it is about; several are called in the order of their keys. make: makes it, on the
+        first use of the key in the transaction.
+        """
+        link = self._pinned()
+        if link is None or link.at_commit is None:
+            raise RuntimeError("this belongs into a transaction")
+        finish = link.at_commit.get(key)
+        if finish is None:
+            finish = link.at_commit[key] = make()
+        return cast(F, finish)
 
     @contextmanager
     def lock_wait(self, seconds: int) -> Iterator[None]:

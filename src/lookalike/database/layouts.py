@@ -118,6 +118,13 @@ def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
             upgrade(connection, dialect, name, *index)
 
 
+def _from_2_to_3(connection: Connection, dialect: Dialect) -> None:
+    """Count the versions of each index."""
+    if connection.query(dialect.existing_tables([INDEXES])):
+        for statement in dialect.create_versions():
+            connection.execute(statement)
+
+
 def _keep_index(
     connection: Connection,
     dialect: Dialect,
@@ -168,5 +175,8 @@ def _tables_of(
             yield name, columns
 
 
-_UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {1: _from_1_to_2}
+_UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {
+    1: _from_1_to_2,
+    2: _from_2_to_3,
+}
 """The upgrade from each version to the next."""

@@ -95,6 +95,7 @@ class Link:
         max_packet: The server's max_allowed_packet, in bytes; statements are shorter.
         is_changed: Whether its session may have a state of its own, and cannot be used again.
         locks: The statements that release the locks by name that it holds.
+        at_commit: What its transaction calls last before it commits; None outside transactions.
     """
 
     def __init__(self, url: DatabaseURL, dial: Dial | None = None) -> None:
@@ -102,6 +103,7 @@ class Link:
         self.max_packet = SMALLEST_PACKET
         self.is_changed = False
         self.locks: set[Statement] = set()
+        self.at_commit: dict[tuple[str, str], Callable[[], None]] | None = None
         self._is_streaming = False
         self.pid = os.getpid()
         self._connect(dial)
@@ -234,8 +236,12 @@ class Link:
         """Commit all of the block's statements, or on any exception none."""
         with self.errors():
             self._driver.begin()
+        self.at_commit = {}
         try:
             yield
+            # In one order, so that no two transactions wait for each other's last locks.
+            for _, finish in sorted(self.at_commit.items()):
+                finish()
             with self.errors():
                 self._driver.commit()
         except Exception:
@@ -246,6 +252,8 @@ class Link:
             # Interrupted between a statement and its answer; the server rolls back.
             self.close()
             raise
+        finally:
+            self.at_commit = None
 
     def _check_size(self, sql: str) -> None:
         """Raise TooLarge for a statement that the server would hang up on."""

@@ -111,6 +111,7 @@ def create_collection(
         dialect.create_attributes(),
         dialect.create_thresholds(),
         *dialect.create_indexes(),
+        *dialect.create_versions(),
         *dialect.forget_dropped(name),
         dialect.create_collection(table, dim),
         dialect.create_failures(table),

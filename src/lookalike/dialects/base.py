@@ -11,9 +11,11 @@ from lookalike.dialects.tables.filters import Filter, FiltersSQL
 from lookalike.dialects.tables.index import IndexSQL
 from lookalike.dialects.tables.layouts import LayoutsSQL
 from lookalike.dialects.tables.levels import LevelsSQL
+from lookalike.dialects.tables.memory import MemorySQL
 from lookalike.dialects.tables.rows import RowsSQL
 from lookalike.dialects.tables.search import SearchSQL
 from lookalike.dialects.tables.thresholds import ThresholdsSQL
+from lookalike.dialects.tables.versions import VersionsSQL
 
 
 class Dialect(
@@ -26,9 +28,11 @@ class Dialect(
     IndexSQL,
     LayoutsSQL,
     LevelsSQL,
+    MemorySQL,
     RowsSQL,
     SearchSQL,
     ThresholdsSQL,
+    VersionsSQL,
 ):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 

@@ -21,7 +21,7 @@ from lookalike.duplicates.in_memory import (
 )
 from lookalike.duplicates.nearest import all_near
 from lookalike.duplicates.pictures import Images, Numbers
-from lookalike.index.memory import load
+from lookalike.index.loading import load
 from lookalike.index.store import IndexStore
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.searcher import Searcher

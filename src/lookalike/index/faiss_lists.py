@@ -52,7 +52,7 @@ def records(codes: Codes, squares: FloatArray) -> Bytes:
 class FaissLists:
     """Codes in the inverted lists of faiss, a list for each cell.
 
-    Not changed after it is filled, and then safe to share between threads.
+    Threads may search at the same time, but not while codes are added.
 
     Args:
         centroids: Shape (n_cells, bits), float32.
@@ -79,7 +79,7 @@ class FaissLists:
         return int(self._index.ntotal)
 
     def add(self, codes: Codes) -> None:
-        """Add codes, in the order of their cells."""
+        """Add codes, in the order of their cells, under their ids or other numbers from 0."""
         cells, starts = np.unique(codes.cells, return_index=True)
         packed = records(codes, self._squares[codes.cells])
         ids = np.ascontiguousarray(codes.ids)
@@ -104,7 +104,13 @@ class FaissLists:
             lists.release_ids(cell, pointer)
 
     def nearest(
-        self, queries: FloatArray, cells: Cells, rows: int, *, planes: int = PLANES
+        self,
+        queries: FloatArray,
+        cells: Cells,
+        rows: int,
+        *,
+        among: Bytes | None = None,
+        planes: int = PLANES,
     ) -> tuple[Ids, FloatArray]:
         """Return ids and estimates of the best codes of each query, best first: (n, rows) each.
 
@@ -112,6 +118,7 @@ class FaissLists:
             queries: Prepared, shape (n, bits).
             cells: The cells to read for each query, shape (n, most); -1 reads none.
             rows: How many codes. Where there are fewer, ids are -1 and estimates -inf.
+            among: A bit for each id, set for those to search, least significant first; None: all.
             planes: Bits to which queries are rounded; 0 does not round.
         """
         n, ids = len(queries), np.empty((len(queries), rows), np.int64)
@@ -120,6 +127,9 @@ class FaissLists:
         unused = np.zeros(keys.shape, np.float32)
         parameters = self._faiss.IVFRaBitQSearchParameters()
         parameters.nprobe, parameters.qb = keys.shape[1], planes
+        if among is not None:
+            selector = self._faiss.IDSelectorBitmap(8 * len(among), self._faiss.swig_ptr(among))
+            parameters.sel = selector
         vectors = np.ascontiguousarray(queries, np.float32)
         pointer = self._faiss.swig_ptr
         with _one_thread(self._faiss):

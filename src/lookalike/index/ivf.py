@@ -93,8 +93,12 @@ class Preparation:
 
     def __call__(self, embeddings: FloatArray) -> FloatArray:
         """Prepare embeddings (n, dim): shape (n, bits). An all-zero one stays all zero."""
+        return self.rotation(self.scaled(embeddings))
+
+    def scaled(self, embeddings: FloatArray) -> FloatArray:
+        """Scale embeddings (n, dim) without rotating them."""
         if self.metric == "cosine":
-            return self.rotation(of_length_1(embeddings))
+            return of_length_1(embeddings)
         with np.errstate(over="ignore", under="ignore"):
             scaled = embeddings * np.float32(1.0 / self.unit) if self.unit != 1.0 else embeddings
             squares = np.einsum("ij,ij->i", scaled, scaled)
@@ -102,7 +106,7 @@ class Preparation:
         if too_long.size:
             scaled = scaled.copy()
             scaled[too_long] = of_length_1(embeddings[too_long]) * np.float32(MAX_LENGTH)
-        return self.rotation(scaled)
+        return scaled
 
     def query(self, query: FloatArray) -> FloatArray:
         """Prepare a query, shape (dim,): shape (1, bits).
@@ -113,7 +117,11 @@ class Preparation:
 
     def queries(self, queries: FloatArray) -> FloatArray:
         """Prepare queries (n, dim) like `query`: shape (n, bits)."""
-        return self.rotation(of_length_1(queries)) if self.metric == "dot" else self(queries)
+        return self.rotation(self.scaled_queries(queries))
+
+    def scaled_queries(self, queries: FloatArray) -> FloatArray:
+        """Scale queries (n, dim) without rotating them."""
+        return of_length_1(queries) if self.metric == "dot" else self.scaled(queries)
 
 
 def unit_for(embeddings: FloatArray) -> float:

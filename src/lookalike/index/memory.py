@@ -1,31 +1,23 @@
 """The codes of one generation of an index in memory, for searches that are many.
 
-They are read from the codes' table as they are; no embedding is read. The copy holds one snapshot:
-what was committed when it was read. Rows above the last processed id, which have no codes yet, are
-told by id, so that whoever searches compares them exactly, as the SQL of a search does.
+They are filled from the codes' table as they are; no embedding is needed. A copy has the version of
+the codes that it was read at, and `apply` brings it to a later one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from lookalike.core.progress import Progress
-from lookalike.core.vectors import FloatArray, ids_array
-from lookalike.database.connection import Row
-from lookalike.database.errors import MissingTable
-from lookalike.index.faiss_lists import FACTOR_BYTES, FaissLists, refusal
-from lookalike.index.ivf import Cells, Codes, Ids, Index, concatenate
-from lookalike.index.store import IndexStore
+from lookalike.core.locks import SharedLock
+from lookalike.core.vectors import FloatArray
+from lookalike.dialects import Version
+from lookalike.index.faiss_lists import FACTOR_BYTES, FaissLists
+from lookalike.index.ivf import Cells, Codes, Ids, Index
+from lookalike.index.memory_rows import BYTES, MemoryRows
+from lookalike.index.memory_vectors import MemoryVectors, Precision, bytes_each
 
-MAX_TAIL = 1000
-"""With more rows without codes, SQL searches: it reads them where they are."""
-
-MEMORY_SHARE = 0.5
-"""The most of the available memory to take."""
-
-_BATCH = 20_000
 _PAIR_BYTES = 2**24
 _FEW_CELLS, _ITERATIONS = 2, 4
 _SHORTEST = 1e-2
@@ -44,22 +36,96 @@ class Candidates(NamedTuple):
     places: Cells
 
 
+class Chosen(NamedTuple):
+    """The candidates of n queries to read.
+
+    ids: best first, shape (n, rows), -1 where there are fewer. coded: how many candidates each
+    query had, shape (n,). places: as of Candidates.
+    """
+
+    ids: Ids
+    coded: Cells
+    places: Cells
+
+
 class MemoryIndex:
-    """The codes of one generation in memory; threads may share it.
+    """The codes of one generation in memory, and optionally the embeddings; threads may share it.
+
+    Args:
+        index: The parameters of the generation.
+        capacity: How many codes there can be; each change takes a place.
+        vectors: The precision of embeddings; None: without them.
 
     Attributes:
         index: The parameters of the generation.
-        tail: Ids of the rows without codes, shape (n,): compare these exactly.
+        version: The state of the codes; None if it is not known.
+        tail: Ids of the rows without codes when it was read, shape (n,): compare these exactly.
     """
 
-    def __init__(self, index: Index, lists: FaissLists, tail: Ids) -> None:
+    def __init__(self, index: Index, capacity: int, vectors: Precision | None = None) -> None:
         self.index = index
-        self.tail = tail
-        self._lists = lists
+        self.version: Version | None = None
+        self.tail: Ids = np.empty(0, np.int64)
+        self._lists = FaissLists(index.centroids)
+        self._rows = MemoryRows(capacity)
+        self._vectors = vectors and MemoryVectors(vectors, index.preparation, capacity)
+        self._lock = SharedLock()
 
     def __len__(self) -> int:
         """Return the number of codes."""
-        return len(self._lists)
+        return len(self._rows)
+
+    @property
+    def precision(self) -> Precision | None:
+        """The precision of the embeddings; None without them."""
+        return self._vectors.precision if self._vectors else None
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that it takes, in bytes."""
+        return bytes_needed(self.index, len(self._lists), self.precision)
+
+    # Filling and changing.
+
+    def add(self, codes: Codes) -> None:
+        """Add codes, in the order of their cells; before the first change."""
+        self._lists.add(codes._replace(ids=self._rows.add(codes.ids)))
+
+    def add_vectors(self, ids: Ids, embeddings: FloatArray) -> None:
+        """Add the embeddings (n, dim) of codes; of ids without a code they are left out."""
+        if self._vectors:
+            positions = self._rows.loaded_positions(ids)
+            known = positions >= 0
+            self._vectors.put(positions[known], embeddings[known])
+
+    def apply(
+        self, changed: Ids, ids: Ids, embeddings: FloatArray, version: Version | None
+    ) -> bool:
+        """Replace the codes of changed rows; False, and nothing is changed, if there is no room.
+
+        Args:
+            changed: Shape (m,).
+            ids: Those of them that can have a code, shape (n,).
+            embeddings: Theirs, shape (n, dim).
+            version: The version that is reached; None keeps the version.
+        """
+        codes = self.index.encode(ids, self.index.preparation(embeddings))
+        order = np.lexsort((ids, codes.cells))
+        with self._lock.writing():
+            if self.version and version and version.version <= self.version.version:
+                return True
+            if self._rows.room < len(ids):
+                return False
+            self._rows.remove(changed)
+            codes = codes.take(order)
+            positions = self._rows.add(codes.ids)
+            self._lists.add(codes._replace(ids=positions))
+            if self._vectors and len(positions):
+                self._vectors.put(positions, embeddings[order])
+            self.version = version or self.version
+        return True
+
+    # Searching.
 
     def candidates(
         self, queries: FloatArray, *, n_probes: int | None = None, rows: int
@@ -70,12 +136,32 @@ class MemoryIndex:
         """
         prepared = self.index.preparation.queries(queries)
         cells = self.index.choose(prepared, n_probes=n_probes, rows=rows)
-        if self.index.metric == "dot":
-            ids, estimates = self._pairs(prepared, cells, rows)
-        else:
-            ids, estimates = self._lists.nearest(prepared, cells, rows)
+        with self._lock.reading():
+            positions, estimates = self._nearest(prepared, cells, rows)
+            ids = self._rows.ids_at(positions)
         similarities = self._similarities(queries, prepared, estimates)
         return Candidates(ids, similarities, self.places[cells[:, 0]])
+
+    def chosen(self, queries: FloatArray, *, n_probes: int | None, rows: int, keep: int) -> Chosen:
+        """Return the candidates of each query, (n, dim), that are worth reading.
+
+        With embeddings in memory, the `keep` best by these; without, all `rows` candidates.
+        """
+        prepared = self.index.preparation.queries(queries)
+        cells = self.index.choose(prepared, n_probes=n_probes, rows=rows)
+        with self._lock.reading():
+            positions, _ = self._nearest(prepared, cells, rows)
+            coded = np.count_nonzero(positions >= 0, axis=1)
+            if self._vectors and keep < rows:
+                positions, _ = _best(positions, self._vectors.scores(queries, positions), keep)
+            ids = self._rows.ids_at(positions)
+        return Chosen(ids, coded, self.places[cells[:, 0]])
+
+    def _nearest(self, prepared: FloatArray, cells: Cells, rows: int) -> tuple[Ids, FloatArray]:
+        """Return positions and estimates of the best codes."""
+        if self.index.metric == "dot":
+            return self._pairs(prepared, cells, rows)
+        return self._lists.nearest(prepared, cells, rows, among=self._rows.alive)
 
     def _pairs(self, prepared: FloatArray, cells: Cells, rows: int) -> tuple[Ids, FloatArray]:
         """Search each cell with a query of its own, q / a, and merge: see `faiss_lists`.
@@ -95,7 +181,10 @@ class MemoryIndex:
             slopes = np.maximum(self.index.slopes(bases, read), least)
             scaled = part[:, np.newaxis] / slopes[:, :, np.newaxis]
             ids, estimates = self._lists.nearest(
-                scaled.reshape(-1, prepared.shape[1]), read.reshape(-1, 1), rows
+                scaled.reshape(-1, prepared.shape[1]),
+                read.reshape(-1, 1),
+                rows,
+                among=self._rows.alive,
             )
             estimates = estimates.reshape(len(part), most, rows) * slopes[:, :, np.newaxis]
             parts.append(_best(ids.reshape(len(part), -1), estimates.reshape(len(part), -1), rows))
@@ -119,7 +208,8 @@ class MemoryIndex:
     def ids_by_cell(self) -> Iterator[Ids]:
         """Yield the ids of each cell, near cells after one another."""
         for cell in np.argsort(self.places).tolist():
-            yield self._lists.ids_of(cell)
+            positions = self._lists.ids_of(cell)
+            yield self._rows.ids_at(positions[self._rows.is_alive(positions)])
 
     @cached_property
     def places(self) -> Cells:
@@ -159,107 +249,10 @@ def _best(ids: Ids, estimates: FloatArray, rows: int) -> tuple[Ids, FloatArray]:
     return np.take_along_axis(ids, order, axis=1), np.take_along_axis(estimates, order, axis=1)
 
 
-# Loading.
-
-
-def bytes_needed(index: Index, n: int) -> int:
-    """Return the memory that n codes take, in bytes, without what is read at a time."""
+def bytes_needed(index: Index, n: int, vectors: Precision | None = None) -> int:
+    """Return the memory that n codes take, in bytes, and their embeddings."""
     bits: int = index.centroids.shape[1]
-    return n * (bits // 8 + FACTOR_BYTES + 8) + int(index.centroids.nbytes)
-
-
-def load(
-    store: IndexStore,
-    *,
-    notify: Callable[[str], None],
-    progress: Progress = lambda done, total: None,
-) -> MemoryIndex | None:
-    """Read the current generation into memory; None where SQL has to search.
-
-    That is without an index, with a large tail, in a transaction or session of the thread, which
-    may see rows of its own, with too little memory or with a faiss that cannot hold the codes;
-    `notify` is told of the last two.
-
-    Args:
-        store: The index.
-        notify: Called with one line.
-        progress: Called with (codes read, codes in all).
-    """
-    connection, dialect, table = store.table.connection, store.table.dialect, store.table
-    if connection.is_held:
-        return None
-    try:
-        # One snapshot for the generation, the tail and the codes.
-        with connection.transaction():
-            index = store.load()
-            if index is None:
-                return None
-            n = int(connection.value(dialect.count_codes(table, index.generation)))
-            if not n or not _is_possible(index, n, notify):
-                return None
-            after = connection.value(dialect.tail(table)) or 0
-            rows = connection.query(dialect.first_ids_above(table, after, MAX_TAIL + 1))
-            if len(rows) > MAX_TAIL:
-                return None
-            lists = FaissLists(index.centroids)
-            _fill(lists, _codes(store, index), lambda done: progress(done, n))
-    except MissingTable:  # another program dropped the codes
-        return None
-    return MemoryIndex(index, lists, ids_array(row[0] for row in rows))
-
-
-def _is_possible(index: Index, n: int, notify: Callable[[str], None]) -> bool:
-    import psutil
-
-    needed, available = bytes_needed(index, n), psutil.virtual_memory().available
-    if needed > MEMORY_SHARE * available:
-        notify(
-            f"The index takes {needed / 1e9:.1f} GB in memory, and {available / 1e9:.1f} GB are "
-            "free: MySQL searches it, which takes longer."
-        )
-        return False
-    if (why := refusal()) is not None:
-        notify(f"MySQL searches the index, which takes longer, because {why}.")
-        return False
-    return True
-
-
-def _codes(store: IndexStore, index: Index) -> Iterator[Codes]:
-    """Yield the codes' table in key order."""
-    statement = store.table.dialect.all_codes(store.table, index.generation)
-    width = index.centroids.shape[1] // 8
-    for rows in store.table.connection.stream(statement, batch=_BATCH):
-        codes = _columns(rows, width)
-        # No search reads cells without a centroid.
-        yield codes.take(np.flatnonzero(codes.cells < index.n_cells))
-
-
-def _columns(rows: list[Row], width: int) -> Codes:
-    cells, ids, packed, scales, biases = zip(*rows, strict=True)
-    return Codes(
-        np.array(cells, np.intp),
-        ids_array(ids),
-        np.frombuffer(b"".join(packed), np.uint8).reshape(len(rows), width),
-        np.array(scales, np.float32),
-        np.array(biases, np.float32),
-    )
-
-
-def _fill(lists: FaissLists, batches: Iterator[Codes], progress: Callable[[int], None]) -> None:
-    """Add codes that come in key order; each cell at once, so that its list is just as long."""
-    rest: list[Codes] = []
-    for codes in batches:
-        if not len(codes.ids):
-            continue
-        if rest and rest[-1].cells[-1] != codes.cells[0]:
-            lists.add(concatenate(rest))
-            rest = []
-        first = int(np.searchsorted(codes.cells, codes.cells[-1]))
-        if first:
-            lists.add(concatenate([*rest, codes.take(slice(first))]))
-            rest = []
-        rest.append(codes.take(slice(first, None)))
-        progress(len(lists))
-    if rest:
-        lists.add(concatenate(rest))
-    progress(len(lists))
+    each = bits // 8 + FACTOR_BYTES + 8 + BYTES
+    if vectors:
+        each += bytes_each(vectors, index.dim)
+    return n * each + int(index.centroids.nbytes)

@@ -16,6 +16,7 @@ from lookalike.index.check import differing
 from lookalike.index.ivf import Ids, Index
 from lookalike.index.store import IndexStore
 from lookalike.index.training import is_due as training_is_due
+from lookalike.index.versions import note_changes
 
 SHARE_BETWEEN = 0.05
 """Compare rows and codes again after this share of the rows has been inserted."""
@@ -103,6 +104,7 @@ def _delete(store: IndexStore, index: Index, keys: list[tuple[int, int]]) -> Non
         }
         gone = [key for key in keys if key[1] not in there]
         if gone:
+            note_changes(table, (row_id for _, row_id in gone))
             connection.execute(dialect.delete_codes(table, index.generation, gone))
 
 

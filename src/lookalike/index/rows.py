@@ -111,6 +111,7 @@ def delete_rows(store: IndexStore, ids: Sequence[int]) -> int:
             part = ids[start : start + _BATCH]
             store.remove(part)
             deleted += table.connection.execute(table.dialect.delete_rows(table, part))
+    store.prune_log()
     return deleted
 
 

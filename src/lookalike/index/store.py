@@ -13,6 +13,7 @@ from lookalike.database.table import VectorTable
 from lookalike.dialects import CodeRow, IndexState, Lock, Statement
 from lookalike.index.codes import Rotation
 from lookalike.index.ivf import Index
+from lookalike.index.versions import is_pruning_due, note_changes, prune_log
 
 _BATCH = 4096
 _CODES = 10_000
@@ -33,6 +34,7 @@ class IndexStore:
         """Whether another program emptied or dropped the codes' table, or replaced the rows."""
         self.inserted_since_repair: int | None = None
         """Rows inserted since `repair` compared rows and codes, None before the first time."""
+        self._changed_since_pruning = 0
 
     def load(self, *, or_last: bool = False) -> Index | None:
         """Return the current index, None if there is none yet.
@@ -145,10 +147,23 @@ class IndexStore:
 
     def insert_codes(self, index: Index, rows: Sequence[CodeRow]) -> None:
         """Insert codes in batches that fit into one packet."""
+        self._note([row.id for row in rows])
         step = self.code_batch(index)
         for start in range(0, len(rows), step):
             part = rows[start : start + step]
             self._change(self._dialect.insert_codes(self.table, index.generation, part))
+
+    def _note(self, ids: Sequence[int]) -> None:
+        note_changes(self.table, ids)
+        with self._counting:
+            self._changed_since_pruning += len(ids)
+
+    def prune_log(self) -> None:
+        """Prune the log of changes now and then; outside transactions."""
+        with self._counting:
+            changed, self._changed_since_pruning = self._changed_since_pruning, 0
+        if is_pruning_due(changed):
+            prune_log(self.table)
 
     def code_batch(self, index: Index) -> int:
         """Return the maximum number of codes per statement: each takes twice as many hex digits."""
@@ -171,6 +186,7 @@ class IndexStore:
             self._connection.execute(self._dialect.note_changes(self.table, ids))
         if index is None:
             return
+        self._note(ids)
         found, embeddings = self.table.indexable_embeddings(ids)
         generation = index.generation
         cells = [(row.cell, row.id) for row in index.code_rows(found.tolist(), embeddings)]
@@ -210,6 +226,7 @@ class IndexStore:
                 self._connection.execute(self._dialect.set_tail(self.table, ids[-1][0]))
         except Busy:
             pass
+        self.prune_log()
 
     def index_rows(self, index: Index, ids: Sequence[int]) -> None:
         """Add the codes of rows that the caller's transaction has locked."""

@@ -24,6 +24,7 @@ from lookalike.index.codes import Rotation
 from lookalike.index.ivf import Codes, Ids, Index, Preparation, concatenate, unit_for
 from lookalike.index.probes import QUERIES, TARGET_RECALL, PlanFinder
 from lookalike.index.store import IndexStore
+from lookalike.index.versions import note_changes
 
 T = TypeVar("T")
 
@@ -103,7 +104,11 @@ def train(
     with connection.named_lock(lock, unlock) as is_ours:
         if not is_ours:
             return None
-        for statement in (*dialect.create_schema(), *dialect.create_indexes()):
+        for statement in (
+            *dialect.create_schema(),
+            *dialect.create_indexes(),
+            *dialect.create_versions(),
+        ):
             connection.execute(statement)
         ids = _ids(store)
         if ids.size < store.sizes.fewest_rows:
@@ -311,6 +316,7 @@ def _switch(
             connection.execute(dialect.set_tail(table, through))
             connection.execute(dialect.set_strays(table, 0))
             connection.execute(dialect.switch_generation(table, _state_of(index)))
+            note_changes(table, None)
 
     _patiently(switch)
     _drop_generations(store, but=index.generation)

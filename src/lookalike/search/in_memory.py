@@ -13,8 +13,8 @@ from lookalike.core.threads import available_cores, one_thread
 from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
 from lookalike.database.table import VectorTable
-from lookalike.index.ivf import Ids, Index
-from lookalike.index.memory import Candidates, MemoryIndex
+from lookalike.index.ivf import Cells, Ids, Index
+from lookalike.index.memory import Chosen, MemoryIndex
 from lookalike.index.probes import PROBED, READ
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.ranking import above, best, is_settled, matches_of
@@ -27,6 +27,9 @@ LOADED = 5.0
 
 MAX_ROWS = 1000
 """With more rows to compare for each query, the server's part is small: SQL searches."""
+
+KEPT = 2
+"""Embeddings in memory choose so many times k of the candidates to read."""
 
 _QUERIES, _MOST_QUERIES = 256, 16_384
 _CANDIDATES = 1024
@@ -55,19 +58,22 @@ def pays(index: Index, options: Sequence[SearchOptions]) -> bool:
 
 
 def search_in_memory(
-    table: VectorTable, memory: MemoryIndex, many: Sequence[Asked]
+    table: VectorTable, memory: MemoryIndex, many: Sequence[Asked], tail: Ids
 ) -> list[list[Match] | None]:
-    """Search for many queries; None for each query that must be searched alone."""
+    """Search for many queries; None for each query that must be searched alone.
+
+    tail: ids of the rows without codes, shape (n,).
+    """
     found: list[list[Match] | None] = [None] * len(many)
-    alike: dict[tuple[int | None, int], list[int]] = {}
+    alike: dict[tuple[int | None, int, int], list[int]] = {}
     for number, (_, options, _) in enumerate(many):
-        key = options.n_probes, options.rescored(memory.index)
+        key = options.n_probes, options.rescored(memory.index), options.k
         alike.setdefault(key, []).append(number)
     with one_thread(), ThreadPoolExecutor(available_cores()) as threads:
-        search = _Search(table, memory, many, threads)
-        for (n_probes, rows), numbers in alike.items():
+        search = _Search(table, memory, many, tail, threads)
+        for (n_probes, rows, k), numbers in alike.items():
             for part in _parts(numbers, _MOST_QUERIES):
-                for number, matches in search.run(part, n_probes, rows):
+                for number, matches in search.run(part, n_probes, rows, KEPT * k):
                     found[number] = matches
     return found
 
@@ -80,30 +86,32 @@ class _Search:
         table: VectorTable,
         memory: MemoryIndex,
         many: Sequence[Asked],
+        tail: Ids,
         threads: ThreadPoolExecutor,
     ) -> None:
         self._table, self._memory, self._many, self._threads = table, memory, many, threads
+        self._tail = np.sort(tail)
 
     def run(
-        self, numbers: Sequence[int], n_probes: int | None, rows: int
+        self, numbers: Sequence[int], n_probes: int | None, rows: int, keep: int
     ) -> Iterator[tuple[int, list[Match] | None]]:
         """Yield the number and the results of each of these queries, in any order."""
 
-        def candidates(part: Sequence[int]) -> Candidates:
+        def choose(part: Sequence[int]) -> Chosen:
             queries = np.stack([self._many[number].embedding for number in part])
-            return self._memory.candidates(queries, n_probes=n_probes, rows=rows)
+            return self._memory.chosen(queries, n_probes=n_probes, rows=rows, keep=keep)
 
-        found = list(self._threads.map(candidates, _parts(numbers, _QUERIES)))
-        ids = np.concatenate([part.ids for part in found])
+        found = list(self._threads.map(choose, _parts(numbers, _QUERIES)))
+        ids, coded, places = map(np.concatenate, zip(*found, strict=True))
         # Queries of near cells have candidates in common, which are then read once.
-        order = np.argsort(np.concatenate([part.places for part in found]), kind="stable")
-        step = max(1, min(_CANDIDATES, _BYTES // (4 * self._table.dim * rows)))
+        order = np.argsort(places, kind="stable")
+        step = max(1, min(_CANDIDATES, _BYTES // (4 * self._table.dim * ids.shape[1])))
         ranking: deque[Future[list[tuple[int, list[Match] | None]]]] = deque()
         for start in range(0, len(order), step):
             chosen = order[start : start + step]
             read = self._read(ids[chosen])
             part = [numbers[i] for i in chosen.tolist()]
-            ranking.append(self._threads.submit(self._rank, part, ids[chosen], read))
+            ranking.append(self._threads.submit(self._rank, part, ids[chosen], coded[chosen], read))
             while len(ranking) > available_cores():
                 yield from ranking.popleft().result()
         while ranking:
@@ -111,7 +119,7 @@ class _Search:
 
     def _read(self, candidates: Ids) -> _Rows:
         """Read the candidates of some queries and the tail, each once."""
-        wanted = np.unique(np.append(candidates, self._memory.tail))
+        wanted = np.unique(np.append(candidates, self._tail))
         connection, dialect = self._table.connection, self._table.dialect
         rows = [
             row
@@ -127,22 +135,24 @@ class _Search:
         return _Rows(ids_array(names), embeddings, names)
 
     def _rank(
-        self, numbers: Sequence[int], candidates: Ids, read: _Rows
+        self, numbers: Sequence[int], candidates: Ids, coded: Cells, read: _Rows
     ) -> list[tuple[int, list[Match] | None]]:
-        """Return the results of some queries, whose candidates have shape (n, rows)."""
+        """Return the results of some queries, whose candidates have shape (n, rows).
+
+        coded: how many candidates each had before the best of them were chosen, shape (n,).
+        """
         ranked: list[tuple[int, list[Match] | None]] = []
-        for number, coded in zip(numbers, candidates, strict=True):
+        tail = _places(read.ids, self._tail)
+        for number, ids_of, n in zip(numbers, candidates, coded.tolist(), strict=True):
             asked = self._many[number]
-            coded = np.unique(coded[coded >= 0])
-            alive = _places(read.ids, coded)
-            tail = _places(read.ids, self._memory.tail)
+            wanted = np.unique(ids_of[ids_of >= 0])
+            alive = _places(read.ids, wanted)
             places = np.union1d(alive, tail) if tail.size else alive
             scores = similarity(asked.embedding, read.embeddings[places], self._table.metric)
             ids, scores = best(read.ids[places], scores, asked.options.k)
             matches = matches_of(ids, scores, read.names)
-            enough = is_settled(
-                asked.options, self._memory.index, len(matches), len(coded), len(alive)
-            )
+            dead = len(wanted) - len(alive)
+            enough = is_settled(asked.options, self._memory.index, len(matches), n, n - dead)
             ranked.append((number, above(matches, asked.options) if enough else None))
         return ranked
 

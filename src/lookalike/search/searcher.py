@@ -1,16 +1,19 @@
 """Find the nearest stored embeddings: choose between index and exact search, cut pages."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 from lookalike.core.threads import one_thread
 from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray
 from lookalike.dialects import Filter, Statement
-from lookalike.index.ivf import Index
-from lookalike.index.memory import MemoryIndex, load
+from lookalike.index.holding import HeldIndex
+from lookalike.index.ivf import Ids, Index
+from lookalike.index.loading import load
+from lookalike.index.memory import MemoryIndex
 from lookalike.index.store import IndexStore
 from lookalike.search.exact import exact_statement, search_exactly
+from lookalike.search.held import HeldSearch
 from lookalike.search.in_memory import pays, search_in_memory
 from lookalike.search.indexed import IndexedSearch
 from lookalike.search.options import MAX_K, Asked, SearchOptions
@@ -23,12 +26,15 @@ _WIDTH, _WIDTH_GROWTH = 256, 4
 class Searcher:
     """Searches one table, through its index if there is one.
 
-    where: filter of rows.
+    where: filter of rows. held: the index in memory, if it is held there.
     """
 
-    def __init__(self, store: IndexStore, where: Filter | None = None) -> None:
+    def __init__(
+        self, store: IndexStore, where: Filter | None = None, held: HeldIndex | None = None
+    ) -> None:
         self._store = store
         self._where = where
+        self._held = HeldSearch(store.table, held) if held and where is None else None
         self._indexed = IndexedSearch(store, where)
 
     def plan(self, asked: Asked) -> Statement:
@@ -89,9 +95,9 @@ class Searcher:
             for number, each in enumerate(many)
             if not each.options.offset and not each.options.is_exact(index)
         }
-        memory = self._loaded(index, [each.options for each in batch.values()], notify)
-        if memory is not None:
-            answers = search_in_memory(self._store.table, memory, list(batch.values()))
+        if (loaded := self._in_memory(index, batch.values(), notify)) is not None:
+            memory, tail = loaded
+            answers = search_in_memory(self._store.table, memory, list(batch.values()), tail)
         else:
             with one_thread():
                 answers = self._indexed.search_many(index, list(batch.values()))
@@ -102,11 +108,19 @@ class Searcher:
                 found[number] = kept[: many[number].options.k]
         return found
 
-    def _loaded(
-        self, index: Index, options: Sequence[SearchOptions], notify: Callable[[str], None]
-    ) -> MemoryIndex | None:
-        """Return the index in memory if loading it pays for itself in these searches."""
-        return load(self._store, notify=notify) if pays(index, options) else None
+    def _in_memory(
+        self, index: Index, many: Collection[Asked], notify: Callable[[str], None]
+    ) -> tuple[MemoryIndex, Ids] | None:
+        """Return the held index, or a copy if loading it pays for itself in these searches.
+
+        Then the ids of the rows without codes.
+        """
+        if self._held is not None and (fresh := self._held.fresh()) is not None:
+            return fresh
+        memory = None
+        if pays(index, [each.options for each in many]):
+            memory = load(self._store, notify=notify)
+        return None if memory is None else (memory, memory.tail)
 
     def _widths(self, options: SearchOptions) -> Iterator[int]:
         """Yield the result counts of a page's searches: the first page, then wider ones."""
@@ -124,6 +138,8 @@ class Searcher:
     def _search(
         self, query: FloatArray, options: SearchOptions, trace: Trace
     ) -> tuple[str, list[Match]]:
+        if self._held is not None and (found := self._held.search(query, options, trace)):
+            return found[0], above(found[1], options)
         with trace.step("load the index"):
             # A filtered search reads codes before the statement that checks their generation.
             index = None if options.exact else self._store.load(or_last=self._where is None)

@@ -8,12 +8,12 @@ from pathlib import Path
 import psutil
 
 from lookalike.core.errors import InputError, ServerError
+from lookalike.core.sizes import bytes_of
 from lookalike.server.folders import Folders
 
 AUTO, NEVER = "auto", "never"
 SMALLEST_POOL = 16  # MB
 MEBIBYTE = 2**20
-_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -46,8 +46,7 @@ def read_size(text: str) -> int | None:
     """Return the bytes of a size such as 512M or 1.5G; None for auto. Raises InputError."""
     if text.lower() == AUTO:
         return None
-    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([kmgt]?)i?b?", text.strip().lower())
-    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
+    size = bytes_of(text) or 0
     if not SMALLEST_POOL * MEBIBYTE <= size <= psutil.virtual_memory().total:
         raise InputError(
             f"a buffer pool of {text[:40]!r}: give a size from {SMALLEST_POOL}M to the machine's "

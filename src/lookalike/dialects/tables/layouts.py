@@ -6,8 +6,9 @@
 from collections.abc import Sequence
 
 from lookalike.dialects.statement import Statement, generation_comment, places, quote_name
+from lookalike.dialects.tables.versions import LOG, VERSIONS
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the tables that this package creates and uses."""
 
 SCHEMA_TABLE = "lookalike_schema"
@@ -19,6 +20,8 @@ SHARED_TABLES = (
     INDEXES,
     "lookalike_index_tails",
     "lookalike_index_changes",
+    VERSIONS,
+    LOG,
     "lookalike_attributes",
     "lookalike_levels",
     "lookalike_runs",
@@ -34,8 +37,13 @@ KEYS = (
     ("lookalike_attributes", "collection"),
     ("lookalike_levels", "collection"),
     ("lookalike_thresholds", "collection"),
+    (VERSIONS, "collection"),
+    (LOG, "collection"),
 )
 """Shared tables with records of collections, each with its column of collection names."""
+
+OF_ONE_NAME = (VERSIONS, LOG)
+"""Those whose records mean nothing for the same collection under another name."""
 
 _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
