@@ -117,11 +117,11 @@ class MemoryIndex:
             if self._rows.room < len(ids):
                 return False
             self._rows.remove(changed)
-            codes = codes.take(order)
-            positions = self._rows.add(codes.ids)
-            self._lists.add(codes._replace(ids=positions))
-            if self._vectors and len(positions):
-                self._vectors.put(positions, embeddings[order])
+            if len(ids):
+                positions = self._rows.add(ids[order])
+                self._lists.add(codes.take(order)._replace(ids=positions))
+                if self._vectors:
+                    self._vectors.put(positions, embeddings[order])
             self.version = version or self.version
         return True
 
