@@ -88,7 +88,7 @@ def search_all(
         started = time.perf_counter()
         index, options = collection._state.index, SearchOptions(k=K, where=where)
         searcher = Searcher(index, filter_of(index.table, where))
-        plan, matches = searcher.search(Asked(query, options), Trace())
+        plan, matches, _ = searcher.search(Asked(query, options), Trace())
         times.append((time.perf_counter() - started) * 1000)
         plans[plan] += 1
         scores = similarities(query, data.base[passing], "cosine")

@@ -8,7 +8,7 @@ from lookalike.duplicates import neighbours
 from lookalike.duplicates.in_memory import Reach, neighbours_in_memory
 from lookalike.duplicates.pictures import read_images
 from lookalike.duplicates.workers import workers
-from lookalike.index import memory
+from lookalike.index import loading
 from tests.duplicates.finding import find_with
 from tests.oracle import similarities
 
@@ -121,6 +121,6 @@ def test_the_steps_are_told_and_why_mysql_searches(db, monkeypatch):
     own._state.notify = lines.append
     find(own, min_similarity=0.9, progress=lambda *step: seen.append(step))
     assert ("Reading the index", N, N) in seen and ("Looking for neighbours", N, N) in seen
-    monkeypatch.setattr(memory, "refusal", lambda: "faiss is old")
+    monkeypatch.setattr(loading, "refusal", lambda: "faiss is old")
     find(own, min_similarity=0.9)
     assert lines == ["MySQL searches the index, which takes longer, because faiss is old."]

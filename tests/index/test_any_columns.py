@@ -49,7 +49,7 @@ def nearest(vectors, ids, query):
 
 def found(store, query, **options):
     searcher = Searcher(store, filter_of(store.table, options.pop("where", None)))
-    return searcher.search(Asked(query, SearchOptions(k=K, **options)), Trace())[1]
+    return searcher.search(Asked(query, SearchOptions(k=K, **options)), Trace()).matches
 
 
 def test_rows_are_inserted_indexed_searched_and_deleted(db, items, vectors):

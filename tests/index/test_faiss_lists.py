@@ -86,7 +86,8 @@ def test_estimates_differ_from_those_of_sql_by_rounding_only(metric, dim):
     """Each rounds y to steps of its own; the sum over the bits of half a step is the worst."""
     index = index_of(metric, dim, 5)
     codes = index.encode(np.arange(400), index.preparation(vectors(400, dim, 3))).in_key_order()
-    memory = MemoryIndex(index, filled(index, codes), np.empty(0, np.int64))
+    memory = MemoryIndex(index, len(codes.ids))
+    memory.add(codes)
     for query in vectors(5, dim, 4):
         found = memory.candidates(query[np.newaxis], n_probes=5, rows=400)
         prepared = index.preparation.query(query)

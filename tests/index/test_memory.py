@@ -1,20 +1,17 @@
-"""The index in memory on the real MySQL: what numpy finds, and what is in the tables."""
+"""The index in memory finds what numpy finds."""
 
 import numpy as np
-import psutil
 import pytest
 
-from lookalike.core.vectors import pack
-from lookalike.index import memory
+from lookalike.index import loading, memory
 from tests.index.clusters import clustered, names
 from tests.oracle import similarities
 
 N, K = 3000, 10
 
 
-def loaded(collection, lines=None):
-    notify = (lambda line: None) if lines is None else lines.append
-    return memory.load(collection._state.index, notify=notify)
+def loaded(collection, **options):
+    return loading.load(collection._state.index, notify=print, **options)
 
 
 def recall_of(ids, vectors, queries, metric):
@@ -85,21 +82,6 @@ def test_one_query_and_many_have_the_same_candidates(indexed, vectors):
         assert one.places[0] == many.places[place]
 
 
-def test_every_code_is_loaded_whatever_the_batches(indexed, monkeypatch):
-    state, seen = indexed._state, []
-    statement = state.dialect.code_keys(state.table, state.index.load().generation)
-    expected = set(state.connection.query(statement))
-    for batch in (1, 7, 1000, 10**6):
-        monkeypatch.setattr(memory, "_BATCH", batch)
-        found = memory.load(state.index, notify=print, progress=lambda *done: seen.append(done))
-        cells = {
-            (cell, int(row_id))
-            for cell, ids in zip(np.argsort(found.places), found.ids_by_cell(), strict=True)
-            for row_id in ids
-        }
-        assert cells == expected and len(found) == N and seen[-1] == (N, N)
-
-
 def test_cells_of_any_length_have_an_order():
     for scale in (0, 1e-30, 1, 2.0**50):
         cells = np.full((8, 8), scale, np.float32)
@@ -117,59 +99,3 @@ def test_near_cells_follow_one_another(indexed):
     shuffled = np.random.default_rng(0).permutation(centroids)
     steps = [np.linalg.norm(np.diff(each, axis=0), axis=1).mean() for each in (centroids, shuffled)]
     assert steps[0] < 0.8 * steps[1]
-
-
-def test_rows_of_other_programs_are_in_the_tail(db, indexed, vectors):
-    for row_id in (10**6, 10**6 + 5):
-        db.rows("INSERT INTO own VALUES (%s, 'x', %s)", (row_id, pack(vectors[3])))
-    found = loaded(indexed)
-    assert found.tail.tolist() == [10**6, 10**6 + 5] and len(found) == N
-    indexed.index.build()
-    assert loaded(indexed).tail.size == 0
-
-
-def test_removed_rows_are_gone(indexed, vectors):
-    indexed.remove_rows(range(1, 101))
-    found = loaded(indexed)
-    ids = found.candidates(vectors[:100], n_probes=10_000, rows=N).ids
-    assert len(found) == N - 100 and set(ids[0]) == {-1, *range(101, N + 1)}
-
-
-def test_another_generation_is_read_and_the_old_copy_stays(indexed, vectors):
-    before = loaded(indexed)
-    old = before.candidates(vectors[:5], rows=50).ids
-    more = indexed.add_embeddings(names(50), vectors[:50])
-    assert indexed.index.build()
-    after = loaded(indexed)
-    assert after.index.generation == before.index.generation + 1 and len(after) == N + 50
-    assert np.array_equal(before.candidates(vectors[:5], rows=50).ids, old)
-    assert more[0] in after.candidates(vectors[:1], rows=50).ids
-
-
-def test_where_sql_has_to_search_nothing_is_loaded(db, indexed, vectors, monkeypatch):
-    lines = []
-    monkeypatch.setattr(memory, "MAX_TAIL", 1)
-    for row_id in (10**6, 10**6 + 1):
-        db.rows("INSERT INTO own VALUES (%s, 'x', %s)", (row_id, pack(vectors[0])))
-    assert loaded(indexed, lines) is None and lines == []
-    monkeypatch.undo()
-    monkeypatch.setattr(memory, "refusal", lambda: "faiss is old")
-    assert loaded(indexed, lines) is None
-    monkeypatch.undo()
-    free = psutil.virtual_memory()._replace(available=1000)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
-    assert loaded(indexed, lines) is None
-    assert len(lines) == 2
-    assert lines[0].endswith("takes longer, because faiss is old.")
-    assert "0.0 GB are free: MySQL searches it" in lines[1]
-
-
-def test_a_collection_without_an_index(db):
-    own = db.collection("own", dim=4)
-    own.add_embeddings(["a"], [[1, 2, 3, 4]])
-    assert loaded(own) is None
-
-
-def test_codes_that_another_program_dropped(db, indexed):
-    db.rows("DROP TABLE own_codes_1")
-    assert loaded(indexed) is None

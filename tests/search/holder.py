@@ -18,7 +18,9 @@ class Holder:
     def __init__(self, url: str, name: str, with_vectors: bool) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_hold, args=(theirs, url, name, with_vectors), daemon=True)
+        self._process = context.Process(
+            target=_hold, args=(theirs, url, name, with_vectors), daemon=True
+        )
         self._process.start()
 
     def search(self, query: np.ndarray, **options: Any) -> tuple[list[int], str]:

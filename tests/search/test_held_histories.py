@@ -16,6 +16,7 @@ from tests.search.holder import Holder
 
 pytestmark = pytest.mark.slow
 
+
 class HeldHistories(Histories):
     """The same histories, with a search in another process after each step."""
 

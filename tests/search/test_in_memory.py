@@ -8,7 +8,7 @@ import pytest
 from lookalike import IndexSizes
 from lookalike.core.types import Plan
 from lookalike.core.vectors import pack
-from lookalike.index import memory
+from lookalike.index import loading
 from lookalike.index.ivf import Index
 from lookalike.index.training import n_cells_for
 from lookalike.search import in_memory, searcher
@@ -36,7 +36,7 @@ def loads(monkeypatch):
     loads = []
 
     def load(store, *, notify):
-        found = memory.load(store, notify=notify)
+        found = loading.load(store, notify=notify)
         loads.append(None if found is None else len(found))
         return found
 
@@ -184,7 +184,7 @@ def test_loading_pays_from_a_number_of_queries_on(rows, n_probes, queries, expec
 def test_without_the_copy_sql_answers(db, monkeypatch):
     own, vectors, queries = collection(db)
     lines = []
-    monkeypatch.setattr(memory, "refusal", lambda: "faiss is old")
+    monkeypatch.setattr(loading, "refusal", lambda: "faiss is old")
     own._state.notify = lines.append
     many = own.search_many(list(queries))
     shares = [is_right(m, vectors, q) for m, q in zip(many, queries, strict=True)]

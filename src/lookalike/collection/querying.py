@@ -11,14 +11,14 @@ from lookalike.collection.matches import Matches
 from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_many
 from lookalike.core.errors import InputError
-from lookalike.core.types import Explanation, Match
+from lookalike.core.types import Explanation
 from lookalike.dialects import Filter, Statement
 from lookalike.index.rows import with_paths
 from lookalike.search.embedding import IMAGE, EmbeddedQuery, embed_query
 from lookalike.search.levels import Rater
 from lookalike.search.options import Asked, SearchKeywords, SearchOptions
 from lookalike.search.percentiles import Percentiles, at_percentile
-from lookalike.search.ranking import ordered
+from lookalike.search.ranking import Found, ordered
 from lookalike.search.searcher import Searcher
 from lookalike.search.source import AnyQuery
 from lookalike.search.trace import Trace
@@ -56,12 +56,12 @@ def explain(
     """Run a search and return how it ran."""
     trace, (options, where) = Trace(), _checked(state, SearchOptions(**keywords))
     prepared = _prepare(state, query, options, trace)
-    plan, matches = Searcher(state.index, where, state.held).search(prepared.asked, trace)
+    ran = Searcher(state.index, where, state.held).search(prepared.asked, trace)
     analysis = ""
     if trace.statement is not None:
         analysis = state.connection.value(state.dialect.analyze(trace.statement))
-    (found,) = _rated(state, [prepared], [matches])
-    return Explanation(plan, state.index.plan(), tuple(trace.steps), analysis, tuple(found))
+    (found,) = _rated(state, [prepared], [ran])
+    return Explanation(ran.plan, state.index.plan(), tuple(trace.steps), analysis, tuple(found))
 
 
 def search_sql(
@@ -100,15 +100,17 @@ def _prepare(
 
 
 def _rated(
-    state: CollectionState, prepared: Sequence[_Prepared], found: Sequence[Sequence[Match]]
+    state: CollectionState, prepared: Sequence[_Prepared], found: Sequence[Found]
 ) -> list[Matches]:
     """Return each query's matches with levels, paths and, on request, attributes, in order."""
     rater = Rater(state.table, state.model_id, state.model)
     rated = [
-        rater.rate(each.query, matches, each.percentiles)
-        for each, matches in zip(prepared, found, strict=True)
+        rater.rate(each.query, ran.matches, each.percentiles)
+        for each, ran in zip(prepared, found, strict=True)
     ]
-    everything = with_paths(state.table, list(chain(*rated)))
+    everything = list(chain(*rated))
+    if not all(ran.has_paths for ran in found):
+        everything = with_paths(state.table, everything)
     options = prepared[0].options if prepared else SearchOptions()
     if options.include or options.order_by:
         ids = list({match.id for match in everything})

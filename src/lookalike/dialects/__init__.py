@@ -43,14 +43,12 @@ from lookalike.dialects.tables.layouts import (
     SCHEMA_TABLE,
     SHARED_TABLES,
 )
-from lookalike.dialects.tables.memory import CANDIDATE, CHANGED, TAIL, ComparedRow, CopyState
+from lookalike.dialects.tables.memory import About, ComparedRow
 from lookalike.dialects.tables.search import Probe, Shortlist
 from lookalike.dialects.tables.versions import Version
 
 __all__ = [
     "ATTRIBUTE_NAME",
-    "CANDIDATE",
-    "CHANGED",
     "COLLECTION_COLUMNS",
     "IMAGE_NAME",
     "INDEXES",
@@ -67,15 +65,14 @@ __all__ = [
     "SCHEMA_TABLE",
     "SHARED_TABLES",
     "SIDE_TABLES",
-    "TAIL",
     "WITH_FOREIGN_KEY",
+    "About",
     "AnyClause",
     "Attribute",
     "Clause",
     "CodeRow",
     "ComparedRow",
     "Comparison",
-    "CopyState",
     "Dialect",
     "FailedFile",
     "Filter",

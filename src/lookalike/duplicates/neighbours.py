@@ -145,7 +145,7 @@ def _nearest(
 ) -> tuple[Numbers, Scores]:
     """Return ids and similarities of the k nearest, of more where even the last is near enough."""
     while True:
-        matches = searcher.search(Asked(embedding, SearchOptions(k=k)), Trace())[1]
+        matches = searcher.search(Asked(embedding, SearchOptions(k=k)), Trace()).matches
         if len(matches) < k or matches[-1].similarity < enough or k >= MOST:
             break
         k = min(4 * k, MOST)

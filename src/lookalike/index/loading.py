@@ -5,7 +5,8 @@ the last processed id, which have no codes yet, are told by id, so that whoever 
 them exactly, as the SQL of a search does.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from lookalike.core.vectors import ids_array
 from lookalike.database.connection import Row
 from lookalike.database.errors import MissingTable, Privilege, ReadOnly
 from lookalike.database.table import VectorTable
-from lookalike.dialects import CopyState, Version
+from lookalike.dialects import Version
 from lookalike.index.faiss_lists import refusal
-from lookalike.index.ivf import Codes, Index, concatenate
+from lookalike.index.ivf import Codes, Ids, Index, concatenate
 from lookalike.index.memory import MemoryIndex, bytes_needed
 from lookalike.index.memory_vectors import PRECISIONS, Precision
 from lookalike.index.store import IndexStore
@@ -114,17 +115,23 @@ def _fitting(
     most = int(MEMORY_SHARE * available) if limit is None else limit
     needed = bytes_needed(index, n)
     if needed > most:
-        has = f"{available / 1e9:.2g} GB are free" if limit is None else f"the limit is {most:,}"
+        why = f"a quarter of the {_mb(available)} that are free is to spare"
+        if limit is not None:
+            why = f"the limit is {_mb(limit)}"
         notify(
-            f"The index takes {needed:,} bytes in memory, and {has}: MySQL searches it, which "
-            "takes longer."
+            f"The index takes {_mb(needed)} in memory, and {why}: MySQL searches it, which takes "
+            "longer."
         )
         return None
-    if (why := refusal()) is not None:
-        notify(f"MySQL searches the index, which takes longer, because {why}.")
+    if (reason := refusal()) is not None:
+        notify(f"MySQL searches the index, which takes longer, because {reason}.")
         return None
     wanted = PRECISIONS if with_vectors else ()
     return (next((each for each in wanted if bytes_needed(index, n, each) <= most), None),)
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:,.1f} MB"
 
 
 def _codes(
@@ -198,26 +205,27 @@ def catch_up(store: IndexStore, memory: MemoryIndex) -> bool:
     assert old is not None
     try:
         with connection.transaction():
-            rows = connection.query(dialect.copy_state(table, old))
-            if not rows or not is_current(memory, state := CopyState(*rows[0])):
+            new = Version(*connection.query(dialect.codes_version(table))[0])
+            changed = _changed_since(old, new, connection.query(dialect.log_since(table, old)))
+            if changed is None:
                 return False
-            changed = ids_array(row[0] for row in connection.query(dialect.changed_ids(table, old)))
             step = max(1, _VECTOR_BYTES // (4 * table.dim))
             for start in range(0, changed.size, step):
                 part = changed[start : start + step]
                 if not memory.apply(part, *table.indexable_embeddings(part.tolist()), None):
                     return False
-    except MissingTable:
+    except (IndexError, MissingTable):
         return False
-    return memory.apply(changed[:0], *table.indexable([]), Version(*state[:3]))
+    return memory.apply(changed[:0], *table.indexable([]), new)
 
 
-def is_current(memory: MemoryIndex, state: CopyState) -> bool:
-    """Whether the log tells which rows have changed since the copy's version."""
-    return (
-        memory.version is not None
-        and state.origin == memory.version.origin
-        and state.generation == memory.index.generation
-        and bool(state.is_known)
-        and not state.all_changed
-    )
+def _changed_since(old: Version, new: Version, log: Sequence[Row]) -> Ids | None:
+    """Return the ids that changed since a version; None if the log does not tell."""
+    if new.origin != old.origin or new.version < old.version:
+        return None
+    if new != old and (not log or log[0][:2] != old[1:]):
+        return None
+    later = [ids for version, _, ids in log if version > old.version]
+    if any(ids is None for ids in later):
+        return None
+    return ids_array({row_id for ids in later for row_id in json.loads(ids)})

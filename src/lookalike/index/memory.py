@@ -4,19 +4,24 @@ They are filled from the codes' table as they are; no embedding is needed. A cop
 the codes that it was read at, and `apply` brings it to a later one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 
 from lookalike.core.locks import SharedLock
-from lookalike.core.vectors import FloatArray
+from lookalike.core.vectors import FloatArray, similarity
 from lookalike.dialects import Version
 from lookalike.index.faiss_lists import FACTOR_BYTES, FaissLists
 from lookalike.index.ivf import Cells, Codes, Ids, Index
 from lookalike.index.memory_rows import BYTES, MemoryRows
-from lookalike.index.memory_vectors import MemoryVectors, Precision, bytes_each
+from lookalike.index.memory_vectors import EXACT, MemoryVectors, Precision, bytes_each
+
+KEPT = 2
+"""Rounded embeddings choose so many times k of the candidates to read."""
 
 _PAIR_BYTES = 2**24
 _FEW_CELLS, _ITERATIONS = 2, 4
@@ -37,15 +42,34 @@ class Candidates(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The candidates of n queries to read.
+    """The candidates of n queries to read, best first.
 
-    ids: best first, shape (n, rows), -1 where there are fewer. coded: how many candidates each
-    query had, shape (n,). places: as of Candidates.
+    ids: shape (n, rows), -1 where there are fewer. coded: how many candidates each query had,
+    shape (n,). places: as of Candidates. similarities, checksums: shape (n, rows), where the
+    embeddings are in memory as they are in the table: the exact similarity, and the CRC32 of the
+    embedding's bytes by which the table tells that it is still the same.
     """
 
     ids: Ids
     coded: Cells
     places: Cells
+    similarities: npt.NDArray[np.float64] | None
+    checksums: npt.NDArray[np.uint32] | None
+
+    def take(self, queries: Cells) -> "Chosen":
+        """Return those of some of the queries."""
+        similarities = None if self.similarities is None else self.similarities[queries]
+        checksums = None if self.checksums is None else self.checksums[queries]
+        return Chosen(
+            self.ids[queries], self.coded[queries], self.places[queries], similarities, checksums
+        )
+
+
+def concatenated(parts: Sequence[Chosen]) -> Chosen:
+    """Return the candidates of all parts' queries."""
+    columns: list[Any] = list(zip(*parts, strict=True))
+    joined: list[Any] = [None if each[0] is None else np.concatenate(each) for each in columns]
+    return Chosen(*joined)
 
 
 class MemoryIndex:
@@ -142,20 +166,46 @@ class MemoryIndex:
         similarities = self._similarities(queries, prepared, estimates)
         return Candidates(ids, similarities, self.places[cells[:, 0]])
 
-    def chosen(self, queries: FloatArray, *, n_probes: int | None, rows: int, keep: int) -> Chosen:
-        """Return the candidates of each query, (n, dim), that are worth reading.
+    def chosen(self, queries: FloatArray, *, n_probes: int | None, rows: int, k: int) -> Chosen:
+        """Return the candidates of each query, (n, dim), that are worth reading for k results.
 
-        With embeddings in memory, the `keep` best by these; without, all `rows` candidates.
+        With exact embeddings in memory these are the k best; with rounded ones `KEPT` times as
+        many; without, all `rows` candidates. Ties go by id.
         """
         prepared = self.index.preparation.queries(queries)
         cells = self.index.choose(prepared, n_probes=n_probes, rows=rows)
+        similarities = checksums = None
         with self._lock.reading():
             positions, _ = self._nearest(prepared, cells, rows)
             coded = np.count_nonzero(positions >= 0, axis=1)
-            if self._vectors and keep < rows:
-                positions, _ = _best(positions, self._vectors.scores(queries, positions), keep)
+            if self._vectors and (KEPT * k < rows or self._vectors.precision == EXACT):
+                scores = self._vectors.scores(queries, positions)
+                positions, _ = _best(positions, scores, min(KEPT * k, rows))
             ids = self._rows.ids_at(positions)
-        return Chosen(ids, coded, self.places[cells[:, 0]])
+            if self._vectors and self._vectors.precision == EXACT:
+                embeddings = self._vectors.exact(positions)
+                ids, similarities, checksums = self._compared(queries, ids, embeddings, k)
+        return Chosen(ids, coded, self.places[cells[:, 0]], similarities, checksums)
+
+    def _compared(
+        self, queries: FloatArray, ids: Ids, embeddings: FloatArray, k: int
+    ) -> tuple[Ids, npt.NDArray[np.float64], npt.NDArray[np.uint32]]:
+        """Return the k best of candidates (n, rows): ids, similarities and checksums.
+
+        embeddings: shape (n, rows, dim).
+        """
+        k = min(k, ids.shape[1])
+        best_ids, best = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
+        checksums = np.zeros((len(queries), k), np.uint32)
+        for number, query in enumerate(queries):
+            scores = similarity(query, embeddings[number], self.index.metric)
+            scores[(ids[number] < 0) | np.isnan(scores)] = -np.inf
+            order = np.lexsort((ids[number], -scores))[:k]
+            order = order[scores[order] > -np.inf]
+            n = len(order)
+            best_ids[number, :n], best[number, :n] = ids[number][order], scores[order]
+            checksums[number, :n] = [crc32(row) for row in embeddings[number][order]]
+        return best_ids, best, checksums
 
     def _nearest(self, prepared: FloatArray, cells: Cells, rows: int) -> tuple[Ids, FloatArray]:
         """Return positions and estimates of the best codes."""

@@ -15,6 +15,11 @@ Precision = Literal["float32", "bfloat16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
 """The most exact first."""
 
+EXACT: Precision = "float32"
+
+_SHORTEST, _LONGEST = 1e-15, 1e15
+"""Lengths whose squares are ordinary float32."""
+
 
 class _Format(NamedTuple):
     """A type of numbers; `pack` expects numbers from -127 to 127 for int8."""
@@ -37,7 +42,7 @@ def bytes_each(precision: Precision, dim: int) -> int:
 
 
 class MemoryVectors:
-    """Embeddings by position, scaled as the index scales them.
+    """Embeddings by position: float32 as they are, others scaled as the index scales them.
 
     Args:
         precision: float32, bfloat16, or int8 with a factor for each embedding.
@@ -50,29 +55,51 @@ class MemoryVectors:
         self._preparation = preparation
         self._format = _FORMATS[precision]
         self._stored = np.zeros((capacity, preparation.rotation.dim), self._format.dtype)
+        # Of a position: what makes of the stored numbers those of the scaled embedding. 0: there is
+        # none; infinite: it cannot be scored.
         self._factors = np.zeros(capacity, np.float32)
         self._squares = np.zeros(capacity, np.float32)
 
     def put(self, positions: Positions, embeddings: FloatArray) -> None:
         """Store embeddings (n, dim)."""
         scaled = self._preparation.scaled(embeddings)
+        self._squares[positions] = np.einsum("ij,ij->i", scaled, scaled)
+        if self.precision == EXACT:
+            self._stored[positions] = embeddings
+            self._factors[positions] = self._exact_factors(embeddings)
+            return
         factors = np.ones(len(scaled), np.float32)
         if self.precision == "int8":
             factors = np.maximum(np.abs(scaled).max(axis=1) / 127, np.float32(1e-30))
         self._stored[positions] = self._format.pack(scaled / factors[:, np.newaxis])
         self._factors[positions] = factors
-        self._squares[positions] = np.einsum("ij,ij->i", scaled, scaled)
+
+    def _exact_factors(self, embeddings: FloatArray) -> FloatArray:
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            lengths = np.linalg.norm(embeddings, axis=1)
+            is_usual = (lengths > _SHORTEST) & (lengths < _LONGEST)
+            factors = 1 / (lengths if self._preparation.metric == "cosine" else lengths**0)
+            factors = factors / self._preparation.unit
+        return np.where(is_usual, factors, np.float32(np.inf)).astype(np.float32)
 
     def scores(self, queries: FloatArray, positions: Positions) -> FloatArray:
         """Return scores that rank as the similarities do, shape (n, rows).
 
         Args:
             queries: Shape (n, dim).
-            positions: Shape (n, rows); -1 has the score -inf, and so has one without an embedding.
+            positions: Shape (n, rows). -1 has the score -inf, and so has one without an embedding;
+                one that cannot be scored has inf.
         """
         scaled, factors = self._preparation.scaled_queries(queries), self._factors[positions]
         vectors = self._format.unpack(self._stored[positions])
-        scores = np.einsum("nkd,nd->nk", vectors, scaled) * factors
-        if self._preparation.metric == "euclidean":
-            scores -= self._squares[positions] / 2
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = np.einsum("nkd,nd->nk", vectors, scaled) * factors
+            if self._preparation.metric == "euclidean":
+                scores -= self._squares[positions] / 2
+        scores = np.where(np.isinf(factors), np.float32(np.inf), scores)
         return np.where((positions >= 0) & (factors > 0), scores, np.float32(-np.inf))
+
+    def exact(self, positions: Positions) -> FloatArray:
+        """Return the embeddings at positions (n,) as they are in the table: shape (n, dim)."""
+        embeddings: FloatArray = self._stored[positions]
+        return embeddings

@@ -53,8 +53,7 @@ def _token() -> int:
 
 def start_versions(table: VectorTable) -> None:
     """Begin the versions of a collection that has none."""
-    with table.connection.transaction():
-        table.connection.execute(table.dialect.start_versions(table, _token()))
+    table.connection.execute(table.dialect.start_versions(table, _token()))
 
 
 def is_pruning_due(changed: int) -> bool:

@@ -98,8 +98,8 @@ class Screener:
                 yield Screening(image, tuple(matches), None)
 
     def _search(self, embedding: FloatArray) -> list[Match]:
-        _, matches = self._searcher.search(Asked(embedding, self._options), Trace())
-        return with_paths(self._table, matches)
+        found = self._searcher.search(Asked(embedding, self._options), Trace())
+        return found.matches if found.has_paths else with_paths(self._table, found.matches)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:
         """Yield each image's similarity to the most similar stored image.

@@ -7,20 +7,22 @@ exactly. The changed rows are then applied to the copy.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from lookalike.core.types import Match
-from lookalike.core.vectors import FloatArray, ids_array
+from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
 from lookalike.database.errors import MissingTable, TooLarge
 from lookalike.database.table import VectorTable
-from lookalike.dialects import CANDIDATE, CHANGED, TAIL, ComparedRow, CopyState, Filter, Version
+from lookalike.dialects import About, ComparedRow, Filter, Version
 from lookalike.index.holding import HeldIndex
 from lookalike.index.ivf import Ids
-from lookalike.index.loading import MAX_TAIL, is_current
-from lookalike.index.memory import MemoryIndex
-from lookalike.search.in_memory import KEPT
+from lookalike.index.loading import MAX_TAIL
+from lookalike.index.memory import Chosen, MemoryIndex
 from lookalike.search.options import SearchOptions
-from lookalike.search.ranking import is_settled, rank
+from lookalike.search.ranking import Found, is_settled
 from lookalike.search.trace import Trace
 
 MAX_CHANGED = 1000
@@ -28,6 +30,9 @@ MAX_CHANGED = 1000
 
 MAX_ROWS = 10_000
 """With more rows to compare, the server's part is small: SQL searches."""
+
+_MORE = 4
+"""Where a row has changed without a note, read so many times k rows with their embeddings."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +43,34 @@ class HeldSearch:
     held: HeldIndex
     where: Filter | None = None
 
-    def search(
-        self, query: FloatArray, options: SearchOptions, trace: Trace
-    ) -> tuple[str, list[Match]] | None:
-        """Return the plan and the k nearest rows; None where SQL has to search."""
-        memory = None if self.table.connection.is_held else self.held.memory()
+    def search(self, query: FloatArray, options: SearchOptions, trace: Trace) -> Found | None:
+        """Return the k nearest rows; None where SQL has to search."""
+        memory = self._memory()
         if memory is None or options.is_exact(memory.index):
             return None
-        n_probes, rows = options.n_probes, options.rescored(memory.index)
+        n_probes, rows, k = options.n_probes, options.rescored(memory.index), options.k
         while rows <= MAX_ROWS:
-            found = self._ask(memory, query, n_probes, rows, options.k, trace)
-            if found is None:
+            version = memory.version  # before the candidates: the log tells what changes later
+            assert version is not None
+            with trace.step("choose candidates in memory") as touched:
+                chosen = memory.chosen(query[np.newaxis], n_probes=n_probes, rows=rows, k=k)
+                coded = touched.rows = int(chosen.coded[0])
+            if k > options.k:
+                chosen = chosen._replace(checksums=None)
+            read = self._read(memory, version, chosen, trace)
+            if read is None:
                 return None
             with trace.step("rank exactly") as touched:
-                alive = [row[1:4] for row in found.compared if row.embedding is not None]
-                matches = rank(query, alive, options.k, self.table.metric)
-                touched.rows = len(alive)
-            if is_settled(options, memory.index, len(matches), found.coded, found.alive):
-                return self._plan(memory), matches
+                ranked = _rank(query, options.k, read, chosen, self.table)
+                touched.rows = len(read)
+            if ranked.is_different:
+                k = _MORE * k
+                continue
+            alive = coded - ranked.missing
+            if is_settled(options, memory.index, len(ranked.matches), coded, alive):
+                return Found(_plan(memory), ranked.matches, self.table.has_files)
             probed = n_probes or memory.index.plan.n_probes
-            if probed >= memory.index.n_cells and found.coded < rows:
+            if probed >= memory.index.n_cells and coded < rows:
                 return None
             n_probes, rows = 4 * probed, 4 * rows
         return None
@@ -67,99 +80,138 @@ class HeldSearch:
 
         None where SQL has to search.
         """
-        memory = None if self.table.connection.is_held else self.held.memory()
+        memory = self._memory()
         if memory is None:
             return None
         version = memory.version
         assert version is not None
-        rows = self._compared(memory, version, [], Trace())
-        if rows is None or self.held.memory() is not memory:
+        rows = self._compared(memory, version, [], Trace(), checksums=False)
+        if rows is None or self._memory() is not memory:
             return None
-        return memory, ids_array(row.id for row in rows if row.about == TAIL)
+        return memory, ids_array(row.id for row in rows if row.about == About.TAIL)
 
-    @staticmethod
-    def _plan(memory: MemoryIndex) -> str:
-        return f"codes and {memory.precision} in memory" if memory.precision else "codes in memory"
+    def _memory(self) -> MemoryIndex | None:
+        # A transaction or session may see rows of its own.
+        return None if self.table.connection.is_held else self.held.memory()
 
-    def _ask(
-        self,
-        memory: MemoryIndex,
-        query: FloatArray,
-        n_probes: int | None,
-        rows: int,
-        k: int,
-        trace: Trace,
-    ) -> "_Found | None":
-        version = memory.version  # before the candidates: what changes later is told by the log
-        assert version is not None
-        with trace.step("choose candidates in memory") as touched:
-            keep = KEPT * k
-            found = memory.chosen(query[None], n_probes=n_probes, rows=rows, keep=keep)
-            ids = found.ids[0][found.ids[0] >= 0].tolist()
-            coded = touched.rows = int(found.coded[0])
-        asked = self._compared(memory, version, ids, trace)
-        if asked is None:
-            return None
-        alive = sum(row.about == CANDIDATE for row in asked)
-        return _Found(asked, coded, coded - (len(ids) - alive))
+    def _read(
+        self, memory: MemoryIndex, version: Version, chosen: Chosen, trace: Trace
+    ) -> list[ComparedRow] | None:
+        ids = chosen.ids[0][chosen.ids[0] >= 0].tolist()
+        return self._compared(memory, version, ids, trace, checksums=chosen.checksums is not None)
 
     def _compared(
-        self, memory: MemoryIndex, version: Version, ids: Sequence[int], trace: Trace
-    ) -> list[ComparedRow] | None:
-        """Return the rows to compare; None where the copy is not fresh enough."""
-        statement = self.table.dialect.candidates(
-            self.table, version, ids, self.where, max_tail=MAX_TAIL, max_changed=MAX_CHANGED
-        )
-        with trace.step("read them, and what has changed", statement) as touched:
-            try:
-                rows = self.table.connection.query(statement)
-            except (MissingTable, TooLarge):
-                return None
-            touched.rows = len(rows)
-        states = [CopyState(*row[5:]) for row in rows if row[5] is not None]
-        compared = [
-            ComparedRow(row[0], int(row[1]), row[2], row[3], row[4], None)
-            for row in rows
-            if row[5] is None
-        ]
-        return compared if self._is_fresh(memory, version, states, compared) else None
-
-    def _is_fresh(
         self,
         memory: MemoryIndex,
         version: Version,
-        states: Sequence[CopyState],
-        rows: Sequence[ComparedRow],
-    ) -> bool:
+        ids: Sequence[int],
+        trace: Trace,
+        *,
+        checksums: bool,
+    ) -> list[ComparedRow] | None:
+        """Return the rows to compare; None where the copy is not fresh enough."""
+        statement = self.table.dialect.candidates(
+            self.table,
+            version,
+            ids,
+            self.where,
+            with_paths=self.table.has_files,
+            checksums=checksums,
+            max_tail=MAX_TAIL,
+            max_changed=MAX_CHANGED,
+        )
+        with trace.step("read them, and what has changed", statement) as touched:
+            try:
+                rows = [ComparedRow(*row) for row in self.table.connection.query(statement)]
+            except (MissingTable, TooLarge):
+                return None
+            touched.rows = len(rows)
+        is_fresh = self._is_fresh(memory, version, rows)
+        return [row for row in rows if row.about in _RANKED] if is_fresh else None
+
+    def _is_fresh(self, memory: MemoryIndex, version: Version, rows: Sequence[ComparedRow]) -> bool:
         """Whether the rows are all that counts; applies those that have changed."""
-        if not states or not is_current(memory, states[0]):
-            # A replica that lags will know the version; nothing else will.
-            if (
-                not states
-                or states[0].origin != version.origin
-                or (states[0].version >= version.version)
-            ):
-                self.held.outdated(memory)
+        new = next((_version(row) for row in rows if row.about == About.VERSION), None)
+        if new == version:
+            return sum(row.about == About.TAIL for row in rows) <= MAX_TAIL
+        if new is not None and new.origin == version.origin and new.version < version.version:
+            return False  # a replica that lags
+        abouts = [row.about for row in rows]
+        if new is None or About.KNOWN not in abouts or About.UNKNOWN in abouts:
+            self.held.outdated(memory)
             return False
-        changed = [row for row in rows if row.about == CHANGED]
+        changed = [row for row in rows if row.about in (About.CHANGED, About.HIDDEN)]
         if len(changed) > MAX_CHANGED:
             self.held.behind(memory)
             return False
-        if sum(row.about == TAIL for row in rows) > MAX_TAIL:
-            return False
-        if states[0].version > version.version:
-            ids, embeddings = self.table.indexable(
-                [(row.id, row.embedding) for row in changed if row.embedding is not None]
-            )
-            new = Version(*states[0][:3])
-            if not memory.apply(ids_array(row.id for row in changed), ids, embeddings, new):
-                self.held.outdated(memory)
-        return True
+        packed = {int(row.id): row.value for row in changed}
+        codable = self.table.indexable([row for row in packed.items() if row[1] is not None])
+        if not memory.apply(ids_array(packed), *codable, new):
+            self.held.outdated(memory)
+        return abouts.count(About.TAIL) <= MAX_TAIL
 
 
-class _Found(NamedTuple):
-    """The rows to compare, how many candidates there were, and how many of them exist."""
+_RANKED = (About.CANDIDATE, About.TAIL, About.CHANGED)
 
-    compared: list[ComparedRow]
-    coded: int
-    alive: int
+
+def _version(row: ComparedRow) -> Version:
+    version, token = str(row.image_name).split()
+    return Version(int(row.id), int(version), int(token))
+
+
+def _plan(memory: MemoryIndex) -> str:
+    return f"codes and {memory.precision} in memory" if memory.precision else "codes in memory"
+
+
+class _Ranked(NamedTuple):
+    """Results; missing: candidates without a row. is_different: an embedding in memory is not that
+    of the table, so that all have to be read.
+    """
+
+    matches: list[Match]
+    missing: int
+    is_different: bool
+
+
+def _rank(
+    query: FloatArray, k: int, read: Sequence[ComparedRow], chosen: Chosen, table: VectorTable
+) -> _Ranked:
+    """Rank candidates and other rows by their exact similarity."""
+    rows: dict[int, ComparedRow] = {}
+    for row in read:  # what has changed and the tail come last, with their embeddings
+        rows[int(row.id)] = row
+    wanted = chosen.ids[0][chosen.ids[0] >= 0].tolist()
+    scores: dict[int, float] = {}
+    if chosen.checksums is not None and chosen.similarities is not None:
+        columns = wanted, chosen.similarities[0].tolist(), chosen.checksums[0].tolist()
+        for row_id, score, checksum in zip(*columns, strict=False):
+            if _checksum(rows.get(row_id)) != checksum:
+                return _Ranked([], 0, True)
+            scores[row_id] = score
+    packed = [
+        (row_id, row.value)
+        for row_id, row in rows.items()
+        if row_id not in scores and row.value is not None
+    ]
+    if packed:
+        embeddings = unpack([value for _, value in packed], table.dim)
+        found = similarity(query, embeddings, table.metric)
+        scores |= {
+            row_id: score
+            for (row_id, _), score in zip(packed, found.tolist(), strict=True)
+            if score == score  # an all-zero embedding has none
+        }
+    best = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:k]
+    matches = [_match(rows[row_id], row_id, score) for row_id, score in best]
+    return _Ranked(matches, sum(row_id not in rows for row_id in wanted), False)
+
+
+def _checksum(row: ComparedRow | None) -> int | None:
+    """Return the checksum of a candidate; None if there is none, or if its row has changed."""
+    if row is None or row.about != About.CANDIDATE or row.value is None:
+        return None
+    return int(row.value)
+
+
+def _match(row: ComparedRow, row_id: int, score: float) -> Match:
+    return Match(row_id, row.image_name or "", score, path=Path(row.path) if row.path else None)

@@ -1,7 +1,7 @@
 """Many searches at once by the index in memory: estimates here, embeddings from the server."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import NamedTuple
@@ -12,9 +12,11 @@ import numpy.typing as npt
 from lookalike.core.threads import available_cores, one_thread
 from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
+from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
-from lookalike.index.ivf import Cells, Ids, Index
-from lookalike.index.memory import Chosen, MemoryIndex
+from lookalike.dialects import Statement
+from lookalike.index.ivf import Ids, Index
+from lookalike.index.memory import Chosen, MemoryIndex, concatenated
 from lookalike.index.probes import PROBED, READ
 from lookalike.search.options import Asked, SearchOptions
 from lookalike.search.ranking import above, best, is_settled, matches_of
@@ -28,21 +30,36 @@ LOADED = 5.0
 MAX_ROWS = 1000
 """With more rows to compare for each query, the server's part is small: SQL searches."""
 
-KEPT = 2
-"""Embeddings in memory choose so many times k of the candidates to read."""
-
 _QUERIES, _MOST_QUERIES = 256, 16_384
 _CANDIDATES = 1024
 _BYTES = 2**26
 _IDS = 5000
 
 
+_MakeStatement = Callable[[VectorTable, Sequence[int]], Statement]
+
+
+class _Checked(NamedTuple):
+    """A row's name, and the CRC32 of its embedding."""
+
+    name: str | None
+    checksum: int | None
+
+
 class _Rows(NamedTuple):
-    """Rows that were read: ids sorted, shape (n,), embeddings (n, dim), and names by id."""
+    """Rows that were read: ids sorted, shape (n,), embeddings (n, dim), and names by id.
+
+    checksums: what is known by id of rows whose embeddings are in memory.
+    """
 
     ids: Ids
     embeddings: FloatArray
     names: dict[int, str | None]
+    checksums: dict[int, _Checked]
+
+
+Ranked = list[tuple[int, list[Match] | None]]
+"""Numbers of queries and their results; None for one that must be searched alone."""
 
 
 def pays(index: Index, options: Sequence[SearchOptions]) -> bool:
@@ -73,7 +90,7 @@ def search_in_memory(
         search = _Search(table, memory, many, tail, threads)
         for (n_probes, rows, k), numbers in alike.items():
             for part in _parts(numbers, _MOST_QUERIES):
-                for number, matches in search.run(part, n_probes, rows, KEPT * k):
+                for number, matches in search.run(part, n_probes, rows, k):
                     found[number] = matches
     return found
 
@@ -93,57 +110,66 @@ class _Search:
         self._tail = np.sort(tail)
 
     def run(
-        self, numbers: Sequence[int], n_probes: int | None, rows: int, keep: int
+        self, numbers: Sequence[int], n_probes: int | None, rows: int, k: int
     ) -> Iterator[tuple[int, list[Match] | None]]:
         """Yield the number and the results of each of these queries, in any order."""
 
         def choose(part: Sequence[int]) -> Chosen:
             queries = np.stack([self._many[number].embedding for number in part])
-            return self._memory.chosen(queries, n_probes=n_probes, rows=rows, keep=keep)
+            return self._memory.chosen(queries, n_probes=n_probes, rows=rows, k=k)
 
         found = list(self._threads.map(choose, _parts(numbers, _QUERIES)))
-        ids, coded, places = map(np.concatenate, zip(*found, strict=True))
+        all_chosen = concatenated(found)
         # Queries of near cells have candidates in common, which are then read once.
-        order = np.argsort(places, kind="stable")
-        step = max(1, min(_CANDIDATES, _BYTES // (4 * self._table.dim * ids.shape[1])))
-        ranking: deque[Future[list[tuple[int, list[Match] | None]]]] = deque()
+        order = np.argsort(all_chosen.places, kind="stable")
+        step = _CANDIDATES
+        if all_chosen.checksums is None:
+            step = max(1, min(step, _BYTES // (4 * self._table.dim * all_chosen.ids.shape[1])))
+        ranking: deque[Future[Ranked]] = deque()
         for start in range(0, len(order), step):
             chosen = order[start : start + step]
-            read = self._read(ids[chosen])
-            part = [numbers[i] for i in chosen.tolist()]
-            ranking.append(self._threads.submit(self._rank, part, ids[chosen], coded[chosen], read))
+            part = all_chosen.take(chosen)
+            rank = self._rank if part.checksums is None else self._rank_checked
+            read = self._read(part)
+            asking = [numbers[i] for i in chosen.tolist()]
+            ranking.append(self._threads.submit(rank, asking, part, read))
             while len(ranking) > available_cores():
                 yield from ranking.popleft().result()
         while ranking:
             yield from ranking.popleft().result()
 
-    def _read(self, candidates: Ids) -> _Rows:
+    def _read(self, chosen: Chosen) -> _Rows:
         """Read the candidates of some queries and the tail, each once."""
-        wanted = np.unique(np.append(candidates, self._tail))
-        connection, dialect = self._table.connection, self._table.dialect
-        rows = [
-            row
-            for part in _parts(wanted[wanted >= 0].tolist(), _IDS)
-            for row in connection.query_parts(
-                part, lambda some: dialect.named_embeddings(self._table, some)
-            )
-            if row[2] is not None
-        ]
+        ids, dialect, checksums = chosen.ids, self._table.dialect, dict[int, _Checked]()
+        if chosen.checksums is None:
+            ids = np.append(ids, self._tail)
+        else:
+            read = self._query(ids, dialect.named_checksums)
+            checksums = {row[0]: _Checked(row[1], row[2]) for row in read}
+            ids = self._tail
+        rows = [row for row in self._query(ids, dialect.named_embeddings) if row[2] is not None]
         rows.sort(key=lambda row: row[0])
         embeddings = unpack([row[2] for row in rows], self._table.dim)
         names = {row[0]: row[1] for row in rows}
-        return _Rows(ids_array(names), embeddings, names)
+        return _Rows(ids_array(names), embeddings, names, checksums)
 
-    def _rank(
-        self, numbers: Sequence[int], candidates: Ids, coded: Cells, read: _Rows
-    ) -> list[tuple[int, list[Match] | None]]:
-        """Return the results of some queries, whose candidates have shape (n, rows).
+    def _query(
+        self, ids: Ids, make: Callable[[VectorTable, Sequence[int]], Statement]
+    ) -> list[Row]:
+        wanted = np.unique(ids)
+        return [
+            row
+            for part in _parts(wanted[wanted >= 0].tolist(), _IDS)
+            for row in self._table.connection.query_parts(
+                part, lambda some: make(self._table, some)
+            )
+        ]
 
-        coded: how many candidates each had before the best of them were chosen, shape (n,).
-        """
-        ranked: list[tuple[int, list[Match] | None]] = []
+    def _rank(self, numbers: Sequence[int], chosen: Chosen, read: _Rows) -> Ranked:
+        """Return the results of some queries by the embeddings that were read."""
+        ranked: Ranked = []
         tail = _places(read.ids, self._tail)
-        for number, ids_of, n in zip(numbers, candidates, coded.tolist(), strict=True):
+        for number, ids_of, n in zip(numbers, chosen.ids, chosen.coded.tolist(), strict=True):
             asked = self._many[number]
             wanted = np.unique(ids_of[ids_of >= 0])
             alive = _places(read.ids, wanted)
@@ -154,6 +180,30 @@ class _Search:
             dead = len(wanted) - len(alive)
             enough = is_settled(asked.options, self._memory.index, len(matches), n, n - dead)
             ranked.append((number, above(matches, asked.options) if enough else None))
+        return ranked
+
+    def _rank_checked(self, numbers: Sequence[int], chosen: Chosen, read: _Rows) -> Ranked:
+        """Return the results of some queries by the exact embeddings in memory.
+
+        A query of which a result is not as in the table has to be searched alone.
+        """
+        assert chosen.similarities is not None and chosen.checksums is not None
+        ranked: Ranked = []
+        columns = chosen.ids.tolist(), chosen.similarities.tolist(), chosen.checksums.tolist()
+        for number, *row in zip(numbers, *columns, strict=True):
+            asked, matches = self._many[number], list[Match]()
+            for row_id, score, checksum in zip(*row, strict=True):
+                known = read.checksums.get(row_id)
+                if known is None or known.checksum != checksum:
+                    break
+                matches.append(Match(row_id, known.name or "", score))
+            is_right = len(matches) == asked.options.k
+            if is_right and read.ids.size:
+                scores = similarity(asked.embedding, read.embeddings, self._table.metric)
+                of_tail = matches_of(*best(read.ids, scores, asked.options.k), read.names)
+                both = {match.id: match for match in [*matches, *of_tail]}.values()
+                matches = sorted(both, key=lambda m: (-m.similarity, m.id))[: asked.options.k]
+            ranked.append((number, above(matches, asked.options) if is_right else None))
         return ranked
 
 

@@ -141,7 +141,7 @@ class Rater:
         levels: list[Level | None] = [None] * len(matches)
         if scored is not None:
             scores, thresholds = scored
-            n = self._size()
+            n = self._size() if thresholds.growth else FEW
             levels = [thresholds.level(score, n) for score in scores.tolist()]
             if self._table.metric == "cosine" and query.kind == IMAGE:
                 levels = [

@@ -1,7 +1,7 @@
 """Rank rows by exact similarity, ties by id."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,14 @@ def matches_of(
         Match(row_id, names[row_id] or "", score)
         for row_id, score in zip(ids.tolist(), scores.tolist(), strict=True)
     ]
+
+
+class Found(NamedTuple):
+    """Results of a search. plan: how it was executed. has_paths: whether they have their paths."""
+
+    plan: str
+    matches: list[Match]
+    has_paths: bool = False
 
 
 def is_settled(options: SearchOptions, index: Index, found: int, coded: int, alive: int) -> bool:

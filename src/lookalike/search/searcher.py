@@ -17,7 +17,7 @@ from lookalike.search.held import HeldSearch
 from lookalike.search.in_memory import pays, search_in_memory
 from lookalike.search.indexed import IndexedSearch
 from lookalike.search.options import MAX_K, Asked, SearchOptions
-from lookalike.search.ranking import above
+from lookalike.search.ranking import Found, above
 from lookalike.search.trace import Trace
 
 _WIDTH, _WIDTH_GROWTH = 256, 4
@@ -49,8 +49,8 @@ class Searcher:
             return exact_statement(self._store.table, query, options, self._where)
         return self._indexed.statement(index, query, planned)
 
-    def search(self, asked: Asked, trace: Trace) -> tuple[str, list[Match]]:
-        """Return (name of the plan, nearest rows without left_out), ties by id.
+    def search(self, asked: Asked, trace: Trace) -> Found:
+        """Return the nearest rows without left_out, ties by id.
 
         Pages are cut from one ranking: the first page as it was returned, followed by what wider
         searches find in addition. So no row appears twice, and a row that the first page missed
@@ -58,20 +58,23 @@ class Searcher:
         """
         query, options, left_out = asked
         ranking: dict[int, Match] = {}
+        have_paths = []
         with one_thread():
             for wanted in self._widths(options):
                 found = _widened(options, wanted - options.k + len(left_out))
-                plan, matches = self._search(query, found, trace)
-                for match in matches:
+                wider = self._search(query, found, trace)
+                for match in wider.matches:
                     ranking.setdefault(match.id, match)
-                if len(matches) < found.k:
+                have_paths.append(wider.has_paths)
+                if len(wider.matches) < found.k:
                     break  # no more rows
         page = [match for match in ranking.values() if match.id not in left_out]
-        return plan, page[options.offset : options.offset + options.k]
+        page = page[options.offset : options.offset + options.k]
+        return Found(wider.plan, page, all(have_paths))
 
     def search_many(
         self, many: Sequence[Asked], *, notify: Callable[[str], None] = lambda line: None
-    ) -> list[list[Match]]:
+    ) -> list[Found]:
         """Return each query's results, in order; in few round trips if possible.
 
         The index is loaded into memory for the call where that pays. notify: told of a reason
@@ -79,13 +82,13 @@ class Searcher:
         """
         found = self._search_at_once(many, notify) if len(many) > 1 and self._where is None else {}
         return [
-            found[number] if number in found else self.search(asked, Trace())[1]
+            found[number] if number in found else self.search(asked, Trace())
             for number, asked in enumerate(many)
         ]
 
     def _search_at_once(
         self, many: Sequence[Asked], notify: Callable[[str], None]
-    ) -> dict[int, list[Match]]:
+    ) -> dict[int, Found]:
         """Return results by query number, for queries that the index answers at once."""
         index = None if all(each.options.exact for each in many) else self._store.load()
         if index is None:
@@ -105,7 +108,7 @@ class Searcher:
         for number, matches in zip(batch, answers, strict=True):
             if matches is not None:
                 kept = [each for each in matches if each.id not in many[number].left_out]
-                found[number] = kept[: many[number].options.k]
+                found[number] = Found("at once", kept[: many[number].options.k])
         return found
 
     def _in_memory(
@@ -135,11 +138,9 @@ class Searcher:
             width *= _WIDTH_GROWTH
         yield min(width, MAX_K)
 
-    def _search(
-        self, query: FloatArray, options: SearchOptions, trace: Trace
-    ) -> tuple[str, list[Match]]:
+    def _search(self, query: FloatArray, options: SearchOptions, trace: Trace) -> Found:
         if self._held is not None and (found := self._held.search(query, options, trace)):
-            return found[0], above(found[1], options)
+            return found._replace(matches=above(found.matches, options))
         with trace.step("load the index"):
             # A filtered search reads codes before the statement that checks their generation.
             index = None if options.exact else self._store.load(or_last=self._where is None)
@@ -150,11 +151,10 @@ class Searcher:
             matches = self._indexed.search(index, query, planned, trace)
             if matches is not None:
                 plan = "codes" if index.n_cells == 1 else "cells and codes"
-                return plan, above(matches, options)
+                return Found(plan, above(matches, options))
         plan = "exact" if self._where is None else "filter first"
-        return plan, above(
-            search_exactly(self._store.table, query, options, self._where, trace), options
-        )
+        matches = search_exactly(self._store.table, query, options, self._where, trace)
+        return Found(plan, above(matches, options))
 
 
 def _widened(options: SearchOptions, more: int) -> SearchOptions:

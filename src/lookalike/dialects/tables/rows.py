@@ -105,6 +105,14 @@ class RowsSQL(Primitives):
             tuple(ids),
         )
 
+    def named_checksums(self, table: Table, ids: Sequence[int]) -> Statement:
+        """Select id, image_name and the CRC32 of the embedding."""
+        return Statement(
+            f"SELECT {table.id}, {table.image_name()}, CRC32({table.embedding}) "
+            f"FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
     def all_rows(self, table: Table, where: Filter | None = None) -> Statement:
         """Select all rows, or matching rows, for exact ranking by the client."""
         passing = and_(where)
