@@ -139,7 +139,7 @@ def test_queries_with_options_of_their_own(db, loads):
     asked += asked[:2]
     found = searcher.Searcher(own._state.index).search_many(asked)
     assert loads == [N]
-    for each, matches in zip(asked, found, strict=True):
+    for each, (_, matches, _) in zip(asked, found, strict=True):
         if not each.options.offset:
             assert is_right(matches, vectors, each.embedding, k=each.options.k) >= 0.5
 

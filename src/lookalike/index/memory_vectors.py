@@ -55,8 +55,7 @@ class MemoryVectors:
         self._preparation = preparation
         self._format = _FORMATS[precision]
         self._stored = np.zeros((capacity, preparation.rotation.dim), self._format.dtype)
-        # Of a position: what makes of the stored numbers those of the scaled embedding. 0: there is
-        # none; infinite: it cannot be scored.
+        # What makes of the stored numbers those of the scaled embedding; 0 where there is none.
         self._factors = np.zeros(capacity, np.float32)
         self._squares = np.zeros(capacity, np.float32)
 
@@ -66,7 +65,7 @@ class MemoryVectors:
         self._squares[positions] = np.einsum("ij,ij->i", scaled, scaled)
         if self.precision == EXACT:
             self._stored[positions] = embeddings
-            self._factors[positions] = self._exact_factors(embeddings)
+            self._factors[positions] = np.sqrt(self._squares[positions]) / _lengths(embeddings)
             return
         factors = np.ones(len(scaled), np.float32)
         if self.precision == "int8":
@@ -74,32 +73,32 @@ class MemoryVectors:
         self._stored[positions] = self._format.pack(scaled / factors[:, np.newaxis])
         self._factors[positions] = factors
 
-    def _exact_factors(self, embeddings: FloatArray) -> FloatArray:
-        with np.errstate(over="ignore", under="ignore", divide="ignore"):
-            lengths = np.linalg.norm(embeddings, axis=1)
-            is_usual = (lengths > _SHORTEST) & (lengths < _LONGEST)
-            factors = 1 / (lengths if self._preparation.metric == "cosine" else lengths**0)
-            factors = factors / self._preparation.unit
-        return np.where(is_usual, factors, np.float32(np.inf)).astype(np.float32)
-
     def scores(self, queries: FloatArray, positions: Positions) -> FloatArray:
         """Return scores that rank as the similarities do, shape (n, rows).
 
         Args:
             queries: Shape (n, dim).
-            positions: Shape (n, rows). -1 has the score -inf, and so has one without an embedding;
-                one that cannot be scored has inf.
+            positions: Shape (n, rows); -1 has the score -inf, and so has one without an embedding.
         """
         scaled, factors = self._preparation.scaled_queries(queries), self._factors[positions]
-        vectors = self._format.unpack(self._stored[positions])
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = np.einsum("nkd,nd->nk", vectors, scaled) * factors
-            if self._preparation.metric == "euclidean":
-                scores -= self._squares[positions] / 2
-        scores = np.where(np.isinf(factors), np.float32(np.inf), scores)
+        vectors = self._format.unpack(self._stored[positions]) * factors[:, :, np.newaxis]
+        scores = np.einsum("nkd,nd->nk", vectors, scaled)
+        if self._preparation.metric == "euclidean":
+            scores -= self._squares[positions] / 2
         return np.where((positions >= 0) & (factors > 0), scores, np.float32(-np.inf))
 
     def exact(self, positions: Positions) -> FloatArray:
         """Return the embeddings at positions (n,) as they are in the table: shape (n, dim)."""
         embeddings: FloatArray = self._stored[positions]
         return embeddings
+
+
+def _lengths(embeddings: FloatArray) -> npt.NDArray[np.float64]:
+    """Return the lengths of embeddings (n, dim), also where their squares are no float32."""
+    with np.errstate(over="ignore", under="ignore"):
+        lengths = np.linalg.norm(embeddings, axis=1).astype(np.float64)
+    extreme = np.flatnonzero(~((lengths > _SHORTEST) & (lengths < _LONGEST)))
+    if extreme.size:
+        lengths[extreme] = np.linalg.norm(embeddings[extreme].astype(np.float64), axis=1)
+    clipped: npt.NDArray[np.float64] = np.clip(lengths, 1e-37, 1e37)
+    return clipped

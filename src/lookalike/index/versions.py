@@ -41,10 +41,10 @@ class _Changes:
             return
         if ids is not None and len(ids) > MAX_LOGGED:
             ids = None
-        token = _token()
-        if not connection.execute(dialect.next_version(table, token)):
-            connection.execute(dialect.start_versions(table, token))
-        connection.execute(dialect.log_version(table, None if ids is None else sorted(ids)))
+        if connection.execute(dialect.next_version(table, _token())):
+            connection.execute(dialect.log_version(table, None if ids is None else sorted(ids)))
+        else:
+            _start(table)
 
 
 def _token() -> int:
@@ -53,7 +53,15 @@ def _token() -> int:
 
 def start_versions(table: VectorTable) -> None:
     """Begin the versions of a collection that has none."""
-    table.connection.execute(table.dialect.start_versions(table, _token()))
+    with table.connection.transaction():
+        _start(table)
+
+
+def _start(table: VectorTable) -> None:
+    connection, dialect = table.connection, table.dialect
+    if connection.execute(dialect.start_versions(table, _token())):
+        connection.execute(dialect.forget_log(table))  # of another history, if any is left
+        connection.execute(dialect.log_version(table, None))
 
 
 def is_pruning_due(changed: int) -> bool:

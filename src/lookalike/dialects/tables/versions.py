@@ -78,9 +78,14 @@ class VersionsSQL:
         """Log the version that this transaction has made. ids: that it changed; None: all."""
         return Statement(
             f"INSERT INTO {LOG} (collection, version, token, n_ids, ids) "
-            f"SELECT collection, version, token, %s, %s FROM {VERSIONS} WHERE collection = %s",
+            f"SELECT collection, version, token, %s, %s FROM {VERSIONS} WHERE collection = %s "
+            "ON DUPLICATE KEY UPDATE token = VALUES(token), n_ids = VALUES(n_ids), "
+            "ids = VALUES(ids)",
             (len(ids or ()), None if ids is None else json.dumps(ids), table.name),
         )
+
+    def forget_log(self, table: Table) -> Statement:
+        return Statement(f"DELETE FROM {LOG} WHERE collection = %s", (table.name,))
 
     def read_committed(self) -> Statement:
         """Let this connection read what was committed before each statement."""
