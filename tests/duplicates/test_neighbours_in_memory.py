@@ -99,7 +99,7 @@ def test_batches_of_any_size_find_the_same(db):
     own.add_embeddings([f"v{i}" for i in range(N)], planted())
     own.duplicates.find(tier="identical")  # makes the tables
     index = own._state.index
-    images, copy = read_images(index.table), memory.load(index, notify=print)
+    images, copy = read_images(index.table), loading.load(index, notify=print)
 
     def pairs(**sizes):
         reach = Reach(0.9, 0.9, 0.9)

@@ -12,11 +12,6 @@ def index_sizes():
 
 
 @pytest.fixture
-def small(index_sizes):
-    """The same, by another name."""
-
-
-@pytest.fixture
 def vectors():
     return clustered(N)
 

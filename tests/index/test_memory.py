@@ -39,7 +39,7 @@ def by_sql(collection, queries, **options):
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
 @pytest.mark.parametrize("dim", [13, 64, 100])
-def test_candidates_are_as_good_as_those_of_sql(db, small, metric, dim):
+def test_candidates_are_as_good_as_those_of_sql(db, metric, dim):
     vectors, queries = np.split(clustered(N + 100, dim), [N])
     if metric == "dot":
         rng = np.random.default_rng(1)
@@ -65,7 +65,7 @@ def test_candidates_are_as_good_as_those_of_sql(db, small, metric, dim):
 
 @pytest.mark.parametrize("scale", [1e-20, 1e20])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
-def test_very_short_and_very_long_embeddings(db, small, metric, scale):
+def test_very_short_and_very_long_embeddings(db, metric, scale):
     vectors = (clustered(N, 24) * scale).astype(np.float32)
     own = db.collection("own", dim=24, metric=metric)
     own.add_embeddings(names(N), vectors)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from tests.index.clusters import clustered, names
-from tests.index.conftest import small  # noqa: F401 - a fixture
 from tests.index.test_histories import Histories
 from tests.oracle import similarities
 from tests.search.holder import Holder
@@ -82,7 +81,7 @@ class HeldHistories(Histories):
         super().teardown()
 
 
-def test_random_histories(database_url, small):  # noqa: F811
+def test_random_histories(database_url):
     HeldHistories.url = database_url
     HeldHistories.plans = Counter()
     case = HeldHistories.TestCase
