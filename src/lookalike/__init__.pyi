@@ -24,6 +24,7 @@ from .core.reports import (
     AttributesReport,
     AttributeStatus,
     CollectionRemoval,
+    HeldStatus,
     IndexReport,
     Run,
     Status,
@@ -50,6 +51,7 @@ from .core.types import (
 )
 from .database.functions import functions_sql
 from .dialects import Statement
+from .index.holding import HeldIndex
 from .models.base import Model
 from .models.registry import load_model
 from .search.query import Image, Mix, Query, Text
@@ -73,6 +75,8 @@ __all__ = [
     "EmbeddingError",
     "Explanation",
     "Failure",
+    "HeldIndex",
+    "HeldStatus",
     "Image",
     "ImageError",
     "ImageRecord",

@@ -48,7 +48,7 @@ def hold_with(own, precision):
     """Hold the index with so much memory that the embeddings have this precision."""
     index = own._state.index.load()
     held = own.hold_index(memory=bytes_needed(index, N, precision))
-    assert held.wait(30) and held.precision == precision
+    assert held.wait(30) and held.status().precision == precision
     return held
 
 
@@ -316,7 +316,7 @@ def test_too_little_memory(own, vectors):
     own._state.notify = lines.append
     with own.hold_index(memory="1K") as held:
         assert not held.wait(30) and held.state == "refused"
-        assert lines == [held.refusal]
+        assert lines == [held.status().refusal]
         assert lines[0].startswith(
             "The index takes 0.1 MB in memory, and the limit is 0.0 MB: MySQL"
         )
@@ -334,7 +334,7 @@ def test_no_size(own, memory):
 def test_a_faiss_that_cannot_hold_the_codes(own, vectors, monkeypatch):
     monkeypatch.setattr(loading, "refusal", lambda: "faiss is old")
     with own.hold_index() as held:
-        assert not held.wait(30) and "because faiss is old" in held.refusal
+        assert not held.wait(30) and "because faiss is old" in held.status().refusal
         assert found(own, vectors[0]) == nearest(vectors[:N], vectors[0])
 
 
@@ -361,7 +361,7 @@ def test_a_read_only_account_reads_the_log(own, reader, vectors):
 def test_a_read_only_account_without_a_log_searches_by_sql(db, own, reader, vectors):
     db.rows("DELETE FROM lookalike_index_versions")
     with reader.collection("own").hold_index() as held:
-        assert not held.wait(30) and "may not write" in held.refusal
+        assert not held.wait(30) and "may not write" in held.status().refusal
         assert found(reader.collection("own"), vectors[0]) == nearest(vectors[:N], vectors[0])
     with own.hold_index() as held:  # who may write begins a log
         assert held.wait(30)

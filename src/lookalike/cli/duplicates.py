@@ -25,6 +25,7 @@ from lookalike.cli.options import (
     connect,
     database_option,
     force_option,
+    index_memory_option,
     output_options,
     yes_option,
 )
@@ -114,6 +115,7 @@ NOT_ALL_REMOVED = 1
     metavar="IMAGE IMAGE",
     help="Undo --not.",
 )
+@index_memory_option
 @database_option
 @collection_option
 @output_options
@@ -133,6 +135,7 @@ def duplicates(
     yes: bool,
     distinct: Sequence[tuple[str, str]],
     forgotten: Sequence[tuple[str, str]],
+    index_memory: int | None,
     database: str | None,
     collection: str,
     out: Output,
@@ -176,6 +179,7 @@ def duplicates(
                 keep=keep,
                 orientations=orientations,
                 prefer=prefer,
+                index_memory=index_memory,
                 progress=progress,
             )
         groups = _chosen(images, groups, names, loosest)
@@ -242,7 +246,7 @@ def _check_alone() -> None:
     context = click.get_current_context()
     if not (context.params["distinct"] or context.params["forgotten"]):
         return
-    search = ("tier", "min_similarity", "keep", "prefer", "orientations", "names")
+    search = ("tier", "min_similarity", "keep", "prefer", "orientations", "names", "index_memory")
     for name in ("delete", "move_to", "html", *search):
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = "--group" if name == "names" else f"--{name.replace('_', '-')}"

@@ -11,6 +11,7 @@ import click
 
 import lookalike
 from lookalike.cli.output import Output
+from lookalike.core.sizes import check_bytes
 
 Command = Callable[..., Any]
 
@@ -55,6 +56,12 @@ time_limit_option = click.option(
     show_default=True,
     metavar="SECONDS",
     help="Time limit for decoding one file.",
+)
+index_memory_option = click.option(
+    "--index-memory",
+    metavar="SIZE",
+    callback=lambda context, option, size: check_bytes("--index-memory", size),
+    help="The most memory for the index, as 512M or 2G. Default: a quarter of what is free.",
 )
 force_option = click.option(
     "--force", is_flag=True, help="Replace FILE even if lookalike did not write it."

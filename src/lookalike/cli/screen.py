@@ -12,7 +12,13 @@ import click
 import lookalike
 from lookalike import InputError
 from lookalike.cli.lines import input_lines
-from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike.cli.options import (
+    collection_option,
+    connect,
+    database_option,
+    index_memory_option,
+    output_options,
+)
 from lookalike.cli.output import Output, json_of, printable
 
 if TYPE_CHECKING:
@@ -43,6 +49,7 @@ MATCH, NOT_JUDGED = 1, 2
 @click.option(
     "--allow-private-urls", is_flag=True, help="Allow URLs of this machine and of private networks."
 )
+@index_memory_option
 @database_option
 @output_options
 def screen(
@@ -53,6 +60,7 @@ def screen(
     hidden: bool,
     k: int,
     allow_private_urls: bool,
+    index_memory: int | None,
     database: str | None,
     out: Output,
 ) -> None:
@@ -81,6 +89,7 @@ def screen(
                 folders=not is_stream,
                 exclude=exclude,
                 hidden=hidden,
+                index_memory=index_memory,
             ):
                 click.echo(_document(answer) if out.as_json else _sentence(answer))
                 sys.stdout.flush()

@@ -277,7 +277,7 @@ class Collection:
         """Return the collection's status and the result of its last `add`."""
         from lookalike.collection.status import read_status
 
-        return read_status(self._state.index, self.model_id)
+        return read_status(self._state.index, self.model_id, self._state.held)
 
     def search(
         self,
@@ -410,6 +410,7 @@ class Collection:
         folders: bool = False,
         exclude: Sequence[str] = (),
         hidden: bool = False,
+        index_memory: int | str | None = None,
     ) -> Iterator[Screening]:
         """Screen images against this collection; yield one `Screening` each, in order.
 
@@ -424,7 +425,10 @@ class Collection:
             folders: Replace folders and globs by their images, as `add` does.
             exclude: With folders: .gitignore patterns of files to skip.
             hidden: With folders: include files and folders whose names begin with a dot.
+            index_memory: What a long stream may take to hold the index, as "2G"; by default a
+                quarter of the free memory.
         """
+        from lookalike.core.sizes import check_bytes
         from lookalike.screening.screener import Screener, walked
 
         return Screener(
@@ -434,6 +438,8 @@ class Collection:
             k=k,
             time_limit=time_limit,
             allow_private=allow_private_urls,
+            held=self._state.held,
+            index_memory=check_bytes("index_memory", index_memory),
             notify=self._state.notify,
         ).screen(walked(images, folders=folders, exclude=exclude, hidden=hidden))
 

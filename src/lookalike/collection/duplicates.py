@@ -8,6 +8,7 @@ from lookalike.collection import pages
 from lookalike.collection.state import CollectionState
 from lookalike.core.paths import existing_folder, expand_user
 from lookalike.core.progress import Progress
+from lookalike.core.sizes import check_bytes
 from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
 from lookalike.duplicates.choice import chosen_groups
 from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
@@ -59,6 +60,7 @@ class CollectionDuplicates:
         keep: KeepRule = "best",
         orientations: Orientations = "auto",
         prefer: Sequence[str | os.PathLike[str]] = (),
+        index_memory: int | str | None = None,
         progress: Steps = lambda what, done, total: None,
     ) -> list[DuplicateGroup]:
         """Find groups of images that resemble one another, and choose which of each to keep.
@@ -77,6 +79,8 @@ class CollectionDuplicates:
                 drawings), "upright" (none) or "all".
             prefer: Folders, the most preferred first: of a group, the image in the first of them
                 is kept. Among several in it, and where none is in one, `keep` decides.
+            index_memory: What to take at most for the index in memory, in bytes or as "2G"; by
+                default a quarter of what is free. Where it does not fit, MySQL searches it.
             progress: Called with (step, done, total).
 
         Returns:
@@ -88,7 +92,14 @@ class CollectionDuplicates:
         if isinstance(prefer, str | os.PathLike):
             prefer = (prefer,)
         folders = tuple(existing_folder(folder) for folder in prefer)
-        options = DuplicateOptions(min_similarity, tier, keep, orientations, folders)
+        options = DuplicateOptions(
+            min_similarity,
+            tier,
+            keep,
+            orientations,
+            folders,
+            index_memory=check_bytes("index_memory", index_memory),
+        )
         return find(self._state, options, progress)
 
     def delete(

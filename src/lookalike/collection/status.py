@@ -8,12 +8,13 @@ from lookalike.core.reports import Run, Status, StoredFailure
 from lookalike.database.connection import Row
 from lookalike.database.own_tables import find_own_tables
 from lookalike.database.table import VectorTable
+from lookalike.index.holding import HeldIndex
 from lookalike.index.store import IndexStore
 from lookalike.models.registry import precision_of
 from lookalike.screening.thresholds import stored_min_similarity
 
 
-def read_status(index: IndexStore, model: str | None) -> Status:
+def read_status(index: IndexStore, model: str | None, held: HeldIndex | None = None) -> Status:
     """Return a collection's status."""
     table = index.table
     connection, dialect = table.connection, table.dialect
@@ -35,6 +36,7 @@ def read_status(index: IndexStore, model: str | None) -> Status:
         last_run=_run(runs[0]) if runs else None,
         threshold=stored_min_similarity(table),
         attributes=tuple(count_attributes(table)),
+        held=held.status() if held else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from lookalike.core.types import Failure, Metric, Plan
 
@@ -141,6 +141,26 @@ class AttributeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldStatus:
+    """State of an index that this program holds in memory.
+
+    Attributes:
+        state: "loading"; "ready": it answers; "waiting": it will be loaded again in a moment;
+            "refused": it cannot be held; or "closed". Unless it is ready, MySQL answers.
+        codes: Number of codes.
+        precision: Precision of the embeddings that it holds; None: none.
+        nbytes: Memory that it takes, in bytes.
+        refusal: Why it cannot be held; empty if it can.
+    """
+
+    state: Literal["loading", "ready", "waiting", "refused", "closed"]
+    codes: int
+    precision: Literal["float32", "bfloat16", "int8"] | None
+    nbytes: int
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """State of a collection.
 
@@ -159,6 +179,7 @@ class Status:
         last_run: The last `add`, if any.
         threshold: The stored `min_similarity` of `screen`; None if none is stored.
         attributes: Its attributes, by name.
+        held: The index in this program's memory; None if it is not held.
     """
 
     name: str
@@ -175,6 +196,7 @@ class Status:
     last_run: Run | None
     threshold: float | None
     attributes: tuple[AttributeStatus, ...]
+    held: HeldStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ class DuplicateOptions:
     loosest that is looked for. keep: which image of a group is the one to keep. orientations: which
     near-duplicates may be turned or mirrored. prefer: folders whose images are kept, whatever keep
     says, the most preferred first. most_compared: up to so many pictures all are compared with one
-    another; the index is asked about more.
+    another; the index is asked about more. index_memory: the most memory to take for it, in bytes;
+    None: a quarter of what is free.
     """
 
     min_similarity: float | None = None
@@ -54,6 +55,7 @@ class DuplicateOptions:
     orientations: Orientations = "auto"
     prefer: tuple[Path, ...] = ()
     most_compared: int = MOST_COMPARED
+    index_memory: int | None = None
 
     def check(self, metric: Metric, known: Measured | None, owner: str) -> None:
         """known: what was measured of owner. Raise InputError for an option that cannot be used."""
@@ -140,6 +142,7 @@ def _resemble(
         nearest, similar = neighbours(
             *(index, images, crew, reach),
             most_compared=options.most_compared,
+            index_memory=options.index_memory,
             notify=notify,
             stage=stage,
         )

@@ -70,6 +70,7 @@ def neighbours(
     reach: Reach,
     *,
     most_compared: int = MOST_COMPARED,
+    index_memory: int | None = None,
     notify: Callable[[str], None],
     stage: Stage,
 ) -> tuple[Pairs, Pairs]:
@@ -88,7 +89,7 @@ def neighbours(
         )
     memory = None
     if not loaded.plan.is_exact:
-        memory = load(index, notify=notify, progress=stage("Reading the index"))
+        memory = load(index, notify=notify, limit=index_memory, progress=stage("Reading the index"))
     progress = stage("Looking for neighbours")
     if memory is None:
         found = _one_by_one(index, images, reach, workers, progress)

@@ -8,12 +8,12 @@ from typing import Literal, Self
 
 from lookalike.core.errors import LookalikeError
 from lookalike.core.progress import Progress
+from lookalike.core.reports import HeldStatus
 from lookalike.index.loading import catch_up, ensure_versions, load
 from lookalike.index.memory import MemoryIndex
-from lookalike.index.memory_vectors import Precision
 from lookalike.index.store import IndexStore
 
-HoldState = Literal["loading", "ready", "waiting", "refused", "closed"]
+State = Literal["loading", "ready", "waiting", "refused", "closed"]
 
 PAUSE, LEAST_PAUSE = 4.0, 1.0
 """Between two loadings: so many times as long as the first of them took, and so many seconds."""
@@ -53,7 +53,7 @@ class HeldIndex:
         self._settled = Event()
         self._thread: Thread | None = None
         self._memory: MemoryIndex | None = None
-        self._state: HoldState = "loading"
+        self._state: State = "loading"
         self._refusal = ""
         self._not_before = 0.0
         self._start(self._load)
@@ -68,24 +68,20 @@ class HeldIndex:
         return f"<HeldIndex of {self._store.table.name}: {self._state}>"
 
     @property
-    def state(self) -> HoldState:
+    def state(self) -> State:
         """What it does: "waiting" is between two loadings, "refused" is for good."""
         return self._state
 
-    @property
-    def refusal(self) -> str:
-        """Why the index cannot be held; empty if it can."""
-        return self._refusal
-
-    @property
-    def nbytes(self) -> int:
-        """The memory that it takes now, in bytes."""
-        return self._memory.nbytes if self._memory else 0
-
-    @property
-    def precision(self) -> Precision | None:
-        """The precision of the embeddings in memory; None if it holds none."""
-        return self._memory.precision if self._memory else None
+    def status(self) -> HeldStatus:
+        """Return what it holds now."""
+        memory = self._memory
+        return HeldStatus(
+            state=self._state,
+            codes=len(memory) if memory else 0,
+            precision=memory.precision if memory else None,
+            nbytes=memory.nbytes if memory else 0,
+            refusal=self._refusal,
+        )
 
     def memory(self) -> MemoryIndex | None:
         """Return the copy; None while MySQL has to search."""

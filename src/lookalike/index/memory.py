@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lookalike.core.locks import SharedLock
 from lookalike.core.vectors import FloatArray, similarity
 from lookalike.dialects import Version
+from lookalike.index.codes import Bytes
 from lookalike.index.faiss_lists import FACTOR_BYTES, FaissLists
 from lookalike.index.ivf import Cells, Codes, Ids, Index
 from lookalike.index.memory_rows import BYTES, MemoryRows
@@ -187,6 +188,19 @@ class MemoryIndex:
                 ids, similarities, checksums = self._compared(queries, ids, embeddings, k)
         return Chosen(ids, coded, self.places[cells[:, 0]], similarities, checksums)
 
+    def among(self, query: FloatArray, ids: Ids, *, rows: int) -> Ids:
+        """Return those of the ids that have the best estimates for a query (dim,): at most `rows`.
+
+        Every cell is read, but only the codes of these ids are compared.
+        """
+        prepared = self.index.preparation.query(query)
+        cells = np.arange(self.index.n_cells)[np.newaxis]
+        with self._lock.reading():
+            bits = self._rows.bits_of(ids)
+            positions, _ = self._nearest(prepared, cells, rows, among=bits)
+            found: Ids = self._rows.ids_at(positions)[0]
+        return np.asarray(found[found >= 0])
+
     def _compared(
         self, queries: FloatArray, ids: Ids, embeddings: FloatArray, k: int
     ) -> tuple[Ids, npt.NDArray[np.float64], npt.NDArray[np.uint32]]:
@@ -207,13 +221,18 @@ class MemoryIndex:
             checksums[number, :n] = [crc32(row) for row in embeddings[number][order]]
         return best_ids, best, checksums
 
-    def _nearest(self, prepared: FloatArray, cells: Cells, rows: int) -> tuple[Ids, FloatArray]:
-        """Return positions and estimates of the best codes."""
+    def _nearest(
+        self, prepared: FloatArray, cells: Cells, rows: int, among: Bytes | None = None
+    ) -> tuple[Ids, FloatArray]:
+        """Return positions and estimates of the best codes; among: bits of positions, or all."""
+        among = self._rows.alive if among is None else among
         if self.index.metric == "dot":
-            return self._pairs(prepared, cells, rows)
-        return self._lists.nearest(prepared, cells, rows, among=self._rows.alive)
+            return self._pairs(prepared, cells, rows, among)
+        return self._lists.nearest(prepared, cells, rows, among=among)
 
-    def _pairs(self, prepared: FloatArray, cells: Cells, rows: int) -> tuple[Ids, FloatArray]:
+    def _pairs(
+        self, prepared: FloatArray, cells: Cells, rows: int, among: Bytes | None
+    ) -> tuple[Ids, FloatArray]:
         """Search each cell with a query of its own, q / a, and merge: see `faiss_lists`.
 
         A slope near zero or below it would make q / a too long or turn it around. It is replaced by
@@ -234,7 +253,7 @@ class MemoryIndex:
                 scaled.reshape(-1, prepared.shape[1]),
                 read.reshape(-1, 1),
                 rows,
-                among=self._rows.alive,
+                among=among,
             )
             estimates = estimates.reshape(len(part), most, rows) * slopes[:, :, np.newaxis]
             parts.append(_best(ids.reshape(len(part), -1), estimates.reshape(len(part), -1), rows))

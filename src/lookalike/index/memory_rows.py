@@ -97,6 +97,22 @@ class MemoryRows:
             return np.full(len(ids), -1)
         return np.where(known.ids[places] == ids, known.positions[places], -1).astype(np.int64)
 
+    def bits_of(self, ids: Ids) -> Bytes:
+        """Return a bit for each position, set for those of ids that count."""
+        positions = self.loaded_positions(ids)
+        if self._changed:
+            positions = np.array(
+                [
+                    self._changed.get(row_id, position)
+                    for row_id, position in zip(ids.tolist(), positions.tolist(), strict=True)
+                ],
+                np.int64,
+            )
+        positions = positions[positions >= 0]
+        bits = np.zeros_like(self._alive)
+        np.bitwise_or.at(bits, positions >> 3, _bits(positions))
+        return bits & self._alive
+
     @cached_property
     def _sorted(self) -> _Sorted:
         ids = self._ids[: self._n]

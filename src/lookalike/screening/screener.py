@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from lookalike.images.addresses import is_url
 from lookalike.images.decode import to_rgb
 from lookalike.images.download import download
 from lookalike.images.walk import FoundImage, ImageWalk
+from lookalike.index.holding import HeldIndex
 from lookalike.index.rows import with_paths
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
@@ -27,8 +28,7 @@ from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.tasks import Channel, TaskGroup
 from lookalike.search.options import Asked, SearchOptions
-from lookalike.search.searcher import Searcher
-from lookalike.search.trace import Trace
+from lookalike.search.stream import StreamSearcher
 
 LOOK_AHEAD = 128
 MAX_IN_MEMORY = 2**20
@@ -60,7 +60,11 @@ class _Upload:
 
 
 class Screener:
-    """Screens images against one collection; min_similarity: the lowest similarity of a match."""
+    """Screens images against one collection.
+
+    min_similarity: the lowest similarity of a match. held: its index in memory, if it is held.
+    index_memory: the most memory that a long stream takes for the index, in bytes.
+    """
 
     def __init__(
         self,
@@ -72,10 +76,12 @@ class Screener:
         time_limit: float = TIME_LIMIT_SECONDS,
         allow_private: bool = False,
         look_ahead: int = LOOK_AHEAD,
+        held: HeldIndex | None = None,
+        index_memory: int | None = None,
         notify: Callable[[str], None],
     ) -> None:
         self._table = store.table
-        self._searcher = Searcher(store)
+        self._new_searcher = partial(StreamSearcher, store, held, limit=index_memory, notify=notify)
         self._persistence = Persistence(notify=notify)
         self._model = model
         self._options = SearchOptions(k=k, min_similarity=min_similarity)
@@ -89,16 +95,17 @@ class Screener:
 
         images: paths, http(s) URLs, the bytes of files, PIL images, and Failures of `walked`.
         """
-        for image, outcome in self.embed(images):
-            if isinstance(outcome, ImageError):
-                yield Screening(image, (), str(outcome))
-            else:
-                # An open stream can outlast the server's timeout for idle connections, so retry.
-                matches = self._persistence.run(partial(self._search, outcome))
-                yield Screening(image, tuple(matches), None)
+        with closing(self._new_searcher()) as searcher:
+            for image, outcome in self.embed(images):
+                if isinstance(outcome, ImageError):
+                    yield Screening(image, (), str(outcome))
+                else:
+                    # An open stream can outlast the server's timeout for idle connections.
+                    matches = self._persistence.run(partial(self._search, searcher, outcome))
+                    yield Screening(image, tuple(matches), None)
 
-    def _search(self, embedding: FloatArray) -> list[Match]:
-        found = self._searcher.search(Asked(embedding, self._options), Trace())
+    def _search(self, searcher: StreamSearcher, embedding: FloatArray) -> list[Match]:
+        found = searcher.search(Asked(embedding, self._options))
         return found.matches if found.has_paths else with_paths(self._table, found.matches)
 
     def best_similarities(self, images: Iterable[Any]) -> Iterator[float]:

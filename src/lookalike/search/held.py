@@ -7,6 +7,7 @@ exactly. The changed rows are then applied to the copy.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,12 @@ MAX_CHANGED = 1000
 MAX_ROWS = 10_000
 """With more rows to compare, the server's part is small: SQL searches."""
 
+_FIRST, _MARGIN = 2, 1.3
+"""A filtered search first tests so many times the wanted rows; then so many times what it needs."""
+
+_MAX_MATCHING = 20_000
+"""If more rows pass a filter, and few of them near the query, SQL searches."""
+
 _MORE = 4
 """Where a row has changed without a note, read so many times k rows with their embeddings."""
 
@@ -48,16 +55,18 @@ class HeldSearch:
         memory = self._memory()
         if memory is None or options.is_exact(memory.index):
             return None
+        if self.where is not None:
+            return self._filtered(memory, query, options, trace)
         n_probes, rows, k = options.n_probes, options.rescored(memory.index), options.k
         while rows <= MAX_ROWS:
             version = memory.version  # before the candidates: the log tells what changes later
-            assert version is not None
             with trace.step("choose candidates in memory") as touched:
                 chosen = memory.chosen(query[np.newaxis], n_probes=n_probes, rows=rows, k=k)
                 coded = touched.rows = int(chosen.coded[0])
             if k > options.k:
                 chosen = chosen._replace(checksums=None)
-            read = self._read(memory, version, chosen, trace)
+            ids = chosen.ids[0][chosen.ids[0] >= 0]
+            read = self._compared(memory, version, ids, trace, chosen.checksums is not None)
             if read is None:
                 return None
             with trace.step("rank exactly") as touched:
@@ -75,6 +84,59 @@ class HeldSearch:
             n_probes, rows = 4 * probed, 4 * rows
         return None
 
+    def _filtered(
+        self, memory: MemoryIndex, query: FloatArray, options: SearchOptions, trace: Trace
+    ) -> Found | None:
+        """Test candidates until enough of them pass; where few do, search among all that pass.
+
+        How many pass near the query is known from the first candidates.
+        """
+        wanted = options.rescored(memory.index)
+        rows, plan = _FIRST * wanted, f"{_plan(memory)}, then the filter"
+        if rows > MAX_ROWS:
+            return None
+        ids: Ids | None = None
+        while True:
+            version = memory.version
+            with trace.step("choose candidates in memory") as touched:
+                if ids is None:
+                    found = memory.candidates(
+                        query[np.newaxis], n_probes=options.n_probes, rows=rows
+                    ).ids[0]
+                    candidates = found[found >= 0]
+                elif len(ids) > wanted:
+                    candidates = memory.among(query, ids, rows=wanted)
+                else:
+                    candidates = ids
+                touched.rows = len(candidates)
+            read = self._compared(memory, version, candidates, trace, checksums=False)
+            if read is None:
+                return None
+            passing = sum(row.about == About.CANDIDATE for row in read)
+            if ids is not None or passing >= wanted:
+                break
+            rows = ceil(_MARGIN * wanted * rows / max(passing, 0.5))
+            if rows > min(MAX_ROWS, len(memory)):
+                if (ids := self._matching(trace)) is None:
+                    return None
+                plan = f"filter first, {_plan(memory)}"
+        with trace.step("rank exactly") as touched:
+            matches = _rank(query, options.k, read, None, self.table).matches
+            touched.rows = len(read)
+        is_all = ids is not None and len(ids) <= len(matches)
+        if len(matches) < options.k and not is_all:
+            return None
+        return Found(plan, matches, self.table.has_files)
+
+    def _matching(self, trace: Trace) -> Ids | None:
+        """Return the ids of all rows that pass the filter; None if they are many."""
+        assert self.where is not None
+        statement = self.table.dialect.matching_ids(self.table, self.where, _MAX_MATCHING + 1)
+        with trace.step("read the ids that pass", statement) as touched:
+            rows = self.table.connection.query(statement)
+            touched.rows = len(rows)
+        return ids_array(row[0] for row in rows) if len(rows) <= _MAX_MATCHING else None
+
     def fresh(self) -> tuple[MemoryIndex, Ids] | None:
         """Return the copy at the newest version, and the ids of the rows without codes.
 
@@ -83,9 +145,8 @@ class HeldSearch:
         memory = self._memory()
         if memory is None:
             return None
-        version = memory.version
-        assert version is not None
-        rows = self._compared(memory, version, [], Trace(), checksums=False)
+        nothing = np.empty(0, np.int64)
+        rows = self._compared(memory, memory.version, nothing, Trace(), checksums=False)
         if rows is None or self._memory() is not memory:
             return None
         return memory, ids_array(row.id for row in rows if row.about == About.TAIL)
@@ -94,26 +155,21 @@ class HeldSearch:
         # A transaction or session may see rows of its own.
         return None if self.table.connection.is_held else self.held.memory()
 
-    def _read(
-        self, memory: MemoryIndex, version: Version, chosen: Chosen, trace: Trace
-    ) -> list[ComparedRow] | None:
-        ids = chosen.ids[0][chosen.ids[0] >= 0].tolist()
-        return self._compared(memory, version, ids, trace, checksums=chosen.checksums is not None)
-
     def _compared(
         self,
         memory: MemoryIndex,
-        version: Version,
-        ids: Sequence[int],
+        version: Version | None,
+        ids: Ids,
         trace: Trace,
-        *,
         checksums: bool,
     ) -> list[ComparedRow] | None:
         """Return the rows to compare; None where the copy is not fresh enough."""
+        if version is None:
+            return None
         statement = self.table.dialect.candidates(
             self.table,
             version,
-            ids,
+            ids.tolist(),
             self.where,
             with_paths=self.table.has_files,
             checksums=checksums,
@@ -174,15 +230,21 @@ class _Ranked(NamedTuple):
 
 
 def _rank(
-    query: FloatArray, k: int, read: Sequence[ComparedRow], chosen: Chosen, table: VectorTable
+    query: FloatArray,
+    k: int,
+    read: Sequence[ComparedRow],
+    chosen: Chosen | None,
+    table: VectorTable,
 ) -> _Ranked:
-    """Rank candidates and other rows by their exact similarity."""
+    """Rank candidates and other rows by their exact similarity. chosen: the candidates, if all of
+    them have to exist.
+    """
     rows: dict[int, ComparedRow] = {}
     for row in read:  # what has changed and the tail come last, with their embeddings
         rows[int(row.id)] = row
-    wanted = chosen.ids[0][chosen.ids[0] >= 0].tolist()
+    wanted = [] if chosen is None else chosen.ids[0][chosen.ids[0] >= 0].tolist()
     scores: dict[int, float] = {}
-    if chosen.checksums is not None and chosen.similarities is not None:
+    if chosen and chosen.checksums is not None and chosen.similarities is not None:
         columns = wanted, chosen.similarities[0].tolist(), chosen.checksums[0].tolist()
         for row_id, score, checksum in zip(*columns, strict=False):
             if _checksum(rows.get(row_id)) != checksum:

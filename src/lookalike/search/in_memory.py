@@ -63,15 +63,24 @@ Ranked = list[tuple[int, list[Match] | None]]
 
 
 def pays(index: Index, options: Sequence[SearchOptions]) -> bool:
-    """Whether loading the index costs less than it saves on searches with these options.
+    """Whether loading the index costs less than it saves on searches with these options."""
+    if len(options) < FEWEST_QUERIES or any(o.rescored(index) > MAX_ROWS for o in options):
+        return False
+    return sum(saved_by(index, each) for each in options) > cost_of_loading(index)
+
+
+def saved_by(index: Index, options: SearchOptions) -> float:
+    """Return what the index in memory saves on a search, in the unit of `probes.READ`.
 
     By SQL, the server reads the codes of each search's cells; in memory this costs next to nothing.
     """
-    if len(options) < FEWEST_QUERIES or any(o.rescored(index) > MAX_ROWS for o in options):
-        return False
-    probes = sum(min(o.n_probes or index.plan.n_probes, index.n_cells) for o in options)
-    saved = probes * (READ * index.trained_rows / index.n_cells + PROBED)
-    return saved > LOADED * index.trained_rows
+    probes = min(options.n_probes or index.plan.n_probes, index.n_cells)
+    return probes * (READ * index.trained_rows / index.n_cells + PROBED)
+
+
+def cost_of_loading(index: Index) -> float:
+    """Return what loading the codes costs, in the same unit."""
+    return LOADED * index.trained_rows
 
 
 def search_in_memory(

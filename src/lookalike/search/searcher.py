@@ -34,7 +34,7 @@ class Searcher:
     ) -> None:
         self._store = store
         self._where = where
-        self._held = HeldSearch(store.table, held) if held and where is None else None
+        self._held = HeldSearch(store.table, held, where) if held else None
         self._indexed = IndexedSearch(store, where)
 
     def plan(self, asked: Asked) -> Statement:

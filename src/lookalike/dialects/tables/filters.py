@@ -90,6 +90,12 @@ class FiltersSQL(Primitives):
             where.params,
         )
 
+    def matching_ids(self, table: Table, where: Filter, limit: int) -> Statement:
+        return Statement(
+            f"SELECT v.{table.id} FROM {table.sql} AS v WHERE {where.sql} LIMIT {limit:d}",
+            where.params,
+        )
+
     def sample_filter(
         self,
         table: Table,
