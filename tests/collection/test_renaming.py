@@ -8,6 +8,7 @@ import pytest
 
 import lookalike
 from lookalike import DatabaseError, InputError
+from lookalike.dialects import OF_ONE_NAME
 from tests.collection.albums import (
     OWN,
     N,
@@ -19,15 +20,20 @@ from tests.collection.albums import (
 )
 
 
+def kept_by_renaming(db):
+    """Everything but the versions of the codes: copies of an index are loaded by the new name."""
+    return {name: rows for name, rows in everything(db).items() if name not in OF_ONE_NAME}
+
+
 @pytest.mark.slow
 def test_a_renaming_killed_at_any_step_is_finished_by_the_same(db, album, killed):
-    before = everything(db)
+    before = kept_by_renaming(db)
     names = "photos", "pics"
-    # Sixteen changes note the new name, one renames, two comment, sixteen forget the old name.
-    for step in (0, 15, 16, 17, 18, 19, 34):
+    # Eighteen changes note the new name, one renames, two comment, eighteen forget the old name.
+    for step in (0, 17, 18, 19, 20, 21, 38):
         assert killed(step, "rename_collection", *names)
         there = set(db.collections()) & set(names)
-        assert there == {names[step > 16]}
+        assert there == {names[step > 18]}
         whole = db.collection(there.pop())
         assert (
             whole.count() == N
@@ -37,14 +43,14 @@ def test_a_renaming_killed_at_any_step_is_finished_by_the_same(db, album, killed
         db.rename_collection(*names)
         assert set(db.collections()) == {names[1], "photos2"}
         names = names[::-1]
-    assert not killed(35, "rename_collection", "pics", "photos")
-    assert everything(db) == before
+    assert not killed(39, "rename_collection", "pics", "photos")
+    assert kept_by_renaming(db) == before
     assert_works(db, "photos")
 
 
 def test_a_renaming_killed_half_way_can_be_followed_by_a_deletion(db, album, killed):
     kept = of_others(everything(db), "photos")
-    assert killed(17, "rename_collection", "photos", "pics")
+    assert killed(19, "rename_collection", "photos", "pics")
     assert db.collections() == ["photos2", "pics"]
     db.delete_collection("pics")
     db.delete_collection("photos")
@@ -52,7 +58,7 @@ def test_a_renaming_killed_half_way_can_be_followed_by_a_deletion(db, album, kil
 
 
 def test_a_renamed_collection_works_and_its_old_name_is_free(db, album):
-    before = everything(db)
+    before = kept_by_renaming(db)
     renamed = db.rename_collection("photos", "pics")
     assert (renamed.name, renamed.count(), renamed.model_id) == ("pics", N, None)
     assert_works(db, "pics")
@@ -60,7 +66,7 @@ def test_a_renamed_collection_works_and_its_old_name_is_free(db, album):
     assert_works(db, "photos")
     db.delete_collection("pics")
     db.delete_collection("photos")
-    assert everything(db) == of_others(before, "photos")
+    assert kept_by_renaming(db) == of_others(before, "photos")
 
 
 def test_a_writer_that_a_renaming_overtakes_loses_and_spoils_nothing(db, album, database_url):

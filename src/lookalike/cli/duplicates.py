@@ -158,9 +158,8 @@ def duplicates(
     """
     _check(delete, permanently, move_to, dry_run, yes)
     _check_alone()
-    removes = delete or move_to is not None
+    removes, verb = delete or move_to is not None, _verb(delete, permanently)
     asks = removes and not (dry_run or yes)
-    verb = _verb(delete, permanently)
     if asks:
         out.require_terminal(_undone(verb))
     _check_page(html, force)

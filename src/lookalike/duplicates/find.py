@@ -140,9 +140,7 @@ def _resemble(
             least = all_from = np.inf
         reach = Reach(least, all_from, options.enough(known))
         nearest, similar = neighbours(
-            *(index, images, crew, reach),
-            most_compared=options.most_compared,
-            index_memory=options.index_memory,
+            *(index, images, crew, reach, options.most_compared, options.index_memory),
             notify=notify,
             stage=stage,
         )

@@ -68,9 +68,9 @@ def neighbours(
     images: Images,
     workers: Executor,
     reach: Reach,
+    most_compared: int,
+    index_memory: int | None,
     *,
-    most_compared: int = MOST_COMPARED,
-    index_memory: int | None = None,
     notify: Callable[[str], None],
     stage: Stage,
 ) -> tuple[Pairs, Pairs]:

@@ -76,46 +76,90 @@ class MemorySQL(Primitives):
             checksums: Whether to select CRC32s of the candidates' embeddings.
             max_tail, max_changed: Select at most one row more of the tail, and of changed rows.
         """
-        path, no_path = "", ""
-        if with_paths:  # by its key for each row, whatever the server believes of the table's size
-            path = f", (SELECT path FROM {table.side('_files')} AS f WHERE f.id = v.{table.id})"
-            no_path = ", NULL"
-        embedding = self.embedding_bytes(table, "v.")
-        value = f"CRC32(v.{table.embedding})" if checksums else embedding
-        name, passing = table.image_name("v."), and_(where)
-        parts = [
-            f"SELECT {About.VERSION:d}, origin, CONCAT(version, ' ', token), NULL{no_path} "
-            f"FROM {VERSIONS} WHERE collection = %s"
-        ]
-        bound: list[object] = [table.name]
+        columns = _Columns(table, self.embedding_bytes(table, "v."), with_paths)
+        parts = [self._version(table, columns)]
         if ids:
-            parts.append(
-                f"SELECT {About.CANDIDATE:d}, v.{table.id}, {name}, {value}{path} "
-                f"FROM {table.sql} AS v "
-                f"WHERE v.{table.id} IN ({places(len(ids))}){passing.sql}"
-            )
-            bound += [*ids, *passing.params]
-        parts.append(
-            f"(SELECT {About.TAIL:d}, v.{table.id}, {name}, {embedding}{path} "
-            f"FROM {table.sql} AS v WHERE v.{table.id} > (SELECT indexed_through "
-            "FROM lookalike_index_tails WHERE collection = %s) "
-            f"AND v.{table.embedding} IS NOT NULL{passing.sql} LIMIT {max_tail + 1:d})"
+            parts.append(self._asked(table, columns, ids, where, checksums=checksums))
+        parts += [
+            self._tail(table, columns, where, max_tail + 1),
+            self._changed(table, columns, version, where, max_changed + 2),
+        ]
+        return Statement(
+            "\nUNION ALL\n".join(part.sql for part in parts),
+            tuple(value for part in parts for value in part.params),
         )
-        bound += [table.name, *passing.params]
-        passing_too = f"{About.CHANGED:d}"
+
+    def _version(self, table: Table, columns: "_Columns") -> Statement:
+        return Statement(
+            f"SELECT {About.VERSION:d}, origin, CONCAT(version, ' ', token), "
+            f"NULL{', NULL' if columns.with_paths else ''} FROM {VERSIONS} WHERE collection = %s",
+            (table.name,),
+        )
+
+    def _asked(
+        self,
+        table: Table,
+        columns: "_Columns",
+        ids: Sequence[int],
+        where: Filter | None,
+        *,
+        checksums: bool,
+    ) -> Statement:
+        value, passing = f"CRC32(v.{table.embedding})" if checksums else None, and_(where)
+        return Statement(
+            f"SELECT {About.CANDIDATE:d}, v.{table.id}, {columns.of(value)} "
+            f"FROM {table.sql} AS v WHERE v.{table.id} IN ({places(len(ids))}){passing.sql}",
+            (*ids, *passing.params),
+        )
+
+    def _tail(
+        self, table: Table, columns: "_Columns", where: Filter | None, limit: int
+    ) -> Statement:
+        passing = and_(where)
+        return Statement(
+            f"(SELECT {About.TAIL:d}, v.{table.id}, {columns.of()} FROM {table.sql} AS v "
+            f"WHERE v.{table.id} > (SELECT indexed_through FROM lookalike_index_tails "
+            f"WHERE collection = %s) AND v.{table.embedding} IS NOT NULL{passing.sql} "
+            f"LIMIT {limit:d})",
+            (table.name, *passing.params),
+        )
+
+    def _changed(
+        self,
+        table: Table,
+        columns: "_Columns",
+        version: Version,
+        where: Filter | None,
+        limit: int,
+    ) -> Statement:
+        about, params = f"{About.CHANGED:d}", ()
         if where is not None:
-            passing_too = f"IF({where.sql}, {About.CHANGED:d}, {About.HIDDEN:d})"
-        parts.append(
+            about, params = f"IF({where.sql}, {About.CHANGED:d}, {About.HIDDEN:d})", where.params
+        number = version.version
+        return Statement(
             f"(SELECT CASE WHEN log.version = %s THEN "
             f"IF(log.token = %s, {About.KNOWN:d}, {About.UNKNOWN:d}) "
-            f"WHEN log.ids IS NULL THEN {About.UNKNOWN:d} ELSE {passing_too} END, "
-            f"changed.id, {name}, {embedding}{path} FROM {LOG} AS log "
+            f"WHEN log.ids IS NULL THEN {About.UNKNOWN:d} ELSE {about} END, "
+            f"changed.id, {columns.of()} FROM {LOG} AS log "
             "LEFT JOIN JSON_TABLE(IF(log.version > %s, log.ids, NULL), "
             "'$[*]' COLUMNS (id BIGINT PATH '$')) AS changed ON TRUE "
             f"LEFT JOIN {table.sql} AS v ON v.{table.id} = changed.id "
-            f"WHERE log.collection = %s AND log.version >= %s LIMIT {max_changed + 2:d})"
+            f"WHERE log.collection = %s AND log.version >= %s LIMIT {limit:d})",
+            (number, version.token, *params, number, table.name, number),
         )
-        number = version.version
-        bound += [number, version.token, *(where.params if where else ())]
-        bound += [number, table.name, number]
-        return Statement("\nUNION ALL\n".join(parts), tuple(bound))
+
+
+class _Columns(NamedTuple):
+    """What is selected of a row `v`, besides what the row is about and its id."""
+
+    table: Table
+    embedding: str
+    with_paths: bool
+
+    def of(self, value: str | None = None) -> str:
+        """Return name, value and path; value: instead of the embedding."""
+        columns = [self.table.image_name("v."), value or self.embedding]
+        if self.with_paths:  # by its key for each row, whatever the server believes of the sizes
+            files = self.table.side("_files")
+            columns.append(f"(SELECT path FROM {files} AS f WHERE f.id = v.{self.table.id})")
+        return ", ".join(columns)
