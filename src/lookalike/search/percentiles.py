@@ -6,6 +6,7 @@ than images; a percentile of random pairs means the same everywhere.
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -51,9 +52,15 @@ class Percentiles:
 
     def percentile(self, similarity: float) -> float:
         """Return the percentage of random pairs that are less similar, from 0 to 100."""
+        values, percentiles = self._curve
+        return float(np.interp(round(similarity, 6), values, percentiles, right=100.0))
+
+    @cached_property
+    def _curve(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Similarities, ascending and each once, and their percentiles."""
         # Pairs of copies differ only in the last bits: round, and rank equal ones at the first.
         values, first = np.unique(np.round(self.similarities, 6), return_index=True)
-        return float(np.interp(round(similarity, 6), values, PERCENTILES[first], right=100.0))
+        return values, PERCENTILES[first]
 
     def similarity(self, percentile: float) -> float:
         """Return the similarity at a percentile of random pairs."""
