@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Literal, Self
@@ -9,7 +10,7 @@ from typing import Literal, Self
 from lookalike.core.errors import LookalikeError
 from lookalike.core.progress import Progress
 from lookalike.core.reports import HeldStatus
-from lookalike.index.loading import catch_up, ensure_versions, load
+from lookalike.index.loading import catch_up, load, no_versions
 from lookalike.index.memory import MemoryIndex
 from lookalike.index.store import IndexStore
 
@@ -128,24 +129,8 @@ class HeldIndex:
     def _load(self) -> None:
         self._state, began = "loading", monotonic()
         memory, lines = None, list[str]()
-        try:
-            if ensure_versions(self._store):
-                memory = load(
-                    self._store,
-                    notify=lines.append,
-                    limit=self._limit,
-                    with_vectors=self._with_vectors,
-                    progress=self._progress,
-                    is_stopped=self._closed.is_set,
-                )
-            else:
-                lines.append(
-                    f"The index of {self._store.table.name} is searched by MySQL: its versions "
-                    "are not recorded, and this user may not write. Run `lookalike index "
-                    "--rebuild` once as one who may."
-                )
-        except LookalikeError:  # a lost connection: try again later
-            pass
+        with suppress(LookalikeError):  # a lost connection: try again later
+            memory = self._read(lines.append)
         with self._changing:
             self._not_before = monotonic() + max(LEAST_PAUSE, PAUSE * (monotonic() - began))
             self._memory = memory if memory and memory.version else None
@@ -154,6 +139,22 @@ class HeldIndex:
         self._settled.set()
         for line in lines:
             self._notify(line)
+
+    def _read(self, notify: Callable[[str], None]) -> MemoryIndex | None:
+        index = self._store.load()
+        if index is None or index.plan.is_exact:
+            return None
+        if (why := no_versions(self._store)) is not None:
+            notify(f"MySQL searches the index of {self._store.table.name}, because {why}.")
+            return None
+        return load(
+            self._store,
+            notify=notify,
+            limit=self._limit,
+            with_vectors=self._with_vectors,
+            progress=self._progress,
+            is_stopped=self._closed.is_set,
+        )
 
     def _catch_up(self, memory: MemoryIndex) -> None:
         try:

@@ -94,15 +94,23 @@ def load(
     return None if is_stopped() else memory
 
 
-def ensure_versions(store: IndexStore) -> bool:
-    """Whether the codes have a version, by which a copy is kept fresh; begin with one if not."""
+def no_versions(store: IndexStore) -> str | None:
+    """Return why the codes have no versions, by which a copy is kept fresh; None if they have.
+
+    Begins with one if there is none yet.
+    """
     table = store.table
+    if table.connection.query(table.dialect.several_primaries()):
+        return "in a group with several primaries changes are not committed in one order"
     try:
         if not table.connection.query(table.dialect.codes_version(table)):
             start_versions(table)
     except (MissingTable, Privilege, ReadOnly):
-        return False
-    return True
+        return (
+            "its changes are not logged yet, and this user may not write: run `lookalike index "
+            "--rebuild` once as one who may"
+        )
+    return None
 
 
 def _fitting(

@@ -39,7 +39,7 @@ _MAX_MATCHING = 20_000
 """If more rows pass a filter, and few of them near the query, SQL searches."""
 
 _MORE = 4
-"""Where a row has changed without a note, read so many times k rows with their embeddings."""
+"""Where one of the k best has changed, read so many times k rows with their embeddings."""
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,8 @@ def _rank(
     """Rank candidates and other rows by their exact similarity. chosen: the candidates, if all of
     them have to exist.
     """
-    rows: dict[int, ComparedRow] = {}
-    for row in read:  # what has changed and the tail come last, with their embeddings
-        rows[int(row.id)] = row
+    # What has changed and the tail come last, with their embeddings.
+    rows = {int(row.id): row for row in sorted(read, key=lambda row: row.about)}
     wanted = [] if chosen is None else chosen.ids[0][chosen.ids[0] >= 0].tolist()
     scores: dict[int, float] = {}
     if chosen and chosen.checksums is not None and chosen.similarities is not None:

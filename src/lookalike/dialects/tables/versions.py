@@ -61,6 +61,13 @@ class VersionsSQL:
             f"SELECT origin, version, token FROM {VERSIONS} WHERE collection = %s", (table.name,)
         )
 
+    def several_primaries(self) -> Statement:
+        """Select a row if the server is in a group in which several may write."""
+        return Statement(
+            "SHOW GLOBAL VARIABLES WHERE variable_name = 'group_replication_single_primary_mode' "
+            "AND value = 'OFF'"
+        )
+
     def start_versions(self, table: Table, token: int) -> Statement:
         return Statement(
             f"INSERT IGNORE INTO {VERSIONS} (collection, origin, version, token) "
