@@ -9,6 +9,7 @@ next training drops.
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -21,7 +22,9 @@ from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_
 from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
 from lookalike.index.codes import Rotation
-from lookalike.index.ivf import Codes, Ids, Index, Preparation, concatenate, unit_for
+from lookalike.index.encoding import encode_all, write
+from lookalike.index.ivf import Ids, Index, Preparation, unit_for
+from lookalike.index.parallel import overlapped
 from lookalike.index.probes import QUERIES, TARGET_RECALL, PlanFinder
 from lookalike.index.store import IndexStore
 
@@ -44,9 +47,7 @@ DROP_SECONDS = 1
 
 KINDS = ("cells", "codes")
 
-_BATCH_BYTES = 16_000_000
 _SAMPLE_BATCH = 1000
-_CENTROIDS = 500
 
 
 def n_cells_for(rows: int) -> int:
@@ -117,9 +118,11 @@ def train(
         state = store.state()
         target = target_recall or (state.target_recall if state else TARGET_RECALL)
         index, finder = _train_on_sample(store, ids, _start(store, state), seed)
-        codes, index = _encode_all(index, store, finder, progress)
-        _write(index, store, codes)
-        index = replace(index, plan=finder.plan(index, codes, target), trained_rows=len(codes.ids))
+        codes, index = encode_all(index, store, finder, progress)
+        with ThreadPoolExecutor(1) as thread:
+            plan = thread.submit(finder.plan, index, codes, target)
+            write(index, store, codes)
+        index = replace(index, plan=plan.result(), trained_rows=len(codes.ids))
         _switch(index, store, codes.ids, ids)
         store.note_compared(lost_codes=False)
         return index
@@ -212,80 +215,17 @@ def _unit(store: IndexStore, ids: Ids) -> float:
 
 def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
     """Read and prepare embeddings batch by batch, so that memory holds them only once."""
-    prepare = Preparation(store.table.metric, Rotation(store.table.dim, seed), unit)
+    table = store.table
+    prepare = Preparation(table.metric, Rotation(table.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
-    for start in range(0, ids.size, _SAMPLE_BATCH):
-        found, embeddings = store.table.indexable_embeddings(
-            ids[start : start + _SAMPLE_BATCH].tolist()
-        )
-        sample[n : n + len(found)] = prepare(embeddings)
-        usable_ids[n : n + len(found)] = found
-        n += len(found)
+    read = (table.indexable_embeddings(part) for part in _parts(ids))
+    with closing(overlapped(read, lambda part: (part[0], prepare(part[1])))) as batches:
+        for found, prepared in batches:
+            sample[n : n + len(found)] = prepared
+            usable_ids[n : n + len(found)] = found
+            n += len(found)
     return usable_ids[:n], sample[:n]
-
-
-def _encode_all(
-    index: Index,
-    store: IndexStore,
-    finder: PlanFinder,
-    progress: Callable[[int, int], None],
-) -> tuple[Codes, Index]:
-    """Return the codes of all embeddings, in key order, and the index with the cells' spreads."""
-    batches: list[Codes] = []
-    done = 0
-    squares, counts = np.zeros(index.n_cells), np.zeros(index.n_cells, np.int64)
-    for ids, embeddings in _read_ahead(store):
-        prepared = index.preparation(embeddings)
-        batches.append(index.encode(ids, prepared))
-        if index.metric == "dot":
-            cells = batches[-1].cells
-            residuals = prepared - index.centroids[cells]
-            lengths = np.einsum("ij,ij->i", residuals, residuals)
-            squares += np.bincount(cells, lengths, index.n_cells)
-            counts += np.bincount(cells, minlength=index.n_cells)
-        finder.see(ids, prepared)
-        done += len(ids)
-        progress(done, index.trained_rows)
-    spreads = np.sqrt(squares / np.maximum(counts, 1)).astype(np.float32)
-    return concatenate(batches).in_key_order(), replace(index, spreads=spreads)
-
-
-def _read_ahead(store: IndexStore) -> Iterator[tuple[Ids, FloatArray]]:
-    """Yield ids and embeddings of all rows; a thread reads ahead."""
-    size = max(1, _BATCH_BYTES // (4 * store.table.dim))
-    statement = store.table.dialect.all_embeddings(store.table)
-    stream = store.table.connection.stream(statement, batch=size)
-
-    def read() -> tuple[Ids, FloatArray] | None:
-        rows = next(stream, None)
-        return None if rows is None else store.table.indexable(rows)
-
-    try:
-        # The thread's statements use another connection than the lock.
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(read)
-            while (batch := coming.result()) is not None:
-                coming = thread.submit(read)
-                yield batch
-    finally:
-        stream.close()
-
-
-def _write(index: Index, store: IndexStore, codes: Codes) -> None:
-    table = store.table
-    connection, dialect = table.connection, table.dialect
-    size = 4 * index.centroids.shape[1] + 100
-    step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
-    for start in range(0, index.n_cells, step):
-        part = slice(start, start + step)
-        packed, spreads = pack_bfloat16(index.centroids[part]), index.spreads[part].tolist()
-        rows = list(zip(range(start, start + len(packed)), packed, spreads, strict=True))
-        connection.execute(dialect.insert_centroids(table, index.generation, rows))
-    step = store.code_batch(index)
-    for start in range(0, len(codes.ids), step):
-        rows_of = codes.take(slice(start, start + step)).rows()
-        connection.execute(dialect.insert_codes(table, index.generation, rows_of))
 
 
 def _switch(
