@@ -24,7 +24,7 @@ _CENTROIDS = 500
 
 
 class _Encoded(NamedTuple):
-    """A batch's codes; its similarities to the plan's queries; the squares of each cell's spread."""
+    """A batch: its codes, and what the plan and the cells' spreads are measured by."""
 
     codes: Codes
     similarities: FloatArray
@@ -73,7 +73,7 @@ def _squares(index: Index, codes: Codes, prepared: FloatArray) -> npt.NDArray[np
     """Return, per cell, the sum of the squared distances of its embeddings: shape (n_cells,)."""
     residuals = prepared - index.centroids[codes.cells]
     lengths = np.einsum("ij,ij->i", residuals, residuals)
-    return np.bincount(codes.cells, lengths, index.n_cells)
+    return np.bincount(codes.cells, lengths, index.n_cells).astype(np.float64, copy=False)
 
 
 def write(index: Index, store: IndexStore, codes: Codes) -> None:
