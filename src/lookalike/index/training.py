@@ -6,6 +6,7 @@ UPDATE switches. An interrupted training leaves the old generation untouched, an
 next training drops.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,7 +247,7 @@ def _switch(
     def switch() -> None:
         with connection.apart():
             connection.execute(dialect.read_uncommitted())
-            all_ids = _ids(store)
+            all_ids = _all_ids(store)
         with connection.transaction():
             # Waits for current writers, and makes new ones wait.
             store.state("update")
@@ -287,7 +288,7 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     table = store.table
     connection, dialect = table.connection, table.dialect
     changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
-    now = _ids(store)
+    now = _all_ids(store)
     gone = np.union1d(_without(coded, now), changed[np.isin(changed, coded)])
     come = np.union1d(_without(now, coded), changed[np.isin(changed, now)])
     for ids in _parts(gone):
@@ -297,6 +298,13 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
         store.insert_codes(index, index.code_rows(found.tolist(), embeddings))
     connection.execute(dialect.forget_changes(table))
     return now
+
+
+def _all_ids(store: IndexStore) -> Ids:
+    """Return the ids as `_ids` does, in any order, but faster."""
+    table = store.table
+    lists = table.connection.query(table.dialect.lists_of_ids(table))
+    return ids_array(row_id for (array,) in lists for row_id in json.loads(array))
 
 
 def _without(ids: Ids, others: Ids) -> Ids:
