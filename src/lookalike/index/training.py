@@ -24,7 +24,7 @@ from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
 from lookalike.index.codes import Rotation
 from lookalike.index.encoding import encode_all, write
-from lookalike.index.ivf import Ids, Index, Preparation, unit_for
+from lookalike.index.ivf import Codes, Ids, Index, Preparation, unit_for
 from lookalike.index.parallel import overlapped
 from lookalike.index.probes import QUERIES, TARGET_RECALL, PlanFinder
 from lookalike.index.store import IndexStore
@@ -49,6 +49,7 @@ DROP_SECONDS = 1
 KINDS = ("cells", "codes")
 
 _SAMPLE_BATCH = 1000
+_SAMPLE_BYTES = 2_000_000
 
 
 def n_cells_for(rows: int) -> int:
@@ -120,10 +121,7 @@ def train(
         target = target_recall or (state.target_recall if state else TARGET_RECALL)
         index, finder = _train_on_sample(store, ids, _start(store, state), seed)
         codes, index = encode_all(index, store, finder, progress)
-        with ThreadPoolExecutor(1) as thread:
-            plan = thread.submit(finder.plan, index, codes, target)
-            write(index, store, codes)
-        index = replace(index, plan=plan.result(), trained_rows=len(codes.ids))
+        index = _write_and_plan(index, store, codes, finder, target)
         _switch(index, store, codes.ids, ids)
         store.note_compared(lost_codes=False)
         return index
@@ -220,13 +218,24 @@ def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids,
     prepare = Preparation(table.metric, Rotation(table.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
-    read = (table.indexable_embeddings(part) for part in _parts(ids))
+    step = max(1, min(_SAMPLE_BATCH, _SAMPLE_BYTES // (4 * table.dim)))
+    read = (table.indexable_embeddings(part) for part in _parts(ids, step))
     with closing(overlapped(read, lambda part: (part[0], prepare(part[1])))) as batches:
         for found, prepared in batches:
             sample[n : n + len(found)] = prepared
             usable_ids[n : n + len(found)] = found
             n += len(found)
     return usable_ids[:n], sample[:n]
+
+
+def _write_and_plan(
+    index: Index, store: IndexStore, codes: Codes, finder: PlanFinder, target: float
+) -> Index:
+    """Write the codes, and return the index with the plan, which a thread measures meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        plan = thread.submit(finder.plan, index, codes, target)
+        write(index, store, codes)
+    return replace(index, plan=plan.result(), trained_rows=len(codes.ids))
 
 
 def _switch(
@@ -312,9 +321,9 @@ def _without(ids: Ids, others: Ids) -> Ids:
     return ids[~np.isin(ids, others)]
 
 
-def _parts(ids: Ids) -> Iterator[list[int]]:
-    for start in range(0, ids.size, _SAMPLE_BATCH):
-        yield ids[start : start + _SAMPLE_BATCH].tolist()
+def _parts(ids: Ids, step: int = _SAMPLE_BATCH) -> Iterator[list[int]]:
+    for start in range(0, ids.size, step):
+        yield ids[start : start + step].tolist()
 
 
 @retry(
