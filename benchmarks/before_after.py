@@ -111,7 +111,7 @@ def compare_index(tree: Path, dataset: Dataset, pool: int) -> None:
 
 
 def compare_training(tree: Path, dataset: Dataset, pool: int) -> None:
-    """Medians of the seconds, the CPU's and the server's, and the memory, of trainings."""
+    """Medians of the seconds of trainings, and of the CPU's in the process and the server."""
     all_figures: dict[str, list[dict[str, float]]] = {"before": [], "after": []}
     with both(tree, pool) as versions:
         server = psutil.Process(PrivateServer(CACHE / "mysql").status().pid)
