@@ -1,10 +1,12 @@
 """The index before and after a change, in one run on one server: ratios that noise cannot make.
 
     python -m benchmarks.before_after COMMIT [--n 100000] [--large]     the index
+    python -m benchmarks.before_after COMMIT --training [...]           training alone
     python -m benchmarks.before_after COMMIT --folder FOLDER            adding files, and duplicates
 
 Both versions add the synthetic vectors, train, and search the same queries in turn, block by block;
-or, three times in turn, both add the folder to a new collection and find its duplicates.
+or train three times in turn; or, three times in turn, both add the folder to a new collection and
+find its duplicates.
 """
 
 import argparse
@@ -19,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from benchmarks.data import load
 from benchmarks.dataset import CACHE, Dataset
 from benchmarks.ground_truth import ground_truth, recall_at_k
 from benchmarks.index import LARGE_POOL, STOCK_POOL, K, database, url
+from lookalike import PrivateServer
 
 REPO = Path(__file__).parents[1]
 WORKER = Path(__file__).with_name("before_after_worker.py")
@@ -106,6 +110,27 @@ def compare_index(tree: Path, dataset: Dataset, pool: int) -> None:
     show(f"{dataset.name}, {dataset.n:,} x {dataset.dim}, pool {pool // 2**20} MB", figures)
 
 
+def compare_training(tree: Path, dataset: Dataset, pool: int) -> None:
+    """Medians of the seconds of trainings, and of the CPU's in the process and the server."""
+    all_figures: dict[str, list[dict[str, float]]] = {"before": [], "after": []}
+    with both(tree, pool) as versions:
+        server = psutil.Process(PrivateServer(CACHE / "mysql").status().pid)
+        for version in versions:
+            version.ask("fill", str(CACHE / dataset.name), dataset.n)
+        for turn in range(ROUNDS):
+            for version in versions if turn % 2 else versions[::-1]:
+                before = server.cpu_times()
+                figures = version.ask("train")
+                after = server.cpu_times()
+                figures["server's CPU"] = after.user + after.system - before.user - before.system
+                all_figures[version.name].append(figures)
+    medians = {
+        name: {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
+        for name, runs in all_figures.items()
+    }
+    show(f"training {dataset.n:,} x {dataset.dim}, pool {pool // 2**20} MB", medians)
+
+
 def compare_files(tree: Path, folder: Path) -> None:
     """Medians of the seconds to add a folder, and to find its duplicates."""
     added: dict[str, list[float]] = {"before": [], "after": []}
@@ -140,15 +165,17 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--n", type=int, default=100_000)
     parser.add_argument("--large", action="store_true", help="a million vectors as well")
+    parser.add_argument("--training", action="store_true", help="only training, in turn")
     parser.add_argument("--folder", type=Path, help="add this folder instead")
     arguments = parser.parse_args()
     with checked_out(arguments.commit) as tree:
         if arguments.folder:
             compare_files(tree, arguments.folder)
             return
-        compare_index(tree, load("synthetic", arguments.n), STOCK_POOL)
+        compare = compare_training if arguments.training else compare_index
+        compare(tree, load("synthetic", arguments.n), STOCK_POOL)
         if arguments.large:
-            compare_index(tree, load("synthetic", 1_000_000), LARGE_POOL)
+            compare(tree, load("synthetic", 1_000_000), LARGE_POOL)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def test_a_plan_finds_the_target_for_queries_it_has_not_seen(target):
     finder = PlanFinder("cosine", prepared[chosen], chosen)
     for start in range(0, 4000, 700):
         part = np.arange(start, min(start + 700, 4000))
-        finder.see(part, prepared[part])
+        finder.see(part, finder.similarities(part, prepared[part]))
     plan = finder.plan(index, codes, target)
     assert target <= plan.recall <= 1 and plan.target_recall == target
     index = replace(index, plan=plan)
@@ -124,6 +124,7 @@ def test_few_neighbours_and_copies_of_one_embedding_have_a_plan():
     for vectors in (data(12), np.repeat(data(1), 300, axis=0)):
         index, codes = make_index(vectors, n_cells=1)
         finder = PlanFinder("cosine", index.preparation(vectors), np.arange(len(vectors)))
-        finder.see(np.arange(len(vectors)), index.preparation(vectors))
+        ids, prepared = np.arange(len(vectors)), index.preparation(vectors)
+        finder.see(ids, finder.similarities(ids, prepared))
         plan = finder.plan(index, codes, 0.99)
         assert plan.n_probes == 1 and plan.rescored >= LEAST_RESCORED

@@ -1,5 +1,6 @@
 """The index where others insert, commit, train or interrupt at the worst moment."""
 
+import threading
 from contextlib import closing
 
 import numpy as np
@@ -134,17 +135,23 @@ def test_a_table_of_few_embeddings_and_many_nulls_is_not_trained(db, vectors):
     assert own.index.check().is_consistent
 
 
-def test_an_interrupt_ends_a_training(database_url, vectors, monkeypatch):
+@pytest.mark.parametrize(
+    "statement", ["_cells_", "embedding IS NOT NULL", "INSERT IGNORE INTO `own_codes_2`"]
+)
+def test_an_interrupt_ends_a_training(database_url, vectors, statement):
     attempts = []
 
     def interrupt():
+        if "codes" in statement and threading.current_thread() is not threading.main_thread():
+            stop.happened = False  # only the main thread, which writes one half, is interrupted
+            return
         attempts.append(1)
         traced.connection.close()  # as the driver does when it is interrupted
         raise KeyboardInterrupt
 
     with lookalike.connect(database_url) as db:
         db.collection("own", dim=DIM).add_embeddings(names(N), vectors)
-    stop = Interjection("_cells_", interrupt)
+    stop = Interjection(statement, interrupt)
     with lookalike.connect(database_url, tracer=stop) as traced:
         own = traced.collection("own")
         stop.happened = False
@@ -153,8 +160,16 @@ def test_an_interrupt_ends_a_training(database_url, vectors, monkeypatch):
     assert attempts == [1]
     with lookalike.connect(database_url) as db:
         own = db.collection("own")
+        assert own.index.check().is_consistent and own.search(vectors[5], k=1)[0].id == 6
         assert own.index.build()  # nobody holds the lock
         assert own.index.check().is_consistent
+
+
+def test_two_connections_are_enough_for_a_training(database_url, vectors):
+    with lookalike.connect(database_url, pool_size=2, pool_timeout=0.2) as db:
+        own = db.collection("own", dim=DIM)
+        own.add_embeddings(names(N), vectors)
+        assert own.index.build() and own.index.check().is_consistent
 
 
 def test_a_row_that_goes_while_codes_are_mended_is_passed_over(db, database_url, others, vectors):

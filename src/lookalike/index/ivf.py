@@ -28,6 +28,12 @@ MAX_LENGTH = 2.0**50
 MAX_EXPONENT = 120
 """Maximum exponent of a unit: it and its inverse are normal float32 numbers."""
 
+_PRODUCTS = 4_000_000
+"""Products with centroids that are computed at once: few enough for a processor's cache."""
+
+_LEAST_ROWS = 128
+"""Fewer rows at once would make the products slow."""
+
 _SPREADS = 4.0
 """A cell's bonus for dot, in spreads / sqrt(dim).
 
@@ -186,7 +192,14 @@ class Index:
 
     def assign(self, prepared: FloatArray) -> Cells:
         """Return the cell of the nearest centroid for each prepared embedding: shape (n,)."""
-        cells: Cells = np.argmax(prepared @ self.centroids.T - self._half_squares, axis=1)
+        cells = np.empty(len(prepared), np.intp)
+        step = max(_LEAST_ROWS, _PRODUCTS // self.n_cells)
+        scores = np.empty((min(step, len(prepared)), self.n_cells), np.float32)
+        for start in range(0, len(prepared), step):
+            part = prepared[start : start + step]
+            products = np.matmul(part, self.centroids.T, out=scores[: len(part)])
+            products -= self._half_squares
+            np.argmax(products, axis=1, out=cells[start : start + step])
         return cells
 
     def code_rows(self, ids: Sequence[int], embeddings: FloatArray) -> list[CodeRow]:

@@ -80,15 +80,23 @@ class PlanFinder:
         self._scores = np.full((len(sample), KEPT), -np.inf, np.float32)
         self._found = np.full((len(sample), KEPT), -1, np.int64)
 
-    def see(self, ids: Ids, prepared: FloatArray) -> None:
-        """Take a batch of prepared embeddings into account."""
+    def similarities(self, ids: Ids, prepared: FloatArray) -> FloatArray:
+        """Return the similarity of each query to a batch of prepared embeddings, for `see`.
+
+        Shape (n_queries, n). Any thread may call this.
+        """
         scores = self._queries @ prepared.T
         if self._metric == "euclidean":
             scores -= np.einsum("ij,ij->i", prepared, prepared) / 2
         scores[self._ids[:, np.newaxis] == ids] = -np.inf
-        all_scores = np.concatenate([self._scores, scores], axis=1)
+        return scores
+
+    def see(self, ids: Ids, scores: FloatArray) -> None:
+        """Take the similarities of a batch into account."""
+        nearer = np.flatnonzero((scores > self._scores.min(axis=1, keepdims=True)).any(axis=0))
+        all_scores = np.concatenate([self._scores, scores[:, nearer]], axis=1)
         all_ids = np.concatenate(
-            [self._found, np.broadcast_to(ids, (len(scores), len(ids)))], axis=1
+            [self._found, np.broadcast_to(ids[nearer], (len(scores), len(nearer)))], axis=1
         )
         top = np.argpartition(-all_scores, KEPT - 1, axis=1)[:, :KEPT]
         self._scores = np.take_along_axis(all_scores, top, axis=1)

@@ -6,9 +6,11 @@ UPDATE switches. An interrupted training leaves the old generation untouched, an
 next training drops.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import TypeVar
 
@@ -21,7 +23,9 @@ from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_
 from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
 from lookalike.index.codes import Rotation
-from lookalike.index.ivf import Codes, Ids, Index, Preparation, concatenate, unit_for
+from lookalike.index.encoding import encode_all, write
+from lookalike.index.ivf import Codes, Ids, Index, Preparation, unit_for
+from lookalike.index.parallel import overlapped
 from lookalike.index.probes import QUERIES, TARGET_RECALL, PlanFinder
 from lookalike.index.store import IndexStore
 from lookalike.index.versions import note_changes
@@ -39,9 +43,8 @@ DROP_SECONDS = 1
 
 KINDS = ("cells", "codes")
 
-_BATCH_BYTES = 16_000_000
 _SAMPLE_BATCH = 1000
-_CENTROIDS = 500
+_SAMPLE_BYTES = 2_000_000
 
 
 def n_cells_for(rows: int, sizes: IndexSizes = INDEX_SIZES) -> int:
@@ -116,9 +119,8 @@ def train(
         state = store.state()
         target = target_recall or (state.target_recall if state else TARGET_RECALL)
         index, finder = _train_on_sample(store, ids, _start(store, state), seed)
-        codes, index = _encode_all(index, store, finder, progress)
-        _write(index, store, codes)
-        index = replace(index, plan=finder.plan(index, codes, target), trained_rows=len(codes.ids))
+        codes, index = encode_all(index, store, finder, progress)
+        index = _write_and_plan(index, store, codes, finder, target)
         _switch(index, store, codes.ids, ids)
         store.note_compared(lost_codes=False)
         return index
@@ -211,80 +213,28 @@ def _unit(store: IndexStore, ids: Ids) -> float:
 
 def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
     """Read and prepare embeddings batch by batch, so that memory holds them only once."""
-    prepare = Preparation(store.table.metric, Rotation(store.table.dim, seed), unit)
+    table = store.table
+    prepare = Preparation(table.metric, Rotation(table.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
-    for start in range(0, ids.size, _SAMPLE_BATCH):
-        found, embeddings = store.table.indexable_embeddings(
-            ids[start : start + _SAMPLE_BATCH].tolist()
-        )
-        sample[n : n + len(found)] = prepare(embeddings)
-        usable_ids[n : n + len(found)] = found
-        n += len(found)
+    step = max(1, min(_SAMPLE_BATCH, _SAMPLE_BYTES // (4 * table.dim)))
+    read = (table.indexable_embeddings(part) for part in _parts(ids, step))
+    with closing(overlapped(read, lambda part: (part[0], prepare(part[1])))) as batches:
+        for found, prepared in batches:
+            sample[n : n + len(found)] = prepared
+            usable_ids[n : n + len(found)] = found
+            n += len(found)
     return usable_ids[:n], sample[:n]
 
 
-def _encode_all(
-    index: Index,
-    store: IndexStore,
-    finder: PlanFinder,
-    progress: Callable[[int, int], None],
-) -> tuple[Codes, Index]:
-    """Return the codes of all embeddings, in key order, and the index with the cells' spreads."""
-    batches: list[Codes] = []
-    done = 0
-    squares, counts = np.zeros(index.n_cells), np.zeros(index.n_cells, np.int64)
-    for ids, embeddings in _read_ahead(store):
-        prepared = index.preparation(embeddings)
-        batches.append(index.encode(ids, prepared))
-        if index.metric == "dot":
-            cells = batches[-1].cells
-            residuals = prepared - index.centroids[cells]
-            lengths = np.einsum("ij,ij->i", residuals, residuals)
-            squares += np.bincount(cells, lengths, index.n_cells)
-            counts += np.bincount(cells, minlength=index.n_cells)
-        finder.see(ids, prepared)
-        done += len(ids)
-        progress(done, index.trained_rows)
-    spreads = np.sqrt(squares / np.maximum(counts, 1)).astype(np.float32)
-    return concatenate(batches).in_key_order(), replace(index, spreads=spreads)
-
-
-def _read_ahead(store: IndexStore) -> Iterator[tuple[Ids, FloatArray]]:
-    """Yield ids and embeddings of all rows; a thread reads ahead."""
-    size = max(1, _BATCH_BYTES // (4 * store.table.dim))
-    statement = store.table.dialect.all_embeddings(store.table)
-    stream = store.table.connection.stream(statement, batch=size)
-
-    def read() -> tuple[Ids, FloatArray] | None:
-        rows = next(stream, None)
-        return None if rows is None else store.table.indexable(rows)
-
-    try:
-        # The thread's statements use another connection than the lock.
-        with ThreadPoolExecutor(1) as thread:
-            coming = thread.submit(read)
-            while (batch := coming.result()) is not None:
-                coming = thread.submit(read)
-                yield batch
-    finally:
-        stream.close()
-
-
-def _write(index: Index, store: IndexStore, codes: Codes) -> None:
-    table = store.table
-    connection, dialect = table.connection, table.dialect
-    size = 4 * index.centroids.shape[1] + 100
-    step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
-    for start in range(0, index.n_cells, step):
-        part = slice(start, start + step)
-        packed, spreads = pack_bfloat16(index.centroids[part]), index.spreads[part].tolist()
-        rows = list(zip(range(start, start + len(packed)), packed, spreads, strict=True))
-        connection.execute(dialect.insert_centroids(table, index.generation, rows))
-    step = store.code_batch(index)
-    for start in range(0, len(codes.ids), step):
-        rows_of = codes.take(slice(start, start + step)).rows()
-        connection.execute(dialect.insert_codes(table, index.generation, rows_of))
+def _write_and_plan(
+    index: Index, store: IndexStore, codes: Codes, finder: PlanFinder, target: float
+) -> Index:
+    """Write the codes, and return the index with the plan, which a thread measures meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        plan = thread.submit(finder.plan, index, codes, target)
+        write(index, store, codes)
+    return replace(index, plan=plan.result(), trained_rows=len(codes.ids))
 
 
 def _switch(
@@ -305,13 +255,13 @@ def _switch(
     def switch() -> None:
         with connection.apart():
             connection.execute(dialect.read_uncommitted())
-            all_ids = _ids(store)
+            all_ids = _all_ids(store)
         with connection.transaction():
             # Waits for current writers, and makes new ones wait.
             store.state("update")
             committed = _bring_up_to_date(index, store, coded)
             # Ids that are missing now were deleted meanwhile.
-            pending = np.setdiff1d(all_ids[all_ids <= last], np.union1d(committed, known))
+            pending = _without(_without(all_ids[all_ids <= last], committed), known)
             through = int(pending.min()) - 1 if pending.size else last
             connection.execute(dialect.set_tail(table, through))
             connection.execute(dialect.set_strays(table, 0))
@@ -347,9 +297,9 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     table = store.table
     connection, dialect = table.connection, table.dialect
     changed = ids_array(row[0] for row in connection.query(dialect.changes(table)))
-    now = _ids(store)
-    gone = np.union1d(np.setdiff1d(coded, now), np.intersect1d(coded, changed))
-    come = np.union1d(np.setdiff1d(now, coded), np.intersect1d(now, changed))
+    now = _all_ids(store)
+    gone = np.union1d(_without(coded, now), changed[np.isin(changed, coded)])
+    come = np.union1d(_without(now, coded), changed[np.isin(changed, now)])
     for ids in _parts(gone):
         connection.execute(dialect.delete_codes_by_id(table, index.generation, ids))
     for ids in _parts(come):
@@ -359,9 +309,21 @@ def _bring_up_to_date(index: Index, store: IndexStore, coded: Ids) -> Ids:
     return now
 
 
-def _parts(ids: Ids) -> Iterator[list[int]]:
-    for start in range(0, ids.size, _SAMPLE_BATCH):
-        yield ids[start : start + _SAMPLE_BATCH].tolist()
+def _all_ids(store: IndexStore) -> Ids:
+    """Return the ids as `_ids` does, in any order, but faster."""
+    table = store.table
+    lists = table.connection.query(table.dialect.lists_of_ids(table))
+    return ids_array(row_id for (array,) in lists for row_id in json.loads(array))
+
+
+def _without(ids: Ids, others: Ids) -> Ids:
+    """Return the ids that are not among others: numpy's setdiff1d would sort all for seconds."""
+    return ids[~np.isin(ids, others)]
+
+
+def _parts(ids: Ids, step: int = _SAMPLE_BATCH) -> Iterator[list[int]]:
+    for start in range(0, ids.size, step):
+        yield ids[start : start + step].tolist()
 
 
 @retry(

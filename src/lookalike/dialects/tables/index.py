@@ -249,6 +249,12 @@ class IndexSQL(Primitives):
     def indexable_ids(self, table: Table) -> Statement:
         return Statement(f"SELECT {table.id} FROM {table.sql}")
 
+    def lists_of_ids(self, table: Table) -> Statement:
+        """Select all ids in JSON arrays: the driver takes five times as long for a row each."""
+        return Statement(
+            f"SELECT JSON_ARRAYAGG({table.id}) FROM {table.sql} GROUP BY {table.id} DIV 256"
+        )
+
     # Cells and codes.
 
     def centroids(self, table: Table, generation: int) -> Statement:
