@@ -154,3 +154,19 @@ def test_a_faiss_without_the_class_is_refused(monkeypatch):
 def test_a_faiss_with_another_layout_is_refused(monkeypatch):
     monkeypatch.setattr(faiss_lists, "_REVERSED", np.arange(256, dtype=np.uint8))
     assert refusal.__wrapped__() == "the installed faiss stores codes in another way"
+
+
+def test_removed_codes_are_found_no_more():
+    index = index_of("cosine", 24, 5)
+    codes = index.encode(np.arange(400), index.preparation(vectors(400, 24, 3))).in_key_order()
+    gone = np.random.default_rng(0).choice(400, 300, replace=False)
+    stays = ~np.isin(codes.ids, gone)
+    one, other = filled(index, codes), filled(index, codes.take(np.flatnonzero(stays)))
+    cells = codes.cells[np.argsort(codes.ids)]
+    one.remove(gone, cells[gone])
+    one.remove(gone, cells[gone])  # unknown by now
+    assert len(one) == len(other) == 100
+    prepared = index.preparation.queries(vectors(3, 24, 9))
+    found = [each.nearest(prepared, np.tile(np.arange(5), (3, 1)), 400) for each in (one, other)]
+    assert np.array_equal(found[0][1], found[1][1])
+    assert all(set(row) == {-1, *codes.ids[stays].tolist()} for row in found[0][0])

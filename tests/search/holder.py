@@ -40,9 +40,10 @@ def _hold(pipe: Any, url: str, name: str, with_vectors: bool) -> None:
     with lookalike.connect(url) as db:
         collection = db.collection(name)
         state = collection._state
-        with HeldIndex(state.index, with_vectors=with_vectors) as held:
+        with HeldIndex(state.index, with_vectors=with_vectors, least_pause=0.02) as held:
             state.held = held
             while (asked := pipe.recv()) is not None:
+                held.memory()  # begins to load it again if that is due
                 held.wait(10)
                 try:
                     found = collection.explain(asked[0], **asked[1])

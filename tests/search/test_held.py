@@ -12,7 +12,7 @@ import pytest
 import lookalike
 from lookalike import InputError
 from lookalike.core.vectors import pack
-from lookalike.index import holding, loading
+from lookalike.index import loading
 from lookalike.index.holding import HeldIndex
 from lookalike.index.memory import bytes_needed
 from tests.index.clusters import clustered, names
@@ -39,9 +39,15 @@ def own(db, vectors):
 
 @pytest.fixture
 def held(own):
-    with own.hold_index() as held:
-        assert held.wait(30)
+    with hold(own) as held:
         yield held
+
+
+def hold(own):
+    """Hold the index, and load it again at once where that is needed."""
+    held = own._state.held = HeldIndex(own._state.index, least_pause=0.05)
+    assert held.wait(30)
+    return held
 
 
 def hold_with(own, precision):
@@ -165,17 +171,14 @@ def test_more_changes_than_a_search_applies_are_applied_in_the_background(own, h
 
 
 @pytest.mark.slow
-def test_more_changes_than_there_is_room_for(own, vectors, monkeypatch):
-    monkeypatch.setattr(holding, "LEAST_PAUSE", 0.1)
-    with own.hold_index() as held:
-        assert held.wait(30)
+def test_more_changes_than_there_is_room_for(own, vectors):
+    with hold(own):
         for seed in range(5):
             more = varied(vectors, 2600, seed)
             ids = own.upsert(more)
             assert own.search(more[7])[0].id == ids[7]
             wait_until(lambda query=more[7]: plan_of(own, query) == EXACT)
             assert own.search(more[7])[0].id == ids[7]
-            own.remove_rows(ids)
 
 
 def wait_until(condition, seconds=30):
@@ -205,8 +208,7 @@ def stored(db, own, query):
         yield match, similarities(embedding[np.newaxis], query)[0]
 
 
-def test_rebuilt_truncated_dropped_and_made_again(db, own, held, vectors, monkeypatch):
-    monkeypatch.setattr(holding, "LEAST_PAUSE", 0.1)
+def test_rebuilt_truncated_dropped_and_made_again(db, own, held, vectors):
     assert own.index.build()
     assert found(own, vectors[7]) == nearest(vectors[:N], vectors[7])
     wait_until(lambda: plan_of(own, vectors[7]) == EXACT)
@@ -377,8 +379,7 @@ def test_closing_and_holding_again(own, held, vectors):
     second.close()
 
 
-def test_a_copy_that_lags_behind_a_pruned_log(db, own, held, vectors, monkeypatch):
-    monkeypatch.setattr(holding, "LEAST_PAUSE", 0.1)
+def test_a_copy_that_lags_behind_a_pruned_log(db, own, held, vectors):
     ids = own.upsert(vectors[N:])
     db.rows("DELETE FROM lookalike_index_log")
     assert own.search(vectors[N])[0].id == ids[0]

@@ -19,12 +19,13 @@ pytestmark = pytest.mark.slow
 class HeldHistories(Histories):
     """The same histories, with a search in another process after each step."""
 
+    with_vectors: bool
     plans: Counter[str]
     holder: Holder | None = None
 
-    @initialize(with_vectors=st.booleans())
-    def hold(self, with_vectors):
-        self.holder = Holder(self.url, "own", with_vectors)
+    @initialize()
+    def hold(self):
+        self.holder = Holder(self.url, "own", self.with_vectors)
         self.seed = 0
 
     @rule()
@@ -81,17 +82,19 @@ class HeldHistories(Histories):
         super().teardown()
 
 
-def test_random_histories(database_url):
-    HeldHistories.url = database_url
+@pytest.mark.parametrize(
+    ("with_vectors", "plan"),
+    [(True, "codes and float32 in memory"), (False, "codes in memory")],
+)
+def test_random_histories(database_url, with_vectors, plan):
+    HeldHistories.url, HeldHistories.with_vectors = database_url, with_vectors
     HeldHistories.plans = Counter()
     case = HeldHistories.TestCase
     case.settings = settings(
-        max_examples=20,
+        max_examples=12,
         stateful_step_count=20,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     case("runTest").runTest()
-    print(HeldHistories.plans)
-    assert HeldHistories.plans["codes and float32 in memory"] > 20
-    assert HeldHistories.plans["codes in memory"] > 20
+    assert HeldHistories.plans[plan] > 20, HeldHistories.plans

@@ -52,7 +52,7 @@ def records(codes: Codes, squares: FloatArray) -> Bytes:
 class FaissLists:
     """Codes in the inverted lists of faiss, a list for each cell.
 
-    Threads may search at the same time, but not while codes are added.
+    Threads may search at the same time, but not while codes are added or removed.
 
     Args:
         centroids: Shape (n_cells, bits), float32.
@@ -90,6 +90,19 @@ class FaissLists:
                 cell, end - start, *map(self._faiss.swig_ptr, (ids[start:end], packed[start:end]))
             )
         self._index.ntotal += len(ids)
+
+    def remove(self, ids: Ids, cells: Cells) -> None:
+        """Remove codes, each from its cell; the last code of the cell takes its place."""
+        lists = self._index.invlists
+        for number, cell in zip(ids.tolist(), cells.tolist(), strict=True):
+            places = np.flatnonzero(self.ids_of(cell) == number)
+            for place in places[::-1].tolist():
+                last = lists.list_size(cell) - 1
+                code = lists.get_single_code(cell, last)
+                lists.update_entry(cell, place, lists.get_single_id(cell, last), code)
+                lists.release_codes(cell, code)
+                lists.resize(cell, last)
+            self._index.ntotal -= len(places)
 
     def ids_of(self, cell: int) -> Ids:
         """Return the ids in a cell."""

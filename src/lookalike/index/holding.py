@@ -17,7 +17,8 @@ from lookalike.index.store import IndexStore
 State = Literal["loading", "ready", "waiting", "refused", "closed"]
 
 PAUSE, LEAST_PAUSE = 4.0, 1.0
-"""Between two loadings: so many times as long as the first of them took, and so many seconds."""
+"""Between two loadings: so many times as long as the first of them took, and at least so many
+seconds."""
 
 
 class HeldIndex:
@@ -32,6 +33,7 @@ class HeldIndex:
         with_vectors: Whether to hold the embeddings too, as exactly as the limit allows.
         notify: Called with one line when the index cannot be held.
         progress: Called with (codes read, codes in all).
+        least_pause: Between two loadings, in seconds.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class HeldIndex:
         with_vectors: bool = True,
         notify: Callable[[str], None] = lambda line: None,
         progress: Progress = lambda done, total: None,
+        least_pause: float = LEAST_PAUSE,
     ) -> None:
         self._store = store
         self._limit = limit
         self._with_vectors = with_vectors
         self._notify = notify
         self._progress = progress
+        self._least_pause = least_pause
         self._pid = os.getpid()
         self._changing = Lock()
         self._closed = Event()
@@ -132,7 +136,7 @@ class HeldIndex:
         with suppress(LookalikeError):  # a lost connection: try again later
             memory = self._read(lines.append)
         with self._changing:
-            self._not_before = monotonic() + max(LEAST_PAUSE, PAUSE * (monotonic() - began))
+            self._not_before = monotonic() + max(self._least_pause, PAUSE * (monotonic() - began))
             self._memory = memory if memory and memory.version else None
             self._state = "ready" if self._memory else "refused" if lines else "waiting"
             self._refusal = " ".join(lines)

@@ -78,7 +78,7 @@ class MemoryIndex:
 
     Args:
         index: The parameters of the generation.
-        capacity: How many codes there can be; each change takes a place.
+        capacity: How many codes there can be.
         vectors: The precision of embeddings; None: without them.
 
     Attributes:
@@ -114,7 +114,7 @@ class MemoryIndex:
 
     def add(self, codes: Codes) -> None:
         """Add codes, in the order of their cells; before the first change."""
-        self._lists.add(codes._replace(ids=self._rows.add(codes.ids)))
+        self._lists.add(codes._replace(ids=self._rows.add(codes.ids, codes.cells)))
 
     def add_vectors(self, ids: Ids, embeddings: FloatArray) -> None:
         """Add the embeddings (n, dim) of codes; of ids without a code they are left out."""
@@ -136,17 +136,18 @@ class MemoryIndex:
         """
         codes = self.index.encode(ids, self.index.preparation(embeddings))
         order = np.lexsort((ids, codes.cells))
+        codes, embeddings = codes.take(order), embeddings[order]
         with self._lock.writing():
             if self.version and version and version.version <= self.version.version:
                 return True
             if self._rows.room < len(ids):
                 return False
-            self._rows.remove(changed)
+            self._lists.remove(*self._rows.remove(changed))
             if len(ids):
-                positions = self._rows.add(ids[order])
-                self._lists.add(codes.take(order)._replace(ids=positions))
+                positions = self._rows.add(codes.ids, codes.cells)
+                self._lists.add(codes._replace(ids=positions))
                 if self._vectors:
-                    self._vectors.put(positions, embeddings[order])
+                    self._vectors.put(positions, embeddings)
             self.version = version or self.version
         return True
 
@@ -225,7 +226,6 @@ class MemoryIndex:
         self, prepared: FloatArray, cells: Cells, rows: int, among: Bytes | None = None
     ) -> tuple[Ids, FloatArray]:
         """Return positions and estimates of the best codes; among: bits of positions, or all."""
-        among = self._rows.alive if among is None else among
         if self.index.metric == "dot":
             return self._pairs(prepared, cells, rows, among)
         return self._lists.nearest(prepared, cells, rows, among=among)
@@ -277,8 +277,7 @@ class MemoryIndex:
     def ids_by_cell(self) -> Iterator[Ids]:
         """Yield the ids of each cell, near cells after one another."""
         for cell in np.argsort(self.places).tolist():
-            positions = self._lists.ids_of(cell)
-            yield self._rows.ids_at(positions[self._rows.is_alive(positions)])
+            yield self._rows.ids_at(self._lists.ids_of(cell))
 
     @cached_property
     def places(self) -> Cells:
