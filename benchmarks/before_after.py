@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import load
-from benchmarks.dataset import CACHE, Dataset
+from benchmarks.dataset import CACHE, Dataset, K
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from benchmarks.index import LARGE_POOL, STOCK_POOL, K, database, url
+from benchmarks.server import LARGE_POOL, STOCK_POOL, database, url
 
 REPO = Path(__file__).parents[1]
 WORKER = Path(__file__).with_name("before_after_worker.py")
