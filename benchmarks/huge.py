@@ -21,6 +21,7 @@ from benchmarks.ground_truth import ground_truth
 from benchmarks.server import database, memory, url
 from benchmarks.side_by_side import (
     MEBIBYTE,
+    ROWS,
     make_index,
     measure_loading,
     opened,
@@ -64,7 +65,7 @@ def made(n: int, folder: Path = CACHE) -> Dataset:
 def compare(dataset: Dataset, where: str) -> Figures:
     """Measure both ways on a new collection in the empty database at a URL."""
     by_sql, codes = Lookalike(where, dataset.name), Lookalike(where, dataset.name, "codes")
-    figures = Figures((SQL, CODES))
+    figures = Figures((SQL, CODES), ROWS)
     with step("adding and indexing"):
         build = make_index(figures, dataset, where)
         figures.add(BUILDER, SQL, build.peak / MEBIBYTE)

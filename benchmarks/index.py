@@ -30,7 +30,7 @@ MORE = 20_000
 
 
 @dataclass
-class Figures:
+class Row:
     """One row of the table; times in milliseconds but build_s, in seconds."""
 
     data: str
@@ -61,7 +61,7 @@ def search_all(collection: Collection, dataset: Dataset, **options: Any) -> tupl
     return np.array(found), np.array(milliseconds)
 
 
-def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
+def measure(dataset: Dataset, pool: int) -> Iterator[Row]:
     """Load, index, search and add; with --large's buffer pool then again with the stock one."""
     is_small = dataset.n <= 200_000
     with database(pool if is_small else LARGE_POOL) as db:
@@ -84,7 +84,7 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
             with Processes(Lookalike(url(), dataset.name), dataset.queries) as clients:
                 rate = clients.rate()
             insert_rate = add_more(collection, dataset)
-            yield Figures(
+            yield Row(
                 data=f"{dataset.name}, {dataset.n:,} x {dataset.dim}",
                 pool_mb=size // 2**20,
                 n_cells=index.n_cells,
@@ -137,7 +137,7 @@ def alternatives(dataset: Dataset) -> dict[str, float]:
     }
 
 
-def show(rows: list[Figures]) -> None:
+def show(rows: list[Row]) -> None:
     columns = list(asdict(rows[0]))
     print("\n| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for row in rows:
@@ -155,7 +155,7 @@ def main() -> None:
     if arguments.huge:
         huge.measure(arguments.huge_n)
         return
-    rows: list[Figures] = []
+    rows: list[Row] = []
     for name, n in (("real", None), ("real512", None), ("synthetic", 100_000)):
         rows += measure(load(name, n), STOCK_POOL)
     others: dict[str, Any] = alternatives(load("synthetic", 100_000))

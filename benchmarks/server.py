@@ -29,6 +29,7 @@ def database(pool: int) -> Iterator[Database]:
             set_pool(db, pool)
             with lookalike.connect(url()) as bench:
                 yield bench
+            db.rows("DROP DATABASE bench")
     finally:
         server.stop()
 

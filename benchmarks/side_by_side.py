@@ -47,7 +47,7 @@ RECALL, P50, P99 = f"recall@{K}", "p50, ms", "p99, ms"
 ONE = "1 client, queries/s"
 FOUR = f"{CLIENTS} clients, queries/s (in memory: threads with one copy)"
 COPIES = f"{CLIENTS} processes, each with a copy, queries/s"
-MANY = "search_many of all queries, queries/s"
+MANY = "search_many of all, queries/s"
 LOAD, COPY = "loading the copy, s", "the copy, MB"
 BEYOND = "the loading process at most, beyond the copy, MB"
 BEFORE = "of which before it loads, MB"
@@ -152,6 +152,7 @@ def take_turns(figures: Figures, searchers: Mapping[str, Searcher], dataset: Dat
     """Search for each block of queries in every way, once all are warm."""
     truth, names = ground_truth(dataset), list(searchers)
     found: dict[str, list[list[int]]] = {name: [] for name in names}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
     for name in names:
         timed(searchers[name], dataset.queries)
     for turn, block in enumerate(np.array_split(dataset.queries, BLOCKS)):
@@ -159,10 +160,11 @@ def take_turns(figures: Figures, searchers: Mapping[str, Searcher], dataset: Dat
         for name in [*names[first:], *names[:first]]:
             ids, times = timed(searchers[name], block)
             found[name] += ids
+            seconds[name] += times
             figures.add(P50, name, float(np.median(times)) * 1000)
-            figures.add(P99, name, float(np.percentile(times, 99)) * 1000)
             figures.add(ONE, name, len(times) / sum(times))
     for name in names:
+        figures.add(P99, name, float(np.percentile(seconds[name], 99)) * 1000)
         figures.add(RECALL, name, recall_at_k(found[name], truth, K))
 
 
@@ -220,7 +222,8 @@ def _copies(figures: Figures, way: Lookalike, queries: FloatArray, seconds: floa
 
 def report(dataset: Dataset, figures: Figures) -> None:
     """Print the table, and whether what was aimed at for its size is reached."""
-    print(f"\n{dataset.name}, {dataset.n:,} x {dataset.dim}; in brackets: times {SQL}'s\n")
+    size = f"{dataset.n:,} x {dataset.dim}, {len(dataset.queries):,} queries"
+    print(f"\n{dataset.name}, {size}; in brackets: times {SQL}'s\n")
     print(figures.table(), flush=True)
     for target in TARGETS.get(dataset.n, ()):
         print(target.verdict(figures), flush=True)
