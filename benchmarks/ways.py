@@ -14,6 +14,7 @@ from benchmarks.held import What, hold
 from lookalike import Collection
 from lookalike.core.vectors import FloatArray
 from lookalike.search import searcher
+from tests.mariadb_server import Connection
 
 SQL, CODES, VECTORS = "SQL", "memory: codes", "memory: codes, vectors"
 MARIADB = "MariaDB's HNSW"
@@ -99,7 +100,7 @@ class MariaDB:
 class MariaDBSearcher:
     """Searches the table of `mariadb.create_table`, whose ids count from 0."""
 
-    def __init__(self, connection: mariadb.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def search(self, query: FloatArray) -> list[int]:
