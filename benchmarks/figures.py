@@ -78,10 +78,10 @@ class Target:
         """Return a line that says whether it is reached."""
         measured: Callable[..., float | None] = figures.ratio if self.to else figures.value
         value = measured(self.figure, self.way, *([self.to] if self.to else []))
-        unit = f" of {self.to}" if self.to else ""
-        wanted = f"{'at least' if self.at_least else 'at most'} {self.limit:.4g}{unit}"
+        unit = f" times {self.to}" if self.to else ""
+        least = "at least" if self.at_least else "at most"
+        what = f"{self.figure}, {self.way}: {least} {self.limit:.4g}{unit}"
         if value is None:
-            return f"NOT MEASURED: {self.way}: {self.figure}: {wanted}"
+            return f"NOT MEASURED: {what}"
         is_reached = value >= self.limit if self.at_least else value <= self.limit
-        name = "reached" if is_reached else "MISSED"
-        return f"{name}: {self.way}: {self.figure}: {value:.4g}{unit}, {wanted}"
+        return f"{'reached' if is_reached else 'MISSED'}: {what}; it is {value:.4g}"

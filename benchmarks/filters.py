@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.ground_truth import similarities
-from benchmarks.server import STOCK_POOL, database, fill, url
+from benchmarks.server import STOCK_POOL, database, fill
 from lookalike import Collection
 from lookalike.attributes.catalog import filter_of
 from lookalike.core.vectors import FloatArray
@@ -130,7 +130,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = make(N, arguments.queries)
     with database(STOCK_POOL) as db:
-        fill(url(), "filters", data.base)
+        fill("filters", data.base)
         collection = db.collection("filters")
         index_and_describe(collection, data)
         for indexed in (False, True):

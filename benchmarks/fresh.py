@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lookalike
-from benchmarks.held import hold
+from benchmarks.hold import hold
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Row]:
     """Load, index, search and add; with --large's buffer pool then again with the stock one."""
     is_small = dataset.n <= 200_000
     with database(pool if is_small else LARGE_POOL) as db:
-        load_rate = fill(url(), dataset.name, dataset.base)
+        load_rate = fill(dataset.name, dataset.base)
         collection = db.collection(dataset.name)
         start = time.perf_counter()
         collection.index.build()
@@ -123,7 +123,7 @@ def alternatives(dataset: Dataset) -> dict[str, float]:
     """Milliseconds of a query by the article's SQL, and by fetching all vectors into numpy."""
     with database(STOCK_POOL) as db:
         by_article = article.measure(db, dataset.base, dataset.queries)
-        fill(url(), "synthetic", dataset.base)
+        fill("synthetic", dataset.base)
         collection = db.collection("synthetic")
         times = []
         for query in np.asarray(dataset.queries[:3]):

@@ -50,13 +50,13 @@ def set_pool(db: Database, pool: int) -> None:
         time.sleep(0.2)
 
 
-def fill(where: str, collection: str, base: FloatArray) -> float:
+def fill(collection: str, base: FloatArray, where: str | None = None) -> float:
     """Add vectors to a new collection, named v0, v1 and so on, and return how many a second.
 
-    Its index is not trained. where: the URL of the database.
+    Its index is not trained. where: the URL of its database, if it is not the benchmarks' own.
     """
     start = time.perf_counter()
-    with lookalike.connect(where, index_sizes=IndexSizes(fewest_rows=10**9)) as db:
+    with lookalike.connect(where or url(), index_sizes=IndexSizes(fewest_rows=10**9)) as db:
         new = db.collection(collection, dim=base.shape[1])
         for first in range(0, len(base), CHUNK):
             part = base[first : first + CHUNK]

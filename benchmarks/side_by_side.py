@@ -110,7 +110,7 @@ def compare(
 
 def make_index(figures: Figures, dataset: Dataset, where: str) -> fresh.Fresh:
     """Add a dataset to a new collection, and train its index; return what that took."""
-    figures.add(FILL, SQL, fill(where, dataset.name, dataset.base))
+    figures.add(FILL, SQL, fill(dataset.name, dataset.base, where))
     build = fresh.run("build", where, dataset.name)
     figures.add(BUILD, SQL, build.seconds)
     with lookalike.connect(where) as db:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import lookalike
 from benchmarks import mariadb
 from benchmarks.dataset import K
-from benchmarks.held import What, hold
+from benchmarks.hold import What, hold
 from lookalike import Collection
 from lookalike.core.vectors import FloatArray
 from lookalike.search import searcher

@@ -46,12 +46,12 @@ def test_the_table_has_a_row_for_each_figure(figures):
 @pytest.mark.parametrize(
     ("target", "verdict"),
     [
-        (Target("memory", "p50", 0.25, to="SQL"), "reached: memory: p50: 0.25 of SQL, at most"),
-        (Target("memory", "p50", 0.2, to="SQL"), "MISSED: memory: p50: 0.25 of SQL, at most 0.2"),
-        (Target("memory", "p50", 5), "MISSED: memory: p50: 5.5, at most 5"),
-        (Target("memory", "load", 800, at_least=True), "reached: memory: load: 1.234e+04, at"),
-        (Target("memory", "p50", 800, at_least=True), "MISSED: memory: p50: 5.5, at least 800"),
-        (Target("memory", "p50", 1, to="other"), "NOT MEASURED: memory: p50: at most 1 of other"),
+        (Target("memory", "p50", 0.25, to="SQL"), "reached: p50, memory: at most 0.25 times SQL"),
+        (Target("memory", "p50", 0.2, to="SQL"), "MISSED: p50, memory: at most 0.2 times SQL; it"),
+        (Target("memory", "p50", 5), "MISSED: p50, memory: at most 5; it is 5.5"),
+        (Target("memory", "p50", 5, at_least=True), "reached: p50, memory: at least 5; it is 5.5"),
+        (Target("memory", "p50", 8, at_least=True), "MISSED: p50, memory: at least 8; it is 5.5"),
+        (Target("memory", "p50", 1, to="?"), "NOT MEASURED: p50, memory: at most 1 times ?"),
     ],
 )
 def test_targets(figures, target, verdict):

@@ -29,7 +29,7 @@ def dataset(tmp_path):
 @pytest.fixture
 def filled(dataset, database_url, db):
     """The URL of the dataset's collection, without an index."""
-    server.fill(database_url, dataset.name, dataset.base)
+    server.fill(dataset.name, dataset.base, database_url)
     return database_url
 
 
@@ -42,7 +42,7 @@ def indexed(filled, db):
 
 def test_filling_by_chunks(dataset, database_url, db, monkeypatch):
     monkeypatch.setattr(server, "CHUNK", 300)
-    assert server.fill(database_url, "small", dataset.base) > 0
+    assert server.fill("small", dataset.base, database_url) > 0
     collection = db.collection("small")
     assert collection.count() == dataset.n
     assert collection.search(dataset.base[999], k=1)[0].image_name == "v999"
@@ -61,7 +61,7 @@ def test_each_way_finds_the_same(dataset, indexed, held):
 
 
 def test_fewer_rows_than_results(database_url, db):
-    server.fill(database_url, "few", np.eye(3, 8, dtype=np.float32))
+    server.fill("few", np.eye(3, 8, dtype=np.float32), database_url)
     with Lookalike(database_url, "few").open() as searcher:
         found = searcher.search(np.eye(8, dtype=np.float32)[1])
     assert found[0] == 1 and sorted(found) == [-1] * 7 + [0, 1, 2]
