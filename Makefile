@@ -69,9 +69,9 @@ docs: .venv-test/installed ## Write docs/cli.md
 bench-data: .venv-test/installed ## Make the benchmark's data, once (ten minutes)
 	@$(TEST_BIN)/python -m benchmarks.data
 
-bench: bench-data ## Measure: the table of docs/benchmarks.md
+bench: bench-data ## Measure: SQL, memory, MariaDB (BENCH_ARGS="--large --mariadb" or "--huge")
 	@$(TEST_BIN)/python -m benchmarks.sql_functions
-	@$(TEST_BIN)/python -m benchmarks.index
+	@$(TEST_BIN)/python -m benchmarks.index $(BENCH_ARGS)
 
 bench-ingest: .venv-test/installed ## Measure: adding images (INGEST_ARGS="--model NAME --device cuda")
 	@$(TEST_BIN)/python -m benchmarks.ingest $(INGEST_ARGS)

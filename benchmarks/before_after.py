@@ -24,9 +24,9 @@ import numpy as np
 import psutil
 
 from benchmarks.data import load
-from benchmarks.dataset import CACHE, Dataset
+from benchmarks.dataset import CACHE, Dataset, K
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from benchmarks.index import LARGE_POOL, STOCK_POOL, K, database, url
+from benchmarks.server import LARGE_POOL, STOCK_POOL, database, url
 from lookalike import PrivateServer
 
 REPO = Path(__file__).parents[1]

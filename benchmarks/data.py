@@ -8,6 +8,7 @@ real       float32 embeddings of 1280 dims as the embedded model gives them
 real512    the same, turned onto their 512 leading principal directions: no mean is subtracted
            and nothing is scaled, so that their cosines stay the model's own
 synthetic  1,000,000 x 512, of which a smaller n takes the first rows
+huge       as many x 128 as `benchmarks.huge` makes, by the same process
 
 The queries are 1,000 rows held out from each base. Other crops of a query's picture stay in the
 base: as in a real search, some of what is looked for has close relatives there and some has none.
@@ -29,7 +30,7 @@ from benchmarks.embedded_model_mean import fetch
 from benchmarks.synthetic import CHUNK, Process, Recipe
 from lookalike.core.vectors import FloatArray
 
-Name = Literal["real", "real512", "synthetic"]
+Name = Literal["real", "real512", "synthetic", "huge"]
 
 N_QUERIES = 1000
 N_SYNTHETIC = 1_000_000
@@ -123,21 +124,29 @@ def _variance(rows: FloatArray) -> float:
     return float(rows.var(axis=0, dtype=np.float64).sum())
 
 
-def make_synthetic(n: int = N_SYNTHETIC, *, chunk: int = CHUNK, folder: Path = CACHE) -> None:
-    """Write the synthetic base chunk by chunk, and its queries: rows held out of the first one."""
-    process = Process(DIM, Recipe(), SEED)
+def make_synthetic(
+    n: int = N_SYNTHETIC,
+    dim: int = DIM,
+    name: Name = "synthetic",
+    *,
+    chunk: int = CHUNK,
+    folder: Path = CACHE,
+) -> None:
+    """Write a synthetic base chunk by chunk, and its queries: rows held out of the first one."""
+    process = Process(dim, Recipe(), SEED)
     first = process.rows(0, min(n, chunk) + N_QUERIES)
-    new = folder / "synthetic.new.npy"
-    base = np.lib.format.open_memmap(new, "w+", np.float32, (n, DIM))
+    new = folder / f"{name}.new.npy"
+    base = np.lib.format.open_memmap(new, "w+", np.float32, (n, dim))
     base[:chunk] = first[N_QUERIES:]
     report = _reporter("made")
     for start in range(chunk, n, chunk):
         base[start : start + chunk] = process.rows(start // chunk, min(chunk, n - start))
         report(start + chunk)
     base.flush()
-    folder.joinpath("data.md").unlink(missing_ok=True)
-    np.save(folder / "synthetic_queries.npy", first[:N_QUERIES])
-    new.rename(folder / "synthetic.npy")
+    if name == "synthetic":
+        folder.joinpath("data.md").unlink(missing_ok=True)
+    np.save(folder / f"{name}_queries.npy", first[:N_QUERIES])
+    new.rename(folder / f"{name}.npy")
 
 
 def _reporter(what: str) -> Callable[[int], None]:

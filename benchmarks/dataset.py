@@ -10,6 +10,7 @@ import numpy as np
 from lookalike.core.vectors import FloatArray
 
 CACHE = Path(__file__).parent / ".cache"
+K = 10  # results of a search
 
 
 @dataclass(frozen=True)

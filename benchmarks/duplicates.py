@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.data import DIM, SEED
 from benchmarks.duplicate_files import KINDS, ORIGINAL, TARGET, File, folder_of
-from benchmarks.index import STOCK_POOL, database
+from benchmarks.server import STOCK_POOL, database
 from benchmarks.synthetic import CHUNK, Process, Recipe
 from lookalike import Collection, DuplicateGroup
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.ground_truth import similarities
-from benchmarks.index import STOCK_POOL, database, fill
+from benchmarks.server import STOCK_POOL, database, fill
 from lookalike import Collection
 from lookalike.attributes.catalog import filter_of
 from lookalike.core.vectors import FloatArray

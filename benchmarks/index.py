@@ -1,41 +1,36 @@
 """The index beside what else there is, on the same data in one run: `make bench`.
 
     python -m benchmarks.index [--large] [--mariadb]
+    python -m benchmarks.index --huge [--huge-n 10000000]
 
-It works on a MySQL of its own in benchmarks/.cache. --large adds a million vectors, --mariadb
-MariaDB's index at the larger of the sizes as well (ten minutes for a million).
+It works on a MySQL of its own in benchmarks/.cache. --large adds a million vectors, --mariadb the
+comparison with MariaDB's index of a million (a quarter of an hour). --huge measures nothing but
+ten million vectors of 128 dims: see `benchmarks.huge`.
 """
 
 import argparse
 import json
-import multiprocessing
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import psutil
 
-import lookalike
-from benchmarks import article, mariadb
+from benchmarks import article, huge, side_by_side
+from benchmarks.clients import Processes
 from benchmarks.data import further, load
-from benchmarks.dataset import CACHE, Dataset
+from benchmarks.dataset import CACHE, Dataset, K
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from lookalike import Collection, Database, IndexSizes, PrivateServer
-from lookalike.core.vectors import FloatArray
+from benchmarks.server import LARGE_POOL, STOCK_POOL, database, fill, index_bytes, set_pool, url
+from benchmarks.ways import Lookalike
+from lookalike import Collection
 
-K = 10
-STOCK_POOL = 128 * 2**20
-LARGE_POOL = 4 * 2**30
 MORE = 20_000
-CLIENTS = 4
-CLIENT_SECONDS = 8
 
 
 @dataclass
-class Figures:
+class Row:
     """One row of the table; times in milliseconds but build_s, in seconds."""
 
     data: str
@@ -54,34 +49,6 @@ class Figures:
     qps: float
 
 
-@contextmanager
-def database(pool: int) -> Iterator[Database]:
-    """A new database on the benchmark's own server, with a buffer pool of so many bytes."""
-    server = PrivateServer(CACHE / "mysql")
-    server.install()
-    server.start()
-    try:
-        with lookalike.connect(server.url) as db:
-            db.rows("DROP DATABASE IF EXISTS bench")
-            db.rows("CREATE DATABASE bench")
-            set_pool(db, pool)
-            with lookalike.connect(url()) as bench:
-                yield bench
-    finally:
-        server.stop()
-
-
-def url() -> str:
-    return PrivateServer(CACHE / "mysql").url.replace("/lookalike?", "/bench?")
-
-
-def set_pool(db: Database, pool: int) -> None:
-    """Resize the buffer pool, and wait until the server has done so."""
-    db.rows("SET GLOBAL innodb_buffer_pool_size = %s", (pool,))
-    while db.rows("SHOW STATUS LIKE 'Innodb_buffer_pool_resize_status_code'")[1][0][1] != "0":
-        time.sleep(0.2)
-
-
 def search_all(collection: Collection, dataset: Dataset, **options: Any) -> tuple[Any, Any]:
     """Ids found, shape (n_queries, K), and the milliseconds of each query."""
     found, milliseconds = [], []
@@ -94,31 +61,16 @@ def search_all(collection: Collection, dataset: Dataset, **options: Any) -> tupl
     return np.array(found), np.array(milliseconds)
 
 
-def client(name: str, seconds: float) -> tuple[int, float]:
-    """Search for so long in a process of its own: how many queries, and its memory in MB."""
-    queries = np.load(CACHE / f"{name}_queries.npy")
-    with lookalike.connect(url()) as db:
-        collection = db.collection(name)
-        collection.search(queries[0], k=K)
-        end, done = time.perf_counter() + seconds, 0
-        while time.perf_counter() < end:
-            collection.search(queries[done % len(queries)], k=K)
-            done += 1
-    return done, psutil.Process().memory_info().rss / 2**20
-
-
-def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
+def measure(dataset: Dataset, pool: int) -> Iterator[Row]:
     """Load, index, search and add; with --large's buffer pool then again with the stock one."""
     is_small = dataset.n <= 200_000
     with database(pool if is_small else LARGE_POOL) as db:
-        start = time.perf_counter()
-        fill(dataset.name, dataset.base)
-        load_rate = dataset.n / (time.perf_counter() - start)
+        load_rate = fill(dataset.name, dataset.base)
         collection = db.collection(dataset.name)
         start = time.perf_counter()
         collection.index.build()
         build = time.perf_counter() - start
-        bytes_each = index_bytes(db, dataset)
+        bytes_each = index_bytes(db) / dataset.n
         truth = ground_truth(dataset)
         # All cells of a million take half a second a query.
         everything = search_all(collection, dataset, n_probes=10**6)[0] if is_small else None
@@ -129,11 +81,10 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
             index = collection._state.index.load()
             assert index is not None
             recall = recall_at_k(found, truth, K)
-            with multiprocessing.get_context("spawn").Pool(CLIENTS) as clients:
-                arguments = [(dataset.name, CLIENT_SECONDS)] * CLIENTS
-                done = clients.starmap(client, arguments)
+            with Processes(Lookalike(url(), dataset.name), dataset.queries) as clients:
+                rate = clients.rate()
             insert_rate = add_more(collection, dataset)
-            yield Figures(
+            yield Row(
                 data=f"{dataset.name}, {dataset.n:,} x {dataset.dim}",
                 pool_mb=size // 2**20,
                 n_cells=index.n_cells,
@@ -150,28 +101,9 @@ def measure(dataset: Dataset, pool: int) -> Iterator[Figures]:
                 load_rate=load_rate,
                 insert_rate=insert_rate,
                 index_bytes=bytes_each,
-                client_mb=max(memory for _, memory in done),
-                qps=sum(queries for queries, _ in done) / CLIENT_SECONDS,
+                client_mb=clients.memory / 2**20,
+                qps=rate,
             )
-
-
-def index_bytes(db: Database, dataset: Dataset) -> float:
-    """Bytes of the index's tables, codes and centroids, for each vector."""
-    names = [name for (name,) in db.rows("SHOW TABLES")[1]]
-    tables = [name for name in names if "_codes_" in name or "_cells_" in name]
-    db.rows(f"ANALYZE TABLE {', '.join(tables)}")
-    _, sizes = db.rows(
-        "SELECT table_name, data_length + index_length FROM information_schema.tables "
-        "WHERE table_schema = DATABASE()"
-    )
-    return sum(size for name, size in sizes if name in tables) / dataset.n
-
-
-def fill(collection: str, base: FloatArray) -> None:
-    """Add vectors to a new collection, named v0, v1 and so on, without training its index."""
-    with lookalike.connect(url(), index_sizes=IndexSizes(fewest_rows=10**9)) as db:
-        new = db.collection(collection, dim=base.shape[1])
-        new.add_embeddings([f"v{i}" for i in range(len(base))], base)
 
 
 def add_more(collection: Collection, dataset: Dataset) -> float:
@@ -205,7 +137,7 @@ def alternatives(dataset: Dataset) -> dict[str, float]:
     }
 
 
-def show(rows: list[Figures]) -> None:
+def show(rows: list[Row]) -> None:
     columns = list(asdict(rows[0]))
     print("\n| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
     for row in rows:
@@ -216,24 +148,28 @@ def show(rows: list[Figures]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the index.")
     parser.add_argument("--large", action="store_true", help="a million vectors as well")
-    parser.add_argument("--mariadb", action="store_true", help="MariaDB's index at a million, too")
+    parser.add_argument("--mariadb", action="store_true", help="beside MariaDB's at a million, too")
+    parser.add_argument("--huge", action="store_true", help="ten million vectors, and no others")
+    parser.add_argument("--huge-n", type=int, default=huge.N, help="another number of them")
     arguments = parser.parse_args()
-    rows: list[Figures] = []
+    if arguments.huge:
+        huge.measure(arguments.huge_n)
+        return
+    rows: list[Row] = []
     for name, n in (("real", None), ("real512", None), ("synthetic", 100_000)):
         rows += measure(load(name, n), STOCK_POOL)
-    hundred = load("synthetic", 100_000)
-    others: dict[str, Any] = alternatives(hundred)
-    others["mariadb"] = asdict(mariadb.measure(hundred, further(mariadb.MORE)))
+    others: dict[str, Any] = alternatives(load("synthetic", 100_000))
+    compared = {"100k": side_by_side.measure(100_000, with_mariadb=True)}
     if arguments.large:
         rows += measure(load("synthetic", 1_000_000), LARGE_POOL)
-    if arguments.mariadb:
-        million = load("synthetic", 1_000_000)
-        others["mariadb_1m"] = asdict(mariadb.measure(million, further(mariadb.MORE)))
+    if arguments.large or arguments.mariadb:
+        compared["1m"] = side_by_side.measure(1_000_000, with_mariadb=arguments.mariadb)
     show(rows)
     at_100k = next(row for row in rows if row.data.startswith("synthetic, 100,000"))
     others["times_the_article"] = others["article_ms"] / at_100k.p50
     print("\n" + json.dumps(others, indent=2))
-    result = {"index": [asdict(row) for row in rows], "others": others}
+    side = {size: figures.values() for size, figures in compared.items()}
+    result = {"index": [asdict(row) for row in rows], "side_by_side": side, "others": others}
     CACHE.joinpath("index.json").write_text(json.dumps(result, indent=2))
 
 

@@ -31,7 +31,7 @@ from PIL import Image
 import lookalike
 from benchmarks import photographs
 from benchmarks.dataset import CACHE
-from benchmarks.index import STOCK_POOL, database, url
+from benchmarks.server import STOCK_POOL, database, url
 from lookalike.core.vectors import FloatArray
 from lookalike.images.decode import open_image
 from lookalike.models.base import BatchModel

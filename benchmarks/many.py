@@ -13,9 +13,9 @@ from unittest.mock import patch
 import numpy as np
 
 from benchmarks.data import DIM, further, load
-from benchmarks.dataset import Dataset
+from benchmarks.dataset import Dataset, K
 from benchmarks.ground_truth import ground_truth, recall_at_k
-from benchmarks.index import STOCK_POOL, K, database
+from benchmarks.server import STOCK_POOL, database
 from lookalike import Collection
 from lookalike.core.vectors import FloatArray
 from lookalike.search import searcher

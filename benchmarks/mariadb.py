@@ -70,16 +70,33 @@ def server_options() -> list[str]:
     ]
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """A running MariaDB with an indexed table.
+
+    load_rate: rows a second without the index. build_time: seconds. index_size: bytes on disk.
+    """
+
+    socket: Path
+    load_rate: float
+    build_time: float
+    index_size: int
+
+
 @contextmanager
-def start() -> Iterator[Connection]:
-    """A connection to a running MariaDB with an empty database, removed after it."""
-    with (
-        running(TREE, server_options()) as socket,
-        pymysql.connect(
-            unix_socket=str(socket), user="root", database=DATABASE, autocommit=True
-        ) as connection,
-    ):
-        yield connection
+def indexed(base: FloatArray) -> Iterator[Indexed]:
+    """Loads vectors (n, dim) into a new server, then indexes them; it is removed afterwards."""
+    with running(TREE, server_options()) as socket:
+        with connect(socket) as connection:
+            create_table(connection, base.shape[1])
+            load_rate, build_time = insert(connection, base), build_index(connection)
+            size = index_size(connection)
+        yield Indexed(socket, load_rate, build_time, size)
+
+
+def connect(socket: Path) -> Connection:
+    """Connects to the benchmark's database of a running server."""
+    return pymysql.connect(unix_socket=str(socket), user="root", database=DATABASE, autocommit=True)
 
 
 def create_table(connection: Connection, dim: int) -> None:
@@ -102,6 +119,14 @@ def insert(connection: Connection, vectors: FloatArray, *, first_id: int = 0) ->
             places = ", ".join(["(%s, _binary %s)"] * len(batch))
             cursor.execute(f"INSERT INTO vectors VALUES {places}", values)
     return len(vectors) / (time.perf_counter() - start)
+
+
+def insert_at_once(connection: Connection, vectors: FloatArray, *, first_id: int) -> float:
+    """Inserts vectors into the indexed table in one transaction, which is its best."""
+    connection.begin()
+    rate = insert(connection, vectors, first_id=first_id)
+    connection.commit()
+    return rate
 
 
 def build_index(connection: Connection) -> float:
@@ -139,31 +164,22 @@ def search(
 
 
 def measure(dataset: Dataset, more: FloatArray, *, k: int = 10) -> MariaDBFigures:
-    """Loads a dataset into a new server, indexes it, searches it warm, and inserts `more` into it.
-
-    The insertion is one transaction, which is its best.
-    """
+    """Loads a dataset into a new server, indexes it, searches it warm, and inserts `more`."""
     truth = ground_truth(dataset)
     queries = np.asarray(dataset.queries)
-    with start() as connection:
-        create_table(connection, dataset.dim)
-        load_rate = insert(connection, dataset.base)
-        build_time = build_index(connection)
-        size = index_size(connection)
+    with indexed(dataset.base) as server, connect(server.socket) as connection:
         _, first = search(connection, queries, k)
         found, seconds = search(connection, queries, k)
-        connection.begin()
-        insert_rate = insert(connection, more, first_id=dataset.n)
-        connection.commit()
+        insert_rate = insert_at_once(connection, more, first_id=dataset.n)
         return MariaDBFigures(
             version=connection.get_server_info(),
             n=dataset.n,
             dim=dataset.dim,
             m=M,
             ef_search=EF_SEARCH,
-            load_rate=load_rate,
-            build_time=build_time,
-            index_size=size,
+            load_rate=server.load_rate,
+            build_time=server.build_time,
+            index_size=server.index_size,
             insert_rate=insert_rate,
             first_p50=statistics.median(first),
             p50=statistics.median(seconds),

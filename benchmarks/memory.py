@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from benchmarks.dataset import CACHE
-from benchmarks.index import STOCK_POOL, database
 from benchmarks.ingest import EMBEDDED, Task, add, apart, image_folder
+from benchmarks.server import STOCK_POOL, database
 
 
 def numbered(originals: Path, n: int) -> Path:

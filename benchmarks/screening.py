@@ -23,8 +23,8 @@ import numpy as np
 
 from benchmarks.data import SEED
 from benchmarks.dataset import CACHE
-from benchmarks.index import STOCK_POOL, database, url
 from benchmarks.ingest import EMBEDDED, ROUNDS, SAMPLE, Task, alone, apart, image_folder
+from benchmarks.server import STOCK_POOL, database, url
 from benchmarks.synthetic import Process, Recipe
 from lookalike import Database, connect, load_model
 from lookalike.images.decode import open_image

@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from benchmarks.before_after import REPO, checked_out
-from benchmarks.index import STOCK_POOL, database, url
+from benchmarks.server import STOCK_POOL, database, url
 
 PHOTOS = REPO / "examples" / "photos"
 COMMANDS = (

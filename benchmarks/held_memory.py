@@ -1,6 +1,6 @@
 """Memory of a process that holds an index, over many searches and changes.
 
-    python -m benchmarks.held [--n 100000] [--searches 100000] [--changes 10000]
+    python -m benchmarks.held_memory [--n 100000] [--searches 100000] [--changes 10000]
 
 The changes, rows inserted, replaced and deleted in turn, come from another connection, between the
 searches, so the copy is brought forward all the time. Every result of a changed row is checked.
@@ -16,7 +16,7 @@ import psutil
 
 import lookalike
 from benchmarks.data import further, load
-from benchmarks.index import STOCK_POOL, database, fill, url
+from benchmarks.server import STOCK_POOL, database, fill, url
 from lookalike import Collection
 
 REPORTS = 10
