@@ -56,7 +56,7 @@ def measure(what: str, url: str, name: str) -> Fresh:
 
 def _load(collection: lookalike.Collection, what: str) -> int:
     with hold(collection, "vectors" if what == "vectors" else "codes") as held:
-        return held.nbytes
+        return held.status().nbytes
 
 
 def _memory(which: str) -> int:
