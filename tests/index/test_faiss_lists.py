@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lookalike.core.types import Plan
+from lookalike.core.vectors import of_bfloat16, to_bfloat16
 from lookalike.index import faiss_lists
 from lookalike.index.faiss_lists import FaissLists, records, refusal
 from lookalike.index.ivf import Codes, Index
@@ -23,6 +24,7 @@ def index_of(metric, dim, n_cells, seed=0):
     centroids = rng.standard_normal((n_cells, bits)).astype(np.float32) / np.sqrt(bits)
     if metric != "cosine":
         centroids *= np.geomspace(0.1, 10, n_cells, dtype=np.float32)[:, np.newaxis]
+    centroids = of_bfloat16(to_bfloat16(centroids))
     return Index(
         metric=metric,
         dim=dim,

@@ -4,7 +4,7 @@ Pure computation: `store` stores it in the database, `training` builds it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil, sqrt
@@ -21,6 +21,9 @@ from lookalike.index.codes import QueryPlanes, Rotation, encode, estimate, query
 Cells = npt.NDArray[np.intp]
 
 Ids = npt.NDArray[np.int64]
+
+Nearest = Callable[[FloatArray, int], tuple[FloatArray, Cells]]
+"""Returns scores and cells, (n, m) each, of the m best cells of n prepared queries, best first."""
 
 MAX_LENGTH = 2.0**50
 """Maximum length in the index, in units; squares of longer vectors overflow float32."""
@@ -286,26 +289,38 @@ class Index:
         squares = 2 * self._half_squares[cells]
         return np.divide(bases, squares, out=np.zeros_like(bases), where=squares > 0)
 
-    def choose(self, prepared: FloatArray, *, n_probes: int | None, rows: int) -> Cells:
+    def choose(
+        self,
+        prepared: FloatArray,
+        *,
+        n_probes: int | None,
+        rows: int,
+        nearest: Nearest | None = None,
+    ) -> Cells:
         """Return the cells to read for each prepared query (n, bits), and -1 in unused places.
 
-        n_probes, rows: as in `shortlist`. Shape (n, the most cells of a query).
+        n_probes, rows: as in `shortlist`. nearest: finds the cells with the best scores, by default
+        from those of all cells. Shape (n, the most cells of a query).
         """
-        scores = self.cell_scores(prepared)
+        nearest = nearest or self._nearest
         if n_probes is not None:
-            return _largest(scores, min(n_probes, self.n_cells))
+            return nearest(prepared, min(n_probes, self.n_cells))[1]
         # Query-aware pruning: Chen et al., "SPANN", NeurIPS 2021, section 3.3. Keep enough cells
         # for twice the wanted rows, and widen the gap for more results, which are further away.
         wanted = -(-2 * rows * self.n_cells // max(self.trained_rows, 1))
         further = sqrt(max(1.0, rows / max(self.plan.rescored, 1)))
         limit = min(max(wanted, ceil(self.plan.n_probes * further)), self.n_cells)
-        best, each = _largest(scores, limit), np.arange(len(scores))[:, np.newaxis]
-        order = np.argsort(-scores[each, best], axis=1)
-        best = best[each, order]
-        found = scores[each, best]
+        found, best = nearest(prepared, limit)
         near = found >= found[:, :1] - self.plan.probe_gap * further
         read = np.maximum(np.count_nonzero(near, axis=1), wanted)
         return np.where(np.arange(limit) < read[:, np.newaxis], best, -1)
+
+    def _nearest(self, prepared: FloatArray, n: int) -> tuple[FloatArray, Cells]:
+        scores = self.cell_scores(prepared)
+        best, each = _largest(scores, n), np.arange(len(scores))[:, np.newaxis]
+        order = np.argsort(-scores[each, best], axis=1)
+        best = best[each, order]
+        return scores[each, best], best
 
 
 def _largest(scores: FloatArray, n: int) -> Cells:

@@ -160,8 +160,7 @@ class MemoryIndex:
 
         n_probes: number of cells; None: as many as training found necessary.
         """
-        prepared = self.index.preparation.queries(queries)
-        cells = self.index.choose(prepared, n_probes=n_probes, rows=rows)
+        prepared, cells = self._choose(queries, n_probes, rows)
         with self._lock.reading():
             positions, estimates = self._nearest(prepared, cells, rows)
             ids = self._rows.ids_at(positions)
@@ -174,8 +173,7 @@ class MemoryIndex:
         With exact embeddings in memory these are the k best; with rounded ones `KEPT` times as
         many; without, all `rows` candidates. Ties go by id.
         """
-        prepared = self.index.preparation.queries(queries)
-        cells = self.index.choose(prepared, n_probes=n_probes, rows=rows)
+        prepared, cells = self._choose(queries, n_probes, rows)
         similarities = checksums = None
         with self._lock.reading():
             positions, _ = self._nearest(prepared, cells, rows)
@@ -221,6 +219,15 @@ class MemoryIndex:
             best_ids[number, :n], best[number, :n] = ids[number][order], scores[order]
             checksums[number, :n] = [crc32(row) for row in embeddings[number][order]]
         return best_ids, best, checksums
+
+    def _choose(
+        self, queries: FloatArray, n_probes: int | None, rows: int
+    ) -> tuple[FloatArray, Cells]:
+        """Return prepared queries, and the cells to read for each."""
+        prepared = self.index.preparation.queries(queries)
+        nearest = None if self.index.metric == "dot" else self._lists.nearest_cells
+        cells = self.index.choose(prepared, n_probes=n_probes, rows=rows, nearest=nearest)
+        return prepared, cells
 
     def _nearest(
         self, prepared: FloatArray, cells: Cells, rows: int, among: Bytes | None = None

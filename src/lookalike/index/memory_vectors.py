@@ -81,8 +81,8 @@ class MemoryVectors:
             positions: Shape (n, rows); -1 has the score -inf, and so has one without an embedding.
         """
         scaled, factors = self._preparation.scaled_queries(queries), self._factors[positions]
-        vectors = self._format.unpack(self._stored[positions]) * factors[:, :, np.newaxis]
-        scores = np.einsum("nkd,nd->nk", vectors, scaled)
+        vectors = self._format.unpack(self._stored[positions])
+        scores = np.matmul(vectors, scaled[:, :, np.newaxis])[:, :, 0] * factors
         if self._preparation.metric == "euclidean":
             scores -= self._squares[positions] / 2
         return np.where((positions >= 0) & (factors > 0), scores, np.float32(-np.inf))
