@@ -84,12 +84,14 @@ class MemoryIndex:
     Attributes:
         index: The parameters of the generation.
         version: The state of the codes; None if it is not known.
+        is_changing: Whether the last search found changes: then the next one asks for them at once.
         tail: Ids of the rows without codes when it was read, shape (n,): compare these exactly.
     """
 
     def __init__(self, index: Index, capacity: int, vectors: Precision | None = None) -> None:
         self.index = index
         self.version: Version | None = None
+        self.is_changing = False
         self.tail: Ids = np.empty(0, np.int64)
         self._lists = FaissLists(index.centroids)
         self._rows = MemoryRows(capacity)

@@ -1,8 +1,8 @@
 """Search by an index that is held in memory, as fresh as the table.
 
-The candidates are chosen in memory. One statement then reads them, the rows without codes and the
-rows that have changed since the copy was read, all in one snapshot, and everything is compared
-exactly. The changed rows are then applied to the copy.
+The candidates are chosen in memory. One statement then reads them, the rows without codes, the
+version of the codes and, while others write, the rows that have changed since the copy's version,
+all in one snapshot. Everything is compared exactly. The changed rows are then applied to the copy.
 """
 
 from collections.abc import Sequence
@@ -149,7 +149,7 @@ class HeldSearch:
         rows = self._compared(memory, memory.version, nothing, Trace(), checksums=False)
         if rows is None or self._memory() is not memory:
             return None
-        return memory, ids_array(row.id for row in rows if row.about == About.TAIL)
+        return memory, ids_array(row.id or 0 for row in rows if row.about == About.TAIL)
 
     def _memory(self) -> MemoryIndex | None:
         # A transaction or session may see rows of its own.
@@ -163,56 +163,73 @@ class HeldSearch:
         trace: Trace,
         checksums: bool,
     ) -> list[ComparedRow] | None:
-        """Return the rows to compare; None where the copy is not fresh enough."""
-        if version is None:
-            return None
+        """Return the rows to compare; None where the copy is not fresh enough.
+
+        version: the copy's, before the ids were chosen. While others write, the first statement
+        asks for the changes too; otherwise a second one does where there are any.
+        """
+        asks = version is not None and memory.is_changing
+        while version is not None:
+            rows = self._query(ids, version if asks else None, trace, checksums=checksums)
+            if not rows:
+                return None
+            new = _version(rows[0])
+            memory.is_changing = new != version
+            if new == version or asks:
+                is_fresh = new == version or self._applies(memory, version, new, rows)
+                is_fresh = is_fresh and sum(row.about == About.TAIL for row in rows) <= MAX_TAIL
+                return [row for row in rows if row.about in _RANKED] if is_fresh else None
+            asks = True
+        return None
+
+    def _query(
+        self, ids: Ids, changed_since: Version | None, trace: Trace, *, checksums: bool
+    ) -> list[ComparedRow]:
         statement = self.table.dialect.candidates(
             self.table,
-            version,
             ids.tolist(),
             self.where,
+            changed_since=changed_since,
             with_paths=self.table.has_files,
             checksums=checksums,
             max_tail=MAX_TAIL,
             max_changed=MAX_CHANGED,
         )
-        with trace.step("read them, and what has changed", statement) as touched:
+        what = "read them" if changed_since is None else "read them, and what has changed"
+        with trace.step(what, statement) as touched:
             try:
                 rows = [ComparedRow(*row) for row in self.table.connection.query(statement)]
             except (MissingTable, TooLarge):
-                return None
+                return []
             touched.rows = len(rows)
-        is_fresh = self._is_fresh(memory, version, rows)
-        return [row for row in rows if row.about in _RANKED] if is_fresh else None
+        return rows
 
-    def _is_fresh(self, memory: MemoryIndex, version: Version, rows: Sequence[ComparedRow]) -> bool:
-        """Whether the rows are all that counts; applies those that have changed."""
-        new = next((_version(row) for row in rows if row.about == About.VERSION), None)
-        if new == version:
-            return sum(row.about == About.TAIL for row in rows) <= MAX_TAIL
-        if new is not None and new.origin == version.origin and new.version < version.version:
+    def _applies(
+        self, memory: MemoryIndex, version: Version, new: Version, rows: Sequence[ComparedRow]
+    ) -> bool:
+        """Apply the changed rows to the copy; return whether the rows tell all changes."""
+        if new.origin == version.origin and new.version < version.version:
             return False  # a replica that lags
-        abouts = [row.about for row in rows]
-        if new is None or About.KNOWN not in abouts or About.UNKNOWN in abouts:
+        abouts = {row.about for row in rows}
+        if About.KNOWN not in abouts or About.UNKNOWN in abouts:
             self.held.outdated(memory)
             return False
         changed = [row for row in rows if row.about in (About.CHANGED, About.HIDDEN)]
         if len(changed) > MAX_CHANGED:
             self.held.behind(memory)
             return False
-        packed = {int(row.id): row.value for row in changed}
+        packed = {int(row.id or 0): row.value for row in changed}
         codable = self.table.indexable([row for row in packed.items() if row[1] is not None])
         if not memory.apply(ids_array(packed), *codable, new):
             self.held.outdated(memory)
-        return abouts.count(About.TAIL) <= MAX_TAIL
+        return True
 
 
 _RANKED = (About.CANDIDATE, About.TAIL, About.CHANGED)
 
 
 def _version(row: ComparedRow) -> Version:
-    version, token = str(row.image_name).split()
-    return Version(int(row.id), int(version), int(token))
+    return Version(*map(int, str(row.version).split()))
 
 
 def _plan(memory: MemoryIndex) -> str:
@@ -240,7 +257,7 @@ def _rank(
     them have to exist.
     """
     # What has changed and the tail come last, with their embeddings.
-    rows = {int(row.id): row for row in sorted(read, key=lambda row: row.about)}
+    rows = {int(row.id or 0): row for row in sorted(read, key=lambda row: row.about)}
     wanted = [] if chosen is None else chosen.ids[0][chosen.ids[0] >= 0].tolist()
     scores: dict[int, float] = {}
     if chosen and chosen.checksums is not None and chosen.similarities is not None:

@@ -14,8 +14,8 @@ from lookalike.dialects.tables.versions import LOG, VERSIONS, Version
 class About(IntEnum):
     """What a row of `candidates` tells."""
 
-    VERSION = 0
-    """The version of the codes: the origin as id, and "version token" as image_name."""
+    NOTHING = 0
+    """No row is to be compared."""
     CANDIDATE = 1
     """A row that was asked for by id."""
     TAIL = 2
@@ -31,12 +31,17 @@ class About(IntEnum):
 
 
 class ComparedRow(NamedTuple):
-    """A row of `candidates`; value: its embedding's bytes, or of a candidate the CRC32 of them."""
+    """A row of `candidates`.
+
+    value: its embedding's bytes, or of a candidate the CRC32 of them. version: of the codes, as
+    text, in the first rows.
+    """
 
     about: int
-    id: int
+    id: int | None
     image_name: str | None
     value: bytes | None
+    version: str | None
     path: str | None = None
 
 
@@ -54,10 +59,10 @@ class MemorySQL(Primitives):
     def candidates(
         self,
         table: Table,
-        version: Version,
         ids: Sequence[int],
         where: Filter | None = None,
         *,
+        changed_since: Version | None,
         with_paths: bool,
         checksums: bool,
         max_tail: int,
@@ -69,31 +74,20 @@ class MemorySQL(Primitives):
 
         Args:
             table: The table.
-            version: The copy's.
             ids: The candidates.
             where: A filter of rows.
+            changed_since: Also select what has changed since this version.
             with_paths: Whether to select the paths of files too.
             checksums: Whether to select CRC32s of the candidates' embeddings.
             max_tail, max_changed: Select at most one row more of the tail, and of changed rows.
         """
         columns = _Columns(table, self.embedding_bytes(table, "v."), with_paths)
-        parts = [self._version(table, columns)]
-        if ids:
-            parts.append(self._asked(table, columns, ids, where, checksums=checksums))
-        parts += [
-            self._tail(table, columns, where, max_tail + 1),
-            self._changed(table, columns, version, where, max_changed + 2),
-        ]
+        parts = [self._asked(table, columns, ids, where, max_tail, checksums=checksums)]
+        if changed_since is not None:
+            parts.append(self._changed(table, columns, changed_since, where, max_changed + 2))
         return Statement(
-            "\nUNION ALL\n".join(part.sql for part in parts),
+            "\nUNION ALL\n".join(f"({part.sql})" for part in parts),
             tuple(value for part in parts for value in part.params),
-        )
-
-    def _version(self, table: Table, columns: "_Columns") -> Statement:
-        return Statement(
-            f"SELECT {About.VERSION:d}, origin, CONCAT(version, ' ', token), "
-            f"NULL{', NULL' if columns.with_paths else ''} FROM {VERSIONS} WHERE collection = %s",
-            (table.name,),
         )
 
     def _asked(
@@ -102,26 +96,28 @@ class MemorySQL(Primitives):
         columns: "_Columns",
         ids: Sequence[int],
         where: Filter | None,
+        max_tail: int,
         *,
         checksums: bool,
     ) -> Statement:
-        value, passing = f"CRC32(v.{table.embedding})" if checksums else None, and_(where)
-        return Statement(
-            f"SELECT {About.CANDIDATE:d}, v.{table.id}, {columns.of(value)} "
-            f"FROM {table.sql} AS v WHERE v.{table.id} IN ({places(len(ids))}){passing.sql}",
-            (*ids, *passing.params),
+        """Select the version, beside each of the candidates and of the rows without codes."""
+        value, is_asked, passing = columns.embedding, "", and_(where)
+        if ids:
+            is_asked = f"v.{table.id} IN ({places(len(ids))}) OR "
+        if checksums:
+            value = f"IF(v.{table.id} > x.indexed_through, {value}, CRC32(v.{table.embedding}))"
+        about = (
+            f"IF(v.{table.id} IS NULL, {About.NOTHING:d}, "
+            f"IF(v.{table.id} > x.indexed_through, {About.TAIL:d}, {About.CANDIDATE:d}))"
         )
-
-    def _tail(
-        self, table: Table, columns: "_Columns", where: Filter | None, limit: int
-    ) -> Statement:
-        passing = and_(where)
+        version = "CONCAT(n.origin, ' ', n.version, ' ', n.token)"
         return Statement(
-            f"(SELECT {About.TAIL:d}, v.{table.id}, {columns.of()} FROM {table.sql} AS v "
-            f"WHERE v.{table.id} > (SELECT indexed_through FROM lookalike_index_tails "
-            f"WHERE collection = %s) AND v.{table.embedding} IS NOT NULL{passing.sql} "
-            f"LIMIT {limit:d})",
-            (table.name, *passing.params),
+            f"SELECT {about}, v.{table.id}, {columns.of(value, version)} FROM {VERSIONS} AS n\n"
+            "LEFT JOIN lookalike_index_tails AS x ON x.collection = n.collection\n"
+            f"LEFT JOIN {table.sql} AS v ON ({is_asked}v.{table.id} > x.indexed_through) "
+            f"AND v.{table.embedding} IS NOT NULL{passing.sql}\n"
+            f"WHERE n.collection = %s LIMIT {len(ids) + max_tail + 1:d}",
+            (*ids, *passing.params, table.name),
         )
 
     def _changed(
@@ -137,14 +133,14 @@ class MemorySQL(Primitives):
             about, params = f"IF({where.sql}, {About.CHANGED:d}, {About.HIDDEN:d})", where.params
         number = version.version
         return Statement(
-            f"(SELECT CASE WHEN log.version = %s THEN "
+            f"SELECT CASE WHEN log.version = %s THEN "
             f"IF(log.token = %s, {About.KNOWN:d}, {About.UNKNOWN:d}) "
             f"WHEN log.ids IS NULL THEN {About.UNKNOWN:d} ELSE {about} END, "
-            f"changed.id, {columns.of()} FROM {LOG} AS log "
+            f"changed.id, {columns.of(columns.embedding, 'NULL')} FROM {LOG} AS log\n"
             "LEFT JOIN JSON_TABLE(IF(log.version > %s, log.ids, NULL), "
-            "'$[*]' COLUMNS (id BIGINT PATH '$')) AS changed ON TRUE "
-            f"LEFT JOIN {table.sql} AS v ON v.{table.id} = changed.id "
-            f"WHERE log.collection = %s AND log.version >= %s LIMIT {limit:d})",
+            "'$[*]' COLUMNS (id BIGINT PATH '$')) AS changed ON TRUE\n"
+            f"LEFT JOIN {table.sql} AS v ON v.{table.id} = changed.id\n"
+            f"WHERE log.collection = %s AND log.version >= %s LIMIT {limit:d}",
             (number, version.token, *params, number, table.name, number),
         )
 
@@ -156,9 +152,9 @@ class _Columns(NamedTuple):
     embedding: str
     with_paths: bool
 
-    def of(self, value: str | None = None) -> str:
-        """Return name, value and path; value: instead of the embedding."""
-        columns = [self.table.image_name("v."), value or self.embedding]
+    def of(self, value: str, version: str) -> str:
+        """Return image_name, value, version and path."""
+        columns = [self.table.image_name("v."), value, version]
         if self.with_paths:  # by its key for each row, whatever the server believes of the sizes
             files = self.table.side("_files")
             columns.append(f"(SELECT path FROM {files} AS f WHERE f.id = v.{self.table.id})")
