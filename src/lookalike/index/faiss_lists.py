@@ -36,6 +36,8 @@ PLANES = 4
 
 FACTOR_BYTES = 8
 
+_FEW_QUERIES = 4
+
 _REVERSED = np.packbits(np.unpackbits(np.arange(256, dtype=np.uint8)).reshape(256, 8)[:, ::-1])
 """Each byte with its bits in reverse order."""
 
@@ -63,6 +65,7 @@ class FaissLists:
 
         self._faiss: Any = faiss
         n_cells, bits = centroids.shape
+        self._centroids = np.ascontiguousarray(centroids)
         self._squares = np.einsum("ij,ij->i", centroids, centroids)
         # faiss keeps no reference of its own to the quantizer. bfloat16 holds the centroids as they
         # are, and half the memory is read for each query.
@@ -70,7 +73,7 @@ class FaissLists:
             bits, faiss.ScalarQuantizer.QT_bf16, faiss.METRIC_L2
         )
         self._quantizer.train(centroids)
-        self._quantizer.add(np.ascontiguousarray(centroids))
+        self._quantizer.add(self._centroids)
         # Any: its types know neither search_preassigned_c nor that it has lists.
         self._index: Any = faiss.IndexIVFRaBitQ(
             self._quantizer, bits, n_cells, faiss.METRIC_INNER_PRODUCT
@@ -87,8 +90,12 @@ class FaissLists:
 
         For cosine and euclidean: a score is <c, q> - |c|^2 / 2.
         """
+        vectors = np.ascontiguousarray(queries)
         with _one_thread(self._faiss):
-            distances, cells = self._quantizer.search(np.ascontiguousarray(queries), n)
+            if len(queries) <= _FEW_QUERIES:
+                distances, cells = self._quantizer.search(vectors, n)
+            else:  # by a product of matrices
+                distances, cells = self._faiss.knn(vectors, self._centroids, n)
         lengths = np.einsum("ij,ij->i", queries, queries)[:, np.newaxis]
         return (lengths - distances) / 2, cells
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Statement
-from lookalike.index.ivf import Ids, Index
+from lookalike.index.ivf import Cells, Ids, Index
 from lookalike.index.memory import Chosen, MemoryIndex, concatenated
 from lookalike.index.probes import PROBED, READ
 from lookalike.search.options import Asked, SearchOptions
@@ -127,25 +127,36 @@ class _Search:
             queries = np.stack([self._many[number].embedding for number in part])
             return self._memory.chosen(queries, n_probes=n_probes, rows=rows, k=k)
 
-        found = list(self._threads.map(choose, _parts(numbers, _QUERIES)))
-        all_chosen = concatenated(found)
-        # Queries of near cells have candidates in common, which are then read once.
-        order = np.argsort(all_chosen.places, kind="stable")
-        step = _CANDIDATES
-        if all_chosen.checksums is None:
-            step = max(1, min(step, _BYTES // (4 * self._table.dim * all_chosen.ids.shape[1])))
+        found = self._threads.map(choose, _parts(numbers, _QUERIES))
+        parts = self._in_order(found, len(numbers))
         ranking: deque[Future[Ranked]] = deque()
-        for start in range(0, len(order), step):
-            chosen = order[start : start + step]
-            part = all_chosen.take(chosen)
-            rank = self._rank if part.checksums is None else self._rank_checked
-            read = self._read(part)
-            asking = [numbers[i] for i in chosen.tolist()]
-            ranking.append(self._threads.submit(rank, asking, part, read))
+        for places, chosen in parts:
+            rank = self._rank if chosen.checksums is None else self._rank_checked
+            asking = [numbers[place] for place in places.tolist()]
+            ranking.append(self._threads.submit(rank, asking, chosen, self._read(chosen)))
             while len(ranking) > available_cores():
                 yield from ranking.popleft().result()
         while ranking:
             yield from ranking.popleft().result()
+
+    def _in_order(self, found: Iterator[Chosen], n: int) -> Iterator[tuple[Cells, Chosen]]:
+        """Yield the candidates in parts, each with the places of its queries, of n in all.
+
+        Where embeddings are to be read, queries of near cells come together: they have candidates
+        in common, which are then read once.
+        """
+        first = next(found)
+        if first.checksums is not None:
+            start = 0
+            for part in chain([first], found):
+                yield np.arange(start, start + len(part.ids)), part
+                start += len(part.ids)
+            return
+        chosen = concatenated([first, *found])
+        order = np.argsort(chosen.places, kind="stable")
+        step = max(1, min(_CANDIDATES, _BYTES // (4 * self._table.dim * chosen.ids.shape[1])))
+        for start in range(0, n, step):
+            yield order[start : start + step], chosen.take(order[start : start + step])
 
     def _read(self, chosen: Chosen) -> _Rows:
         """Read the candidates of some queries and the tail, each once."""

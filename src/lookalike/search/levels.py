@@ -148,13 +148,12 @@ class Rater:
                     "strong" if match.similarity > 1 - EQUAL else level
                     for match, level in zip(matches, levels, strict=True)
                 ]
+        shares: list[float | None] = [None] * len(matches)
+        if percentiles:
+            shares = [*percentiles.percentiles([match.similarity for match in matches])]
         return [
-            replace(
-                match,
-                level=level,
-                percentile=percentiles.percentile(match.similarity) if percentiles else None,
-            )
-            for match, level in zip(matches, levels, strict=True)
+            replace(match, level=level, percentile=share)
+            for match, level, share in zip(matches, levels, shares, strict=True)
         ]
 
     def _size(self) -> int:

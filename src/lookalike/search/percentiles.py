@@ -4,6 +4,7 @@ A cosine of 0.3 is a match for one model and noise for another, and text queries
 than images; a percentile of random pairs means the same everywhere.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -52,8 +53,14 @@ class Percentiles:
 
     def percentile(self, similarity: float) -> float:
         """Return the percentage of random pairs that are less similar, from 0 to 100."""
+        return self.percentiles([similarity])[0]
+
+    def percentiles(self, similarities: Sequence[float]) -> list[float]:
+        """Return the percentile of each of some similarities."""
         values, percentiles = self._curve
-        return float(np.interp(round(similarity, 6), values, percentiles, right=100.0))
+        rounded = np.round(similarities, 6)
+        found: list[float] = np.interp(rounded, values, percentiles, right=100.0).tolist()
+        return found
 
     @cached_property
     def _curve(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
