@@ -21,6 +21,7 @@ from tests.search.holder import Holder
 
 N, DIM = 3000, 24
 EXACT, CODES = "codes and float32 in memory", "codes in memory"
+SLOW, OTHERS = pytest.mark.slow, ("euclidean", "dot")
 WIDE = {"n_probes": 10_000, "oversampling": 400}
 """Options that find what numpy finds."""
 
@@ -73,7 +74,7 @@ def found(collection, query, **options):
 
 
 @pytest.mark.parametrize("precision", [None, "int8", "bfloat16", "float32"])
-@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
+@pytest.mark.parametrize("metric", ["cosine", *(pytest.param(m, marks=SLOW) for m in OTHERS)])
 def test_what_numpy_finds_whatever_is_in_memory(db, vectors, metric, precision):
     own = db.collection("own", dim=DIM, metric=metric)
     own.add_embeddings(names(N), vectors[:N])

@@ -8,6 +8,8 @@ from lookalike.index.memory import bytes_needed
 from tests.search.shops import QUERIES, cosines
 from tests.search.test_filtered import CASES
 
+pytestmark = pytest.mark.slow
+
 FIRST = "filter first, codes"
 
 
