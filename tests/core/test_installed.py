@@ -43,6 +43,7 @@ def asked(tmp_path, monkeypatch):
     return ask
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [["--editable"], []])
 def test_a_checkout_is_named(asked, how):
     assert asked(*how, REPO) == [f"{REPO}[clip]"]

@@ -64,6 +64,7 @@ def test_a_decoder_ends_when_its_parent_dies(parent):
     wait_until(lambda: has_ended(child))
 
 
+@pytest.mark.slow
 def test_a_decoder_that_hangs_ends_when_its_parent_is_dead(folder, parent):
     marker = folder / "decoding"
     process = parent(f"Path({str(marker)!r}).touch(); {HANG}")
