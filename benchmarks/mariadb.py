@@ -84,9 +84,9 @@ class Indexed:
 
 
 @contextmanager
-def indexed(base: FloatArray) -> Iterator[Indexed]:
+def indexed(base: FloatArray, tree: Path = TREE) -> Iterator[Indexed]:
     """Loads vectors (n, dim) into a new server, then indexes them; it is removed afterwards."""
-    with running(TREE, server_options()) as socket:
+    with running(tree, server_options()) as socket:
         with connect(socket) as connection:
             create_table(connection, base.shape[1])
             load_rate, build_time = insert(connection, base), build_index(connection)

@@ -50,16 +50,19 @@ def set_pool(db: Database, pool: int) -> None:
         time.sleep(0.2)
 
 
-def fill(collection: str, base: FloatArray, where: str | None = None) -> float:
+def fill(
+    collection: str, base: FloatArray, where: str | None = None, *, chunk: int = CHUNK
+) -> float:
     """Add vectors to a new collection, named v0, v1 and so on, and return how many a second.
 
     Its index is not trained. where: the URL of its database, if it is not the benchmarks' own.
+    chunk: rows of a call.
     """
     start = time.perf_counter()
     with lookalike.connect(where or url(), index_sizes=IndexSizes(fewest_rows=10**9)) as db:
         new = db.collection(collection, dim=base.shape[1])
-        for first in range(0, len(base), CHUNK):
-            part = base[first : first + CHUNK]
+        for first in range(0, len(base), chunk):
+            part = base[first : first + chunk]
             new.add_embeddings([f"v{i}" for i in range(first, first + len(part))], part)
     return len(base) / (time.perf_counter() - start)
 

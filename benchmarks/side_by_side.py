@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -79,27 +80,30 @@ def compare(
     more: FloatArray,
     with_mariadb: bool = True,
     seconds: float = SECONDS,
+    rounds: int = ROUNDS,
+    tree: Path = mariadb.TREE,
 ) -> Figures:
     """Measure all ways on a new collection in an empty database.
 
     where: its URL. more: vectors to add afterwards. seconds: how long several clients search.
+    rounds: how often each of the other figures is taken. tree: where MariaDB is installed.
     """
     memory = [Lookalike(where, dataset.name, "codes"), Lookalike(where, dataset.name, "vectors")]
     ways: list[Way] = [Lookalike(where, dataset.name), *memory]
     figures = Figures([SQL, CODES, VECTORS, MARIADB][: 4 if with_mariadb else 3], ROWS)
     make_index(figures, dataset, where)
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for way in memory:
             measure_loading(figures, way)
     with ExitStack() as stack:
         if with_mariadb:
-            ways.append(stack.enter_context(_mariadb(figures, dataset, more)))
+            ways.append(stack.enter_context(_mariadb(figures, dataset, more, tree)))
         with opened(ways) as searchers:
             take_turns(figures, searchers, dataset)
-            _many(figures, searchers, dataset.queries)
-            _clients(figures, ways, searchers, dataset.queries, seconds)
+            _many(figures, searchers, dataset.queries, rounds)
+            _clients(figures, ways, searchers, dataset.queries, seconds, rounds)
         for way in memory:
-            _copies(figures, way, dataset.queries, seconds)
+            _copies(figures, way, dataset.queries, seconds, rounds)
     with lookalike.connect(where) as db:
         collection = db.collection(dataset.name)
         start = time.perf_counter()
@@ -129,9 +133,9 @@ def measure_loading(figures: Figures, way: Lookalike) -> None:
 
 
 @contextmanager
-def _mariadb(figures: Figures, dataset: Dataset, more: FloatArray) -> Iterator[MariaDB]:
+def _mariadb(figures: Figures, dataset: Dataset, more: FloatArray, tree: Path) -> Iterator[MariaDB]:
     """MariaDB with the same vectors; more of them are added at the end."""
-    with mariadb.indexed(dataset.base) as server:
+    with mariadb.indexed(dataset.base, tree) as server:
         figures.add(FILL, MARIADB, server.load_rate)
         figures.add(BUILD, MARIADB, server.build_time)
         figures.add(DISK, MARIADB, server.index_size / MEBIBYTE)
@@ -178,8 +182,10 @@ def timed(searcher: Searcher, queries: FloatArray) -> tuple[list[list[int]], lis
     return found, seconds
 
 
-def _many(figures: Figures, searchers: Mapping[str, Searcher], queries: FloatArray) -> None:
-    for _ in range(ROUNDS):
+def _many(
+    figures: Figures, searchers: Mapping[str, Searcher], queries: FloatArray, rounds: int
+) -> None:
+    for _ in range(rounds):
         for name, searcher in searchers.items():
             if isinstance(searcher, LookalikeSearcher):
                 start = time.perf_counter()
@@ -193,6 +199,7 @@ def _clients(
     searchers: Mapping[str, Searcher],
     queries: FloatArray,
     seconds: float,
+    rounds: int,
 ) -> None:
     """Several clients in turn: threads that share a copy in memory, and else processes."""
     with ExitStack() as stack:
@@ -201,7 +208,7 @@ def _clients(
             for way in ways
             if way.name in (SQL, MARIADB)
         }
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, searcher in searchers.items():
                 if name in processes:
                     figures.add(FOUR, name, processes[name].rate(seconds))
@@ -209,23 +216,25 @@ def _clients(
                     figures.add(FOUR, name, by_threads(searcher, queries, seconds=seconds))
 
 
-def _copies(figures: Figures, way: Lookalike, queries: FloatArray, seconds: float) -> None:
+def _copies(
+    figures: Figures, way: Lookalike, queries: FloatArray, seconds: float, rounds: int
+) -> None:
     """Several processes, each with a copy of its own, if there is memory for them."""
     needed = CLIENTS * ((figures.value(COPY, way.name) or 0) * MEBIBYTE + SPARE)
     if needed > psutil.virtual_memory().available:
         print(f"{way.name}: {CLIENTS} copies do not fit into the memory that is free", flush=True)
         return
     with Processes(way, queries) as processes:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             figures.add(COPIES, way.name, processes.rate(seconds))
 
 
-def report(dataset: Dataset, figures: Figures) -> None:
-    """Print the table, and whether what was aimed at for its size is reached."""
+def report(dataset: Dataset, figures: Figures, targets: Sequence[Target] = ()) -> None:
+    """Print the table, and whether the targets are reached."""
     size = f"{dataset.n:,} x {dataset.dim}, {len(dataset.queries):,} queries"
     print(f"\n{dataset.name}, {size}; in brackets: times {SQL}'s\n")
     print(figures.table(), flush=True)
-    for target in TARGETS.get(dataset.n, ()):
+    for target in targets:
         print(target.verdict(figures), flush=True)
     file = dataset.folder / f"side-by-side-{dataset.n}.json"
     file.write_text(json.dumps(figures.values(), indent=2))
@@ -236,7 +245,7 @@ def measure(n: int, *, with_mariadb: bool) -> Figures:
     dataset = load("synthetic", n)
     with database(STOCK_POOL if n <= 200_000 else LARGE_POOL):
         figures = compare(dataset, url(), more=further(MORE), with_mariadb=with_mariadb)
-    report(dataset, figures)
+    report(dataset, figures, TARGETS.get(n, ()))
     return figures
 
 

@@ -50,7 +50,11 @@ def install(tree: Path) -> None:
         new = Path(work, "tree")
         new.mkdir()
         apt.unpack(new, silent)
-        new.rename(tree)
+        try:
+            new.rename(tree)
+        except OSError:  # another process was quicker
+            if not tree.exists():
+                raise
 
 
 def command(tree: Path) -> list[str]:

@@ -40,9 +40,8 @@ def indexed(filled, db):
     return filled
 
 
-def test_filling_by_chunks(dataset, database_url, db, monkeypatch):
-    monkeypatch.setattr(server, "CHUNK", 300)
-    assert server.fill("small", dataset.base, database_url) > 0
+def test_filling_by_chunks(dataset, database_url, db):
+    assert server.fill("small", dataset.base, database_url, chunk=300) > 0
     collection = db.collection("small")
     assert collection.count() == dataset.n
     assert collection.search(dataset.base[999], k=1)[0].image_name == "v999"
@@ -112,23 +111,23 @@ def test_a_fresh_process_builds_and_loads(dataset, filled, db):
 
 
 @pytest.mark.slow
-def test_the_table_of_all_ways(dataset, database_url, db, monkeypatch, capsys):
-    """With MariaDB where it is installed."""
-    monkeypatch.setattr(side_by_side, "ROUNDS", 1)
-    has_mariadb = (SHARED_HOME / "mariadb").exists()
-    monkeypatch.setattr(mariadb, "TREE", SHARED_HOME / "mariadb")
-    monkeypatch.setitem(side_by_side.TARGETS, dataset.n, side_by_side.TARGETS[1_000_000])
+def test_the_table_of_all_ways(dataset, database_url, db, capsys):
     figures = side_by_side.compare(
-        dataset, database_url, more=dataset.queries, with_mariadb=has_mariadb, seconds=0.1
+        dataset,
+        database_url,
+        more=dataset.queries,
+        seconds=0.1,
+        rounds=1,
+        tree=SHARED_HOME / "mariadb",
     )
-    side_by_side.report(dataset, figures)
+    side_by_side.report(dataset, figures, side_by_side.TARGETS[1_000_000])
     lines = capsys.readouterr().out.splitlines()
-    ways = [SQL, CODES, VECTORS, MARIADB][: 3 + has_mariadb]
+    ways = [SQL, CODES, VECTORS, MARIADB]
     assert "| | " + " | ".join(ways) + " |" in lines
     rows = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
     assert rows[1:] == list(side_by_side.ROWS)
     assert all(figures.value(side_by_side.RECALL, way) > 0.9 for way in ways)
-    assert sum(line.startswith(("reached: ", "MISSED: ")) for line in lines) == 6 + has_mariadb
+    assert sum(line.startswith(("reached: ", "MISSED: ")) for line in lines) == 7
 
 
 def test_targets_name_figures_of_the_table():
@@ -139,8 +138,6 @@ def test_targets_name_figures_of_the_table():
 
 @pytest.mark.slow
 def test_mariadb_counts_rows_from_0(dataset):
-    if not (SHARED_HOME / "mariadb").exists():
-        pytest.skip("MariaDB is not installed")
     with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
         with mariadb.connect(socket) as connection:
             mariadb.create_table(connection, dataset.dim)

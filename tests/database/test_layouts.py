@@ -149,6 +149,35 @@ def test_every_collection_of_the_first_layout_opens_and_searches(old):
     assert after == before
 
 
+def test_every_collection_of_the_second_layout_opens_searches_and_is_held(db, database_url):
+    load(db, "v2.sql")
+    before = db.rows("SELECT * FROM lookalike_indexes ORDER BY collection")[1]
+    for name in KEPT:
+        collection = db.collection(name)
+        assert collection.count() == ROWS
+        assert_searches(db, name)
+        assert_searches(db, name, exact=True)
+        report = collection.index.check()
+        assert report.is_consistent and report.codes == ROWS
+        if collection.status().plan.is_exact:
+            continue
+        with collection.hold_index() as held:
+            assert held.wait(30)
+            assert_searches(db, name)
+            assert collection.explain(1).plan == "codes and float32 in memory"
+    assert db.rows("SELECT version FROM lookalike_schema")[1] == [(LAYOUT,)]
+    assert db.rows("SELECT * FROM lookalike_indexes ORDER BY collection")[1] == before
+    assert db.rows("SELECT COUNT(*) FROM lookalike_index_versions")[1][0][0] > 0
+    new = f"test_{uuid.uuid4().hex[:12]}"
+    db.rows(f"CREATE DATABASE {new}")
+    try:
+        with lookalike.connect(renamed(database_url, new)) as fresh:
+            fresh.collection("any", dim=2).add_embeddings(["a"], [[1, 2]])
+            assert columns(db) == columns(fresh)
+    finally:
+        db.rows(f"DROP DATABASE {new}")
+
+
 def test_what_was_kept_besides_embeddings_is_still_there(old):
     photos = old.collection("photos")
     assert photos.model_id == "greys"

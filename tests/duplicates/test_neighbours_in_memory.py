@@ -124,3 +124,13 @@ def test_the_steps_are_told_and_why_mysql_searches(db, monkeypatch):
     monkeypatch.setattr(loading, "refusal", lambda: "faiss is old")
     find(own, min_similarity=0.9)
     assert lines == ["MySQL searches the index, which takes longer, because faiss is old."]
+
+
+def test_a_limit_of_memory(db):
+    own = db.collection("own", dim=DIM)
+    own.add_embeddings([f"v{i}" for i in range(N)], planted())
+    lines = []
+    own._state.notify = lines.append
+    expected = find(own, min_similarity=0.9)
+    assert find(own, min_similarity=0.9, index_memory=1000) == expected
+    assert len(lines) == 1 and "the limit is 0.0 MB: MySQL searches it" in lines[0]

@@ -106,13 +106,17 @@ class Histories(RuleBasedStateMachine):
             self.db.close()
 
 
-def test_random_histories(database_url):
-    Histories.url = database_url
-    case = Histories.TestCase
-    case.settings = settings(
-        max_examples=15,
-        stateful_step_count=12,
+def play(machine, max_examples, steps):
+    """Play random histories of a machine."""
+    machine.TestCase.settings = settings(
+        max_examples=max_examples,
+        stateful_step_count=steps,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    case("runTest").runTest()
+    machine.TestCase("runTest").runTest()
+
+
+def test_random_histories(database_url):
+    Histories.url = database_url
+    play(Histories, 15, 12)

@@ -4,12 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
 from tests.index.clusters import clustered, names
-from tests.index.test_histories import Histories
+from tests.index.test_histories import Histories, play
 from tests.oracle import similarities
 from tests.search.holder import Holder
 
@@ -89,12 +88,5 @@ class HeldHistories(Histories):
 def test_random_histories(database_url, with_vectors, plan):
     HeldHistories.url, HeldHistories.with_vectors = database_url, with_vectors
     HeldHistories.plans = Counter()
-    case = HeldHistories.TestCase
-    case.settings = settings(
-        max_examples=12,
-        stateful_step_count=20,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    case("runTest").runTest()
+    play(HeldHistories, 12, 20)
     assert HeldHistories.plans[plan] > 20, HeldHistories.plans

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from lookalike.core.types import Failure, Metric, Plan
+from lookalike.core.types import Failure, HeldState, Metric, Plan, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,9 @@ class HeldStatus:
         refusal: Why it cannot be held; empty if it can.
     """
 
-    state: Literal["loading", "ready", "waiting", "refused", "closed"]
+    state: HeldState
     codes: int
-    precision: Literal["float32", "bfloat16", "int8"] | None
+    precision: Precision | None
     nbytes: int
     refusal: str
 

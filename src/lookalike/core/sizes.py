@@ -2,7 +2,7 @@
 
 import re
 
-from lookalike.core.errors import InputError
+from lookalike.core.arguments import wrong
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
@@ -19,5 +19,5 @@ def check_bytes(name: str, size: int | str | None) -> int | None:
         return None
     found = bytes_of(size) if isinstance(size, str) else size
     if isinstance(found, bool) or not isinstance(found, int) or found < 1:
-        raise InputError(f"{name} is {size!r}; give a size such as 512M or 2G, or bytes")
+        raise wrong(name, size, "a size such as 512M or 2G, or bytes")
     return found

@@ -121,6 +121,12 @@ class IndexSizes:
 
 INDEX_SIZES = IndexSizes()
 
+HeldState = Literal["loading", "ready", "waiting", "refused", "closed"]
+"""What an index in memory does; see `HeldStatus`."""
+
+Precision = Literal["float32", "bfloat16", "int8"]
+"""Of embeddings in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -119,7 +119,7 @@ def _from_1_to_2(connection: Connection, dialect: Dialect) -> None:
 
 
 def _from_2_to_3(connection: Connection, dialect: Dialect) -> None:
-    """Count the versions of each index."""
+    """Create the tables of versions; each collection begins with one when its index is used."""
     if connection.query(dialect.existing_tables([INDEXES])):
         for statement in dialect.create_versions():
             connection.execute(statement)

@@ -5,16 +5,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Literal, Self
+from typing import Self
 
 from lookalike.core.errors import LookalikeError
 from lookalike.core.progress import Progress
 from lookalike.core.reports import HeldStatus
+from lookalike.core.types import HeldState
 from lookalike.index.loading import catch_up, load, no_versions
 from lookalike.index.memory import MemoryIndex
 from lookalike.index.store import IndexStore
-
-State = Literal["loading", "ready", "waiting", "refused", "closed"]
 
 PAUSE, LEAST_PAUSE = 4.0, 1.0
 """Between two loadings: so many times as long as the first of them took, and at least so many
@@ -58,7 +57,7 @@ class HeldIndex:
         self._settled = Event()
         self._thread: Thread | None = None
         self._memory: MemoryIndex | None = None
-        self._state: State = "loading"
+        self._state: HeldState = "loading"
         self._refusal = ""
         self._not_before = 0.0
         self._start(self._load)
@@ -73,7 +72,7 @@ class HeldIndex:
         return f"<HeldIndex of {self._store.table.name}: {self._state}>"
 
     @property
-    def state(self) -> State:
+    def state(self) -> HeldState:
         """What it does: "waiting" is between two loadings, "refused" is for good."""
         return self._state
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from lookalike.core.progress import Progress
+from lookalike.core.types import Precision
 from lookalike.core.vectors import ids_array
 from lookalike.database.connection import Row
 from lookalike.database.errors import MissingTable, Privilege, ReadOnly
@@ -19,7 +20,7 @@ from lookalike.dialects import Version
 from lookalike.index.faiss_lists import refusal
 from lookalike.index.ivf import Codes, Ids, Index, concatenate
 from lookalike.index.memory import MemoryIndex, bytes_needed
-from lookalike.index.memory_vectors import PRECISIONS, Precision
+from lookalike.index.memory_vectors import PRECISIONS
 from lookalike.index.store import IndexStore
 from lookalike.index.versions import start_versions
 

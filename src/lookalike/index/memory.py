@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.core.locks import SharedLock
+from lookalike.core.types import Precision
 from lookalike.core.vectors import FloatArray, similarity
 from lookalike.dialects import Version
 from lookalike.index.codes import Bytes
 from lookalike.index.faiss_lists import FACTOR_BYTES, FaissLists
 from lookalike.index.ivf import Cells, Codes, Ids, Index
 from lookalike.index.memory_rows import BYTES, MemoryRows
-from lookalike.index.memory_vectors import EXACT, MemoryVectors, Precision, bytes_each
+from lookalike.index.memory_vectors import EXACT, MemoryVectors, bytes_each
 
 KEPT = 2
 """Rounded embeddings choose so many times k of the candidates to read."""

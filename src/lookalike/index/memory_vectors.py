@@ -1,16 +1,15 @@
 """Embeddings in memory, exact or rounded, to choose between the candidates of a search."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lookalike.core.types import Precision
 from lookalike.core.vectors import FloatArray, of_bfloat16, to_bfloat16
 from lookalike.index.ivf import Preparation
 from lookalike.index.memory_rows import Positions
-
-Precision = Literal["float32", "bfloat16", "int8"]
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
 """The most exact first."""

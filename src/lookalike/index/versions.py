@@ -5,7 +5,9 @@ See `dialects.tables.versions` for the tables, and `search.held` for who reads t
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 
+from lookalike.database.errors import MissingTable
 from lookalike.database.table import VectorTable
 
 MAX_LOGGED = 10_000
@@ -41,10 +43,13 @@ class _Changes:
             return
         if ids is not None and len(ids) > MAX_LOGGED:
             ids = None
-        if connection.execute(dialect.next_version(table, _token())):
-            connection.execute(dialect.log_version(table, None if ids is None else sorted(ids)))
-        else:
-            _start(table)
+        # Without these tables, as in a database that was restored in part, no copy is fresh: SQL
+        # searches until the next training makes them.
+        with suppress(MissingTable):
+            if connection.execute(dialect.next_version(table, _token())):
+                connection.execute(dialect.log_version(table, None if ids is None else sorted(ids)))
+            else:
+                _start(table)
 
 
 def _token() -> int:
@@ -72,10 +77,10 @@ def is_pruning_due(changed: int) -> bool:
     return secrets.randbelow(_PRUNING_EACH) < changed
 
 
-def prune_log(table: VectorTable) -> None:
-    """Delete what the log need not keep."""
+def prune_log(table: VectorTable, *, least: int = LEAST_KEPT) -> None:
+    """Delete what the log need not keep; least: how many ids it keeps at least."""
     connection, dialect = table.connection, table.dialect
-    kept = max(LEAST_KEPT, int(KEPT_SHARE * table.id_range()))
+    kept = max(least, int(KEPT_SHARE * table.id_range()))
     through = connection.value(dialect.oldest_to_keep(table, kept))
     if through is None:
         return
