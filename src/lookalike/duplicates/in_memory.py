@@ -151,7 +151,7 @@ class _Neighbours:
             is_short, step = np.zeros(asking.size, np.bool_), max(1, self._most_candidates // rows)
             for start in range(0, asking.size, step):
                 part = slice(start, start + step)
-                ids, estimates, _ = self._memory.candidates(embeddings[asking[part]], rows=rows)
+                ids, estimates = self._memory.candidates(embeddings[asking[part]], rows=rows)
                 found.append(np.unique(ids[(ids >= 0) & (estimates >= self._least_estimate)]))
                 is_short[part] = estimates[:, min(k, rows) - 1] >= self._floor
             wanted = K + copies[asking]

@@ -35,26 +35,24 @@ class Candidates(NamedTuple):
     """The codes with the best estimates, best first, for each of n queries.
 
     ids: shape (n, rows), -1 where there are fewer. estimates: of the similarity, shape (n, rows).
-    places: where each query's best cell is in the order of `MemoryIndex.places`, shape (n,).
     """
 
     ids: Ids
     estimates: FloatArray
-    places: Cells
 
 
 class Chosen(NamedTuple):
     """The candidates of n queries to read, best first.
 
     ids: shape (n, rows), -1 where there are fewer. coded: how many candidates each query had,
-    shape (n,). places: as of Candidates. similarities, checksums: shape (n, rows), where the
-    embeddings are in memory as they are in the table: the exact similarity, and the CRC32 of the
-    embedding's bytes by which the table tells that it is still the same.
+    shape (n,). cells: the best cell of each, shape (n,). similarities, checksums: shape (n, rows),
+    where the embeddings are in memory as they are in the table: the exact similarity, and the CRC32
+    of the embedding's bytes by which the table tells that it is still the same.
     """
 
     ids: Ids
     coded: Cells
-    places: Cells
+    cells: Cells
     similarities: npt.NDArray[np.float64] | None
     checksums: npt.NDArray[np.uint32] | None
 
@@ -63,7 +61,7 @@ class Chosen(NamedTuple):
         similarities = None if self.similarities is None else self.similarities[queries]
         checksums = None if self.checksums is None else self.checksums[queries]
         return Chosen(
-            self.ids[queries], self.coded[queries], self.places[queries], similarities, checksums
+            self.ids[queries], self.coded[queries], self.cells[queries], similarities, checksums
         )
 
 
@@ -168,7 +166,7 @@ class MemoryIndex:
             positions, estimates = self._nearest(prepared, cells, rows)
             ids = self._rows.ids_at(positions)
         similarities = self._similarities(queries, prepared, estimates)
-        return Candidates(ids, similarities, self.places[cells[:, 0]])
+        return Candidates(ids, similarities)
 
     def chosen(self, queries: FloatArray, *, n_probes: int | None, rows: int, k: int) -> Chosen:
         """Return the candidates of each query, (n, dim), that are worth reading for k results.
@@ -188,7 +186,7 @@ class MemoryIndex:
             if self._vectors and self._vectors.precision == EXACT:
                 embeddings = self._vectors.exact(positions)
                 ids, similarities, checksums = self._compared(queries, ids, embeddings, k)
-        return Chosen(ids, coded, self.places[cells[:, 0]], similarities, checksums)
+        return Chosen(ids, coded, cells[:, 0], similarities, checksums)
 
     def among(self, query: FloatArray, ids: Ids, *, rows: int) -> Ids:
         """Return those of the ids that have the best estimates for a query (dim,): at most `rows`.

@@ -153,7 +153,7 @@ class _Search:
                 start += len(part.ids)
             return
         chosen = concatenated([first, *found])
-        order = np.argsort(chosen.places, kind="stable")
+        order = np.argsort(self._memory.places[chosen.cells], kind="stable")
         step = max(1, min(_CANDIDATES, _BYTES // (4 * self._table.dim * chosen.ids.shape[1])))
         for start in range(0, n, step):
             yield order[start : start + step], chosen.take(order[start : start + step])
