@@ -249,6 +249,36 @@ class Database:
 
         return install_functions(self.connection)
 
+    def install_native_functions(self) -> list[str]:
+        """Build the native functions, create them on the server, and return their names.
+
+        They belong to the whole server. Needs gcc, a server on this machine, write access to its
+        plugin folder, and SELECT, INSERT and DELETE on mysql.*.
+
+        Raises:
+            ServerError: gcc is missing or failed.
+            DatabaseError: Something else is missing; the message has an administrator's commands.
+        """
+        from lookalike.database.native import install_native
+
+        return install_native(self.connection)
+
+    def remove_native_functions(self) -> list[str]:
+        """Drop the native functions, delete their file, and return the names of those there were.
+
+        Raises:
+            DatabaseError: A privilege is missing; the message has an administrator's statements.
+        """
+        from lookalike.database.native import remove_native
+
+        return remove_native(self.connection)
+
+    def native_functions(self) -> frozenset[str]:
+        """Return the names of the native functions that the server has; no privilege is needed."""
+        from lookalike.database.native import native_functions
+
+        return native_functions(self.connection)
+
     def close(self) -> None:
         """Close all connections; closing twice is harmless."""
         self.connection.close()

@@ -27,20 +27,41 @@ def sql(query: str, database: str | None, out: Output) -> None:
 
 @click.command("install-functions")
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead, for any mysql client.")
+@click.option(
+    "--native",
+    is_flag=True,
+    help="Build and install the native functions instead: in C, fast, for the whole server.",
+)
+@click.option("--remove", is_flag=True, help="With --native: remove them from the server.")
 @database_option
 @output_options
-def install_functions(show_sql: bool, database: str | None, out: Output) -> None:
+def install_functions(
+    show_sql: bool, native: bool, remove: bool, database: str | None, out: Output
+) -> None:
     """Create my_dot_product, my_vec_norm and DISTANCE in the database.
 
     They are plain SQL for any MySQL 9. DISTANCE works as in MySQL AI and HeatWave.
+
+    --native needs gcc, a server on this machine, write access to its plugin folder, and SELECT,
+    INSERT and DELETE on mysql.*. Otherwise it prints the commands for an administrator.
     """
+    if remove and not native:
+        raise click.UsageError("--remove goes with --native")
+    if show_sql and native:
+        raise click.UsageError("give --show-sql or --native, not both")
     if show_sql:
         click.echo(lookalike.functions_sql(), nl=False)
         return
     with connect(database, out) as db:
-        names = db.install_functions()
-        place = db.connection.url.database
+        if native:
+            names = db.remove_native_functions() if remove else db.install_native_functions()
+            place = None
+        else:
+            names, place = db.install_functions(), db.connection.url.database
     if out.as_json:
         out.json({"database": place, "functions": names})
+    elif remove:
+        out.say(f"Removed {', '.join(names) or 'nothing'} from the server.")
     else:
-        out.say(f"Installed {', '.join(names)} in database {place}.")
+        where = f"in database {place}" if place else "on the server"
+        out.say(f"Installed {', '.join(names)} {where}.")

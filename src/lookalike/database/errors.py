@@ -55,6 +55,10 @@ class UntrustedFunctions(DatabaseError):
     """Only users with SUPER create functions, as the server writes a binary log."""
 
 
+class LibraryNotOpened(DatabaseError):
+    """The server cannot open the library of a loadable function."""
+
+
 class ReadOnly(DatabaseError):
     """The transaction or the server is read-only."""
 
@@ -103,6 +107,7 @@ MYSQL: Kinds = {
     3572: WouldWait,
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1410), Privilege),
     1419: UntrustedFunctions,
+    1126: LibraryNotOpened,
     1792: ReadOnly,
     **dict.fromkeys((1290, 1836), ReadOnlyServer),
     **dict.fromkeys((1040, 3100, 3101), Unavailable),  # too many connections; no primary

@@ -1,16 +1,15 @@
 """The SQL functions: made in a database, or what an administrator has to allow first."""
 
-import re
 from importlib.resources import files
 
 from lookalike.core.errors import DatabaseError
 from lookalike.database.connection import Connection
 from lookalike.database.errors import Privilege, UntrustedFunctions
+from lookalike.database.privileges import account, held, quoted
 from lookalike.dialects import Statement
 
 NAMES = ("my_dot_product", "my_vec_norm", "DISTANCE")
 PRIVILEGES = ("CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE")
-_GRANT = re.compile(r"GRANT (.+?) ON (?:(\*|`(?:[^`]|``)*`)\.\*) TO ")
 
 
 def functions_sql() -> str:
@@ -35,17 +34,16 @@ def install_functions(connection: Connection) -> list[str]:
 
 def _remedy(connection: Connection, refusal: str) -> str:
     database = connection.url.database
-    held = _held(connection, database)
-    missing = [] if "ALL PRIVILEGES" in held else [p for p in PRIVILEGES if p not in held]
+    has = held(connection, database)
+    missing = [] if "ALL PRIVILEGES" in has else [p for p in PRIVILEGES if p not in has]
     reasons, statements = [], []
     if missing:
-        user, _, host = str(connection.value(Statement("SELECT CURRENT_USER()"))).rpartition("@")
+        user, grantee = account(connection)
         listed = ", ".join(missing)
         reasons.append(f"user {user!r} lacks {listed} on database {database}")
-        account = f"{_quoted(user, chr(39))}@{_quoted(host, chr(39))}"
         needed = ", ".join(PRIVILEGES)
-        statements.append(f"GRANT {needed} ON {_quoted(database, '`')}.* TO {account};")
-    if not held & {"SUPER", "ALL PRIVILEGES ON *.*"} and _binlog_refuses(connection):
+        statements.append(f"GRANT {needed} ON {quoted(database, '`')}.* TO {grantee};")
+    if not has & {"SUPER", "ALL PRIVILEGES ON *.*"} and _binlog_refuses(connection):
         reasons.append(
             "the server writes a binary log and lets only users with SUPER create functions"
         )
@@ -58,29 +56,6 @@ def _remedy(connection: Connection, refusal: str) -> str:
     )
 
 
-def _held(connection: Connection, database: str) -> set[str]:
-    """Return the session's privileges on everything and on a database, its active roles' too.
-
-    Those on patterns of names do not count: a grant on the database itself puts them out of force.
-    """
-    roles = str(connection.value(Statement("SELECT CURRENT_ROLE()")))
-    using = "" if roles == "NONE" else f" USING {roles}"
-    held = set[str]()
-    for (grant,) in connection.query(Statement(f"SHOW GRANTS FOR CURRENT_USER(){using}")):
-        if not (found := _GRANT.match(grant)):
-            continue
-        privileges = set(found[1].split(", "))
-        if found[2] == "*":
-            held |= privileges | {f"{name} ON *.*" for name in privileges}
-        elif found[2][1:-1].replace("``", "`").replace("\\", "") == database:
-            held |= privileges
-    return held
-
-
 def _binlog_refuses(connection: Connection) -> bool:
     sql = "SELECT @@GLOBAL.log_bin AND NOT @@GLOBAL.log_bin_trust_function_creators"
     return bool(connection.value(Statement(sql)))
-
-
-def _quoted(name: str, sign: str) -> str:
-    return sign + name.replace(sign, 2 * sign) + sign

@@ -7,6 +7,7 @@ HOME/run          the socket; if its path would be too long, a link to its folde
 HOME/mysqld.log   the server's log
 HOME/mysqld.pid   written by the server
 HOME/server.json  the user's settings
+HOME/native       native functions that an administrator has to install on another server
 """
 
 import os
@@ -54,6 +55,10 @@ class Folders:
     @property
     def settings(self) -> Path:
         return self.home / "server.json"
+
+    @property
+    def native(self) -> Path:
+        return self.home / "native"
 
     @property
     def run(self) -> Path:
