@@ -209,6 +209,24 @@ def test_a_binary_log_that_forbids_functions_is_explained(tcp):
         assert db.install_functions()
 
 
+def test_native_functions_are_kept_out_of_the_binary_log(tcp, own_library):
+    """A replica that lacks the library would stop at the statement."""
+    tcp.run("DROP USER IF EXISTS chief@'%'", "CREATE USER chief@'%' IDENTIFIED BY 'c'")
+    tcp.run("GRANT SELECT, INSERT, DELETE ON mysql.* TO chief@'%'", "GRANT ALL ON shop.* TO chief")
+    with lookalike.connect(tcp.url("chief", "c")) as db:
+        expected = r"'chief' lacks SESSION_VARIABLES_ADMIN \(replicas must not repeat"
+        with pytest.raises(DatabaseError, match=expected):
+            db.install_native_functions()
+        tcp.run("GRANT SESSION_VARIABLES_ADMIN ON *.* TO chief@'%'", "FLUSH BINARY LOGS")
+        assert db.install_native_functions()
+        assert db.native_functions()
+        assert db.remove_native_functions()
+    with tcp.root.cursor() as cursor:
+        cursor.execute("SHOW BINARY LOG STATUS")
+        cursor.execute(f"SHOW BINLOG EVENTS IN '{cursor.fetchone()[0]}'")
+        assert not [event for event in cursor.fetchall() if "FUNCTION" in event[5]]
+
+
 def test_a_server_without_vector_is_refused(old_server):
     with pytest.raises(UnsupportedServer, match=r"11\.8.*MariaDB.* which lacks .*MySQL 9"):
         lookalike.connect(old_server)

@@ -29,6 +29,7 @@ from lookalike.dialects.native import (
 from lookalike.server.address import PrivateAddress
 from lookalike.server.native import Library, build
 
+NAMES = tuple(each.name for each in NATIVE_FUNCTIONS)
 PRIVILEGES = ("SELECT", "INSERT", "DELETE")
 LOG_PRIVILEGES = ("SESSION_VARIABLES_ADMIN", "SYSTEM_VARIABLES_ADMIN", "SUPER")
 _OURS = re.compile(r"lookalike_native_[0-9a-f]{12}\.so")
@@ -40,7 +41,7 @@ def native_functions(connection: Connection) -> frozenset[str]:
     They are found by calling them, which needs no privilege.
     """
     if _have(connection, *NATIVE_FUNCTIONS):
-        return frozenset(each.name for each in NATIVE_FUNCTIONS)
+        return frozenset(NAMES)
     return frozenset(each.name for each in NATIVE_FUNCTIONS if _have(connection, each))
 
 
@@ -71,16 +72,18 @@ def install_native(connection: Connection) -> list[str]:
     library = build(native_c())
     if lacking:
         _refuse(connection, library, lacking)
-    before = _installed(connection)
-    names = [each.name for each in NATIVE_FUNCTIONS]
-    if before != dict.fromkeys(names, library.name) or native_functions(connection) != set(names):
-        _replace(connection, library)
+    before, after = _installed(connection), dict.fromkeys(NAMES, library.name)
+    if before != after or native_functions(connection) != set(NAMES):
+        _replace(connection, library, before)
         _delete_files(connection, set(before.values()) - {library.name})
-    return names
+    return list(NAMES)
 
 
-def _replace(connection: Connection, library: Library) -> None:
-    """Write the library, unless it is there, and create the functions from it."""
+def _replace(connection: Connection, library: Library, before: dict[str, str]) -> None:
+    """Write the library, unless it is there, and create the functions from it.
+
+    before: the library of each function that is to be replaced; if that fails it is kept.
+    """
     folder = _plugin_folder(connection)
     reason, is_written = "the server is on another machine", False
     if _is_here(connection):
@@ -89,8 +92,9 @@ def _replace(connection: Connection, library: Library) -> None:
         except OSError as error:
             reason = f"{folder} cannot be written to ({error.strerror})"
     try:  # an administrator may have copied the file
-        _run(connection, [*drop_native(), *create_native(library.name)])
+        _run(connection, [*drop_native(), *create_native(dict.fromkeys(NAMES, library.name))])
     except LibraryNotOpened as error:
+        _run(connection, create_native(before))
         if is_written:
             reason = f"the server does not open {folder / library.name} ({error})"
             _delete_files(connection, {library.name})
@@ -169,7 +173,8 @@ def _refuse(connection: Connection, library: Library, reason: str) -> NoReturn:
     library.put(folder)
     file = folder / library.name
     script = file.with_suffix(".sql")
-    statements = [without_binary_log(), *drop_native(), *create_native(library.name)]
+    creations = create_native(dict.fromkeys(NAMES, library.name))
+    statements = [without_binary_log(), *drop_native(), *creations]
     script.write_text("".join(f"{each.sql};\n" for each in statements), encoding="utf-8")
     first, second, place = (shlex.quote(str(p)) for p in (file, script, _plugin_folder(connection)))
     copied = "" if _is_here(connection) else ", to which both files have to be copied"

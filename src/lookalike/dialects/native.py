@@ -5,7 +5,7 @@ of the server: one called DISTANCE would hide the stored DISTANCE, and lookalike
 server for one that ranks by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -88,9 +88,10 @@ def drop_native() -> list[Statement]:
     return [Statement(f"DROP FUNCTION IF EXISTS {each.name}") for each in NATIVE_FUNCTIONS]
 
 
-def create_native(library: str) -> list[Statement]:
-    """Create the native functions from a file in the server's plugin folder."""
+def create_native(libraries: Mapping[str, str]) -> list[Statement]:
+    """Create native functions, each from a file in the server's plugin folder, by its name."""
     return [
         Statement(f"CREATE FUNCTION {each.name} RETURNS {each.returns} SONAME '{library}'")
         for each in NATIVE_FUNCTIONS
+        if (library := libraries.get(each.name))
     ]

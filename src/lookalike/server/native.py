@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from lookalike.core.errors import ServerError
@@ -48,6 +49,7 @@ class Library:
         return True
 
 
+@cache
 def build(source: str) -> Library:
     """Compile C source on this machine.
 
