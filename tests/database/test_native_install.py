@@ -214,6 +214,40 @@ def test_a_damaged_file_is_replaced(tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [library.content]
 
 
+PROCEDURE = """
+CREATE PROCEDURE differing(IN code LONGBLOB, IN plane LONGBLOB)
+BEGIN
+    DECLARE is_native INT DEFAULT 0;
+    BEGIN
+        DECLARE CONTINUE HANDLER FOR 1305, 1370 BEGIN END;
+        SET is_native = lookalike_native_estimate(x'0F', x'FFF0') = 20;
+    END;
+    IF is_native THEN
+        SELECT 'native', lookalike_native_estimate(code, plane);
+    ELSE
+        SELECT 'plain', BIT_COUNT(CAST(code AS BINARY) ^ CAST(plane AS BINARY));
+    END IF;
+END"""
+
+
+def test_a_procedure_uses_them_where_they_are(bare, database_url):
+    bare.rows(PROCEDURE)
+    call = "CALL differing(x'0F', x'F1')"
+    bare.rows("CREATE USER caller@localhost IDENTIFIED BY 'c'")
+    try:
+        bare.rows(f"GRANT ALL ON {bare.connection.url.database}.* TO caller@localhost")
+        for kind in ("plain", "native", "plain"):
+            for user in ("root", "caller:c"):
+                with lookalike.connect(database_url.replace("root@", f"{user}@")) as db:
+                    assert db.rows(call)[1] == [(kind, 7)]
+            if kind == "plain":
+                bare.install_native_functions()
+            else:
+                bare.remove_native_functions()
+    finally:
+        bare.rows("DROP USER caller@localhost")
+
+
 def test_the_command(bare, database_url):
     def run(*options):
         done = CliRunner().invoke(main, ["install-functions", "--database", database_url, *options])
