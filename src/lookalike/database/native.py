@@ -69,6 +69,8 @@ def install_native(connection: Connection) -> list[str]:
             f"{machine}, this one {platform.machine()}; run the command there"
         )
     lacking = _lacking(connection)
+    if lacking and native_functions(connection) == set(NAMES):
+        return list(NAMES)  # an administrator has installed them
     library = build(native_c())
     if lacking:
         _refuse(connection, library, lacking)
@@ -87,18 +89,18 @@ def _replace(connection: Connection, library: Library, before: dict[str, str]) -
     folder = _plugin_folder(connection)
     reason, is_written = "the server is on another machine", False
     if _is_here(connection):
+        reason = f"the server does not open {folder / library.name}"
         try:
             is_written = library.put(folder)
         except OSError as error:
-            reason = f"{folder} cannot be written to ({error.strerror})"
+            reason = f"{folder} cannot be written to: {error.strerror}"
     try:  # an administrator may have copied the file
         _run(connection, [*drop_native(), *create_native(dict.fromkeys(NAMES, library.name))])
     except LibraryNotOpened as error:
         _run(connection, create_native(before))
         if is_written:
-            reason = f"the server does not open {folder / library.name} ({error})"
             _delete_files(connection, {library.name})
-        _refuse(connection, library, reason)
+        _refuse(connection, library, f"{reason} ({error})")
 
 
 def remove_native(connection: Connection) -> list[str]:
