@@ -149,9 +149,16 @@ def test_every_collection_of_the_first_layout_opens_and_searches(old):
     assert after == before
 
 
-def test_every_collection_of_the_second_layout_opens_searches_and_is_held(db, database_url):
-    load(db, "v2.sql")
-    before = db.rows("SELECT * FROM lookalike_indexes ORDER BY collection")[1]
+STATE = (
+    "SELECT collection, generation, seed, unit, n_probes, probe_gap, rescored, recall, "
+    "trained_rows, fingerprint FROM lookalike_indexes ORDER BY collection"
+)
+
+
+@pytest.mark.parametrize("dump", ["v2.sql", "v3.sql"])
+def test_every_collection_of_later_layouts_opens_searches_and_is_held(db, database_url, dump):
+    load(db, dump)
+    before = db.rows(STATE)[1]
     for name in KEPT:
         collection = db.collection(name)
         assert collection.count() == ROWS
@@ -166,7 +173,8 @@ def test_every_collection_of_the_second_layout_opens_searches_and_is_held(db, da
             assert_searches(db, name)
             assert collection.explain(1).plan == "codes and float32 in memory"
     assert db.rows("SELECT version FROM lookalike_schema")[1] == [(LAYOUT,)]
-    assert db.rows("SELECT * FROM lookalike_indexes ORDER BY collection")[1] == before
+    assert db.rows(STATE)[1] == before
+    assert db.rows("SELECT DISTINCT rotation FROM lookalike_indexes")[1] == [("dense",)]
     assert db.rows("SELECT COUNT(*) FROM lookalike_index_versions")[1][0][0] > 0
     new = f"test_{uuid.uuid4().hex[:12]}"
     db.rows(f"CREATE DATABASE {new}")

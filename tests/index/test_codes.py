@@ -1,9 +1,13 @@
 """The codes' mathematics against exact inner products."""
 
+import hashlib
+
 import numpy as np
 import pytest
+from scipy.linalg import hadamard
 
-from lookalike.index.codes import Rotation, encode, estimate, query_planes
+from lookalike.index.codes import centroid_planes, encode, estimate, query_planes
+from lookalike.index.rotation import DenseRotation, FactoredRotation
 
 RNG = np.random.default_rng(5)
 
@@ -14,32 +18,65 @@ def unit(n, dim):
 
 
 @pytest.mark.parametrize("dim", [1, 3, 8, 100, 512, 1280, 2049])
-def test_a_rotation_keeps_inner_products(dim):
-    rotation = Rotation(dim, seed=3)
+@pytest.mark.parametrize("kind", [DenseRotation, FactoredRotation])
+def test_a_rotation_keeps_inner_products(kind, dim):
+    rotation = kind(dim, seed=3)
     v, w = unit(4, dim), unit(4, dim)
     rotated = rotation(v)
     assert rotated.shape == (4, rotation.bits) and rotation.bits % 8 == 0
     assert np.allclose(rotated @ rotation(w).T, v @ w.T, atol=1e-4)
 
 
-def test_a_seed_gives_the_same_rotation_and_another_one_another():
+@pytest.mark.parametrize("kind", [DenseRotation, FactoredRotation])
+def test_a_seed_gives_the_same_rotation_and_another_one_another(kind):
     v = unit(1, 64)
-    assert np.array_equal(Rotation(64, 1)(v), Rotation(64, 1)(v))
-    assert not np.allclose(Rotation(64, 1)(v), Rotation(64, 2)(v))
+    assert np.array_equal(kind(64, 1)(v), kind(64, 1)(v))
+    assert not np.allclose(kind(64, 1)(v), kind(64, 2)(v))
+
+
+@pytest.mark.parametrize("dim", [32, 96, 512, 1280])
+def test_a_factored_rotation_is_the_product_of_its_definition(dim):
+    """scipy's Hadamard matrices, and the Hartley transform by numpy's Fourier transform."""
+    rotation, rows = FactoredRotation(dim, seed=7), dim // 32
+    flips = [hashlib.sha256(f"7:{row}".encode()).hexdigest()[:8] for row in range(rows)]
+    signs = np.array([-1 if bit == "1" else 1 for f in flips for bit in f"{int(f, 16):032b}"])
+    fourier = np.fft.fft(np.eye(rows))
+    across = hadamard(rows) if rows in (1, 16) else fourier.real - fourier.imag
+    matrix = np.kron(across, hadamard(32)) / np.sqrt(dim) * signs
+    vectors = unit(5, dim)
+    assert np.allclose(rotation(vectors), vectors @ matrix.T, atol=1e-6)
+
+
+def test_a_factored_rotation_spreads_one_large_number_over_all():
+    one = np.eye(512, dtype=np.float32)[[3, 500]]
+    assert np.allclose(np.abs(FactoredRotation(512, 1)(one)), 512**-0.5)
+
+
+def test_products_of_centroid_planes_are_the_products():
+    centroids, query = unit(20, 64) * 3, unit(1, 64)[0]
+    fine = centroid_planes(centroids)
+    bits = np.unpackbits(fine.planes.reshape(20, 8, 8), axis=2).astype(int)
+    levels = np.einsum("j,njb->nb", 2 ** np.arange(7, -1, -1), bits)
+    assert np.array_equal(levels.sum(axis=1), fine.level_sums)
+    rounded = fine.steps[:, None] * (levels - 127.5)
+    assert np.abs(rounded - centroids).max() <= 1.01 * fine.steps.max() / 2
+    signs = 2 * bits[:, 0] - 1
+    products = fine.scales * (signs @ query)
+    assert np.abs(products - centroids @ query).max() < 5 * 3 / np.sqrt(64)
 
 
 def test_codes_are_the_signs():
-    rotation = Rotation(20, seed=1)
+    rotation = FactoredRotation(20, seed=1)
     vectors = unit(5, 20)
     codes, _ = encode(rotation(vectors))
-    assert codes.shape == (5, 3)
+    assert codes.shape == (5, 4)
     expected = ["".join("1" if z > 0 else "0" for z in row) for row in rotation(vectors)]
     assert ["".join(f"{byte:08b}" for byte in code) for code in codes] == expected
 
 
 def test_estimates_of_the_formula():
     """The bit-count form equals scale * <s, rounded y>, computed directly."""
-    rotation = Rotation(64, seed=1)
+    rotation = FactoredRotation(64, seed=1)
     vectors, query = unit(50, 64), unit(1, 64)[0]
     codes, scales = encode(rotation(vectors))
     planes = query_planes(rotation(query[None]))
@@ -56,7 +93,7 @@ def test_estimates_are_unbiased():
     vectors, query = unit(20, 64), unit(1, 64)[0]
     errors = []
     for seed in range(400):
-        rotation = Rotation(64, seed)
+        rotation = FactoredRotation(64, seed)
         codes, scales = encode(rotation(vectors))
         found = estimate(codes, scales, query_planes(rotation(query[None])))
         errors.append(found - vectors @ query)
@@ -68,7 +105,7 @@ def test_estimates_are_unbiased():
 def test_the_error_shrinks_with_the_root_of_the_dim():
     spread = {}
     for dim in (64, 256, 1024):
-        rotation = Rotation(dim, 1)
+        rotation = FactoredRotation(dim, 1)
         vectors, queries = unit(500, dim), unit(20, dim)
         codes, scales = encode(rotation(vectors))
         found = [estimate(codes, scales, query_planes(rotation(query[None]))) for query in queries]
@@ -89,5 +126,5 @@ def test_arguments_stay_as_they_are():
     before = vectors.copy()
     encode(vectors)
     query_planes(vectors)
-    Rotation(16, 1)(vectors)
+    FactoredRotation(16, 1)(vectors)
     assert np.array_equal(vectors, before)

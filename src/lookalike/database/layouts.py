@@ -9,7 +9,7 @@ from math import ceil, sqrt
 
 from lookalike.core.errors import DatabaseError
 from lookalike.database.connection import Connection
-from lookalike.database.errors import Busy, Privilege, ReadOnly
+from lookalike.database.errors import Busy, DuplicateKey, Privilege, ReadOnly
 from lookalike.dialects import (
     INDEXES,
     LAYOUT,
@@ -18,6 +18,7 @@ from lookalike.dialects import (
     SHARED_TABLES,
     Dialect,
     Table,
+    generation_comment,
     is_name,
 )
 
@@ -125,6 +126,29 @@ def _from_2_to_3(connection: Connection, dialect: Dialect) -> None:
             connection.execute(statement)
 
 
+def _from_3_to_4(connection: Connection, dialect: Dialect) -> None:
+    """Add the columns that searches in SQL alone use, and the key of codes by id."""
+    if not connection.query(dialect.existing_tables([INDEXES])):
+        return
+    if "rotation" not in dict(connection.query(dialect.table_columns(Table(INDEXES)))):
+        connection.execute(dialect.add_rotation())
+    for name, generation, building, _ in connection.query(dialect.recorded_generations()):
+        for number in filter(None, (generation, building)):
+            if is_name(name):
+                _add_columns(connection, dialect, name, number)
+
+
+def _add_columns(connection: Connection, dialect: Dialect, name: str, generation: int) -> None:
+    comments = dict(connection.query(dialect.generation_tables(Table(name))))
+    for table, column, statement in dialect.columns_since_3(name, generation):
+        is_ours = comments.get(table) == generation_comment(name, generation)
+        if is_ours and column not in dict(connection.query(dialect.table_columns(Table(table)))):
+            try:
+                connection.execute(statement)
+            except DuplicateKey:  # some row has two codes
+                connection.execute(dialect.forget_generation(name))
+
+
 def _keep_index(
     connection: Connection,
     dialect: Dialect,
@@ -178,5 +202,6 @@ def _tables_of(
 _UPGRADES: dict[int, Callable[[Connection, Dialect], None]] = {
     1: _from_1_to_2,
     2: _from_2_to_3,
+    3: _from_3_to_4,
 }
 """The upgrade from each version to the next."""

@@ -33,7 +33,7 @@ from lookalike.dialects.tables.filters import (
     Comparison,
     Filter,
 )
-from lookalike.dialects.tables.index import CodeRow, IndexState
+from lookalike.dialects.tables.index import CellRow, CodeRow, IndexState
 from lookalike.dialects.tables.layouts import (
     INDEXES,
     KEYS,
@@ -69,6 +69,7 @@ __all__ = [
     "About",
     "AnyClause",
     "Attribute",
+    "CellRow",
     "Clause",
     "CodeRow",
     "ComparedRow",

@@ -13,6 +13,8 @@ from lookalike.index.store import IndexStore
 _BATCH = 4096
 # Rounding in another order can flip the sign of a number close to zero.
 _TOLERATED_BITS = 2
+# That changes a shift by scale times twice that number of the centroid.
+_SHIFT_TOLERANCE = 1e-2
 
 
 def check_index(store: IndexStore) -> IndexReport:
@@ -41,10 +43,10 @@ def check_index(store: IndexStore) -> IndexReport:
 
 
 def differing(index: Index, rows: Sequence[Row]) -> list[int]:
-    """Return ids of rows (cell, id, code, scale, bias, embedding) whose code does not match."""
+    """Return ids of rows of `codes_with_embeddings` whose code does not match."""
     if not rows:
         return []
-    cells, ids, codes, scales, biases, packed = (list(column) for column in zip(*rows, strict=True))
+    cells, ids, codes, scales, biases, packed, shifts = map(list, zip(*rows, strict=True))
     in_range = np.minimum(np.array(cells), index.n_cells - 1)
     prepared = index.preparation(unpack(packed, index.dim))
     expected = index.encode(np.array(ids), prepared, in_range)
@@ -57,5 +59,8 @@ def differing(index: Index, rows: Sequence[Row]) -> list[int]:
     differ = (bits > _TOLERATED_BITS) & (expected.scales > noise)
     reach = (lengths + np.linalg.norm(index.centroids[in_range], axis=1)) ** 2
     off = np.abs(np.array(biases, np.float32) - expected.biases) > 1e-3 * reach
+    if index.rotation != "dense":  # whose codes have no shifts
+        assert expected.shifts is not None
+        off |= np.abs(np.array(shifts, np.float32) - expected.shifts) > _SHIFT_TOLERANCE * reach
     wrong = far | differ | off | (np.array(cells) >= index.n_cells)
     return [ids[i] for i in np.flatnonzero(wrong)]

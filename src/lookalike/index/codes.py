@@ -22,10 +22,14 @@ number of bits that differ,
     <s, y>  ~  step * (7.5 * bits - h_0 - 2 h_1 - 4 h_2 - 8 h_3)
 
 which SQL can compute.
+
+A query can also be rounded once for all cells, which takes more bits: with `shift` = scale * <s, c>
+of each row,
+
+    <r, q - c>  is estimated by  scale * <s, q> - shift
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -35,52 +39,9 @@ Bytes = npt.NDArray[np.uint8]
 
 PLANES = 4
 _LEVELS = 2**PLANES
-_BLOCK = 1024
 
-
-@dataclass(frozen=True)
-class Rotation:
-    """A random rotation from dim to `bits` dimensions, dim rounded up to whole bytes.
-
-    The same dim and seed give the same rotation. Vectors longer than 1024 are permuted and rotated
-    in equal blocks of at most that, which mixes enough and costs less than dim^2.
-    """
-
-    dim: int
-    seed: int
-
-    @property
-    def bits(self) -> int:
-        return -(-self.dim // 8) * 8
-
-    @cached_property
-    def _permutation(self) -> npt.NDArray[np.intp]:
-        return np.random.default_rng(self.seed).permutation(self.bits)
-
-    @cached_property
-    def _blocks(self) -> list[FloatArray]:
-        """Return random orthogonal matrices (Haar), whose sizes add up to `bits`."""
-        rng = np.random.default_rng([self.seed, 1])
-        sizes = [len(part) for part in np.array_split(range(self.bits), -(-self.bits // _BLOCK))]
-        return [_random_orthogonal(size, rng) for size in sizes]
-
-    def __call__(self, vectors: FloatArray) -> FloatArray:
-        """Rotate vectors, shape (n, dim), into shape (n, bits)."""
-        padded = np.zeros((len(vectors), self.bits), np.float32)
-        padded[:, : self.dim] = vectors
-        if len(self._blocks) == 1:
-            return padded @ self._blocks[0]
-        padded = padded[:, self._permutation]
-        edges = np.cumsum([len(block) for block in self._blocks])[:-1]
-        parts = zip(np.split(padded, edges, axis=1), self._blocks, strict=True)
-        return np.concatenate([part @ block for part, block in parts], axis=1)
-
-
-def _random_orthogonal(size: int, rng: np.random.Generator) -> FloatArray:
-    # Mezzadri, "How to generate random matrices from the classical compact groups", 2007: the
-    # signs of the diagonal make the distribution uniform.
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return np.asarray(q * np.sign(np.diag(r)), np.float32)
+_FINE_PLANES = 8
+_FINE_MIDDLE = (2**_FINE_PLANES - 1) / 2
 
 
 def encode(residuals: FloatArray) -> tuple[Bytes, FloatArray]:
@@ -130,3 +91,40 @@ def estimate(
         differ = np.bitwise_count(codes ^ query.planes[chosen, j])
         weighted += 2.0**j * differ.sum(axis=1)
     return np.asarray(scales * query.steps[chosen] * (query.centre - weighted), np.float32)
+
+
+@dataclass(frozen=True)
+class CentroidPlanes:
+    """Centroids c in 8 bits a number: c ~ step * (u - 127.5), u from 0 to 255.
+
+    Products with a query that is rounded in the same way are sums of BIT_COUNT(plane & plane). The
+    first plane holds about the signs, so that it is a code, too:
+    <c, q> is estimated by scale * <s, q>.
+
+    planes: shape (n, bits), the plane of weight 2^7 first. The others have shape (n,).
+    level_sums: of all u.
+    """
+
+    planes: Bytes
+    steps: FloatArray
+    level_sums: npt.NDArray[np.int64]
+    scales: FloatArray
+
+
+def centroid_planes(centroids: FloatArray) -> CentroidPlanes:
+    """Round centroids, shape (n, bits)."""
+    largest = np.abs(centroids).max(axis=1)
+    steps = np.maximum(largest / _FINE_MIDDLE, np.finfo(np.float32).tiny)
+    levels = np.rint(centroids / steps[:, np.newaxis] + _FINE_MIDDLE).clip(0, 2**_FINE_PLANES - 1)
+    u = levels.astype(np.uint8)
+    planes = [np.packbits(u >> j & 1, axis=1) for j in reversed(range(_FINE_PLANES))]
+    signs = np.where(u >= 2 ** (_FINE_PLANES - 1), np.float32(1), np.float32(-1))
+    sums = np.einsum("ij,ij->i", signs, centroids)
+    squares = np.einsum("ij,ij->i", centroids, centroids)
+    scales = np.divide(squares, sums, out=np.zeros_like(sums), where=sums > 0)
+    return CentroidPlanes(
+        np.concatenate(planes, axis=1),
+        np.asarray(steps, np.float32),
+        u.sum(axis=1, dtype=np.int64),
+        np.asarray(scales, np.float32),
+    )

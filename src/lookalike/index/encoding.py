@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from lookalike.core.vectors import FloatArray, pack_bfloat16
 from lookalike.database.connection import Row
+from lookalike.dialects import CellRow
+from lookalike.index.codes import centroid_planes
 from lookalike.index.ivf import Codes, Index, concatenate
 from lookalike.index.parallel import overlapped, side_by_side
 from lookalike.index.probes import PlanFinder
@@ -90,16 +92,35 @@ def write(index: Index, store: IndexStore, codes: Codes) -> None:
 
     n, step = len(codes.ids), store.code_batch(index)
     side_by_side(insert, _slices(0, n // 2, step), _slices(n // 2, n, step))
+    connection.execute(dialect.add_code_key(store.table, index.generation))
 
 
 def _write_centroids(index: Index, store: IndexStore) -> None:
     connection, dialect = store.table.connection, store.table.dialect
-    size = 4 * index.centroids.shape[1] + 100
+    size = 6 * index.centroids.shape[1] + 200
     step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
     for part in _slices(0, index.n_cells, step):
-        packed, spreads = pack_bfloat16(index.centroids[part]), index.spreads[part].tolist()
-        rows = list(zip(range(part.start, part.stop), packed, spreads, strict=True))
+        rows = _cell_rows(index, part)
         connection.execute(dialect.insert_centroids(store.table, index.generation, rows))
+
+
+def _cell_rows(index: Index, part: slice) -> list[CellRow]:
+    """Return the rows of some cells."""
+    centroids = index.centroids[part]
+    fine = centroid_planes(centroids)
+    half_squares = np.einsum("ij,ij->i", centroids, centroids) / 2
+    columns = zip(
+        range(part.start, part.stop),
+        pack_bfloat16(centroids),
+        index.spreads[part].tolist(),
+        [planes.tobytes() for planes in fine.planes],
+        fine.steps.tolist(),
+        fine.level_sums.tolist(),
+        fine.scales.tolist(),
+        half_squares.tolist(),
+        strict=True,
+    )
+    return list(map(CellRow._make, columns))
 
 
 def _slices(start: int, end: int, step: int) -> Iterator[slice]:

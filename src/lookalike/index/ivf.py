@@ -16,7 +16,8 @@ import numpy.typing as npt
 from lookalike.core.types import Metric, Plan
 from lookalike.core.vectors import FloatArray, ids_array
 from lookalike.dialects import CodeRow, Probe, Shortlist
-from lookalike.index.codes import QueryPlanes, Rotation, encode, estimate, query_planes
+from lookalike.index.codes import QueryPlanes, encode, estimate, query_planes
+from lookalike.index.rotation import Kind, Rotation, rotation_of
 
 Cells = npt.NDArray[np.intp]
 
@@ -46,19 +47,24 @@ and 96.5% without it.
 
 
 class Codes(NamedTuple):
-    """Columns of the codes' table, shape (n,); codes have shape (n, bits / 8)."""
+    """Columns of the codes' table, shape (n,); codes have shape (n, bits / 8).
+
+    shifts: None where they were not read; only searches in SQL alone use them.
+    """
 
     cells: Cells
     ids: Ids
     codes: npt.NDArray[np.uint8]
     scales: FloatArray
     biases: FloatArray
+    shifts: FloatArray | None = None
 
     def rows(self) -> list[CodeRow]:
         """Return the columns as rows."""
+        assert self.shifts is not None
         packed = [code.tobytes() for code in self.codes]
         columns = self.cells.tolist(), self.ids.tolist(), packed
-        numbers = self.scales.tolist(), self.biases.tolist()
+        numbers = self.scales.tolist(), self.biases.tolist(), self.shifts.tolist()
         return list(map(CodeRow._make, zip(*columns, *numbers, strict=True)))
 
     def take(self, chosen: Cells | slice) -> "Codes":
@@ -69,6 +75,7 @@ class Codes(NamedTuple):
             self.codes[chosen],
             self.scales[chosen],
             self.biases[chosen],
+            None if self.shifts is None else self.shifts[chosen],
         )
 
     def in_key_order(self) -> "Codes":
@@ -78,12 +85,14 @@ class Codes(NamedTuple):
 
 def concatenate(parts: Sequence[Codes]) -> Codes:
     """Concatenate codes."""
+    shifts = [part.shifts for part in parts if part.shifts is not None]
     return Codes(
         np.concatenate([part.cells for part in parts]),
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.scales for part in parts]),
         np.concatenate([part.biases for part in parts]),
+        np.concatenate(shifts) if len(shifts) == len(parts) else None,
     )
 
 
@@ -172,6 +181,7 @@ class Index:
     trained_rows: int
     centroids: FloatArray
     spreads: FloatArray
+    rotation: Kind = "factored"
 
     @property
     def n_cells(self) -> int:
@@ -179,7 +189,8 @@ class Index:
 
     @cached_property
     def preparation(self) -> "Preparation":
-        return Preparation(self.metric, Rotation(self.dim, self.seed), self.unit)
+        rotation = rotation_of(self.rotation, self.dim, self.seed)
+        return Preparation(self.metric, rotation, self.unit)
 
     @cached_property
     def _half_squares(self) -> FloatArray:
@@ -189,7 +200,8 @@ class Index:
     def fingerprint(self) -> bytes:
         """Return the SHA-256 of everything that determines the meaning of a code."""
         unit = "" if self.unit == 1.0 else f"{self.unit!r} "
-        digest = hashlib.sha256(f"{self.metric} {self.dim} {self.seed} {unit}".encode())
+        kind = "" if self.rotation == "dense" else f"{self.rotation} "
+        digest = hashlib.sha256(f"{self.metric} {self.dim} {self.seed} {unit}{kind}".encode())
         digest.update(self.centroids.astype("<f4").tobytes())
         return digest.digest()
 
@@ -222,7 +234,10 @@ class Index:
         biases = np.einsum("ij,ij->i", residuals, centroids)
         if self.metric == "euclidean":
             biases -= np.einsum("ij,ij->i", prepared, prepared) / 2
-        return Codes(cells, ids, codes, scales, np.asarray(biases, np.float32))
+        signs = np.where(residuals > 0, np.float32(1), np.float32(-1))
+        shifts = scales * np.einsum("ij,ij->i", signs, centroids)
+        biases, shifts = np.asarray(biases, np.float32), np.asarray(shifts, np.float32)
+        return Codes(cells, ids, codes, scales, biases, shifts)
 
     def cell_scores(self, queries: FloatArray) -> npt.NDArray[np.float32]:
         """Return a score of each cell for each prepared query, larger is better: (n, n_cells).

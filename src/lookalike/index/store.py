@@ -11,8 +11,8 @@ from lookalike.core.vectors import FloatArray, unpack_bfloat16
 from lookalike.database.errors import Busy, MissingTable
 from lookalike.database.table import VectorTable
 from lookalike.dialects import CodeRow, IndexState, Lock, Statement
-from lookalike.index.codes import Rotation
 from lookalike.index.ivf import Index
+from lookalike.index.rotation import rotation_of
 from lookalike.index.versions import is_pruning_due, note_changes, prune_log
 
 _BATCH = 4096
@@ -75,7 +75,8 @@ class IndexStore:
             rows = self._connection.query(self._dialect.centroids(self.table, state.generation))
         except MissingTable:
             return None  # dropped by another program
-        packed, bits = [row[0] for row in rows], Rotation(self.table.dim, 0).bits
+        packed = [row[0] for row in rows]
+        bits = rotation_of(state.rotation, self.table.dim, 0).bits
         if packed and all(len(centroid) == 2 * bits for centroid in packed):
             index = Index(
                 metric=self.table.metric,
@@ -93,6 +94,7 @@ class IndexStore:
                 trained_rows=state.trained_rows,
                 centroids=unpack_bfloat16(packed, bits),
                 spreads=np.array([row[1] for row in rows], np.float32),
+                rotation=state.rotation,
             )
             if index.fingerprint == state.fingerprint:
                 return index
@@ -187,15 +189,7 @@ class IndexStore:
         if index is None:
             return
         self._note(ids)
-        found, embeddings = self.table.indexable_embeddings(ids)
-        generation = index.generation
-        cells = [(row.cell, row.id) for row in index.code_rows(found.tolist(), embeddings)]
-        if not cells:
-            return
-        deleted = self._change(self._dialect.delete_codes(self.table, generation, cells))
-        if deleted < len(cells):
-            # Rounding assigned another cell, or another program changed an embedding.
-            self._change(self._dialect.delete_codes_by_id(self.table, generation, ids))
+        self._change(self._dialect.delete_codes_by_id(self.table, index.generation, ids))
 
     # After a change.
 

@@ -22,11 +22,11 @@ from lookalike.core.types import INDEX_SIZES, IndexSizes, Plan
 from lookalike.core.vectors import FloatArray, ids_array, pack_bfloat16, unpack_bfloat16
 from lookalike.database.errors import Busy
 from lookalike.dialects import IndexState, generation_comment, generation_of
-from lookalike.index.codes import Rotation
 from lookalike.index.encoding import encode_all, write
 from lookalike.index.ivf import Codes, Ids, Index, Preparation, unit_for
 from lookalike.index.parallel import overlapped
 from lookalike.index.probes import QUERIES, TARGET_RECALL, PlanFinder
+from lookalike.index.rotation import FactoredRotation
 from lookalike.index.store import IndexStore
 from lookalike.index.versions import note_changes
 
@@ -143,7 +143,7 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     connection.execute(dialect.forget_changes(table))
     # From now on changes are logged. This waits for transactions that started before.
     _patiently(lambda: connection.execute(dialect.start_building(table, generation)))
-    bits = Rotation(store.table.dim, 0).bits
+    bits = FactoredRotation(store.table.dim, 0).bits
     types: dict[str, str] = dict(connection.query(dialect.table_columns(table)))
     for statement in dialect.create_generation(table, generation, bits, types[table.id_column]):
         connection.execute(statement)
@@ -214,7 +214,7 @@ def _unit(store: IndexStore, ids: Ids) -> float:
 def _prepared(store: IndexStore, ids: Ids, seed: int, unit: float) -> tuple[Ids, FloatArray]:
     """Read and prepare embeddings batch by batch, so that memory holds them only once."""
     table = store.table
-    prepare = Preparation(table.metric, Rotation(table.dim, seed), unit)
+    prepare = Preparation(table.metric, FactoredRotation(table.dim, seed), unit)
     sample, n = np.empty((ids.size, prepare.rotation.bits), np.float32), 0
     usable_ids = np.empty(ids.size, np.int64)
     step = max(1, min(_SAMPLE_BATCH, _SAMPLE_BYTES // (4 * table.dim)))
@@ -286,6 +286,7 @@ def _state_of(index: Index) -> IndexState:
         target_recall=plan.target_recall,
         trained_rows=index.trained_rows,
         fingerprint=index.fingerprint,
+        rotation=index.rotation,
     )
 
 

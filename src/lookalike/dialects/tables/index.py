@@ -2,8 +2,8 @@
 
 Generation 3 of the index of a collection `photos` has two tables,
 
-    photos_cells_3      cell, centroid, spread          the inverted file's centroids, bfloat16
-    photos_codes_3      cell, id, code, scale, bias     one row per embedding, clustered by cell
+    photos_cells_3      cell, centroid, spread ...      the inverted file's centroids, bfloat16
+    photos_codes_3      cell, id, code, scale ...       one row per embedding, clustered by cell
 
 A row of `lookalike_indexes` names the current generation. A row of `lookalike_index_tails` has the
 last processed id: rows above it, which other programs may have inserted, are searched exactly.
@@ -13,12 +13,21 @@ dropped.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from lookalike.dialects.literals import literal
 from lookalike.dialects.primitives import Lock, Primitives
 from lookalike.dialects.statement import Statement, generation_comment, places, values
 from lookalike.dialects.table import Table
+
+CELL_COLUMNS = (
+    "planes BLOB",
+    "step FLOAT NOT NULL DEFAULT 0",
+    "level_sum INT UNSIGNED NOT NULL DEFAULT 0",
+    "scale FLOAT NOT NULL DEFAULT 0",
+    "half_square FLOAT NOT NULL DEFAULT 0",
+)
+SHIFT_COLUMN = "shift FLOAT NOT NULL DEFAULT 0"
 
 _COLLECTION = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL"
 
@@ -31,6 +40,24 @@ class CodeRow(NamedTuple):
     code: bytes
     scale: float
     bias: float
+    shift: float
+
+
+class CellRow(NamedTuple):
+    """A row of the cells' table; the columns after `spread` are for searches in SQL alone.
+
+    planes, step, level_sum: the centroid in 8 bits a number, see `codes.CentroidPlanes`. scale: of
+    the code that is the first plane. half_square: half the squared length of the centroid.
+    """
+
+    cell: int
+    centroid: bytes
+    spread: float
+    planes: bytes
+    step: float
+    level_sum: int
+    scale: float
+    half_square: float
 
 
 class IndexState(NamedTuple):
@@ -47,6 +74,7 @@ class IndexState(NamedTuple):
     target_recall: float
     trained_rows: int
     fingerprint: bytes
+    rotation: Literal["dense", "factored"]
 
 
 class IndexSQL(Primitives):
@@ -69,7 +97,8 @@ class IndexSQL(Primitives):
                 "    rescored INT UNSIGNED NOT NULL DEFAULT 0,\n"
                 "    recall DOUBLE,\n"
                 "    target_recall DOUBLE NOT NULL DEFAULT 0.99,\n"
-                "    unit DOUBLE NOT NULL DEFAULT 1\n"
+                "    unit DOUBLE NOT NULL DEFAULT 1,\n"
+                "    rotation VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT 'dense'\n"
                 ") ENGINE = InnoDB"
             ),
             Statement(
@@ -97,13 +126,15 @@ class IndexSQL(Primitives):
         """
         # BINARY is limited to 255 bytes; VARBINARY takes one or two bytes more.
         code = f"{'BINARY' if bits <= 8 * 255 else 'VARBINARY'}({bits // 8:d})"
+        added = ",\n    ".join(CELL_COLUMNS)
         mark = f"ENGINE = InnoDB COMMENT = {literal(generation_comment(table.name, generation))}"
         return [
             Statement(
                 f"CREATE TABLE {_cells(table, generation)} (\n"
                 "    cell SMALLINT UNSIGNED PRIMARY KEY,\n"
                 f"    centroid VARBINARY({2 * bits:d}) NOT NULL,\n"
-                "    spread FLOAT NOT NULL DEFAULT 0\n"
+                "    spread FLOAT NOT NULL DEFAULT 0,\n"
+                f"    {added}\n"
                 f") {mark}"
             ),
             Statement(
@@ -113,6 +144,7 @@ class IndexSQL(Primitives):
                 f"    code {code} NOT NULL,\n"
                 "    scale FLOAT NOT NULL,\n"
                 "    bias FLOAT NOT NULL,\n"
+                f"    {SHIFT_COLUMN},\n"
                 "    PRIMARY KEY (cell, id)\n"
                 f") {mark}"
             ),
@@ -261,11 +293,11 @@ class IndexSQL(Primitives):
         return Statement(f"SELECT centroid, spread FROM {_cells(table, generation)} ORDER BY cell")
 
     def insert_centroids(
-        self, table: Table, generation: int, rows: Sequence[tuple[int, bytes, float]]
+        self, table: Table, generation: int, rows: Sequence[CellRow]
     ) -> Statement:
         return Statement(
-            f"INSERT INTO {_cells(table, generation)} (cell, centroid, spread) "
-            f"VALUES {values(3, len(rows))}",
+            f"INSERT INTO {_cells(table, generation)} ({', '.join(CellRow._fields)}) "
+            f"VALUES {values(len(CellRow._fields), len(rows))}",
             tuple(value for row in rows for value in row),
         )
 
@@ -276,12 +308,12 @@ class IndexSQL(Primitives):
         be slow.
         """
         text = ",".join(
-            f"({cell:d},{id_:d},x'{code.hex()}',{scale:.9g},{bias:.9g})"
-            for cell, id_, code, scale, bias in rows
+            f"({cell:d},{id_:d},x'{code.hex()}',{scale:.9g},{bias:.9g},{shift:.9g})"
+            for cell, id_, code, scale, bias, shift in rows
         )
         return Statement(
-            f"INSERT IGNORE INTO {codes_table(table, generation)} (cell, id, code, scale, bias) "
-            f"VALUES {text}"
+            f"INSERT IGNORE INTO {codes_table(table, generation)} "
+            f"({', '.join(CodeRow._fields)}) VALUES {text}"
         )
 
     def delete_codes(
@@ -295,7 +327,7 @@ class IndexSQL(Primitives):
         )
 
     def delete_codes_by_id(self, table: Table, generation: int, ids: Sequence[int]) -> Statement:
-        """Delete codes by id. Reads the whole table."""
+        """Delete codes by id."""
         return Statement(
             f"DELETE FROM {codes_table(table, generation)} WHERE id IN ({places(len(ids))})",
             tuple(ids),
@@ -307,10 +339,16 @@ class IndexSQL(Primitives):
     def count_codes(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT COUNT(*) FROM {codes_table(table, generation)}")
 
-    def all_codes(self, table: Table, generation: int) -> Statement:
-        """Select every code, in key order, which is that of the table."""
+    def add_code_key(self, table: Table, generation: int) -> Statement:
+        """Make codes findable by id; after the codes, which would be slow to add to the key."""
         return Statement(
-            f"SELECT {', '.join(CodeRow._fields)} FROM {codes_table(table, generation)} "
+            f"ALTER TABLE {codes_table(table, generation)} ADD UNIQUE KEY id (id)"
+        )
+
+    def all_codes(self, table: Table, generation: int) -> Statement:
+        """Select every code without its shift, in key order, which is that of the table."""
+        return Statement(
+            f"SELECT cell, id, code, scale, bias FROM {codes_table(table, generation)} "
             "ORDER BY cell, id"
         )
 
@@ -320,7 +358,8 @@ class IndexSQL(Primitives):
         """Select every code, or those of (cell, id), with the embedding of its row if it exists."""
         chosen = f" WHERE (c.cell, c.id) IN ({values(2, len(keys))})" if keys else ""
         return Statement(
-            f"SELECT c.cell, c.id, c.code, c.scale, c.bias, {self.embedding_bytes(table, 'v.')} "
+            "SELECT c.cell, c.id, c.code, c.scale, c.bias, "
+            f"{self.embedding_bytes(table, 'v.')}, c.shift "
             f"FROM {codes_table(table, generation)} AS c "
             f"LEFT JOIN {table.sql} AS v ON v.{table.id} = c.id{chosen}",
             tuple(value for key in keys for value in key),

@@ -6,9 +6,10 @@
 from collections.abc import Sequence
 
 from lookalike.dialects.statement import Statement, generation_comment, places, quote_name
+from lookalike.dialects.tables.index import CELL_COLUMNS, SHIFT_COLUMN
 from lookalike.dialects.tables.versions import LOG, VERSIONS
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the tables that this package creates and uses."""
 
 SCHEMA_TABLE = "lookalike_schema"
@@ -115,6 +116,29 @@ class LayoutsSQL:
         return [
             (table, column, Statement(f"ALTER TABLE {table} ADD COLUMN {column} {definition}"))
             for table, column, definition in columns
+        ]
+
+    def add_rotation(self) -> Statement:
+        return Statement(
+            "ALTER TABLE lookalike_indexes ADD COLUMN "
+            "rotation VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT 'dense'"
+        )
+
+    def columns_since_3(self, table: str, generation: int) -> list[tuple[str, str, Statement]]:
+        """Return what version 4 added to a generation: (table, a new column, its ALTER TABLE)."""
+        cells, codes = (
+            quote_name(table, f"_{kind}_{generation:d}") for kind in ("cells", "codes")
+        )
+        added = ", ".join(f"ADD COLUMN {column}" for column in CELL_COLUMNS)
+        return [
+            (f"{table}_cells_{generation:d}", "planes", Statement(f"ALTER TABLE {cells} {added}")),
+            (
+                f"{table}_codes_{generation:d}",
+                "shift",
+                Statement(
+                    f"ALTER TABLE {codes} ADD COLUMN {SHIFT_COLUMN}, ADD UNIQUE KEY id (id)"
+                ),
+            ),
         ]
 
     def lower_names(self) -> list[tuple[str, Statement]]:
