@@ -55,7 +55,8 @@ def test_a_factored_rotation_spreads_one_large_number_over_all():
 def test_products_of_centroid_planes_are_the_products():
     centroids, query = unit(20, 64) * 3, unit(1, 64)[0]
     fine = centroid_planes(centroids)
-    bits = np.unpackbits(fine.planes.reshape(20, 8, 8), axis=2).astype(int)
+    planes = np.concatenate([fine.codes, fine.planes], axis=1)
+    bits = np.unpackbits(planes.reshape(20, 8, 8), axis=2).astype(int)
     levels = np.einsum("j,njb->nb", 2 ** np.arange(7, -1, -1), bits)
     assert np.array_equal(levels.sum(axis=1), fine.level_sums)
     rounded = fine.steps[:, None] * (levels - 127.5)

@@ -98,13 +98,14 @@ class CentroidPlanes:
     """Centroids c in 8 bits a number: c ~ step * (u - 127.5), u from 0 to 255.
 
     Products with a query that is rounded in the same way are sums of BIT_COUNT(plane & plane). The
-    first plane holds about the signs, so that it is a code, too:
+    plane of weight 2^7 holds about the signs, so that it is a code, too:
     <c, q> is estimated by scale * <s, q>.
 
-    planes: shape (n, bits), the plane of weight 2^7 first. The others have shape (n,).
-    level_sums: of all u.
+    codes: the plane of weight 2^7, shape (n, bits / 8). planes: those of weights 2^6 to 2^0, shape
+    (n, 7 * bits / 8). level_sums: of all u; it and the others have shape (n,).
     """
 
+    codes: Bytes
     planes: Bytes
     steps: FloatArray
     level_sums: npt.NDArray[np.int64]
@@ -123,7 +124,8 @@ def centroid_planes(centroids: FloatArray) -> CentroidPlanes:
     squares = np.einsum("ij,ij->i", centroids, centroids)
     scales = np.divide(squares, sums, out=np.zeros_like(sums), where=sums > 0)
     return CentroidPlanes(
-        np.concatenate(planes, axis=1),
+        planes[0],
+        np.concatenate(planes[1:], axis=1),
         np.asarray(steps, np.float32),
         u.sum(axis=1, dtype=np.int64),
         np.asarray(scales, np.float32),

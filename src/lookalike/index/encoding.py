@@ -113,6 +113,7 @@ def _cell_rows(index: Index, part: slice) -> list[CellRow]:
         range(part.start, part.stop),
         pack_bfloat16(centroids),
         index.spreads[part].tolist(),
+        [code.tobytes() for code in fine.codes],
         [planes.tobytes() for planes in fine.planes],
         fine.steps.tolist(),
         fine.level_sums.tolist(),

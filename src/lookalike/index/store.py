@@ -182,6 +182,8 @@ class IndexStore:
 
     def remove(self, ids: Sequence[int]) -> None:
         """Delete the codes of rows that will be deleted or changed."""
+        if not ids:
+            return
         state = self.state("share")
         index = self._at(state)
         if state is not None and state.building is not None:

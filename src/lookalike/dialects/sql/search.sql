@@ -118,7 +118,7 @@ BEGIN
         KEY in_rows USING BTREE (r)
     ) ENGINE = MEMORY;
     INSERT INTO lookalike__query (i, x, r)
-        SELECT n, x, n - 1 DIV {{width}}
+        SELECT n, x, (n - 1) DIV {{width}}
         FROM JSON_TABLE(VECTOR_TO_STRING(vector),
                         '$[*]' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH '$')) AS numbers;
     SELECT SQRT(SUM(x * x)) INTO @lookalike_norm FROM lookalike__query;
@@ -154,18 +154,21 @@ BEGIN
         ) AS signed GROUP BY r
     ), mixed AS (
         SELECT r, {{mixed}} FROM matrix LIMIT 1048576
+    ), coefficients AS (
+        SELECT line.n, r, IF(is_power, 1e0 - 2e0 * (BIT_COUNT(line.n - 1 & r) & 1),
+                             COS(2e0 * PI() * ((line.n - 1) * r MOD n_rows) / n_rows)
+                             + SIN(2e0 * PI() * ((line.n - 1) * r MOD n_rows) / n_rows)) AS a
+        FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS line
+        JOIN (SELECT n - 1 AS r FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS rs
+             ) AS every_row
+        LIMIT 1048576
     ), turned AS (
         SELECT line.n, sums.*
         FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS line
         JOIN LATERAL (
-            SELECT {{turned}}
-            FROM (
-                SELECT IF(is_power, 1e0 - 2e0 * (BIT_COUNT(line.n - 1 & r) & 1),
-                          COS(2e0 * PI() * ((line.n - 1) * r MOD n_rows) / n_rows)
-                          + SIN(2e0 * PI() * ((line.n - 1) * r MOD n_rows) / n_rows)) AS a,
-                       mixed.*
-                FROM mixed LIMIT 1048576
-            ) AS terms
+            SELECT STRAIGHT_JOIN {{turned}}
+            FROM coefficients JOIN mixed ON mixed.r = coefficients.r
+            WHERE coefficients.n = line.n
         ) AS sums
     ), sized AS (
         SELECT *, GREATEST(MAX({{largest}}) OVER () / {{middle}}, 1e-300) AS step FROM turned
@@ -210,13 +213,13 @@ SELECT id, 1 FROM (
                 FROM (
                     SELECT cell, half_square, spread, «step» * step * (
                         {{fine}}
-                        - {{middle}} * level_sum - 127.5 * «level_sum» + {{middle}} * 127.5 * 8 * «w»
+                        - {{middle}} * level_sum - 127.5e0 * «level_sum» + {{middle}} * 127.5e0 * 8 * «w»
                     ) AS base
                     FROM (
-                        SELECT * FROM «cells»
+                        SELECT cell FROM «cells»
                         ORDER BY «step» * scale * ({{middle}} * 8 * «w» - ({{near}})) - «half» DESC
                         LIMIT «near»
-                    ) AS near
+                    ) AS near STRAIGHT_JOIN «cells» USING (cell)
                 ) AS products ORDER BY score DESC LIMIT «limit»
             ) AS scored
         ) AS ranked WHERE score >= best - «gap» OR n <= «wanted»
@@ -240,7 +243,6 @@ SELECT id, 1 FROM (
         @lookalike_text = REPLACE(@lookalike_text, '«score»', score),
         @lookalike_text = REPLACE(@lookalike_text, '«cells»', @lookalike_cells),
         @lookalike_text = REPLACE(@lookalike_text, '«codes»', @lookalike_codes),
-        {{plane_literals}},
         @lookalike_text = REPLACE(@lookalike_text, '«joined»', joined);
     CALL lookalike__run(@lookalike_text);
     CALL lookalike__run(CONCAT(
@@ -260,3 +262,233 @@ CREATE FUNCTION lookalike__double(x DOUBLE) RETURNS VARCHAR(40)
     DETERMINISTIC NO SQL SQL SECURITY INVOKER
     COMMENT 'lookalike: a number as a DOUBLE literal'
 RETURN IF(LOCATE('e', x), CAST(x AS CHAR), CONCAT(x, 'e0')) //
+
+DROP PROCEDURE IF EXISTS lookalike__rank //
+
+-- Fills lookalike_result with the k best rows of lookalike__found, or of the whole table.
+CREATE PROCEDURE lookalike__rank(IN k INT UNSIGNED, IN is_exact BOOLEAN)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: compare rows exactly'
+BEGIN
+    DECLARE similarity VARCHAR(200) DEFAULT CASE @lookalike_metric
+        WHEN 'cosine' THEN 'GREATEST(-1e0, LEAST(1e0, xy / NULLIF(SQRT(xx) * @lookalike_norm, 0)))'
+        WHEN 'euclidean' THEN '-SQRT(differences)'
+        ELSE 'xy'
+    END;
+    DROP TEMPORARY TABLE IF EXISTS lookalike_result;
+    CALL lookalike__run(CONCAT('
+CREATE TEMPORARY TABLE lookalike_result (place INT UNSIGNED AUTO_INCREMENT PRIMARY KEY)
+SELECT id, name, similarity FROM (
+    SELECT ', @lookalike_id, ' AS id, ', @lookalike_name, ' AS name, ', similarity, ' AS similarity
+    FROM ', IF(is_exact, '', 'lookalike__found AS f STRAIGHT_JOIN '), @lookalike_rows, ' AS v',
+        IF(is_exact, '', CONCAT(' ON ', @lookalike_id, ' = f.id')), '
+    JOIN LATERAL (
+        SELECT STRAIGHT_JOIN SUM(q.x * row_numbers.x) AS xy, SUM(row_numbers.x * row_numbers.x) AS xx,
+               SUM((q.x - row_numbers.x) * (q.x - row_numbers.x)) AS differences
+        FROM JSON_TABLE(VECTOR_TO_STRING(', @lookalike_vector, '),
+                        ''$[*]'' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH ''$'')) AS row_numbers
+        JOIN lookalike__query AS q ON q.i = row_numbers.n
+    ) AS sums
+    WHERE ', @lookalike_vector, ' IS NOT NULL
+    AND LENGTH(', @lookalike_vector, ') = ', 4 * @lookalike_dim, @lookalike_condition,
+    IF(@lookalike_but IS NULL, '', CONCAT(' AND ', @lookalike_id, ' <> @lookalike_but')), '
+    HAVING similarity IS NOT NULL ORDER BY similarity DESC, id LIMIT ', k, '
+) AS best'));
+END //
+
+DROP PROCEDURE IF EXISTS lookalike__search //
+
+-- Searches for the numbers in lookalike__query; again if a new generation has replaced the index.
+CREATE PROCEDURE lookalike__search(IN index_name TEXT, IN k INT UNSIGNED, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: search for the query'
+BEGIN
+    DECLARE is_replaced BOOLEAN DEFAULT TRUE;
+    DECLARE tries INT DEFAULT 0;
+    WHILE is_replaced AND tries < 5 DO
+        BEGIN
+            DECLARE CONTINUE HANDLER FOR 1146 SET is_replaced = TRUE;
+            SET is_replaced = FALSE, tries = tries + 1;
+            CALL lookalike__probe(k, options);
+        END;
+        IF is_replaced THEN
+            CALL lookalike__open(index_name);
+        END IF;
+    END WHILE;
+    IF is_replaced THEN
+        CALL lookalike__rank(k, TRUE); -- the tables of the index are gone
+    END IF;
+    DROP TEMPORARY TABLE IF EXISTS lookalike__found, lookalike__query;
+    IF JSON_EXTRACT(options, '$.min_similarity') IS NOT NULL THEN
+        DELETE FROM lookalike_result
+            WHERE similarity < JSON_EXTRACT(options, '$.min_similarity')
+                  - 1e-6 * GREATEST(1, ABS(JSON_EXTRACT(options, '$.min_similarity')));
+    END IF;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike__probe //
+
+-- Searches in more cells until k rows are found.
+CREATE PROCEDURE lookalike__probe(IN k INT UNSIGNED, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: search cells'
+BEGIN
+    DECLARE probes, n_rows, least, found, coded, alive BIGINT UNSIGNED;
+    DECLARE further DOUBLE;
+    DECLARE wanted BIGINT UNSIGNED;
+    SET probes = COALESCE(JSON_UNQUOTE(JSON_EXTRACT(options, '$.n_probes')), @lookalike_n_probes, 0);
+    IF @lookalike_generation = 0 OR @lookalike_rotation <> 'factored' OR probes = 0
+       OR COALESCE(JSON_UNQUOTE(JSON_EXTRACT(options, '$.exact')), 'false') = 'true' THEN
+        CALL lookalike__rank(k, TRUE);
+    ELSE
+        CALL lookalike__rotate();
+        SET n_rows = CEIL(@lookalike_rescored * GREATEST(1, {{oversampling}} * k / {{least_rescored}})),
+            least = n_rows;
+        CALL lookalike__run(CONCAT('SELECT MAX(cell) + 1 INTO @lookalike_n_cells FROM ',
+                                   @lookalike_cells));
+        search: LOOP
+            DROP TEMPORARY TABLE IF EXISTS lookalike__found;
+            CALL lookalike__run(CONCAT(
+                'CREATE TEMPORARY TABLE lookalike__found (id ', @lookalike_id_type,
+                ' PRIMARY KEY, is_coded BOOLEAN NOT NULL) ENGINE = MEMORY'));
+            SET further = SQRT(GREATEST(1, n_rows / GREATEST(@lookalike_rescored, 1))),
+                wanted = CEIL(2 * n_rows * @lookalike_n_cells / GREATEST(@lookalike_trained, 1)),
+                wanted = LEAST(wanted, @lookalike_n_cells);
+            IF JSON_UNQUOTE(JSON_EXTRACT(options, '$.n_probes')) IS NULL THEN
+                CALL lookalike__shortlist(
+                    LEAST(GREATEST(wanted, CEIL(probes * further)), @lookalike_n_cells),
+                    @lookalike_gap * further, wanted, n_rows);
+            ELSE
+                CALL lookalike__shortlist(LEAST(probes, @lookalike_n_cells), 0,
+                                          LEAST(probes, @lookalike_n_cells), n_rows);
+            END IF;
+            CALL lookalike__rank(k, FALSE);
+            SELECT COUNT(*) INTO found FROM lookalike_result;
+            SELECT COUNT(*) INTO coded FROM lookalike__found WHERE is_coded;
+            CALL lookalike__run(CONCAT(
+                'SELECT COUNT(*) INTO @lookalike_alive FROM lookalike__found AS f JOIN ',
+                @lookalike_rows, ' AS v ON ', @lookalike_id, ' = f.id WHERE is_coded'));
+            SET alive = @lookalike_alive;
+            IF found >= k AND (alive = coded OR alive >= least / 2) THEN
+                LEAVE search;
+            END IF;
+            IF probes >= @lookalike_n_cells AND coded < n_rows THEN
+                LEAVE search; -- every row was compared
+            END IF;
+            IF n_rows > 50000 THEN
+                CALL lookalike__rank(k, TRUE);
+                LEAVE search;
+            END IF;
+            SET probes = 4 * probes, n_rows = 4 * n_rows;
+        END LOOP;
+    END IF;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike__check //
+
+-- Checks k and options, and turns `where` into @lookalike_condition.
+CREATE PROCEDURE lookalike__check(IN k INT, IN options JSON)
+    READS SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: check the options of a search'
+BEGIN
+    DECLARE message VARCHAR(512);
+    DECLARE option_name TEXT;
+    IF k IS NULL OR k NOT BETWEEN 1 AND {{max_k}} THEN
+        SET message = CONCAT('lookalike: k is ', COALESCE(k, 'NULL'), '; ask for 1 to {{max_k}} rows');
+        SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
+    END IF;
+    SET @lookalike_condition = '', @lookalike_values = JSON_ARRAY(), @lookalike_but = NULL;
+    IF options IS NULL OR JSON_TYPE(options) = 'NULL' THEN
+        SET options = JSON_OBJECT();
+    END IF;
+    IF JSON_TYPE(options) <> 'OBJECT' THEN
+        SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = 'lookalike: the options are no JSON object';
+    END IF;
+    SELECT name INTO option_name
+        FROM JSON_TABLE(JSON_KEYS(options), '$[*]' COLUMNS (name TEXT PATH '$')) AS given
+        WHERE name NOT IN ('where', 'min_similarity', 'n_probes', 'exact') LIMIT 1;
+    IF option_name IS NOT NULL THEN
+        SET message = CONCAT('lookalike: there is no option ', LEFT(option_name, 60),
+                             '; there are where, min_similarity, n_probes and exact');
+        SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
+    END IF;
+    IF JSON_TYPE(JSON_EXTRACT(options, '$.min_similarity')) NOT IN ('INTEGER', 'UNSIGNED INTEGER', 'DOUBLE',
+                                                      'DECIMAL', 'NULL') THEN
+        SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = 'lookalike: min_similarity is no number';
+    END IF;
+    IF JSON_EXTRACT(options, '$.n_probes') IS NOT NULL AND
+       (JSON_TYPE(JSON_EXTRACT(options, '$.n_probes')) NOT IN ('INTEGER', 'UNSIGNED INTEGER')
+        OR JSON_EXTRACT(options, '$.n_probes') NOT BETWEEN 1 AND 65535) THEN
+        SIGNAL SQLSTATE '22023'
+            SET MESSAGE_TEXT = 'lookalike: n_probes is no number of cells, 1 to 65535';
+    END IF;
+    IF JSON_EXTRACT(options, '$.where') IS NOT NULL THEN
+        CALL lookalike__filter(JSON_EXTRACT(options, '$.where'));
+    END IF;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike_search_into //
+
+CREATE PROCEDURE lookalike_search_into(
+    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a vector, into lookalike_result'
+BEGIN
+    CALL lookalike__open(index_name);
+    CALL lookalike__check(k, options);
+    CALL lookalike__read(vector);
+    CALL lookalike__search(index_name, k, options);
+END //
+
+DROP PROCEDURE IF EXISTS lookalike_similar_into //
+
+CREATE PROCEDURE lookalike_similar_into(IN index_name TEXT, IN id TEXT, IN k INT, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a stored row, into lookalike_result'
+BEGIN
+    DECLARE message VARCHAR(512);
+    CALL lookalike__open(index_name);
+    CALL lookalike__check(k, options);
+    SET @lookalike_but = id, @lookalike_stored = NULL;
+    CALL lookalike__run(CONCAT(
+        'SELECT CAST(', @lookalike_vector, ' AS BINARY) INTO @lookalike_stored FROM ',
+        @lookalike_rows, ' AS v WHERE ', @lookalike_id, ' = @lookalike_but'));
+    IF @lookalike_stored IS NULL THEN
+        SET message = CONCAT('lookalike: ', LEFT(index_name, 64), ' has no row with id ',
+                             COALESCE(LEFT(id, 60), 'NULL'));
+        SIGNAL SQLSTATE '02000' SET MESSAGE_TEXT = message;
+    END IF;
+    CALL lookalike__read(@lookalike_stored);
+    CALL lookalike__search(index_name, k, options);
+END //
+
+DROP PROCEDURE IF EXISTS lookalike_search_with //
+
+CREATE PROCEDURE lookalike_search_with(
+    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a vector, with options'
+BEGIN
+    CALL lookalike_search_into(index_name, vector, k, options);
+    SELECT id, name, similarity FROM lookalike_result ORDER BY place;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike_search //
+
+CREATE PROCEDURE lookalike_search(IN index_name TEXT, IN vector LONGBLOB, IN k INT)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a vector'
+BEGIN
+    CALL lookalike_search_into(index_name, vector, k, NULL);
+    SELECT id, name, similarity FROM lookalike_result ORDER BY place;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike_similar //
+
+CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN id TEXT, IN k INT)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a stored row'
+BEGIN
+    CALL lookalike_similar_into(index_name, id, k, NULL);
+    SELECT id, name, similarity FROM lookalike_result ORDER BY place;
+END //

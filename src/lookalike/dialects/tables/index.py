@@ -21,6 +21,7 @@ from lookalike.dialects.statement import Statement, generation_comment, places, 
 from lookalike.dialects.table import Table
 
 CELL_COLUMNS = (
+    "code VARBINARY(2048) NOT NULL DEFAULT ''",
     "planes BLOB",
     "step FLOAT NOT NULL DEFAULT 0",
     "level_sum INT UNSIGNED NOT NULL DEFAULT 0",
@@ -46,13 +47,14 @@ class CodeRow(NamedTuple):
 class CellRow(NamedTuple):
     """A row of the cells' table; the columns after `spread` are for searches in SQL alone.
 
-    planes, step, level_sum: the centroid in 8 bits a number, see `codes.CentroidPlanes`. scale: of
-    the code that is the first plane. half_square: half the squared length of the centroid.
+    code, planes, step, level_sum, scale: the centroid in 8 bits a number, see
+    `codes.CentroidPlanes`. half_square: half the squared length of the centroid.
     """
 
     cell: int
     centroid: bytes
     spread: float
+    code: bytes
     planes: bytes
     step: float
     level_sum: int

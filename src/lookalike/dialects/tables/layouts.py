@@ -131,7 +131,7 @@ class LayoutsSQL:
         )
         added = ", ".join(f"ADD COLUMN {column}" for column in CELL_COLUMNS)
         return [
-            (f"{table}_cells_{generation:d}", "planes", Statement(f"ALTER TABLE {cells} {added}")),
+            (f"{table}_cells_{generation:d}", "code", Statement(f"ALTER TABLE {cells} {added}")),
             (
                 f"{table}_codes_{generation:d}",
                 "shift",

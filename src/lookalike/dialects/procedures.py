@@ -1,0 +1,83 @@
+"""The SQL of the stored procedures: templates, whose repeated expressions are written out here.
+
+MySQL has no loops over columns, so that a rotation has an expression for each of its 32 columns.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+
+WIDTH = 32
+"""Columns of a rotation's matrices, as in `index.rotation`."""
+
+PLANES = 6
+"""Bits of a number of the query. Rounding it once for all cells takes more than Python's 4."""
+
+_FINE_PLANES = 8
+
+_SETTINGS = {"spreads": "4e0", "oversampling": "3e0", "least_rescored": "50", "max_k": "10000"}
+"""Those of Python's searches, which are above this layer; a test compares them."""
+
+_FILES = ("search.sql", "where.sql")
+_MIDDLE = f"{(2**PLANES - 1) / 2}e0"
+
+
+@cache
+def procedures_sql() -> tuple[str, ...]:
+    """Return the statements that create the procedures, in order."""
+    folder = files("lookalike.dialects").joinpath("sql")
+    text = " //\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _FILES)
+    for name, value in {**_SETTINGS, **_expressions(), "version": version("lookalike")}.items():
+        text = text.replace("{{" + name + "}}", value)
+    return tuple(filter(None, (statement.strip() for statement in text.split(" //\n"))))
+
+
+def _expressions() -> dict[str, str]:
+    variables = [f"@lookalike_p{j}" for j in range(PLANES)]
+    return {
+        "width": str(WIDTH),
+        "last_column": str(WIDTH - 1),
+        "n_planes": str(PLANES),
+        "middle": _MIDDLE,
+        "pivoted": _columns(lambda m: f"SUM(IF(j = {m}, x, 0e0)) AS c{m}"),
+        "mixed": _columns(lambda m: f"{_mixed(m)} AS t{m}"),
+        "turned": _columns(lambda m: f"SUM(a * t{m}) AS y{m}"),
+        "largest": f"GREATEST({_columns(lambda m: f'ABS(y{m})')})",
+        "levels": _columns(lambda m: f"CAST(y{m} / step + {_MIDDLE} AS UNSIGNED) AS u{m}"),
+        "planes": ", ".join(map(_plane, range(PLANES))),
+        "plane_variables": ", ".join(variables),
+        "level_sum": f"({_weighted(lambda j: f'BIT_COUNT({variables[j]})')})",
+        "near": _weighted(lambda j: f"BIT_COUNT(code ^ {variables[j]})"),
+        "differences": _weighted(lambda j: f"BIT_COUNT(c.code ^ {variables[j]})"),
+        "fine": _fine(variables),
+    }
+
+
+def _columns(expression: Callable[[int], str]) -> str:
+    return ", ".join(map(expression, range(WIDTH)))
+
+
+def _mixed(m: int) -> str:
+    """Return the sum of the columns with the signs of row m of Sylvester's Hadamard matrix."""
+    return "".join(f"{'-' if (m & j).bit_count() % 2 else '+'}c{j}" for j in range(WIDTH))
+
+
+def _plane(j: int) -> str:
+    word = " + ".join(f"((u{m} >> {j} & 1) << {WIDTH - 1 - m})" for m in range(WIDTH))
+    digits = f"LPAD(HEX({word}), {WIDTH // 4}, '0')"
+    return f"UNHEX(GROUP_CONCAT({digits} ORDER BY n SEPARATOR ''))"
+
+
+def _weighted(expression: Callable[[int], str]) -> str:
+    return " + ".join(f"{2**j} * {expression(j)}" for j in range(PLANES))
+
+
+def _fine(variables: list[str]) -> str:
+    """Return the sum of the products of the levels of a centroid and of the query."""
+    planes = ["code", *(f"SUBSTR(planes, {i} * «w» + 1, «w»)" for i in range(_FINE_PLANES - 1))]
+    return " + ".join(
+        f"{2 ** (_FINE_PLANES - 1 - i + j)} * BIT_COUNT({plane} & {variables[j]})"
+        for i, plane in enumerate(planes)
+        for j in range(PLANES)
+    )
