@@ -1,5 +1,6 @@
 """The SQL functions: made in a database, or what an administrator has to allow first."""
 
+from importlib import metadata
 from importlib.resources import files
 
 from lookalike.core.errors import DatabaseError
@@ -7,29 +8,39 @@ from lookalike.database.connection import Connection
 from lookalike.database.errors import Privilege, UntrustedFunctions
 from lookalike.database.privileges import account, held, quoted
 from lookalike.dialects import Statement
+from lookalike.dialects.procedures import PROCEDURES, procedures_sql
 
-NAMES = ("my_dot_product", "my_vec_norm", "DISTANCE")
+NAMES = ("my_dot_product", "my_vec_norm", "DISTANCE", "lookalike_distance", "lookalike_version")
 PRIVILEGES = ("CREATE ROUTINE", "ALTER ROUTINE", "EXECUTE")
 
 
 def functions_sql() -> str:
-    """Return the SQL of the functions, as the mysql client reads it."""
-    return files("lookalike.dialects").joinpath("sql", "functions.sql").read_text(encoding="utf-8")
+    """Return the SQL of the functions and procedures, as the mysql client reads it."""
+    file = files("lookalike.dialects").joinpath("sql", "functions.sql")
+    functions = file.read_text(encoding="utf-8").replace("{{version}}", _version())
+    return f"{functions}\n{procedures_sql()}"
+
+
+def _version() -> str:
+    try:
+        return metadata.version("lookalike")
+    except metadata.PackageNotFoundError:  # a source tree on the path
+        return "unknown"
 
 
 def install_functions(connection: Connection) -> list[str]:
-    """Make my_dot_product, my_vec_norm and DISTANCE in the current database, and name them.
+    """Make the functions and procedures in the current database, and name those that users call.
 
     Raises DatabaseError that says all that an administrator has to do where the server refuses.
     """
-    body = functions_sql().split("DELIMITER //")[1].split("DELIMITER ;")[0]
     try:
-        for sql in body.split(" //"):
-            if sql.strip():
-                connection.execute(Statement(sql.strip()))
+        for part in functions_sql().split("DELIMITER //")[1:]:
+            for sql in part.split("DELIMITER ;")[0].split(" //\n"):
+                if sql.strip():
+                    connection.execute(Statement(sql.strip()))
     except (Privilege, UntrustedFunctions) as error:
         raise DatabaseError(_remedy(connection, str(error)), code=error.code) from error
-    return list(NAMES)
+    return [*NAMES, *PROCEDURES]
 
 
 def _remedy(connection: Connection, refusal: str) -> str:

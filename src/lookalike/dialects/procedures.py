@@ -5,7 +5,6 @@ MySQL has no loops over columns, so that a rotation has an expression for each o
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 
 WIDTH = 32
@@ -16,21 +15,41 @@ PLANES = 6
 
 _FINE_PLANES = 8
 
-_SETTINGS = {"spreads": "4e0", "oversampling": "3e0", "least_rescored": "50", "max_k": "10000"}
+_SETTINGS = {
+    "spreads": "4e0",
+    "oversampling": "3e0",
+    "least_rescored": "50",
+    "max_k": "10000",
+    "max_length": "1125899906842624.0e0",
+}
 """Those of Python's searches, which are above this layer; a test compares them."""
 
-_FILES = ("search.sql", "where.sql")
+_FILES = ("search.sql", "where.sql", "refresh.sql")
 _MIDDLE = f"{(2**PLANES - 1) / 2}e0"
 
 
+PROCEDURES = (
+    "lookalike_search",
+    "lookalike_search_with",
+    "lookalike_search_into",
+    "lookalike_similar",
+    "lookalike_similar_into",
+    "lookalike_refresh",
+)
+"""What users call; names with two underscores are parts of these."""
+
+
 @cache
-def procedures_sql() -> tuple[str, ...]:
-    """Return the statements that create the procedures, in order."""
-    folder = files("lookalike.dialects").joinpath("sql")
-    text = " //\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _FILES)
-    for name, value in {**_SETTINGS, **_expressions(), "version": version("lookalike")}.items():
+def procedures_sql() -> str:
+    """Return the SQL of the procedures, as the mysql client reads it."""
+    text = "\n".join(map(_read, _FILES)).replace("{{rotation}}", _read("rotation.sql"))
+    for name, value in {**_SETTINGS, **_expressions()}.items():
         text = text.replace("{{" + name + "}}", value)
-    return tuple(filter(None, (statement.strip() for statement in text.split(" //\n"))))
+    return f"DELIMITER //\n\n{text}\nDELIMITER ;\n"
+
+
+def _read(name: str) -> str:
+    return files("lookalike.dialects").joinpath("sql", name).read_text(encoding="utf-8")
 
 
 def _expressions() -> dict[str, str]:
@@ -43,6 +62,7 @@ def _expressions() -> dict[str, str]:
         "pivoted": _columns(lambda m: f"SUM(IF(j = {m}, x, 0e0)) AS c{m}"),
         "mixed": _columns(lambda m: f"{_mixed(m)} AS t{m}"),
         "turned": _columns(lambda m: f"SUM(a * t{m}) AS y{m}"),
+        "numbers": _columns(lambda m: f"y{m} / size"),
         "largest": f"GREATEST({_columns(lambda m: f'ABS(y{m})')})",
         "levels": _columns(lambda m: f"CAST(y{m} / step + {_MIDDLE} AS UNSIGNED) AS u{m}"),
         "planes": ", ".join(map(_plane, range(PLANES))),

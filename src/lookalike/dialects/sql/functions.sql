@@ -4,6 +4,8 @@
 --   my_vec_norm(v)              the Euclidean norm
 --   DISTANCE(v1, v2, metric)    'COSINE', 'EUCLIDEAN' or 'DOT' in any letter case, with the
 --                               signs of MySQL AI: DOT is the dot product itself
+--   lookalike_distance(v1, v2, metric)    the same, or the server's own DISTANCE if it has one
+--   lookalike_version()         the version of lookalike that made these
 --
 -- Each returns NULL for NULL and refuses vectors of unequal lengths. They are exact: a VECTOR
 -- holds little-endian float32 numbers, and each is read from its own bits, as IEEE 754 defines
@@ -115,5 +117,19 @@ BEGIN
         ELSE xy
     END;
 END //
+
+DROP FUNCTION IF EXISTS lookalike_distance //
+
+CREATE FUNCTION lookalike_distance(v1 LONGBLOB, v2 LONGBLOB, metric TEXT) RETURNS DOUBLE
+    DETERMINISTIC CONTAINS SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: COSINE, EUCLIDEAN or DOT of two vectors'
+    RETURN DISTANCE(v1, v2, metric) //
+
+DROP FUNCTION IF EXISTS lookalike_version //
+
+CREATE FUNCTION lookalike_version() RETURNS VARCHAR(32)
+    DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the version of these functions'
+    RETURN '{{version}}' //
 
 DELIMITER ;

@@ -91,11 +91,13 @@ CREATE PROCEDURE lookalike__read(IN vector LONGBLOB)
     COMMENT 'lookalike: read a query'
 BEGIN
     DECLARE message VARCHAR(512);
+    DECLARE given LONGBLOB DEFAULT vector;
     DECLARE is_text BOOLEAN DEFAULT vector LIKE '[%]';
     DECLARE EXIT HANDLER FOR 3140, 3141, 3853, 3903, 3904, 3906, 6136, 6137, 6138, 6139, 6144
     BEGIN
         SET message = IF(is_text,
-            CONCAT('lookalike: this is not a vector of finite numbers: ', LEFT(vector, 60)),
+            CONCAT('lookalike: this is not a vector of finite numbers: ',
+                   LEFT(CONVERT(given USING utf8mb4), 60)),
             'lookalike: the vector has numbers that are not finite');
         SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
     END;
@@ -128,11 +130,23 @@ BEGIN
     END IF;
 END //
 
+DROP FUNCTION IF EXISTS lookalike__signs //
+
+-- A bit for each number, 1 where its sign is flipped. places: a JSON array with an item for each 32.
+CREATE FUNCTION lookalike__signs(places LONGTEXT) RETURNS LONGBLOB
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the signs of a rotation'
+RETURN (
+    SELECT UNHEX(GROUP_CONCAT(LEFT(SHA2(CONCAT(@lookalike_seed, ':', n - 1), 256), 8)
+                              ORDER BY n SEPARATOR ''))
+    FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS line
+) //
+
 DROP PROCEDURE IF EXISTS lookalike__rotate //
 
--- Rotates the query as lookalike.index.rotation does, and rounds it to bit planes @lookalike_p0 and
--- on: a number is about @lookalike_step * (level - {{middle}}).
-CREATE PROCEDURE lookalike__rotate()
+-- Divides the query by a length, rotates it, and rounds it to bit planes @lookalike_p0 and on: a
+-- number is about @lookalike_step * (level - {{middle}}).
+CREATE PROCEDURE lookalike__rotate(IN length DOUBLE)
     READS SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: rotate and round the query'
 BEGIN
@@ -140,42 +154,14 @@ BEGIN
     DECLARE is_power BOOLEAN DEFAULT BIT_COUNT(n_rows) = 1;
     DECLARE digits INT DEFAULT @@SESSION.group_concat_max_len;
     DECLARE places LONGTEXT DEFAULT CONCAT('[0', REPEAT(',0', n_rows - 1), ']');
-    DECLARE signs LONGBLOB;
+    DECLARE signs LONGBLOB DEFAULT lookalike__signs(places);
     SET SESSION group_concat_max_len = 1048576;
-    SELECT UNHEX(GROUP_CONCAT(LEFT(SHA2(CONCAT(@lookalike_seed, ':', n - 1), 256), 8)
-                              ORDER BY n SEPARATOR ''))
-        INTO signs FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS numbers;
-    WITH matrix AS (
-        SELECT r, {{pivoted}}
-        FROM (
-            SELECT r, i - 1 & {{last_column}} AS j,
-                   IF(ORD(SUBSTR(signs, (i - 1 >> 3) + 1, 1)) >> (7 - (i - 1 & 7)) & 1, -x, x) AS x
-            FROM lookalike__query FORCE INDEX (in_rows)
-        ) AS signed GROUP BY r
-    ), mixed AS (
-        SELECT r, {{mixed}} FROM matrix LIMIT 1048576
-    ), coefficients AS (
-        SELECT line.n, r, IF(is_power, 1e0 - 2e0 * (BIT_COUNT(line.n - 1 & r) & 1),
-                             COS(2e0 * PI() * ((line.n - 1) * r MOD n_rows) / n_rows)
-                             + SIN(2e0 * PI() * ((line.n - 1) * r MOD n_rows) / n_rows)) AS a
-        FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS line
-        JOIN (SELECT n - 1 AS r FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS rs
-             ) AS every_row
-        LIMIT 1048576
-    ), turned AS (
-        SELECT line.n, sums.*
-        FROM JSON_TABLE(places, '$[*]' COLUMNS (n FOR ORDINALITY)) AS line
-        JOIN LATERAL (
-            SELECT STRAIGHT_JOIN {{turned}}
-            FROM coefficients JOIN mixed ON mixed.r = coefficients.r
-            WHERE coefficients.n = line.n
-        ) AS sums
-    ), sized AS (
+{{rotation}}    ), sized AS (
         SELECT *, GREATEST(MAX({{largest}}) OVER () / {{middle}}, 1e-300) AS step FROM turned
     ), rounded AS (
         SELECT n, step, {{levels}} FROM sized
     )
-    SELECT MAX(step) / SQRT({{width}} * n_rows), {{planes}}
+    SELECT MAX(step) / SQRT({{width}} * n_rows) / length, {{planes}}
         INTO @lookalike_step, {{plane_variables}}
         FROM rounded;
     SET SESSION group_concat_max_len = digits;
@@ -189,15 +175,10 @@ CREATE PROCEDURE lookalike__shortlist(
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: the rows to compare exactly'
 BEGIN
-    DECLARE width INT DEFAULT {{width}} * CEIL(@lookalike_dim / {{width}}) DIV 8;
-    -- The query is rounded as it was given, and compared as it is prepared.
-    DECLARE step DOUBLE DEFAULT @lookalike_step
-        / IF(@lookalike_metric = 'euclidean', @lookalike_unit, @lookalike_norm);
     DECLARE slope VARCHAR(100) DEFAULT IF(@lookalike_metric = 'dot',
         'IF(half_square > 0, base / (2e0 * half_square), 0e0)', '1e0');
     DECLARE score VARCHAR(100) DEFAULT IF(@lookalike_metric = 'dot',
         CONCAT('base + ', {{spreads}} / SQRT(@lookalike_dim), ' * spread'), 'base - half_square');
-    DECLARE half VARCHAR(40) DEFAULT IF(@lookalike_metric = 'dot', '0e0', 'half_square');
     DECLARE joined LONGTEXT DEFAULT IF(@lookalike_condition = '', '', CONCAT(
         'JOIN ', @lookalike_rows, ' AS v ON ', @lookalike_id, ' = c.id', @lookalike_condition));
     SET @lookalike_text = '
@@ -208,20 +189,7 @@ SELECT id, 1 FROM (
         SELECT cell, base, «slope» AS slope
         FROM (
             SELECT scored.*, MAX(score) OVER () AS best, ROW_NUMBER() OVER (ORDER BY score DESC) AS n
-            FROM (
-                SELECT products.*, «score» AS score
-                FROM (
-                    SELECT cell, half_square, spread, «step» * step * (
-                        {{fine}}
-                        - {{middle}} * level_sum - 127.5e0 * «level_sum» + {{middle}} * 127.5e0 * 8 * «w»
-                    ) AS base
-                    FROM (
-                        SELECT cell FROM «cells»
-                        ORDER BY «step» * scale * ({{middle}} * 8 * «w» - ({{near}})) - «half» DESC
-                        LIMIT «near»
-                    ) AS near STRAIGHT_JOIN «cells» USING (cell)
-                ) AS products ORDER BY score DESC LIMIT «limit»
-            ) AS scored
+            FROM («cells») AS scored
         ) AS ranked WHERE score >= best - «gap» OR n <= «wanted»
     ) AS probes
     JOIN «codes» AS c ON c.cell = probes.cell
@@ -230,19 +198,15 @@ SELECT id, 1 FROM (
              + «step» * c.scale * ({{middle}} * 8 * «w» - ({{differences}})) DESC
     LIMIT «rows»
 ) AS shortlist';
-    SET @lookalike_text = REPLACE(@lookalike_text, '«near»', CAST(4 * n_probes + 16 AS CHAR)),
-        @lookalike_text = REPLACE(@lookalike_text, '«limit»', CAST(n_probes AS CHAR)),
+    SET @lookalike_text = REPLACE(@lookalike_text, '«cells»', lookalike__nearest_cells(
+            score, @lookalike_metric <> 'dot', n_probes)),
+        @lookalike_text = REPLACE(@lookalike_text, '«slope»', slope),
         @lookalike_text = REPLACE(@lookalike_text, '«wanted»', CAST(wanted AS CHAR)),
         @lookalike_text = REPLACE(@lookalike_text, '«rows»', CAST(n_rows AS CHAR)),
-        @lookalike_text = REPLACE(@lookalike_text, '«gap»', CONCAT(gap, 'e0')),
-        @lookalike_text = REPLACE(@lookalike_text, '«step»', lookalike__double(step)),
-        @lookalike_text = REPLACE(@lookalike_text, '«level_sum»', {{level_sum}}),
-        @lookalike_text = REPLACE(@lookalike_text, '«w»', CAST(width AS CHAR)),
-        @lookalike_text = REPLACE(@lookalike_text, '«half»', half),
-        @lookalike_text = REPLACE(@lookalike_text, '«slope»', slope),
-        @lookalike_text = REPLACE(@lookalike_text, '«score»', score),
-        @lookalike_text = REPLACE(@lookalike_text, '«cells»', @lookalike_cells),
+        @lookalike_text = REPLACE(@lookalike_text, '«gap»', lookalike__double(gap)),
         @lookalike_text = REPLACE(@lookalike_text, '«codes»', @lookalike_codes),
+        @lookalike_text = REPLACE(@lookalike_text, '«step»', lookalike__double(@lookalike_step)),
+        @lookalike_text = REPLACE(@lookalike_text, '«w»', CAST(lookalike__width() AS CHAR)),
         @lookalike_text = REPLACE(@lookalike_text, '«joined»', joined);
     CALL lookalike__run(@lookalike_text);
     CALL lookalike__run(CONCAT(
@@ -256,6 +220,45 @@ SELECT id, 1 FROM (
     END IF;
 END //
 
+DROP FUNCTION IF EXISTS lookalike__width //
+
+CREATE FUNCTION lookalike__width() RETURNS INT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: bytes of a code'
+RETURN {{width}} * CEIL(@lookalike_dim / {{width}}) DIV 8 //
+
+DROP FUNCTION IF EXISTS lookalike__nearest_cells //
+
+-- Returns a statement that selects cells with `base`, the product of query and centroid. Codes
+-- choose some more cells than are wanted, and the products of 8 bits a number the best of these.
+CREATE FUNCTION lookalike__nearest_cells(score TEXT, is_near BOOLEAN, n INT UNSIGNED) RETURNS LONGTEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the statement that chooses cells'
+BEGIN
+    DECLARE statement LONGTEXT DEFAULT '
+SELECT products.*, «score» AS score
+FROM (
+    SELECT cell, half_square, spread, «step» * step * (
+        {{fine}}
+        - {{middle}} * level_sum - 127.5e0 * «level_sum» + {{middle}} * 127.5e0 * 8 * «w»
+    ) AS base
+    FROM (
+        SELECT cell FROM «cells»
+        ORDER BY «step» * scale * ({{middle}} * 8 * «w» - ({{near}})) - «half» DESC
+        LIMIT «more»
+    ) AS near STRAIGHT_JOIN «cells» USING (cell)
+) AS products ORDER BY score DESC LIMIT «n»';
+    SET statement = REPLACE(statement, '«score»', score),
+        statement = REPLACE(statement, '«half»', IF(is_near, 'half_square', '0e0')),
+        statement = REPLACE(statement, '«more»', CAST(4 * n + 16 AS CHAR)),
+        statement = REPLACE(statement, '«n»', CAST(n AS CHAR)),
+        statement = REPLACE(statement, '«step»', lookalike__double(@lookalike_step)),
+        statement = REPLACE(statement, '«level_sum»', CAST({{level_sum}} AS CHAR)),
+        statement = REPLACE(statement, '«w»', CAST(lookalike__width() AS CHAR)),
+        statement = REPLACE(statement, '«cells»', @lookalike_cells);
+    RETURN statement;
+END //
+
 DROP FUNCTION IF EXISTS lookalike__double //
 
 CREATE FUNCTION lookalike__double(x DOUBLE) RETURNS VARCHAR(40)
@@ -265,36 +268,53 @@ RETURN IF(LOCATE('e', x), CAST(x AS CHAR), CONCAT(x, 'e0')) //
 
 DROP PROCEDURE IF EXISTS lookalike__rank //
 
--- Fills lookalike_result with the k best rows of lookalike__found, or of the whole table.
+-- Selects the k best rows of lookalike__found, or of the whole table.
 CREATE PROCEDURE lookalike__rank(IN k INT UNSIGNED, IN is_exact BOOLEAN)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: compare rows exactly'
 BEGIN
     DECLARE similarity VARCHAR(200) DEFAULT CASE @lookalike_metric
         WHEN 'cosine' THEN 'GREATEST(-1e0, LEAST(1e0, xy / NULLIF(SQRT(xx) * @lookalike_norm, 0)))'
-        WHEN 'euclidean' THEN '-SQRT(differences)'
+        WHEN 'euclidean' THEN '-SQRT(xx)'
         ELSE 'xy'
     END;
-    DROP TEMPORARY TABLE IF EXISTS lookalike_result;
-    CALL lookalike__run(CONCAT('
-CREATE TEMPORARY TABLE lookalike_result (place INT UNSIGNED AUTO_INCREMENT PRIMARY KEY)
+    DECLARE sums VARCHAR(200) DEFAULT CASE @lookalike_metric
+        WHEN 'cosine' THEN 'SUM(q.x * each_number.x) AS xy, SUM(each_number.x * each_number.x) AS xx'
+        WHEN 'euclidean' THEN 'SUM((q.x - each_number.x) * (q.x - each_number.x)) AS xx'
+        ELSE 'SUM(q.x * each_number.x) AS xy'
+    END;
+    DECLARE head VARCHAR(200) DEFAULT '';
+    IF @lookalike_into THEN
+        DROP TEMPORARY TABLE IF EXISTS lookalike_result;
+        SET head = 'CREATE TEMPORARY TABLE lookalike_result
+            (place INT UNSIGNED AUTO_INCREMENT PRIMARY KEY) ';
+    END IF;
+    CALL lookalike__run(CONCAT(head, '
 SELECT id, name, similarity FROM (
     SELECT ', @lookalike_id, ' AS id, ', @lookalike_name, ' AS name, ', similarity, ' AS similarity
     FROM ', IF(is_exact, '', 'lookalike__found AS f STRAIGHT_JOIN '), @lookalike_rows, ' AS v',
         IF(is_exact, '', CONCAT(' ON ', @lookalike_id, ' = f.id')), '
     JOIN LATERAL (
-        SELECT STRAIGHT_JOIN SUM(q.x * row_numbers.x) AS xy, SUM(row_numbers.x * row_numbers.x) AS xx,
-               SUM((q.x - row_numbers.x) * (q.x - row_numbers.x)) AS differences
+        SELECT STRAIGHT_JOIN ', sums, '
         FROM JSON_TABLE(VECTOR_TO_STRING(', @lookalike_vector, '),
-                        ''$[*]'' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH ''$'')) AS row_numbers
-        JOIN lookalike__query AS q ON q.i = row_numbers.n
+                        ''$[*]'' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH ''$'')) AS each_number
+        JOIN lookalike__query AS q ON q.i = each_number.n
     ) AS sums
-    WHERE ', @lookalike_vector, ' IS NOT NULL
-    AND LENGTH(', @lookalike_vector, ') = ', 4 * @lookalike_dim, @lookalike_condition,
-    IF(@lookalike_but IS NULL, '', CONCAT(' AND ', @lookalike_id, ' <> @lookalike_but')), '
+    WHERE ', lookalike__passing(), '
     HAVING similarity IS NOT NULL ORDER BY similarity DESC, id LIMIT ', k, '
-) AS best'));
+) AS best', COALESCE(CONCAT(' WHERE similarity >= ', lookalike__double(@lookalike_least)), ''), '
+ORDER BY similarity DESC, id'));
 END //
+
+DROP FUNCTION IF EXISTS lookalike__passing //
+
+CREATE FUNCTION lookalike__passing() RETURNS LONGTEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the condition of rows that a search may return'
+RETURN CONCAT(
+    @lookalike_vector, ' IS NOT NULL AND LENGTH(', @lookalike_vector, ') = ', 4 * @lookalike_dim,
+    @lookalike_condition,
+    IF(@lookalike_but IS NULL, '', CONCAT(' AND ', @lookalike_id, ' <> @lookalike_but'))) //
 
 DROP PROCEDURE IF EXISTS lookalike__search //
 
@@ -304,84 +324,64 @@ CREATE PROCEDURE lookalike__search(IN index_name TEXT, IN k INT UNSIGNED, IN opt
     COMMENT 'lookalike: search for the query'
 BEGIN
     DECLARE is_replaced BOOLEAN DEFAULT TRUE;
+    DECLARE is_exact BOOLEAN DEFAULT COALESCE(JSON_EXTRACT(options, '$.exact') = TRUE, FALSE);
     DECLARE tries INT DEFAULT 0;
-    WHILE is_replaced AND tries < 5 DO
+    WHILE is_replaced AND NOT is_exact AND tries < 5 DO
         BEGIN
             DECLARE CONTINUE HANDLER FOR 1146 SET is_replaced = TRUE;
             SET is_replaced = FALSE, tries = tries + 1;
-            CALL lookalike__probe(k, options);
+            CALL lookalike__probe(k, JSON_EXTRACT(options, '$.n_probes'), is_exact);
         END;
         IF is_replaced THEN
             CALL lookalike__open(index_name);
         END IF;
     END WHILE;
-    IF is_replaced THEN
-        CALL lookalike__rank(k, TRUE); -- the tables of the index are gone
-    END IF;
+    CALL lookalike__rank(k, is_exact OR is_replaced); -- replaced for ever: its tables are gone
     DROP TEMPORARY TABLE IF EXISTS lookalike__found, lookalike__query;
-    IF JSON_EXTRACT(options, '$.min_similarity') IS NOT NULL THEN
-        DELETE FROM lookalike_result
-            WHERE similarity < JSON_EXTRACT(options, '$.min_similarity')
-                  - 1e-6 * GREATEST(1, ABS(JSON_EXTRACT(options, '$.min_similarity')));
-    END IF;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__probe //
 
--- Searches in more cells until k rows are found.
-CREATE PROCEDURE lookalike__probe(IN k INT UNSIGNED, IN options JSON)
+-- Collects rows in lookalike__found, from more and more cells until k of them can be returned.
+-- is_exact: that comparing all rows is as quick.
+CREATE PROCEDURE lookalike__probe(IN k INT UNSIGNED, IN n_probes JSON, OUT is_exact BOOLEAN)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: search cells'
 BEGIN
-    DECLARE probes, n_rows, least, found, coded, alive BIGINT UNSIGNED;
+    DECLARE n_rows, least, coded, alive, wanted, probes BIGINT UNSIGNED;
     DECLARE further DOUBLE;
-    DECLARE wanted BIGINT UNSIGNED;
-    SET probes = COALESCE(JSON_UNQUOTE(JSON_EXTRACT(options, '$.n_probes')), @lookalike_n_probes, 0);
-    IF @lookalike_generation = 0 OR @lookalike_rotation <> 'factored' OR probes = 0
-       OR COALESCE(JSON_UNQUOTE(JSON_EXTRACT(options, '$.exact')), 'false') = 'true' THEN
-        CALL lookalike__rank(k, TRUE);
-    ELSE
-        CALL lookalike__rotate();
-        SET n_rows = CEIL(@lookalike_rescored * GREATEST(1, {{oversampling}} * k / {{least_rescored}})),
-            least = n_rows;
+    SET probes = COALESCE(n_probes, @lookalike_n_probes, 0),
+        is_exact = @lookalike_generation = 0 OR @lookalike_rotation <> 'factored' OR probes = 0;
+    IF NOT is_exact THEN
+        CALL lookalike__rotate(IF(@lookalike_metric = 'euclidean', @lookalike_unit, @lookalike_norm));
         CALL lookalike__run(CONCAT('SELECT MAX(cell) + 1 INTO @lookalike_n_cells FROM ',
                                    @lookalike_cells));
-        search: LOOP
-            DROP TEMPORARY TABLE IF EXISTS lookalike__found;
-            CALL lookalike__run(CONCAT(
-                'CREATE TEMPORARY TABLE lookalike__found (id ', @lookalike_id_type,
-                ' PRIMARY KEY, is_coded BOOLEAN NOT NULL) ENGINE = MEMORY'));
-            SET further = SQRT(GREATEST(1, n_rows / GREATEST(@lookalike_rescored, 1))),
-                wanted = CEIL(2 * n_rows * @lookalike_n_cells / GREATEST(@lookalike_trained, 1)),
-                wanted = LEAST(wanted, @lookalike_n_cells);
-            IF JSON_UNQUOTE(JSON_EXTRACT(options, '$.n_probes')) IS NULL THEN
-                CALL lookalike__shortlist(
-                    LEAST(GREATEST(wanted, CEIL(probes * further)), @lookalike_n_cells),
-                    @lookalike_gap * further, wanted, n_rows);
-            ELSE
-                CALL lookalike__shortlist(LEAST(probes, @lookalike_n_cells), 0,
-                                          LEAST(probes, @lookalike_n_cells), n_rows);
-            END IF;
-            CALL lookalike__rank(k, FALSE);
-            SELECT COUNT(*) INTO found FROM lookalike_result;
-            SELECT COUNT(*) INTO coded FROM lookalike__found WHERE is_coded;
-            CALL lookalike__run(CONCAT(
-                'SELECT COUNT(*) INTO @lookalike_alive FROM lookalike__found AS f JOIN ',
-                @lookalike_rows, ' AS v ON ', @lookalike_id, ' = f.id WHERE is_coded'));
-            SET alive = @lookalike_alive;
-            IF found >= k AND (alive = coded OR alive >= least / 2) THEN
-                LEAVE search;
-            END IF;
-            IF probes >= @lookalike_n_cells AND coded < n_rows THEN
-                LEAVE search; -- every row was compared
-            END IF;
-            IF n_rows > 50000 THEN
-                CALL lookalike__rank(k, TRUE);
-                LEAVE search;
-            END IF;
-            SET probes = 4 * probes, n_rows = 4 * n_rows;
-        END LOOP;
+        SET n_rows = CEIL(GREATEST(@lookalike_rescored, {{least_rescored}})
+                          * GREATEST(1, {{oversampling}} * k / {{least_rescored}})),
+            least = n_rows;
     END IF;
+    search: WHILE NOT is_exact DO
+        DROP TEMPORARY TABLE IF EXISTS lookalike__found;
+        CALL lookalike__run(CONCAT(
+            'CREATE TEMPORARY TABLE lookalike__found (id ', @lookalike_id_type,
+            ' PRIMARY KEY, is_coded BOOLEAN NOT NULL) ENGINE = MEMORY'));
+        SET further = SQRT(GREATEST(1, n_rows / GREATEST(@lookalike_rescored, 1))),
+            wanted = CEIL(2 * n_rows * @lookalike_n_cells / GREATEST(@lookalike_trained, 1)),
+            wanted = LEAST(IF(n_probes IS NULL, wanted, probes), @lookalike_n_cells);
+        CALL lookalike__shortlist(
+            LEAST(GREATEST(wanted, CEIL(probes * further)), @lookalike_n_cells),
+            IF(n_probes IS NULL, @lookalike_gap * further, 0), wanted, n_rows);
+        CALL lookalike__run(CONCAT(
+            'SELECT COUNT(*), SUM(is_coded), SUM(is_coded AND ', lookalike__passing(), ') INTO ',
+            '@lookalike_n_found, @lookalike_n_coded, @lookalike_n_alive FROM lookalike__found AS f ',
+            'LEFT JOIN ', @lookalike_rows, ' AS v ON ', @lookalike_id, ' = f.id'));
+        SET coded = COALESCE(@lookalike_n_coded, 0), alive = COALESCE(@lookalike_n_alive, 0);
+        IF @lookalike_n_found - coded + alive >= k AND (alive = coded OR alive >= least / 2)
+           OR wanted >= @lookalike_n_cells AND coded < n_rows THEN -- or every row was compared
+            LEAVE search;
+        END IF;
+        SET probes = 4 * probes, n_rows = 4 * n_rows, is_exact = n_rows > 200000;
+    END WHILE;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__check //
@@ -397,7 +397,8 @@ BEGIN
         SET message = CONCAT('lookalike: k is ', COALESCE(k, 'NULL'), '; ask for 1 to {{max_k}} rows');
         SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
     END IF;
-    SET @lookalike_condition = '', @lookalike_values = JSON_ARRAY(), @lookalike_but = NULL;
+    SET @lookalike_condition = '', @lookalike_values = JSON_ARRAY(), @lookalike_but = NULL,
+        @lookalike_least = NULL;
     IF options IS NULL OR JSON_TYPE(options) = 'NULL' THEN
         SET options = JSON_OBJECT();
     END IF;
@@ -416,6 +417,8 @@ BEGIN
                                                       'DECIMAL', 'NULL') THEN
         SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = 'lookalike: min_similarity is no number';
     END IF;
+    SET @lookalike_least = JSON_EXTRACT(options, '$.min_similarity'),
+        @lookalike_least = @lookalike_least - 1e-6 * GREATEST(1, ABS(@lookalike_least)); -- rounding
     IF JSON_EXTRACT(options, '$.n_probes') IS NOT NULL AND
        (JSON_TYPE(JSON_EXTRACT(options, '$.n_probes')) NOT IN ('INTEGER', 'UNSIGNED INTEGER')
         OR JSON_EXTRACT(options, '$.n_probes') NOT BETWEEN 1 AND 65535) THEN
@@ -427,50 +430,42 @@ BEGIN
     END IF;
 END //
 
-DROP PROCEDURE IF EXISTS lookalike_search_into //
+DROP PROCEDURE IF EXISTS lookalike__search_for //
 
-CREATE PROCEDURE lookalike_search_into(
-    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
+CREATE PROCEDURE lookalike__search_for(
+    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON, IN is_into BOOLEAN)
     MODIFIES SQL DATA SQL SECURITY INVOKER
-    COMMENT 'lookalike: what is most similar to a vector, into lookalike_result'
+    COMMENT 'lookalike: what is most similar to a vector'
 BEGIN
+    SET @lookalike_into = is_into;
     CALL lookalike__open(index_name);
     CALL lookalike__check(k, options);
     CALL lookalike__read(vector);
     CALL lookalike__search(index_name, k, options);
 END //
 
-DROP PROCEDURE IF EXISTS lookalike_similar_into //
+DROP PROCEDURE IF EXISTS lookalike__search_near //
 
-CREATE PROCEDURE lookalike_similar_into(IN index_name TEXT, IN id TEXT, IN k INT, IN options JSON)
+CREATE PROCEDURE lookalike__search_near(
+    IN index_name TEXT, IN row_id TEXT, IN k INT, IN options JSON, IN is_into BOOLEAN)
     MODIFIES SQL DATA SQL SECURITY INVOKER
-    COMMENT 'lookalike: what is most similar to a stored row, into lookalike_result'
+    COMMENT 'lookalike: what is most similar to a stored row'
 BEGIN
     DECLARE message VARCHAR(512);
+    SET @lookalike_into = is_into;
     CALL lookalike__open(index_name);
     CALL lookalike__check(k, options);
-    SET @lookalike_but = id, @lookalike_stored = NULL;
+    SET @lookalike_but = row_id, @lookalike_stored = NULL;
     CALL lookalike__run(CONCAT(
         'SELECT CAST(', @lookalike_vector, ' AS BINARY) INTO @lookalike_stored FROM ',
         @lookalike_rows, ' AS v WHERE ', @lookalike_id, ' = @lookalike_but'));
     IF @lookalike_stored IS NULL THEN
         SET message = CONCAT('lookalike: ', LEFT(index_name, 64), ' has no row with id ',
-                             COALESCE(LEFT(id, 60), 'NULL'));
+                             COALESCE(LEFT(row_id, 60), 'NULL'));
         SIGNAL SQLSTATE '02000' SET MESSAGE_TEXT = message;
     END IF;
     CALL lookalike__read(@lookalike_stored);
     CALL lookalike__search(index_name, k, options);
-END //
-
-DROP PROCEDURE IF EXISTS lookalike_search_with //
-
-CREATE PROCEDURE lookalike_search_with(
-    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
-    MODIFIES SQL DATA SQL SECURITY INVOKER
-    COMMENT 'lookalike: what is most similar to a vector, with options'
-BEGIN
-    CALL lookalike_search_into(index_name, vector, k, options);
-    SELECT id, name, similarity FROM lookalike_result ORDER BY place;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike_search //
@@ -478,17 +473,35 @@ DROP PROCEDURE IF EXISTS lookalike_search //
 CREATE PROCEDURE lookalike_search(IN index_name TEXT, IN vector LONGBLOB, IN k INT)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a vector'
-BEGIN
-    CALL lookalike_search_into(index_name, vector, k, NULL);
-    SELECT id, name, similarity FROM lookalike_result ORDER BY place;
-END //
+    CALL lookalike__search_for(index_name, vector, k, NULL, FALSE) //
+
+DROP PROCEDURE IF EXISTS lookalike_search_with //
+
+CREATE PROCEDURE lookalike_search_with(
+    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a vector, with options'
+    CALL lookalike__search_for(index_name, vector, k, options, FALSE) //
+
+DROP PROCEDURE IF EXISTS lookalike_search_into //
+
+CREATE PROCEDURE lookalike_search_into(
+    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a vector, into lookalike_result'
+    CALL lookalike__search_for(index_name, vector, k, options, TRUE) //
 
 DROP PROCEDURE IF EXISTS lookalike_similar //
 
-CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN id TEXT, IN k INT)
+CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN row_id TEXT, IN k INT)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a stored row'
-BEGIN
-    CALL lookalike_similar_into(index_name, id, k, NULL);
-    SELECT id, name, similarity FROM lookalike_result ORDER BY place;
-END //
+    CALL lookalike__search_near(index_name, row_id, k, NULL, FALSE) //
+
+DROP PROCEDURE IF EXISTS lookalike_similar_into //
+
+CREATE PROCEDURE lookalike_similar_into(
+    IN index_name TEXT, IN row_id TEXT, IN k INT, IN options JSON)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: what is most similar to a stored row, into lookalike_result'
+    CALL lookalike__search_near(index_name, row_id, k, options, TRUE) //
