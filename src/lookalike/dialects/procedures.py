@@ -68,8 +68,11 @@ def _expressions() -> dict[str, str]:
         "planes": ", ".join(map(_plane, range(PLANES))),
         "plane_variables": ", ".join(variables),
         "level_sum": f"({_weighted(lambda j: f'BIT_COUNT({variables[j]})')})",
-        "near": _weighted(lambda j: f"BIT_COUNT(code ^ {variables[j]})"),
-        "differences": _weighted(lambda j: f"BIT_COUNT(c.code ^ {variables[j]})"),
+        "differences": _weighted(lambda j: f"BIT_COUNT(«c»code ^ {variables[j]})"),
+        "native_planes": ", ".join(
+            f"{name} = SUBSTR(@lookalike_planes, {j} * lookalike__width() + 1, lookalike__width())"
+            for j, name in enumerate(variables)
+        ),
         "fine": _fine(variables),
     }
 

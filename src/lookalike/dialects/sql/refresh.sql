@@ -16,6 +16,7 @@ BEGIN
         RESIGNAL;
     END;
     CALL lookalike__open(index_name);
+    SET @lookalike_native = FALSE; -- rows are few, and `lookalike__query` holds their numbers
     IF @lookalike_generation = 0 OR @lookalike_rotation <> 'factored' THEN
         SIGNAL SQLSTATE '55000' SET MESSAGE_TEXT =
             'lookalike: there is no index that the server can refresh: make it with lookalike index';
@@ -46,6 +47,7 @@ BEGIN
         WHERE collection = @lookalike_key FOR UPDATE;
     IF generation <> @lookalike_generation THEN
         CALL lookalike__open(index_name);
+        SET @lookalike_native = FALSE;
     END IF;
     DROP TEMPORARY TABLE IF EXISTS lookalike__new;
     CALL lookalike__run(CONCAT('
@@ -93,7 +95,7 @@ BEGIN
         IF NOT is_zero THEN
             SET length = IF(@lookalike_metric = 'cosine', @lookalike_norm,
                             GREATEST(@lookalike_unit, @lookalike_norm / {{max_length}}));
-            CALL lookalike__rotate(length);
+            CALL lookalike__rotate_in_sql(lookalike__places(), length);
             CALL lookalike__rotate_exactly(length);
             CALL lookalike__run(CONCAT(
                 'SELECT c.cell, c.centroid INTO @lookalike_cell, @lookalike_centroid FROM (',
@@ -114,7 +116,7 @@ BEGIN
     DECLARE n_rows INT DEFAULT CEIL(@lookalike_dim / {{width}});
     DECLARE is_power BOOLEAN DEFAULT BIT_COUNT(n_rows) = 1;
     DECLARE digits INT DEFAULT @@SESSION.group_concat_max_len;
-    DECLARE places LONGTEXT DEFAULT CONCAT('[0', REPEAT(',0', n_rows - 1), ']');
+    DECLARE places LONGTEXT DEFAULT lookalike__places();
     DECLARE signs LONGBLOB DEFAULT lookalike__signs(places);
     DECLARE size DOUBLE DEFAULT SQRT({{width}} * n_rows) * length;
     SET SESSION group_concat_max_len = 1048576;

@@ -53,6 +53,7 @@ BEGIN
         FROM lookalike_indexes WHERE collection = @lookalike_key;
     SELECT indexed_through INTO @lookalike_through
         FROM lookalike_index_tails WHERE collection = @lookalike_key;
+    CALL lookalike__find_native();
     SET @lookalike_rows = CONCAT(lookalike__quoted(@lookalike_schema), '.',
                                  lookalike__quoted(@lookalike_table)),
         @lookalike_id = CONCAT('v.', lookalike__quoted(@lookalike_id)),
@@ -60,6 +61,17 @@ BEGIN
         @lookalike_name = COALESCE(CONCAT('v.', lookalike__quoted(@lookalike_name)), 'NULL'),
         @lookalike_cells = CONCAT('`', @lookalike_key, '_cells_', @lookalike_generation, '`'),
         @lookalike_codes = CONCAT('`', @lookalike_key, '_codes_', @lookalike_generation, '`');
+END //
+
+DROP PROCEDURE IF EXISTS lookalike__find_native //
+
+CREATE PROCEDURE lookalike__find_native()
+    READS SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: whether the server has the native functions'
+BEGIN
+    DECLARE CONTINUE HANDLER FOR 1305, 1370 SET @lookalike_native = FALSE;
+    SET @lookalike_native = TRUE;
+    SET @lookalike_native = lookalike_native_estimate(0x00, 0x00) = 0;
 END //
 
 DROP FUNCTION IF EXISTS lookalike__quoted //
@@ -112,6 +124,7 @@ BEGIN
                              ' numbers, and the index ', @lookalike_dim);
         SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
     END IF;
+    SET @lookalike_query = vector;
     DROP TEMPORARY TABLE IF EXISTS lookalike__query;
     CREATE TEMPORARY TABLE lookalike__query (
         i INT UNSIGNED PRIMARY KEY,
@@ -119,16 +132,27 @@ BEGIN
         r INT UNSIGNED NOT NULL,
         KEY in_rows USING BTREE (r)
     ) ENGINE = MEMORY;
-    INSERT INTO lookalike__query (i, x, r)
-        SELECT n, x, (n - 1) DIV {{width}}
-        FROM JSON_TABLE(VECTOR_TO_STRING(vector),
-                        '$[*]' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH '$')) AS numbers;
-    SELECT SQRT(SUM(x * x)) INTO @lookalike_norm FROM lookalike__query;
+    IF @lookalike_native THEN
+        SET @lookalike_norm = SQRT(lookalike_native_distance_double(vector, vector, 'DOT'));
+    ELSE
+        INSERT INTO lookalike__query (i, x, r)
+            SELECT n, x, (n - 1) DIV {{width}}
+            FROM JSON_TABLE(VECTOR_TO_STRING(vector),
+                            '$[*]' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH '$')) AS numbers;
+        SELECT SQRT(SUM(x * x)) INTO @lookalike_norm FROM lookalike__query;
+    END IF;
     IF @lookalike_norm = 0 AND @lookalike_metric = 'cosine' THEN
         SIGNAL SQLSTATE '22023'
             SET MESSAGE_TEXT = 'lookalike: a vector of zeros has no cosine';
     END IF;
 END //
+
+DROP FUNCTION IF EXISTS lookalike__places //
+
+CREATE FUNCTION lookalike__places() RETURNS LONGTEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: a JSON array with an item for each row of a rotation'
+RETURN CONCAT('[0', REPEAT(',0', CEIL(@lookalike_dim / {{width}}) - 1), ']') //
 
 DROP FUNCTION IF EXISTS lookalike__signs //
 
@@ -144,16 +168,33 @@ RETURN (
 
 DROP PROCEDURE IF EXISTS lookalike__rotate //
 
--- Divides the query by a length, rotates it, and rounds it to bit planes @lookalike_p0 and on: a
--- number is about @lookalike_step * (level - {{middle}}).
 CREATE PROCEDURE lookalike__rotate(IN length DOUBLE)
     READS SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: rotate and round the query'
 BEGIN
+    DECLARE places LONGTEXT DEFAULT lookalike__places();
+    DECLARE rotated LONGBLOB;
+    IF @lookalike_native THEN
+        SET rotated = lookalike_native_rotate(@lookalike_query, lookalike__signs(places)),
+            @lookalike_step = lookalike_native_step(rotated, {{n_planes}}) / length,
+            @lookalike_planes = lookalike_native_planes(rotated, {{n_planes}}),
+            {{native_planes}};
+    ELSE
+        CALL lookalike__rotate_in_sql(places, length);
+    END IF;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike__rotate_in_sql //
+
+-- Divides the query by a length, rotates it, and rounds it to bit planes @lookalike_p0 and on: a
+-- number is about @lookalike_step * (level - {{middle}}).
+CREATE PROCEDURE lookalike__rotate_in_sql(IN places LONGTEXT, IN length DOUBLE)
+    READS SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: rotate and round the query without native functions'
+BEGIN
     DECLARE n_rows INT DEFAULT CEIL(@lookalike_dim / {{width}});
     DECLARE is_power BOOLEAN DEFAULT BIT_COUNT(n_rows) = 1;
     DECLARE digits INT DEFAULT @@SESSION.group_concat_max_len;
-    DECLARE places LONGTEXT DEFAULT CONCAT('[0', REPEAT(',0', n_rows - 1), ']');
     DECLARE signs LONGBLOB DEFAULT lookalike__signs(places);
     SET SESSION group_concat_max_len = 1048576;
 {{rotation}}    ), sized AS (
@@ -195,7 +236,7 @@ SELECT id, 1 FROM (
     JOIN «codes» AS c ON c.cell = probes.cell
     «joined»
     ORDER BY probes.base + probes.slope * (c.bias - c.shift)
-             + «step» * c.scale * ({{middle}} * 8 * «w» - ({{differences}})) DESC
+             + «step» * c.scale * ({{middle}} * 8 * «w» - («differences»)) DESC
     LIMIT «rows»
 ) AS shortlist';
     SET @lookalike_text = REPLACE(@lookalike_text, '«cells»', lookalike__nearest_cells(
@@ -205,6 +246,7 @@ SELECT id, 1 FROM (
         @lookalike_text = REPLACE(@lookalike_text, '«rows»', CAST(n_rows AS CHAR)),
         @lookalike_text = REPLACE(@lookalike_text, '«gap»', lookalike__double(gap)),
         @lookalike_text = REPLACE(@lookalike_text, '«codes»', @lookalike_codes),
+        @lookalike_text = REPLACE(@lookalike_text, '«differences»', lookalike__differences('c.')),
         @lookalike_text = REPLACE(@lookalike_text, '«step»', lookalike__double(@lookalike_step)),
         @lookalike_text = REPLACE(@lookalike_text, '«w»', CAST(lookalike__width() AS CHAR)),
         @lookalike_text = REPLACE(@lookalike_text, '«joined»', joined);
@@ -244,11 +286,12 @@ FROM (
     ) AS base
     FROM (
         SELECT cell FROM «cells»
-        ORDER BY «step» * scale * ({{middle}} * 8 * «w» - ({{near}})) - «half» DESC
+        ORDER BY «step» * scale * ({{middle}} * 8 * «w» - («differences»)) - «half» DESC
         LIMIT «more»
     ) AS near STRAIGHT_JOIN «cells» USING (cell)
 ) AS products ORDER BY score DESC LIMIT «n»';
     SET statement = REPLACE(statement, '«score»', score),
+        statement = REPLACE(statement, '«differences»', lookalike__differences('')),
         statement = REPLACE(statement, '«half»', IF(is_near, 'half_square', '0e0')),
         statement = REPLACE(statement, '«more»', CAST(4 * n + 16 AS CHAR)),
         statement = REPLACE(statement, '«n»', CAST(n AS CHAR)),
@@ -258,6 +301,14 @@ FROM (
         statement = REPLACE(statement, '«cells»', @lookalike_cells);
     RETURN statement;
 END //
+
+DROP FUNCTION IF EXISTS lookalike__differences //
+
+CREATE FUNCTION lookalike__differences(alias VARCHAR(10)) RETURNS TEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the weighted number of bits in which a code and the planes differ'
+RETURN REPLACE(IF(@lookalike_native, 'lookalike_native_estimate(«c»code, @lookalike_planes)',
+                  '{{differences}}'), '«c»', alias) //
 
 DROP FUNCTION IF EXISTS lookalike__double //
 
@@ -278,12 +329,26 @@ BEGIN
         WHEN 'euclidean' THEN '-SQRT(xx)'
         ELSE 'xy'
     END;
-    DECLARE sums VARCHAR(200) DEFAULT CASE @lookalike_metric
+    DECLARE sums VARCHAR(1000) DEFAULT CASE @lookalike_metric
         WHEN 'cosine' THEN 'SUM(q.x * each_number.x) AS xy, SUM(each_number.x * each_number.x) AS xx'
         WHEN 'euclidean' THEN 'SUM((q.x - each_number.x) * (q.x - each_number.x)) AS xx'
         ELSE 'SUM(q.x * each_number.x) AS xy'
     END;
     DECLARE head VARCHAR(200) DEFAULT '';
+    IF @lookalike_native THEN
+        SET sums = '', similarity = CONCAT(
+            CASE @lookalike_metric WHEN 'cosine' THEN '1e0 - ' WHEN 'euclidean' THEN '-' ELSE '' END,
+            'lookalike_native_distance_double(', @lookalike_vector, ', @lookalike_query, ''',
+            UPPER(@lookalike_metric), ''')');
+    ELSE
+        SET sums = CONCAT('
+    JOIN LATERAL (
+        SELECT STRAIGHT_JOIN ', sums, '
+        FROM JSON_TABLE(VECTOR_TO_STRING(', @lookalike_vector, '),
+                        ''$[*]'' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH ''$'')) AS each_number
+        JOIN lookalike__query AS q ON q.i = each_number.n
+    ) AS sums');
+    END IF;
     IF @lookalike_into THEN
         DROP TEMPORARY TABLE IF EXISTS lookalike_result;
         SET head = 'CREATE TEMPORARY TABLE lookalike_result
@@ -293,13 +358,7 @@ BEGIN
 SELECT id, name, similarity FROM (
     SELECT ', @lookalike_id, ' AS id, ', @lookalike_name, ' AS name, ', similarity, ' AS similarity
     FROM ', IF(is_exact, '', 'lookalike__found AS f STRAIGHT_JOIN '), @lookalike_rows, ' AS v',
-        IF(is_exact, '', CONCAT(' ON ', @lookalike_id, ' = f.id')), '
-    JOIN LATERAL (
-        SELECT STRAIGHT_JOIN ', sums, '
-        FROM JSON_TABLE(VECTOR_TO_STRING(', @lookalike_vector, '),
-                        ''$[*]'' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH ''$'')) AS each_number
-        JOIN lookalike__query AS q ON q.i = each_number.n
-    ) AS sums
+        IF(is_exact, '', CONCAT(' ON ', @lookalike_id, ' = f.id')), sums, '
     WHERE ', lookalike__passing(), '
     HAVING similarity IS NOT NULL ORDER BY similarity DESC, id LIMIT ', k, '
 ) AS best', COALESCE(CONCAT(' WHERE similarity >= ', lookalike__double(@lookalike_least)), ''), '
