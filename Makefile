@@ -79,7 +79,7 @@ bench-ingest: .venv-test/installed ## Measure: adding images (INGEST_ARGS="--mod
 
 clean: ## Remove the environments and the tests' MySQL; your data stay
 	@if [ -x $(TEST_BIN)/lookalike ]; then LOOKALIKE_HOME=$(CURDIR)/.test-home $(TEST_BIN)/lookalike server stop --quiet || true; fi
-	rm -rf .venv .venv-test .test-home
+	rm -rf .venv .venv-test .venv-mysql-ai .test-home
 
 .venv/installed: pyproject.toml | check-python
 	@echo "==> Making a virtual environment and installing lookalike in it (half a minute, once)"
@@ -96,6 +96,14 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
 		--editable ".[clip,pandas,parquet,raw,watch]" "$(TORCH)"
+	@touch $@
+
+# The vector store of Oracle's client: its packages want older ones than ours.
+.venv-mysql-ai/installed: Makefile | check-python
+	@echo "==> Making a virtual environment with Oracle's mysql.ai (half a minute, once)"
+	@$(PYTHON) -m venv .venv-mysql-ai
+	@.venv-mysql-ai/bin/python -m pip install $(PIP_FLAGS) "mysql-connector-python==26.10.*" \
+		langchain "pandas>=2.3.3" "pydantic<2.10"
 	@touch $@
 
 check-python:

@@ -13,6 +13,7 @@ def test_the_wheel_carries_its_data(tmp_path):
     assert {
         "lookalike/py.typed",
         "lookalike/dialects/sql/functions.sql",
+        "lookalike/dialects/sql/mysql_ai.sql",
         "lookalike/pages/templates/contact_sheet.html",
         "lookalike/pages/templates/duplicates.html",
         "lookalike/models/efficientnet/mean.npy",

@@ -26,20 +26,28 @@ def sql(query: str, database: str | None, out: Output) -> None:
 
 
 @click.command("install-functions")
+@click.option(
+    "--mysql-ai",
+    is_flag=True,
+    help="Create sys.ML_SIMILARITY_SEARCH instead, which Oracle's Python client mysql.ai calls.",
+)
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead, for any mysql client.")
 @database_option
 @output_options
-def install_functions(show_sql: bool, database: str | None, out: Output) -> None:
+def install_functions(mysql_ai: bool, show_sql: bool, database: str | None, out: Output) -> None:
     """Create my_dot_product, my_vec_norm and DISTANCE in the database.
 
     They are plain SQL for any MySQL 9. DISTANCE works as in MySQL AI and HeatWave.
     """
     if show_sql:
-        click.echo(lookalike.functions_sql(), nl=False)
+        sql = lookalike.mysql_ai_sql() if mysql_ai else lookalike.functions_sql()
+        click.echo(sql, nl=False)
         return
     with connect(database, out) as db:
-        names = db.install_functions()
-        place = db.connection.url.database
+        place = "sys" if mysql_ai else db.connection.url.database
+        if mysql_ai:
+            out.say("This writes to the database sys, which needs CREATE ROUTINE there.")
+        names = db.install_mysql_ai() if mysql_ai else db.install_functions()
     if out.as_json:
         out.json({"database": place, "functions": names})
     else:

@@ -1,0 +1,77 @@
+"""Oracle's own vector store (`mysql.ai`), unchanged, on MySQL Community."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+import lookalike
+from tests.conftest import SHARED_HOME
+from tests.places import REPO
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = REPO / "tests" / "e2e" / "mysql_ai_store.py"
+ROUNDING = 1e-9
+IDS = [*(f"internal_ai_id_{i}" for i in range(4)), "four", "five", "six"]  # as it numbers them
+
+
+@pytest.fixture(scope="module")
+def python():
+    """The Python of an environment with Oracle's package, made on first use."""
+    with FileLock(SHARED_HOME / "mysql-ai.lock"):
+        command = ["make", "--silent", ".venv-mysql-ai/installed", f"PYTHON={sys.executable}"]
+        made = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return REPO / ".venv-mysql-ai" / "bin" / "python"
+
+
+@pytest.mark.parametrize("autocommit", [0, 1])
+def test_oracles_store_adds_searches_and_deletes(python, server, database_url, autocommit):
+    with lookalike.connect(database_url) as db:
+        db.install_mysql_ai()
+        database = db.connection.url.database
+    try:
+        command = [python, SCRIPT, str(server.socket), database, str(autocommit)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    finally:
+        with lookalike.connect(database_url) as db:
+            db.rows("DROP PROCEDURE sys.ML_SIMILARITY_SEARCH")
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    vectors = np.array(told["embeddings"])
+    for found in told["found"]:
+        metric = found["options"].get("distance_metric", "COSINE")
+        away = distances(vectors, np.array(found["query"]), metric)
+        expected = nearest(away, found["options"])
+        assert found["texts"] == [told["texts"][i] for i in expected]
+        assert found["ids"] == [IDS[i] for i in expected]
+        assert found["metadata"] == [{"place": i} if i < 4 else {} for i in expected]
+    assert any(len(found["texts"]) == 4 for found in told["found"])
+    assert any(not found["texts"] for found in told["found"])
+    assert told["nothing"] == told["emptied"] == told["tables_left"] == []
+    rest = distances(vectors[1:], vectors[0], "COSINE")  # without "a cat"
+    assert told["after_delete"] == [told["texts"][1 + rest.argmin()]]
+    assert told["autocommit"] == bool(autocommit)
+
+
+def distances(vectors, query, metric):
+    if metric == "DOT":
+        return -(vectors @ query)
+    if metric == "EUCLIDEAN":
+        return np.linalg.norm(vectors - query, axis=1)
+    return 1 - vectors @ query / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(query))
+
+
+def nearest(away, options, k=4):
+    """The four nearest within the limits of the options, ties by id."""
+    best = away.min()
+    limit = min(
+        options.get("max_distance", 0.6),
+        best + abs(best) * options.get("percentage_distance", 20) / 100,
+    )
+    order = sorted(range(len(away)), key=lambda i: (round(away[i], 9), IDS[i]))
+    return [i for i in order[:k] if away[i] <= limit + ROUNDING]
