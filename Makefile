@@ -16,10 +16,10 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo test test-fast test-slow test-languages coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "==> Installing MySQL 9 for you alone, without root (66 MB, once)"
@@ -42,6 +42,9 @@ test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP
 
 test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
 	@$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-languages: .venv-test/installed ## The examples in PHP, Java, Go, Node.js and the shell
+	@$(TEST_BIN)/python -m pytest tests/e2e/test_languages.py -m slow $(PYTEST_ARGS)
 
 coverage: .venv-test/installed ## The tests but for the slow ones, and which lines they run
 	@$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered $(PYTEST_ARGS)
