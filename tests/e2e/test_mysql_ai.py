@@ -12,8 +12,6 @@ import lookalike
 from tests.conftest import SHARED_HOME
 from tests.places import REPO
 
-pytestmark = pytest.mark.slow
-
 SCRIPT = REPO / "tests" / "e2e" / "mysql_ai_store.py"
 ROUNDING = 1e-9
 IDS = [*(f"internal_ai_id_{i}" for i in range(4)), "four", "five", "six"]  # as it numbers them
@@ -29,6 +27,7 @@ def python():
     return REPO / ".venv-mysql-ai" / "bin" / "python"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("autocommit", [0, 1])
 def test_oracles_store_adds_searches_and_deletes(python, server, database_url, autocommit):
     with lookalike.connect(database_url) as db:
@@ -56,6 +55,30 @@ def test_oracles_store_adds_searches_and_deletes(python, server, database_url, a
     rest = distances(vectors[1:], vectors[0], "COSINE")  # without "a cat"
     assert told["after_delete"] == [told["texts"][1 + rest.argmin()]]
     assert told["autocommit"] == bool(autocommit)
+
+
+def test_the_command_and_the_file(run, database_url):
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    search = (
+        "CALL sys.ML_SIMILARITY_SEARCH(STRING_TO_VECTOR('[1,2]'), "
+        f"""'["{name}.texts"]', '{{"segment_embedding": "v"}}', 1, 'DOT', NULL, NULL, NULL, """
+        "@context, @found, @info); SELECT JSON_EXTRACT(@found, '$[0].distance') AS distance;"
+    )
+    sql = "CREATE TABLE texts (v VECTOR(2)); INSERT INTO texts VALUES (STRING_TO_VECTOR('[3,4]'));"
+    run("server", "shell", name, stdin=sql)
+    remove = "DROP PROCEDURE sys.ML_SIMILARITY_SEARCH"
+    try:
+        done = run("install-functions", "--mysql-ai")
+        assert done.stderr.splitlines() == [
+            "Writing to the database sys: needs CREATE ROUTINE, ALTER ROUTINE and EXECUTE.",
+            "Installed sys.ML_SIMILARITY_SEARCH in database sys.",
+        ]
+        run("sql", remove)
+        file = run("install-functions", "--mysql-ai", "--show-sql").stdout
+        done = run("server", "shell", name, "--batch", stdin=file + search)
+        assert done.stdout.splitlines() == ["distance", "11.0"]
+    finally:
+        run("sql", remove.replace("DROP PROCEDURE", "DROP PROCEDURE IF EXISTS"))
 
 
 def distances(vectors, query, metric):

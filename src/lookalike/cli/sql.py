@@ -46,7 +46,7 @@ def install_functions(mysql_ai: bool, show_sql: bool, database: str | None, out:
     with connect(database, out) as db:
         place = "sys" if mysql_ai else db.connection.url.database
         if mysql_ai:
-            out.say("This writes to the database sys, which needs CREATE ROUTINE there.")
+            out.say("Writing to the database sys: needs CREATE ROUTINE, ALTER ROUTINE and EXECUTE.")
         names = db.install_mysql_ai() if mysql_ai else db.install_functions()
     if out.as_json:
         out.json({"database": place, "functions": names})

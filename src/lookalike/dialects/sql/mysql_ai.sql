@@ -210,7 +210,7 @@ BEGIN
                 ''segment'', segment, ''distance'', distance,
                 ''document_name'', document_name, ''vector_store'', vector_store)
                 ORDER BY place SEPARATOR '',''), '']''),
-            GROUP_CONCAT(segment ORDER BY place SEPARATOR ''\n'')
+            GROUP_CONCAT(segment ORDER BY place SEPARATOR X''0A'')
             INTO @lookalike_found, @lookalike_context
         FROM ranked WHERE place <= ', k,
         COALESCE(CONCAT(' AND away <= 1e-9 + ', max_distance), ''),
