@@ -20,6 +20,7 @@ IDS = [*(f"internal_ai_id_{i}" for i in range(4)), "four", "five", "six"]  # as 
 @pytest.fixture(scope="module")
 def python():
     """The Python of an environment with Oracle's package, made on first use."""
+    SHARED_HOME.mkdir(mode=0o700, exist_ok=True)
     with FileLock(SHARED_HOME / "mysql-ai.lock"):
         command = ["make", "--silent", ".venv-mysql-ai/installed", f"PYTHON={sys.executable}"]
         made = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
