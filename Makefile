@@ -16,10 +16,10 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo test test-fast test-slow test-languages coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "==> Installing MySQL 9 for you alone, without root (66 MB, once)"
@@ -42,6 +42,9 @@ test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP
 
 test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
 	@$(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-languages: .venv-test/installed ## The examples in PHP, Java, Go, Node.js and the shell
+	@$(TEST_BIN)/python -m pytest tests/e2e/test_languages.py -m slow $(PYTEST_ARGS)
 
 coverage: .venv-test/installed ## The tests but for the slow ones, and which lines they run
 	@$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered $(PYTEST_ARGS)
@@ -79,7 +82,7 @@ bench-ingest: .venv-test/installed ## Measure: adding images (INGEST_ARGS="--mod
 
 clean: ## Remove the environments and the tests' MySQL; your data stay
 	@if [ -x $(TEST_BIN)/lookalike ]; then LOOKALIKE_HOME=$(CURDIR)/.test-home $(TEST_BIN)/lookalike server stop --quiet || true; fi
-	rm -rf .venv .venv-test .test-home
+	rm -rf .venv .venv-test .venv-mysql-ai .test-home
 
 .venv/installed: pyproject.toml | check-python
 	@echo "==> Making a virtual environment and installing lookalike in it (half a minute, once)"
@@ -96,6 +99,14 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
 		--editable ".[clip,pandas,parquet,raw,watch]" "$(TORCH)"
+	@touch $@
+
+# The vector store of Oracle's client: its packages want older ones than ours.
+.venv-mysql-ai/installed: Makefile | check-python
+	@echo "==> Making a virtual environment with Oracle's mysql.ai (20 seconds, once)"
+	@$(PYTHON) -m venv .venv-mysql-ai
+	@.venv-mysql-ai/bin/python -m pip install $(PIP_FLAGS) --no-compile \
+		"mysql-connector-python==26.10.*" langchain "pandas>=2.3.3" "pydantic<2.10"
 	@touch $@
 
 check-python:

@@ -14,6 +14,7 @@ def test_the_wheel_carries_its_data(tmp_path):
         "lookalike/py.typed",
         "lookalike/dialects/sql/functions.sql",
         "lookalike/dialects/sql/native.c",
+        "lookalike/dialects/sql/mysql_ai.sql",
         "lookalike/pages/templates/contact_sheet.html",
         "lookalike/pages/templates/duplicates.html",
         "lookalike/models/efficientnet/mean.npy",

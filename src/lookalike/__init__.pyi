@@ -50,6 +50,7 @@ from .core.types import (
     Tier,
 )
 from .database.functions import functions_sql
+from .database.mysql_ai import mysql_ai_sql
 from .dialects import Statement
 from .index.holding import HeldIndex
 from .models.base import Model
@@ -113,6 +114,7 @@ __all__ = [
     "export_sql",
     "functions_sql",
     "load_model",
+    "mysql_ai_sql",
     "open_shell",
     "read_attributes",
 ]

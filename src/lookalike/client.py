@@ -279,6 +279,19 @@ class Database:
 
         return native_functions(self.connection)
 
+    def install_mysql_ai(self) -> list[str]:
+        """Create sys.ML_SIMILARITY_SEARCH for the vector store of Oracle's client; return its name.
+
+        Needs CREATE ROUTINE, ALTER ROUTINE and EXECUTE on the database sys. To remove it:
+        DROP PROCEDURE sys.ML_SIMILARITY_SEARCH.
+
+        Raises:
+            DatabaseError: The server has one of its own, or the user lacks a privilege.
+        """
+        from lookalike.database.mysql_ai import install_mysql_ai
+
+        return install_mysql_ai(self.connection)
+
     def close(self) -> None:
         """Close all connections; closing twice is harmless."""
         self.connection.close()

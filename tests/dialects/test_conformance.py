@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import lookalike
 from lookalike import EmbeddingError, InputError, ModelError, Query, Text
 
 DIM = 24
@@ -145,25 +144,25 @@ def test_embeddings_are_stored_bit_for_bit(own, engine, vectors):
     assert np.array_equal(np.stack(stored), vectors)
 
 
-def test_search_sql_is_what_search_runs(engine, own, vectors):
-    seen = []
-    traced = lookalike.connect(f"{engine_url(engine)}", tracer=seen.append)
-    with traced as db:
-        db.dialect = engine.dialect
-        for query, options in (
-            (vectors[0], {"k": 4}),
-            (vectors[0], {"k": 4, "offset": 3}),
-            ("v1", {"k": 4}),  # without itself
-            (vectors[0], {"k": 4, "min_percentile": 50}),
-        ):
-            seen.clear()
-            db.collection("own").search(query, **options)
-            assert own.search_sql(query, **options) in seen
-
-
-def engine_url(engine):
-    url = engine.connection.url
-    return f"mysql://root@localhost/{url.database}?unix_socket={url.options['unix_socket']}"
+def test_search_sql_answers_by_itself(engine, own, vectors):
+    """Its values may be bound, or be literals."""
+    x = vectors.astype(np.float64)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    order = (np.argsort(-(unit @ unit[1]), kind="stable") + 1).tolist()
+    for query, options, expected in (
+        (vectors[1], {"k": 4}, order[:4]),
+        (vectors[1], {"k": 4, "offset": 3}, order[3:7]),
+        ("v1", {"k": 4}, order[1:5]),  # without itself
+        ("v1", {"k": 4, "offset": 2, "exact": True}, order[3:7]),
+        (vectors[1], {"k": 4, "min_similarity": float(unit[order[1] - 1] @ unit[1])}, order[:2]),
+    ):
+        statement = own.search_sql(query, **options)
+        columns, rows = engine.rows(*statement)
+        assert engine.rows(str(statement))[1] == rows
+        assert columns == ["id", "image_name", "similarity"]
+        assert [(row_id, f"v{row_id - 1}") for row_id in expected] == [row[:2] for row in rows]
+        similarities = [unit[row_id - 1] @ unit[1] for row_id in expected]
+        assert [row[2] for row in rows] == pytest.approx(similarities, abs=1e-12)
 
 
 def test_sql_returns_a_frame(own, engine):

@@ -5,7 +5,6 @@ import pytest
 
 import lookalike
 from lookalike import InputError
-from lookalike.core.vectors import pack
 from tests.index.clusters import DIM, N, clustered, index_tables, names, plan, recall
 from tests.oracle import similarities
 
@@ -91,16 +90,36 @@ def test_the_explanation_tells_what_was_done(indexed, vectors):
     assert "own_codes_1" not in found.analysis and "actual time" in found.analysis
 
 
-def test_the_shown_statement_finds_the_neighbours_in_plain_sql(db, indexed, vectors):
-    db.install_functions()
+def test_the_shown_statement_ranks_the_neighbours_in_plain_sql(db, indexed, vectors):
     statement = indexed.search_sql(vectors[5], k=3)
-    with db.session():
-        db.rows("SET @query = CAST(%s AS BINARY)", (pack(vectors[5]),))
-        _, rows = db.rows(
-            f"SELECT id FROM ({statement}) AS found ORDER BY DISTANCE(embedding, @query, 'COSINE') "
-            "LIMIT 3".replace("%", "%%")
-        )
-    assert [row[0] for row in rows] == [match.id for match in indexed.search(vectors[5], k=3)]
+    assert "BIT_COUNT" in statement.sql
+    _, rows = db.rows(str(statement))
+    x = vectors.astype(np.float64)
+    similarity = x @ x[5] / (np.linalg.norm(x, axis=1) * np.linalg.norm(x[5]))
+    assert [row[0] for row in rows] == (np.argsort(-similarity)[:3] + 1).tolist()
+    assert [row[2] for row in rows] == pytest.approx(np.sort(similarity)[::-1][:3], abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
+@pytest.mark.parametrize("dim", [1, 3, 6, 130])
+def test_the_shown_statement_of_any_metric_and_length(db, metric, dim):
+    vectors = np.random.default_rng(dim).standard_normal((300, dim)).astype(np.float32)
+    # also names of the statement's own parts, and a row without direction
+    own = db.collection("candidates", dim=dim, metric=metric)
+    own.add_embeddings([f"v{i}" for i in range(300)], vectors)
+    zero = np.zeros(dim, np.float32).tobytes()
+    db.rows("INSERT INTO candidates (image_name, embedding) VALUES ('zero', %s)", (zero,))
+    x, query = vectors.astype(np.float64), vectors[7].astype(np.float64)
+    similarity = x @ query
+    if metric == "euclidean":
+        similarity = -np.linalg.norm(x - query, axis=1)
+    if metric == "cosine":
+        similarity /= np.linalg.norm(x, axis=1) * np.linalg.norm(query)
+    for options in ({"exact": True}, {"n_probes": 1000, "oversampling": 60}):
+        _, rows = db.rows(str(own.search_sql(vectors[7], k=5, **options)))
+        found = [row[2] for row in rows if row[1] != "zero"]
+        assert found == pytest.approx(np.sort(similarity)[::-1][: len(found)], abs=1e-12)
+        assert len(rows) == 5 and (metric != "cosine" or len(found) == 5)
 
 
 @pytest.mark.parametrize(

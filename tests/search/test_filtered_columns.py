@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import lookalike
 from lookalike import Condition, DatabaseError, InputError
+from lookalike.attributes.catalog import filter_of
 from tests.search.shops import ANY, DIM, QUERIES, Shop
 
 # Columns of the user's own.
@@ -299,7 +300,8 @@ def test_an_attributes_index_serves_its_searches(db, large):
 
 
 def access(db, shop, where):
-    statement = shop.collection.search_sql(QUERIES[0], where=where, exact=True)
+    table = shop.collection._state.table
+    statement = table.dialect.all_rows(table, filter_of(table, where))
     row = db.rows(f"EXPLAIN FORMAT=TRADITIONAL {statement.sql}", statement.params)[1][0]
     return row[4], row[6]
 

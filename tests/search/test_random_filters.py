@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike import AnyOf, Condition
+from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.conditions import parse
 from tests.search.shops import QUERIES
 
@@ -239,6 +240,7 @@ def test_the_nearest_of_the_rows_that_pass_are_found_through_the_index(db, large
 )
 def test_a_path_is_found_by_its_index(db, large, where):
     fill(db, large)
-    statement = large.collection.search_sql(QUERIES[0], where=where, exact=True)
+    table = large.collection._state.table
+    statement = table.dialect.all_rows(table, filter_of(table, where))
     rows = db.rows(f"EXPLAIN FORMAT=TRADITIONAL {statement.sql}", statement.params)[1]
     assert all(row[4] in ("const", "range", "eq_ref") for row in rows)

@@ -99,7 +99,7 @@ if TYPE_CHECKING:
 @click.option(
     "--explain", is_flag=True, help="Show the plan, the SQL, the row counts and the times."
 )
-@click.option("--show-sql", is_flag=True, help="Print the SQL instead of running it.")
+@click.option("--show-sql", is_flag=True, help="Print SQL that answers by itself in any client.")
 @click.option("--ids", is_flag=True, help="Also show the ids of the images.")
 @click.option(
     "--show",

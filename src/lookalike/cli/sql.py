@@ -26,6 +26,11 @@ def sql(query: str, database: str | None, out: Output) -> None:
 
 
 @click.command("install-functions")
+@click.option(
+    "--mysql-ai",
+    is_flag=True,
+    help="Create sys.ML_SIMILARITY_SEARCH instead, which Oracle's Python client mysql.ai calls.",
+)
 @click.option("--show-sql", is_flag=True, help="Print the SQL instead, for any mysql client.")
 @click.option(
     "--native",
@@ -36,7 +41,12 @@ def sql(query: str, database: str | None, out: Output) -> None:
 @database_option
 @output_options
 def install_functions(
-    show_sql: bool, native: bool, remove: bool, database: str | None, out: Output
+    mysql_ai: bool,
+    show_sql: bool,
+    native: bool,
+    remove: bool,
+    database: str | None,
+    out: Output,
 ) -> None:
     """Create my_dot_product, my_vec_norm and DISTANCE in the database.
 
@@ -47,17 +57,21 @@ def install_functions(
     """
     if remove and not native:
         raise click.UsageError("--remove goes with --native")
-    if show_sql and native:
-        raise click.UsageError("give --show-sql or --native, not both")
+    if native and (show_sql or mysql_ai):
+        raise click.UsageError("give --native without --show-sql and --mysql-ai")
     if show_sql:
-        click.echo(lookalike.functions_sql(), nl=False)
+        sql = lookalike.mysql_ai_sql() if mysql_ai else lookalike.functions_sql()
+        click.echo(sql, nl=False)
         return
     with connect(database, out) as db:
+        place = None if native else "sys" if mysql_ai else db.connection.url.database
         if native:
             names = db.remove_native_functions() if remove else db.install_native_functions()
-            place = None
+        elif mysql_ai:
+            out.say("Writing to the database sys: needs CREATE ROUTINE, ALTER ROUTINE and EXECUTE.")
+            names = db.install_mysql_ai()
         else:
-            names, place = db.install_functions(), db.connection.url.database
+            names = db.install_functions()
     if out.as_json:
         out.json({"database": place, "functions": names})
     elif remove:

@@ -361,9 +361,9 @@ class Collection:
         return querying.explain(self._state, query, **options)
 
     def search_sql(self, query: AnyQuery, **options: Unpack[SearchKeywords]) -> Statement:
-        """Return (sql, params): the statement that `search` would run.
+        """Return (sql, params): a statement that answers a search by itself, in any client.
 
-        Its rows include results that `search` then skips or omits.
+        Its columns are id, image_name and similarity. It reads what `search` reads first.
         """
         from lookalike.collection import querying
 

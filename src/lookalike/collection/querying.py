@@ -67,12 +67,12 @@ def explain(
 def search_sql(
     state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
 ) -> Statement:
-    """Return the statement that a search would run."""
+    """Return a statement that answers a search by itself."""
     options, where = _checked(state, SearchOptions(**keywords))
     if options.order_by is not None:
         raise InputError("the SQL of a search orders by similarity: leave out order_by")
     prepared = _prepare(state, query, options, Trace())
-    return Searcher(state.index, where).plan(prepared.asked)
+    return Searcher(state.index, where).statement(prepared.asked)
 
 
 def _checked(state: CollectionState, options: SearchOptions) -> tuple[SearchOptions, Filter | None]:

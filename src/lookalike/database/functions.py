@@ -33,18 +33,26 @@ def install_functions(connection: Connection) -> list[str]:
 
     Raises DatabaseError that says all that an administrator has to do where the server refuses.
     """
-    try:
-        for part in functions_sql().split("DELIMITER //")[1:]:
-            for sql in part.split("DELIMITER ;")[0].split(" //\n"):
-                if sql.strip():
-                    connection.execute(Statement(sql.strip()))
-    except (Privilege, UntrustedFunctions) as error:
-        raise DatabaseError(_remedy(connection, str(error)), code=error.code) from error
+    run_routines(connection, functions_sql(), connection.url.database, "functions")
     return [*NAMES, *PROCEDURES]
 
 
-def _remedy(connection: Connection, refusal: str) -> str:
-    database = connection.url.database
+def run_routines(connection: Connection, sql: str, database: str, what: str) -> None:
+    """Run the statements of a file of routines that belong in a database.
+
+    what: the routines, in the plural. Raises DatabaseError like `install_functions`.
+    """
+    try:
+        for part in sql.split("DELIMITER //")[1:]:
+            for statement in part.split("DELIMITER ;")[0].split(" //\n"):
+                if statement.strip():
+                    connection.execute(Statement(statement.strip()))
+    except (Privilege, UntrustedFunctions) as error:
+        remedy = _remedy(connection, str(error), database, what)
+        raise DatabaseError(remedy, code=error.code) from error
+
+
+def _remedy(connection: Connection, refusal: str, database: str, what: str) -> str:
     has = held(connection, database)
     missing = [] if "ALL PRIVILEGES" in has else [p for p in PRIVILEGES if p not in has]
     reasons, statements = [], []
@@ -54,7 +62,8 @@ def _remedy(connection: Connection, refusal: str) -> str:
         reasons.append(f"user {user!r} lacks {listed} on database {database}")
         needed = ", ".join(PRIVILEGES)
         statements.append(f"GRANT {needed} ON {quoted(database, '`')}.* TO {grantee};")
-    if not has & {"SUPER", "ALL PRIVILEGES ON *.*"} and _binlog_refuses(connection):
+    is_free = what != "functions" or has & {"SUPER", "ALL PRIVILEGES ON *.*"}
+    if not is_free and _binlog_refuses(connection):
         reasons.append(
             "the server writes a binary log and lets only users with SUPER create functions"
         )
@@ -62,7 +71,7 @@ def _remedy(connection: Connection, refusal: str) -> str:
     if not reasons:
         return refusal
     return (
-        f"the functions cannot be created: {' and '.join(reasons)}; have an administrator run "
+        f"the {what} cannot be created: {' and '.join(reasons)}; have an administrator run "
         f"{' '.join(statements)}"
     )
 

@@ -12,6 +12,7 @@ from lookalike.dialects.tables.index import IndexSQL
 from lookalike.dialects.tables.layouts import LayoutsSQL
 from lookalike.dialects.tables.levels import LevelsSQL
 from lookalike.dialects.tables.memory import MemorySQL
+from lookalike.dialects.tables.ranking import RankingSQL
 from lookalike.dialects.tables.rows import RowsSQL
 from lookalike.dialects.tables.search import SearchSQL
 from lookalike.dialects.tables.thresholds import ThresholdsSQL
@@ -29,6 +30,7 @@ class Dialect(
     LayoutsSQL,
     LevelsSQL,
     MemorySQL,
+    RankingSQL,
     RowsSQL,
     SearchSQL,
     ThresholdsSQL,

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lookalike.core.threads import one_thread
 from lookalike.core.types import Match
-from lookalike.core.vectors import FloatArray
+from lookalike.core.vectors import FloatArray, pack
 from lookalike.dialects import Filter, Statement
 from lookalike.index.holding import HeldIndex
 from lookalike.index.ivf import Ids, Index
@@ -37,17 +37,24 @@ class Searcher:
         self._held = HeldSearch(store.table, held, where) if held else None
         self._indexed = IndexedSearch(store, where)
 
-    def plan(self, asked: Asked) -> Statement:
-        """Return the statement that `search` runs first, and usually alone."""
+    def statement(self, asked: Asked) -> Statement:
+        """Return a statement that answers by itself, from what `search` would read first."""
         query, options, left_out = asked
-        options = _widened(options, len(left_out) + options.offset)
-        index = None if options.exact else self._store.load()
+        wider = _widened(options, len(left_out) + options.offset)
+        table, dialect = self._store.table, self._store.table.dialect
+        index = None if wider.exact else self._store.load()
         planned = None
-        if index is not None and not options.is_exact(index):
-            planned = self._indexed.planned(index, query, options, Trace())
-        if index is None or planned is None:
-            return exact_statement(self._store.table, query, options, self._where)
-        return self._indexed.statement(index, query, planned)
+        if index is not None and not wider.is_exact(index):
+            planned = self._indexed.planned(index, query, wider, Trace())
+        if index is not None and planned is not None:
+            read = self._indexed.statement(index, query, planned)
+            columns = "id, image_name, embedding, is_coded"
+        else:
+            read = exact_statement(table, query, wider, self._where)
+            columns = "id, embedding, image_name"
+        if planned is not None or not dialect.has_nearest:
+            read = dialect.ranked(read, columns, table.metric, pack(query), options.floor)
+        return dialect.page(read, options.k, options.offset, left_out)
 
     def search(self, asked: Asked, trace: Trace) -> Found:
         """Return the nearest rows without left_out, ties by id.
