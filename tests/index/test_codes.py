@@ -55,15 +55,16 @@ def test_a_factored_rotation_spreads_one_large_number_over_all():
 def test_products_of_centroid_planes_are_the_products():
     centroids, query = unit(20, 64) * 3, unit(1, 64)[0]
     fine = centroid_planes(centroids)
-    planes = np.concatenate([fine.codes, fine.planes], axis=1)
-    bits = np.unpackbits(planes.reshape(20, 8, 8), axis=2).astype(int)
+    bits = np.unpackbits(fine.planes.reshape(20, 8, 8), axis=2).astype(int)
     levels = np.einsum("j,njb->nb", 2 ** np.arange(7, -1, -1), bits)
     assert np.array_equal(levels.sum(axis=1), fine.level_sums)
     rounded = fine.steps[:, None] * (levels - 127.5)
     assert np.abs(rounded - centroids).max() <= 1.01 * fine.steps.max() / 2
-    signs = 2 * bits[:, 0] - 1
+    centred = centroids - centroids.mean(axis=0)
+    signs = np.where(np.unpackbits(fine.codes, axis=1), 1, -1)
+    assert np.array_equal(signs, np.where(centred > 0, 1, -1))
     products = fine.scales * (signs @ query)
-    assert np.abs(products - centroids @ query).max() < 5 * 3 / np.sqrt(64)
+    assert np.abs(products - centred @ query).max() < 5 * 3 / np.sqrt(64)
 
 
 def test_codes_are_the_signs():

@@ -98,9 +98,9 @@ def _weighted(expression: Callable[[int], str]) -> str:
 
 def _fine(variables: list[str]) -> str:
     """Return the sum of the products of the levels of a centroid and of the query."""
-    planes = ["code", *(f"SUBSTR(planes, {i} * «w» + 1, «w»)" for i in range(_FINE_PLANES - 1))]
     return " + ".join(
-        f"{2 ** (_FINE_PLANES - 1 - i + j)} * BIT_COUNT({plane} & {variables[j]})"
-        for i, plane in enumerate(planes)
+        f"{2 ** (_FINE_PLANES - 1 - i + j)} * "
+        f"BIT_COUNT(SUBSTR(planes, {i} * «w» + 1, «w») & {variables[j]})"
+        for i in range(_FINE_PLANES)
         for j in range(PLANES)
     )

@@ -95,38 +95,35 @@ def estimate(
 
 @dataclass(frozen=True)
 class CentroidPlanes:
-    """Centroids c in 8 bits a number: c ~ step * (u - 127.5), u from 0 to 255.
+    """Centroids c for choosing cells in SQL: by their codes first, the best of these by planes.
 
-    Products with a query that is rounded in the same way are sums of BIT_COUNT(plane & plane). The
-    plane of weight 2^7 holds about the signs, so that it is a code, too:
-    <c, q> is estimated by scale * <s, q>.
+    The planes hold c in 8 bits a number: c ~ step * (u - 127.5), u from 0 to 255. Products with a
+    query that is rounded in the same way are sums of BIT_COUNT(plane & plane). A code is of c - m,
+    m the mean of all: it estimates <c, q> but for <m, q>, which is the same for all cells.
 
-    codes: the plane of weight 2^7, shape (n, bits / 8). planes: those of weights 2^6 to 2^0, shape
-    (n, 7 * bits / 8). level_sums: of all u; it and the others have shape (n,).
+    codes: shape (n, bits / 8). scales: of the codes, as in `encode`. planes: shape (n, bits), the
+    plane of weight 2^7 first. level_sums: of all u; it, steps and scales have shape (n,).
     """
 
     codes: Bytes
+    scales: FloatArray
     planes: Bytes
     steps: FloatArray
     level_sums: npt.NDArray[np.int64]
-    scales: FloatArray
 
 
 def centroid_planes(centroids: FloatArray) -> CentroidPlanes:
-    """Round centroids, shape (n, bits)."""
+    """Return what SQL chooses cells by, of all centroids (n, bits)."""
+    codes, scales = encode(centroids - centroids.mean(axis=0))
     largest = np.abs(centroids).max(axis=1)
     steps = np.maximum(largest / _FINE_MIDDLE, np.finfo(np.float32).tiny)
     levels = np.rint(centroids / steps[:, np.newaxis] + _FINE_MIDDLE).clip(0, 2**_FINE_PLANES - 1)
     u = levels.astype(np.uint8)
     planes = [np.packbits(u >> j & 1, axis=1) for j in reversed(range(_FINE_PLANES))]
-    signs = np.where(u >= 2 ** (_FINE_PLANES - 1), np.float32(1), np.float32(-1))
-    sums = np.einsum("ij,ij->i", signs, centroids)
-    squares = np.einsum("ij,ij->i", centroids, centroids)
-    scales = np.divide(squares, sums, out=np.zeros_like(sums), where=sums > 0)
     return CentroidPlanes(
-        planes[0],
-        np.concatenate(planes[1:], axis=1),
+        codes,
+        scales,
+        np.concatenate(planes, axis=1),
         np.asarray(steps, np.float32),
         u.sum(axis=1, dtype=np.int64),
-        np.asarray(scales, np.float32),
     )

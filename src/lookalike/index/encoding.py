@@ -14,7 +14,7 @@ import numpy.typing as npt
 from lookalike.core.vectors import FloatArray, pack_bfloat16
 from lookalike.database.connection import Row
 from lookalike.dialects import CellRow
-from lookalike.index.codes import centroid_planes
+from lookalike.index.codes import CentroidPlanes, centroid_planes
 from lookalike.index.ivf import Codes, Index, concatenate
 from lookalike.index.parallel import overlapped, side_by_side
 from lookalike.index.probes import PlanFinder
@@ -99,25 +99,25 @@ def _write_centroids(index: Index, store: IndexStore) -> None:
     connection, dialect = store.table.connection, store.table.dialect
     size = 6 * index.centroids.shape[1] + 200
     step = max(1, min(_CENTROIDS, (connection.max_packet - 1000) // size))
+    fine = centroid_planes(index.centroids)
     for part in _slices(0, index.n_cells, step):
-        rows = _cell_rows(index, part)
+        rows = _cell_rows(index, fine, part)
         connection.execute(dialect.insert_centroids(store.table, index.generation, rows))
 
 
-def _cell_rows(index: Index, part: slice) -> list[CellRow]:
+def _cell_rows(index: Index, fine: CentroidPlanes, part: slice) -> list[CellRow]:
     """Return the rows of some cells."""
     centroids = index.centroids[part]
-    fine = centroid_planes(centroids)
     half_squares = np.einsum("ij,ij->i", centroids, centroids) / 2
     columns = zip(
         range(part.start, part.stop),
         pack_bfloat16(centroids),
         index.spreads[part].tolist(),
-        [code.tobytes() for code in fine.codes],
-        [planes.tobytes() for planes in fine.planes],
-        fine.steps.tolist(),
-        fine.level_sums.tolist(),
-        fine.scales.tolist(),
+        [code.tobytes() for code in fine.codes[part]],
+        fine.scales[part].tolist(),
+        [planes.tobytes() for planes in fine.planes[part]],
+        fine.steps[part].tolist(),
+        fine.level_sums[part].tolist(),
         half_squares.tolist(),
         strict=True,
     )

@@ -99,7 +99,7 @@ BEGIN
             CALL lookalike__rotate_exactly(length);
             CALL lookalike__run(CONCAT(
                 'SELECT c.cell, c.centroid INTO @lookalike_cell, @lookalike_centroid FROM (',
-                lookalike__nearest_cells('base - half_square', TRUE, 1), ') AS best JOIN ',
+                lookalike__nearest_cells('-half_square', 1), ') AS best JOIN ',
                 @lookalike_cells, ' AS c USING (cell)'));
             CALL lookalike__insert_code();
         END IF;

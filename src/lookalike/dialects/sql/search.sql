@@ -218,8 +218,8 @@ CREATE PROCEDURE lookalike__shortlist(
 BEGIN
     DECLARE slope VARCHAR(100) DEFAULT IF(@lookalike_metric = 'dot',
         'IF(half_square > 0, base / (2e0 * half_square), 0e0)', '1e0');
-    DECLARE score VARCHAR(100) DEFAULT IF(@lookalike_metric = 'dot',
-        CONCAT('base + ', {{spreads}} / SQRT(@lookalike_dim), ' * spread'), 'base - half_square');
+    DECLARE other VARCHAR(100) DEFAULT IF(@lookalike_metric = 'dot',
+        CONCAT(lookalike__double({{spreads}} / SQRT(@lookalike_dim)), ' * spread'), '-half_square');
     DECLARE joined LONGTEXT DEFAULT IF(@lookalike_condition = '', '', CONCAT(
         'JOIN ', @lookalike_rows, ' AS v ON ', @lookalike_id, ' = c.id', @lookalike_condition));
     SET @lookalike_text = '
@@ -239,8 +239,7 @@ SELECT id, 1 FROM (
              + «step» * c.scale * ({{middle}} * 8 * «w» - («differences»)) DESC
     LIMIT «rows»
 ) AS shortlist';
-    SET @lookalike_text = REPLACE(@lookalike_text, '«cells»', lookalike__nearest_cells(
-            score, @lookalike_metric <> 'dot', n_probes)),
+    SET @lookalike_text = REPLACE(@lookalike_text, '«cells»', lookalike__nearest_cells(other, n_probes)),
         @lookalike_text = REPLACE(@lookalike_text, '«slope»', slope),
         @lookalike_text = REPLACE(@lookalike_text, '«wanted»', CAST(wanted AS CHAR)),
         @lookalike_text = REPLACE(@lookalike_text, '«rows»', CAST(n_rows AS CHAR)),
@@ -271,14 +270,14 @@ RETURN {{width}} * CEIL(@lookalike_dim / {{width}}) DIV 8 //
 
 DROP FUNCTION IF EXISTS lookalike__nearest_cells //
 
--- Returns a statement that selects cells with `base`, the product of query and centroid. Codes
--- choose some more cells than are wanted, and the products of 8 bits a number the best of these.
-CREATE FUNCTION lookalike__nearest_cells(score TEXT, is_near BOOLEAN, n INT UNSIGNED) RETURNS LONGTEXT
+-- Returns a statement that selects n cells with `base`, the product of query and centroid, and the
+-- best `score`: base + other. Codes choose some more, and the planes the best of these.
+CREATE FUNCTION lookalike__nearest_cells(other TEXT, n INT UNSIGNED) RETURNS LONGTEXT
     NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
     COMMENT 'lookalike: the statement that chooses cells'
 BEGIN
     DECLARE statement LONGTEXT DEFAULT '
-SELECT products.*, «score» AS score
+SELECT products.*, base + «other» AS score
 FROM (
     SELECT cell, half_square, spread, «step» * step * (
         {{fine}}
@@ -286,13 +285,12 @@ FROM (
     ) AS base
     FROM (
         SELECT cell FROM «cells»
-        ORDER BY «step» * scale * ({{middle}} * 8 * «w» - («differences»)) - «half» DESC
+        ORDER BY «step» * scale * ({{middle}} * 8 * «w» - («differences»)) + «other» DESC
         LIMIT «more»
     ) AS near STRAIGHT_JOIN «cells» USING (cell)
 ) AS products ORDER BY score DESC LIMIT «n»';
-    SET statement = REPLACE(statement, '«score»', score),
-        statement = REPLACE(statement, '«differences»', lookalike__differences('')),
-        statement = REPLACE(statement, '«half»', IF(is_near, 'half_square', '0e0')),
+    SET statement = REPLACE(statement, '«differences»', lookalike__differences('')),
+        statement = REPLACE(statement, '«other»', other),
         statement = REPLACE(statement, '«more»', CAST(4 * n + 16 AS CHAR)),
         statement = REPLACE(statement, '«n»', CAST(n AS CHAR)),
         statement = REPLACE(statement, '«step»', lookalike__double(@lookalike_step)),

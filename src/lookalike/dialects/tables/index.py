@@ -22,10 +22,10 @@ from lookalike.dialects.table import Table
 
 CELL_COLUMNS = (
     "code VARBINARY(2048) NOT NULL DEFAULT ''",
+    "scale FLOAT NOT NULL DEFAULT 0",
     "planes BLOB",
     "step FLOAT NOT NULL DEFAULT 0",
     "level_sum INT UNSIGNED NOT NULL DEFAULT 0",
-    "scale FLOAT NOT NULL DEFAULT 0",
     "half_square FLOAT NOT NULL DEFAULT 0",
 )
 SHIFT_COLUMN = "shift FLOAT NOT NULL DEFAULT 0"
@@ -47,18 +47,18 @@ class CodeRow(NamedTuple):
 class CellRow(NamedTuple):
     """A row of the cells' table; the columns after `spread` are for searches in SQL alone.
 
-    code, planes, step, level_sum, scale: the centroid in 8 bits a number, see
-    `codes.CentroidPlanes`. half_square: half the squared length of the centroid.
+    code, scale, planes, step, level_sum: see `codes.CentroidPlanes`. half_square: half the squared
+    length of the centroid.
     """
 
     cell: int
     centroid: bytes
     spread: float
     code: bytes
+    scale: float
     planes: bytes
     step: float
     level_sum: int
-    scale: float
     half_square: float
 
 
