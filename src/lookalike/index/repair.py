@@ -3,7 +3,7 @@
 lookalike changes rows and codes in one transaction, and searches always read rows above the tail.
 Changes by others below it (rows deleted, free ids inserted, the table emptied) are found here: sums
 of a checksum of all ids are compared, which reads two narrow indexes; only if they differ, the ids
-are compared. Embeddings that others change keep their ids: `lookalike index --check` finds them.
+are compared. Embeddings that others change keep their ids: `lookalike index check` finds them.
 """
 
 from zlib import crc32

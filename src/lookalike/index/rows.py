@@ -119,7 +119,7 @@ def embedding_of(table: VectorTable, row_id: int) -> FloatArray:
     """Return the embedding, shape (dim,), of a stored image. Raises InputError if there is none."""
     rows = table.connection.query(table.dialect.embeddings(table, [row_id]))
     if not rows or rows[0][1] is None:
-        raise InputError(f"collection {table.name!r} has no image with id {row_id}")
+        raise InputError(f"collection {table.title!r} has no image with id {row_id}")
     return check_embedding(unpack([rows[0][1]], table.dim)[0], table.dim)
 
 
@@ -193,7 +193,7 @@ def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[in
             raise InputError(f"no image is stored of {target}")
     row_id = target if isinstance(target, int) else id_of(table, str(target))
     if not connection.query(dialect.records(table, [row_id])):
-        raise InputError(f"collection {table.name!r} has no image with id {row_id}")
+        raise InputError(f"collection {table.title!r} has no image with id {row_id}")
     return [row_id]
 
 
