@@ -6,10 +6,9 @@ import pytest
 import lookalike
 from lookalike import DatabaseError, InputError
 from lookalike.core.types import IndexSizes
-from tests.oracle import similarities
+from tests.collection.user_tables import DIM, EVERYTHING, expected, found, names_of
 
-DIM, N = 16, 400
-EVERYTHING = {"n_probes": 10_000, "oversampling": 1000}
+N = 400
 
 
 @pytest.fixture
@@ -51,27 +50,6 @@ def insert(db, rows, table="products"):
                 (key, f"item {key}", 7, vector),
             )
         db.rows("COMMIT")
-
-
-def expected(rows, query, k=10, metric="cosine"):
-    ids = np.array(list(rows), object)
-    scores = similarities(np.array(list(rows.values())), query, metric)
-    order = sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place]))[:k]
-    return [ids[place] for place in order]
-
-
-def found(images, query, **options):
-    return [match.id for match in images.search(query, **(EVERYTHING | options))]
-
-
-def names_of(db):
-    """Everything that lookalike has made for the first table: tables, views and triggers."""
-    triggers = (
-        "SELECT trigger_name FROM information_schema.triggers "
-        "WHERE trigger_schema LIKE CONCAT(DATABASE(), '%')"
-    )
-    found = db.rows("SHOW TABLES")[1] + db.rows(triggers)[1]
-    return {row[0] for row in found if row[0].startswith("lookalike_1_")}
 
 
 def test_an_index_is_created_searched_and_dropped_without_a_trace(db, vectors):
