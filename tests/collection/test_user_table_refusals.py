@@ -150,3 +150,55 @@ def test_truncate_fires_no_trigger_and_is_found(db, goods):
     table.index.refresh()
     assert table.index.check().is_consistent
     assert found(table, rows[3]) == expected(rows, rows[3])
+
+
+def test_cascades_of_foreign_keys_fire_no_trigger_and_are_found(db):
+    db.rows("CREATE TABLE brands (id INT PRIMARY KEY)")
+    db.rows("INSERT INTO brands VALUES (1), (2)")
+    db.rows(
+        f"CREATE TABLE goods (id INT PRIMARY KEY, brand INT, v VECTOR({DIM}), "
+        "FOREIGN KEY (brand) REFERENCES brands (id) ON DELETE CASCADE)"
+    )
+    rows = dict(enumerate(vectors_of(0, 300)))
+    for key, vector in rows.items():
+        db.rows("INSERT INTO goods VALUES (%s, %s, %s)", (key, 1 + key % 2, vector))
+    table = db.table("goods")
+    db.rows("DELETE FROM brands WHERE id = 2")
+    rows = {key: vector for key, vector in rows.items() if key % 2 == 0}
+    assert found(table, rows[0]) == expected(rows, rows[0])
+    assert table.index.status().pending == 0 and len(table.index.check().stale) == 150
+    table.index.refresh()
+    assert table.index.check().is_consistent
+    assert found(table, rows[0]) == expected(rows, rows[0])
+
+
+def test_an_interrupted_creation_is_finished_by_the_next(db, goods, monkeypatch):
+    db.drop_index("goods")
+    monkeypatch.setattr(db.dialect, "create_trigger", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        db.table("goods")
+    monkeypatch.undo()
+    status = db.table("goods").index.status()
+    assert (status.kept, status.indexed, status.problems) == ("triggers", 300, ())
+
+
+def test_an_account_that_may_only_read_searches(db, database_url, goods):
+    table, rows = goods
+    user = "u" + database_url.partition("?")[0][-12:]
+    db.rows(f"CREATE USER {user}@localhost IDENTIFIED BY 'secret'")
+    try:
+        db.rows(f"GRANT SELECT ON {database_url.partition('?')[0][-17:]}.* TO {user}@localhost")
+        db.rows("DELETE FROM goods WHERE id = 3")
+        del rows[3]
+        with lookalike.connect(database_url.replace("root@", f"{user}:secret@")) as reader:
+            own = reader.table("goods")
+            assert found(own, rows[0]) == expected(rows, rows[0])
+            (problem,) = own.index.status().problems
+            assert "this account, without TRIGGER, cannot see them" in problem
+            for refused in (own.index.refresh, own.index.build, own.index.drop):
+                with pytest.raises(DatabaseError, match="denied"):
+                    refused()
+        assert table.index.status().problems == () and table.index.status().pending == 1
+        assert found(table, rows[0]) == expected(rows, rows[0])
+    finally:
+        db.rows(f"DROP USER {user}@localhost")

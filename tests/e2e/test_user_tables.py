@@ -30,7 +30,7 @@ def test_a_table_is_indexed_searched_refreshed_and_left(run, products):
     assert [(each["name"], each["pending"], each["indexed"]) for each in status] == [
         ("hats", 1, 300)
     ]
-    assert "pending  1 changes or new rows are searched exactly" in run("index", "status").stdout
+    assert "pending  1 change or new row is searched exactly" in run("index", "status").stdout
     refreshed = run("index", "refresh", "--collection", "hats").stdout
     assert "nothing: the index is up to date" in refreshed
     assert "hats: 299 embeddings, 299 codes" in run("index", "check", "--collection", "hats").stderr

@@ -80,6 +80,8 @@ def create(
             table, schema=schema, vector=column, id=id_, name=name, metric=metric, alias=alias
         )
         status = images.index.status()
+        if status.rows and not status.indexed:  # a creation that was interrupted
+            status = images.index.refresh()
     _tell_status(out, [status])
 
 
@@ -157,7 +159,7 @@ def refresh(watch: bool, every: float, database: str | None, collection: str, ou
         status = images.index.refresh()
         while watch:
             time.sleep(every)
-            status = images.index.refresh()
+            status = images.index.refresh(compare=False)
     _tell_status(out, [status])
 
 
@@ -257,7 +259,8 @@ def _lines(status: IndexStatus) -> list[str]:
     index = f"{status.indexed:,} of {status.rows:,} rows"
     if status.plan:
         index += f"; {describe_plan(status.plan)}"
-    pending = f"{status.pending:,} changes or new rows are searched exactly"
+    some = "1 change or new row is" if status.pending == 1 else f"{status.pending:,} changes are"
+    pending = f"{some} searched exactly until index refresh"
     return [
         f"table    {status.table}, key {status.id_column}{name}",
         f"vectors  {status.vector}, by {status.metric}",

@@ -49,13 +49,17 @@ class CollectionIndex:
             problems = user_tables.problems_of(state.connection, state.dialect, state.own)
         return replace(check_index(state.index), problems=problems)
 
-    def refresh(self) -> IndexStatus:
+    def refresh(self, *, compare: bool = True) -> IndexStatus:
         """Bring the index up to date with what other programs have changed; return its status.
+
+        Args:
+            compare: Also compare the ids of all rows and codes: this finds what no trigger tells,
+                such as TRUNCATE and cascades of foreign keys.
 
         Raises:
             DatabaseError: The log of a table of your own is missing.
         """
-        self._state.refresh()
+        self._state.refresh(compare=compare)
         return self.status()
 
     def status(self) -> IndexStatus:

@@ -181,13 +181,16 @@ class CollectionState:
         if maintain(self.index, compare=compare):
             self.train()
 
-    def refresh(self) -> None:
-        """Bring the index up to date with what other programs have changed."""
+    def refresh(self, *, compare: bool = True) -> None:
+        """Bring the index up to date with what other programs have changed.
+
+        compare: also compare the ids of all rows and codes.
+        """
         is_told = False
         if self.own is not None:
             is_told = user_tables.make_ready(self.connection, self.dialect, self.own)
         self.index.advance_tail([])
-        self.maintain(compare=not is_told)
+        self.maintain(compare=compare or not is_told)
 
     def repair(self) -> None:
         """Create what is missing of what keeps the index of a user's own table true."""

@@ -24,7 +24,7 @@ from lookalike.database.user_tables import (
     open_registered,
     registered_tables,
 )
-from lookalike.dialects import EVENTS, Column, Dialect, Kept, UserTable
+from lookalike.dialects import EVENTS, Column, Dialect, Kept, UserTable, trigger_name
 
 Notify = Callable[[str], None]
 
@@ -39,7 +39,9 @@ def register(
     known = registered_tables(connection, dialect, wanted.registered)
     if known:
         _check_same(connection, known[0], wanted)
-        return known[0], False
+        if known[0].kept != "new":
+            return known[0], False
+        return prepare(connection, dialect, known[0], notify), True  # an interrupted creation
     table = describe(connection, dialect, wanted)
     _check_free(connection, dialect, table)
     for statement in (
@@ -97,7 +99,8 @@ def prepare(
 ) -> UserTable:
     """Create what keeps the index of a table true, as far as it is missing.
 
-    Where the account may not create triggers, the tail does, and `notify` is told why.
+    Where the account may not create triggers, the tail does, and `notify` is told why; triggers
+    that are there stay.
     """
     (key,) = (
         column
@@ -112,11 +115,13 @@ def prepare(
     kept: Kept = "triggers"
     try:
         for event in EVENTS:
-            there = missing_triggers(connection, dialect, table._replace(kept="triggers"))
-            if any(name.startswith(f"{table.side_name}_{event}") for name in there):
-                database = connection.url.database
+            database = connection.url.database
+            missing = missing_triggers(connection, dialect, table)
+            if trigger_name(table, event, database) in missing:
                 connection.alter(dialect.create_trigger(table, event, database))
     except (Privilege, UntrustedFunctions) as error:
+        if table.kept == "triggers":
+            raise
         kept = "tail"
         drop_triggers(connection, dialect, table)
         connection.execute(dialect.drop_log(table))
@@ -187,9 +192,12 @@ def not_registered(connection: Connection, dialect: Dialect, name: str) -> Input
 
 def problems_of(connection: Connection, dialect: Dialect, own: OpenedTable) -> tuple[str, ...]:
     """Return what is missing of what keeps the index of a table true, a sentence each."""
-    told = [
-        f"trigger {name} is missing" for name in missing_triggers(connection, dialect, own.table)
-    ]
+    missing: list[str] = []
+    if own.table.kept == "triggers":
+        missing = missing_triggers(connection, dialect, own.table)
+    told = [f"trigger {name} is missing" for name in missing]
+    if len(missing) == len(EVENTS):
+        told = ["its triggers are missing, or this account, without TRIGGER, cannot see them"]
     if own.names.log and count_logged(connection, dialect, own) is None:
         told.append(f"its log {own.table.side_name}_changes is missing")
     return tuple(told)

@@ -107,14 +107,15 @@ def open_registered(connection: Connection, dialect: Dialect, table: UserTable) 
             f"column {table.id_column!r} of {table.shown} is no key any more: give it a UNIQUE "
             f"index and NOT NULL, or {drop}"
         )
+    key_type = by_name[table.id_column].type
     names = Table(
         table.side_name,
         MAPPED_ID if table.is_mapped else table.id_column,
         table.name_column,
         table.vector,
-        source=table.source(index),
+        source=table.source(index, has_integers=bool(INTEGER.fullmatch(key_type))),
     )
-    id_type = "bigint unsigned" if table.is_mapped else by_name[table.id_column].type
+    id_type = "bigint unsigned" if table.is_mapped else key_type
     return OpenedTable(table, names, dim, id_type)
 
 
@@ -133,9 +134,10 @@ def _triggers(connection: Connection, dialect: Dialect, table: UserTable) -> lis
 
 
 def missing_triggers(connection: Connection, dialect: Dialect, table: UserTable) -> list[str]:
-    """Return the names of the triggers that a table should have and lacks."""
-    if table.kept != "triggers":
-        return []
+    """Return the names of a table's triggers that do not exist.
+
+    An account without the TRIGGER privilege sees none.
+    """
     there = {name for name, now in _triggers(connection, dialect, table) if now == table.table}
     names = [trigger_name(table, event, connection.url.database) for event in EVENTS]
     return [name for name in names if name not in there]
@@ -170,7 +172,7 @@ def describe(connection: Connection, dialect: Dialect, wanted: Wanted) -> UserTa
     named = name.name if name else key.name if is_mapped and key.charset else None
     table = UserTable(
         *(0, wanted.registered, wanted.schema, wanted.table, vector.name, key.name, named),
-        *(wanted.metric or "cosine", "triggers", is_mapped),
+        *(wanted.metric or "cosine", "new", is_mapped),
     )
     if key.type.startswith("bigint") and "unsigned" in key.type:
         largest = connection.value(dialect.largest_key(table))

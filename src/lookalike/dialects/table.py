@@ -17,6 +17,7 @@ class Source:
         key_index: Name of the unique index of its key; None for a view.
         has_log: Whether triggers log its changes.
         is_mapped: Whether a mapping table numbers its keys.
+        has_integers: Whether its keys are integers, mapped or not.
         title: What users call it.
     """
 
@@ -25,6 +26,7 @@ class Source:
     key_index: str | None = "PRIMARY"
     has_log: bool = False
     is_mapped: bool = False
+    has_integers: bool = True
     title: str = ""
 
     @property

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lookalike.core.arguments import check_int, check_many, wrong
 from lookalike.core.errors import InputError
@@ -168,6 +169,31 @@ def with_paths(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
         replace(match, path=Path(paths[match.id])) if match.id in paths else match
         for match in matches
     ]
+
+
+def with_keys(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
+    """Return matches with the keys of their rows, where a mapping table numbers them."""
+    if table.source is None or not table.keys or not matches:
+        return list(matches)
+    found = table.connection.query_parts(
+        list({match.id for match in matches}), lambda part: table.dialect.key_values(table, part)
+    )
+    field = "id" if table.source.has_integers else "key"
+    keys: dict[int, Any] = dict(found)
+    return [
+        replace(match, **{field: keys[match.id]}) if match.id in keys else match
+        for match in matches
+    ]
+
+
+def number_of(table: VectorTable, key: int | str) -> int | None:
+    """Return the number of a key in the mapping table; None without one."""
+    if table.source is None or not table.keys:
+        return None
+    if table.source.has_integers != isinstance(key, int):
+        return None
+    found = table.connection.value(table.dialect.ids_of_key(table, key))
+    return None if found is None else int(found)
 
 
 def find(table: VectorTable, targets: Iterable[int | str | os.PathLike[str]]) -> list[int]:

@@ -12,7 +12,7 @@ name. Triggers in another database have lookalike's database in their name, as a
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 from lookalike.dialects.primitives import Primitives
@@ -26,7 +26,7 @@ MAPPED_ID = "lookalike_id"
 
 EVENTS = ("insert", "update", "delete")
 
-Kept = Literal["triggers", "tail"]
+Kept = Literal["new", "triggers", "tail"]
 
 _NAME = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
@@ -34,8 +34,8 @@ _NAME = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 class UserTable(NamedTuple):
     """A row of `lookalike_tables`: a table of the user's own that lookalike indexes.
 
-    schema: its database; None for lookalike's own. kept: how its index is kept true. is_mapped:
-    whether its keys are numbered by a mapping table.
+    schema: its database; None for lookalike's own. kept: how its index is kept true; "new" until
+    that is known. is_mapped: whether its keys are numbered by a mapping table.
     """
 
     number: int
@@ -64,13 +64,18 @@ class UserTable(NamedTuple):
         """The table itself, also where a view numbers its keys."""
         return Source(self.schema, self.table, title=self.name)
 
-    def source(self, key_index: str | None) -> Source:
+    def source(self, key_index: str, *, has_integers: bool) -> Source:
         """Return where its rows are read."""
-        has_log = self.kept == "triggers"
-        if self.is_mapped:
-            view = f"{self.side_name}_rows"
-            return Source(None, view, None, has_log, is_mapped=True, title=self.name)
-        return Source(self.schema, self.table, key_index, has_log, title=self.name)
+        schema, table = (None, f"{self.side_name}_rows") if self.is_mapped else self[2:4]
+        return Source(
+            schema,
+            table,
+            None if self.is_mapped else key_index,
+            self.kept == "triggers",
+            bool(self.is_mapped),
+            has_integers,
+            self.name,
+        )
 
 
 class Column(NamedTuple):
@@ -298,6 +303,10 @@ class UserTablesSQL(Primitives):
         return Statement(
             f"SELECT id, key_value FROM {table.keys} WHERE id IN ({places(len(ids))})", tuple(ids)
         )
+
+    def ids_of_key(self, table: Table, key: Any) -> Statement:
+        """Select the number of a key."""
+        return Statement(f"SELECT id FROM {table.keys} WHERE key_value = %s", (key,))
 
     def drop_sides(self, table: UserTable) -> list[Statement]:
         """Drop what a table has beside the index tables."""
