@@ -71,6 +71,11 @@ class Writer(threading.Thread):
             self.problems.append(f"{mine[:9]} is not {expected(self.rows, query)[:9]}")
 
 
+def build(url):
+    with lookalike.connect(url, index_sizes=SIZES) as db:
+        assert db.collection("goods").index.build()
+
+
 def test_writers_see_what_they_have_committed_while_others_refresh(db, database_url):
     db.rows(f"CREATE TABLE goods (id BIGINT UNSIGNED PRIMARY KEY, v VECTOR({DIM}))")
     for key, vector in enumerate(vectors_of(0, 200)):
@@ -81,12 +86,12 @@ def test_writers_see_what_they_have_committed_while_others_refresh(db, database_
         writers = [Writer(database_url, number, 8) for number in (1, 2, 3)]
         for writer in writers:
             writer.start()
+        builder = threading.Thread(target=lambda: [build(database_url) for _ in range(4)])
+        builder.start()
         refreshed = 0
-        while any(writer.is_alive() for writer in writers):
+        while any(thread.is_alive() for thread in (*writers, builder)):
             goods.index.refresh()
             refreshed += 1
-            if refreshed == 5:
-                goods.index.build()
         for writer in writers:
             writer.join()
             assert not writer.problems and writer.commits

@@ -116,6 +116,16 @@ def test_integers_above_2_63_are_mapped_and_found_as_they_are(db):
     assert keys[5] not in [match.id for match in goods.search(keys[5], k=N)]
 
 
+def test_the_first_integer_above_2_63_is_told(db):
+    make(db, "BIGINT UNSIGNED", list(range(N)))
+    db.table("goods")
+    db.rows("INSERT INTO goods VALUES (%s, '', 1, NULL)", (2**63,))
+    with pytest.raises(lookalike.InputError, match="2.63 or more now: run lookalike index drop go"):
+        db.table("goods")
+    db.drop_index("goods")
+    assert db.table("goods").index.status().indexed == N
+
+
 def test_without_triggers_a_refresh_numbers_new_keys(db):
     keys = skus(N + 1)
     rows = make(db, "CHAR(36)", keys[:N])

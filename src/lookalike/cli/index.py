@@ -66,7 +66,7 @@ def create(
     The table itself is never altered. Names are written as they are, without quotes:
 
     \b
-    lookalike index create shop.products.embedding --name title
+    lookalike index create shop.products.embedding --id product_id
     lookalike search 17 --collection products
     """
     if target is not None:

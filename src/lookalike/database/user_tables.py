@@ -108,6 +108,8 @@ def open_registered(connection: Connection, dialect: Dialect, table: UserTable) 
             f"index and NOT NULL, or {drop}"
         )
     key_type = by_name[table.id_column].type
+    if not table.is_mapped and _is_beyond(connection, dialect, table, key_type):
+        raise InputError(f"table {table.shown} has a key of 2^63 or more now: {drop}")
     names = Table(
         table.side_name,
         MAPPED_ID if table.is_mapped else table.id_column,
@@ -174,10 +176,20 @@ def describe(connection: Connection, dialect: Dialect, wanted: Wanted) -> UserTa
         *(0, wanted.registered, wanted.schema, wanted.table, vector.name, key.name, named),
         *(wanted.metric or "cosine", "new", is_mapped),
     )
-    if key.type.startswith("bigint") and "unsigned" in key.type:
-        largest = connection.value(dialect.largest_key(table))
-        table = table._replace(is_mapped=(largest or 0) >= 2**63)
+    if _is_beyond(connection, dialect, table, key.type):
+        table = table._replace(is_mapped=True)
+    if table.is_mapped and MAPPED_ID in {column.name.lower() for column in columns}:
+        raise InputError(
+            f"{refused}: its column {MAPPED_ID!r} has a name of lookalike's; rename it"
+        )
     return table
+
+
+def _is_beyond(connection: Connection, dialect: Dialect, table: UserTable, key_type: str) -> bool:
+    """Whether a table has keys of 2^63 or more, which need numbers."""
+    if not (key_type.startswith("bigint") and "unsigned" in key_type):
+        return False
+    return (connection.value(dialect.largest_key(table)) or 0) >= 2**63
 
 
 def _unknown(connection: Connection, dialect: Dialect, wanted: Wanted) -> InputError:
