@@ -193,13 +193,18 @@ class Database:
     def tables(self) -> list[IndexStatus]:
         """Return the status of the index of each table of your own, by name.
 
-        Raises:
-            InputError: A table is gone.
+        What is wrong with a table that is gone or changed, is among its problems.
         """
+        from lookalike.collection.indexing import status_of_lost
         from lookalike.database.user_tables import registered_tables
 
-        names = [table.name for table in registered_tables(self.connection, self.dialect)]
-        return [self.collection(name).index.status() for name in names]
+        found = []
+        for table in registered_tables(self.connection, self.dialect):
+            try:
+                found.append(self.collection(table.name).index.status())
+            except InputError as error:
+                found.append(status_of_lost(self.connection, table, error))
+        return found
 
     def drop_index(self, name: str) -> None:
         """Drop the index of a table of your own, triggers first; the table stays.

@@ -110,6 +110,8 @@ def test_a_table_that_is_renamed_or_dropped_is_told(db, goods):
         db.collection("goods")
     with pytest.raises(DatabaseError):
         goods[0].search(vectors_of(0, 1)[0])
+    (status,) = db.tables()
+    assert status.problems[0].startswith("table goods is called wares now: run lookalike")
     db.rows("DROP TABLE wares")
     with pytest.raises(InputError, match="goods of index 'goods' is gone: run lookalike index dr"):
         db.table("goods")
@@ -202,3 +204,19 @@ def test_an_account_that_may_only_read_searches(db, database_url, goods):
         assert found(table, rows[0]) == expected(rows, rows[0])
     finally:
         db.rows(f"DROP USER {user}@localhost")
+
+
+def test_a_creation_that_cannot_be_finished_leaves_nothing(db, goods, database_url, monkeypatch):
+    db.drop_index("goods")
+    before = {row[0] for row in db.rows("SHOW TABLES")[1]}
+    reader = lookalike.connect(database_url)
+    with reader:
+        other = lookalike.connect(database_url)
+        with other, other.session():
+            other.rows("START TRANSACTION")
+            other.rows("SELECT 1 FROM goods LIMIT 1")  # CREATE TRIGGER has to wait for it
+            monkeypatch.setattr(reader.connection, "_alter_wait", 1)
+            with pytest.raises(DatabaseError, match="end that transaction"):
+                reader.table("goods")
+    assert {row[0] for row in db.rows("SHOW TABLES")[1]} == before and db.tables() == []
+    assert db.table("goods").index.status().indexed == 300

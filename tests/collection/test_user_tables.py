@@ -6,6 +6,9 @@ import pytest
 import lookalike
 from lookalike import DatabaseError, InputError
 from lookalike.core.types import IndexSizes
+from lookalike.index.loading import load
+from lookalike.search.in_memory import search_in_memory
+from lookalike.search.options import Asked, SearchOptions
 from tests.collection.user_tables import DIM, EVERYTHING, expected, found, names_of
 
 N = 400
@@ -106,6 +109,7 @@ def test_a_table_of_another_database_with_names_that_need_quoting(db, shop, vect
     assert own.index.refresh().pending == 0
     assert found(own, vectors[9]) == expected(rows, vectors[9]) and own.index.check().is_consistent
     assert db.collection("odd").search("n3", k=1)[0].id != 3
+    assert db.table("odd").index.status().table == f"{shop}.my `odd.table"
     own.index.drop()
     assert names_of(db) == set()
 
@@ -300,3 +304,32 @@ def test_a_held_index_sees_what_was_committed(db, vectors):
         assert found(products, vectors[0]) == expected(rows, vectors[0])
         many = products.search_many([vectors[0]] * 200)
         assert [m.id for m in many[7]][:2] == expected(rows, vectors[0])[:2]
+
+
+def test_codes_loaded_for_many_queries_leave_logged_rows_to_the_table(db, vectors):
+    rows = make(db, vectors)
+    products = db.table("products")
+    near = vectors[0] + np.float32(0.01)
+    db.rows("UPDATE products SET embedding = %s WHERE product_id = 300", (near,))
+    db.rows("DELETE FROM products WHERE product_id = 2")
+    rows[300] = near
+    del rows[2]
+    store = products._state.index
+    memory = load(store, notify=print)
+    assert memory is not None and set(memory.tail) == {2, 300}
+    queries = [vectors[0], near, vectors[7]]
+    asked = [Asked(query, SearchOptions(k=10, **EVERYTHING)) for query in queries]
+    answers = search_in_memory(store.table, memory, asked, memory.tail)
+    for query, matches in zip(queries, answers, strict=True):
+        assert matches is not None
+        assert [match.id for match in matches] == expected(rows, query)
+
+
+def test_ids_below_0_are_never_searched_in_memory(db, vectors):
+    rows = make(db, vectors, id_type="INT", ids=list(range(-200, N - 200)))
+    products = db.table("products")
+    told = []
+    assert load(products._state.index, notify=told.append) is None
+    assert told == ["MySQL searches the index: only ids from 0 on are held in memory."]
+    many = products.search_many([vectors[0]] * 120, **EVERYTHING)
+    assert [match.id for match in many[119]] == expected(rows, vectors[0])

@@ -20,6 +20,7 @@ _SHOWN = 10
 _KEPT = {
     "triggers": "triggers log every change",
     "tail": "new rows are searched exactly; other changes need `index refresh` or `index rebuild`",
+    "new": "its creation was interrupted: run `index create` again",
     "add": "lookalike's own writes keep it",
 }
 
@@ -254,6 +255,12 @@ def _tell_status(out: Output, found: list[IndexStatus]) -> None:
         click.echo("\n".join([each.name, *(f"  {line}" for line in _lines(each))]))
 
 
+def _with_remedy(problem: str, name: str) -> str:
+    if "lookalike index" in problem:
+        return problem
+    return f"{problem}: run lookalike index rebuild --collection {name}"
+
+
 def _lines(status: IndexStatus) -> list[str]:
     name = f", names in {status.name_column}" if status.name_column else ""
     index = f"{status.indexed:,} of {status.rows:,} rows"
@@ -267,5 +274,5 @@ def _lines(status: IndexStatus) -> list[str]:
         f"index    {index if status.plan else 'none; every search is exact'}",
         f"kept by  {status.kept}: {_KEPT[status.kept]}",
         f"pending  {pending if status.pending else 'nothing: the index is up to date'}",
-        *(f"problem  {problem}: run lookalike index rebuild" for problem in status.problems),
+        *(f"problem  {_with_remedy(problem, status.name)}" for problem in status.problems),
     ]

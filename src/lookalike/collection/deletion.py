@@ -39,7 +39,7 @@ def delete_collection(
     record = find_collection(connection, dialect, name)
     if record is not None and record.own is not None:
         raise InputError(
-            f"{name!r} is a table of your own: lookalike index drop {name} drops its index"
+            f"{name!r} is a table of your own; to drop its index: lookalike index drop {name}"
         )
     name = record.name if record else _as_stored(connection, dialect, name)
     training = no_training(connection, dialect, name, trainer_seconds)

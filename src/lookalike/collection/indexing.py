@@ -1,6 +1,7 @@
 """Build, check and hold a collection's index on request; `add` maintains it automatically."""
 
 from dataclasses import replace
+from typing import cast
 
 from lookalike.collection import user_tables
 from lookalike.collection.state import CollectionState
@@ -8,6 +9,9 @@ from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.reports import IndexReport, IndexStatus
 from lookalike.core.sizes import check_bytes
+from lookalike.core.types import Metric
+from lookalike.database.connection import Connection
+from lookalike.dialects import UserTable
 from lookalike.index.check import check_index
 from lookalike.index.holding import HeldIndex
 
@@ -67,16 +71,17 @@ class CollectionIndex:
         state, index = self._state, self._state.index
         table, own, problems, pending = index.table, state.own, tuple[str, ...](), 0
         connection, dialect = state.connection, state.dialect
-        kept, shown = "add", table.name
+        kept, place = "add", f"{connection.url.database}.{table.name}"
         if own is not None:
             problems = user_tables.problems_of(connection, dialect, own)
             pending = user_tables.count_logged(connection, dialect, own) or 0
-            kept, shown = own.table.kept, own.table.shown
+            kept = own.table.kept
+            place = f"{own.table.schema or connection.url.database}.{own.table.table}"
         if index.load() is not None:
             pending += int(connection.value(dialect.count_above_tail(table)))
         return IndexStatus(
             name=state.name,
-            table=shown if own and own.table.schema else f"{connection.url.database}.{shown}",
+            table=place,
             vector=table.embedding_column,
             id_column=own.table.id_column if own else table.id_column,
             name_column=table.name_column,
@@ -124,3 +129,21 @@ class CollectionIndex:
         if before is not None:
             before.close()
         return held
+
+
+def status_of_lost(connection: Connection, table: UserTable, error: InputError) -> IndexStatus:
+    """Return the status of a table of the user's own that cannot be opened."""
+    return IndexStatus(
+        name=table.name,
+        table=f"{table.schema or connection.url.database}.{table.table}",
+        vector=table.vector,
+        id_column=table.id_column,
+        name_column=table.name_column,
+        metric=cast(Metric, table.metric),
+        kept=table.kept,
+        rows=0,
+        indexed=0,
+        pending=0,
+        problems=(str(error),),
+        plan=None,
+    )

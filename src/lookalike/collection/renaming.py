@@ -46,8 +46,8 @@ def rename_collection(
     record = find_collection(connection, dialect, old)
     if record is not None and record.own is not None:
         raise InputError(
-            f"{old!r} is a table of your own: to give it another name, drop its index with "
-            f"lookalike index drop {old} and create it --as {new}"
+            f"{old!r} is a table of your own: create its index again with --as {new}, after "
+            f"lookalike index drop {old}"
         )
     if registered_tables(connection, dialect, new):
         raise InputError(f"the name {new!r} is taken by a table of your own; give another")

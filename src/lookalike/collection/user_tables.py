@@ -6,7 +6,7 @@ Each step can be repeated, so that an interrupted creation is finished by the ne
 
 from collections.abc import Callable
 
-from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError, LookalikeError
 from lookalike.database.connection import Connection
 from lookalike.database.errors import DuplicateKey, MissingTable, Privilege, UntrustedFunctions
 from lookalike.database.own_tables import (
@@ -41,7 +41,7 @@ def register(
         _check_same(connection, known[0], wanted)
         if known[0].kept != "new":
             return known[0], False
-        return prepare(connection, dialect, known[0], notify), True  # an interrupted creation
+        return _prepare_new(connection, dialect, known[0], notify), True  # it was interrupted
     table = describe(connection, dialect, wanted)
     _check_free(connection, dialect, table)
     for statement in (
@@ -58,20 +58,36 @@ def register(
     except DuplicateKey as error:
         raise _taken(table.name, "another client has just registered it") from error
     table = registered_tables(connection, dialect, table.name)[0]
-    return prepare(connection, dialect, table, notify), True
+    return _prepare_new(connection, dialect, table, notify), True
+
+
+def _prepare_new(
+    connection: Connection, dialect: Dialect, table: UserTable, notify: Notify
+) -> UserTable:
+    """Prepare a new table; if that fails, nothing of it is left."""
+    try:
+        return prepare(connection, dialect, table, notify)
+    except ConnectionFailed:
+        raise
+    except LookalikeError:
+        drop(connection, dialect, table.name)
+        raise
 
 
 def _check_same(connection: Connection, known: UserTable, wanted: Wanted) -> None:
     """Raise InputError where a name is of another table, or of other columns."""
+    if wanted == Wanted(known.name):
+        return
     schema = None if wanted.schema == connection.url.database else wanted.schema
     pairs = (
-        ((known.schema, known.table), (schema, wanted.table)),
         (known.vector, wanted.vector),
         (known.id_column, wanted.id),
         (known.name_column, wanted.name),
         (known.metric, wanted.metric),
     )
-    if any(asked is not None and asked != stored for stored, asked in pairs):
+    if (known.schema, known.table) != (schema, wanted.table) or any(
+        asked is not None and asked.lower() != str(stored).lower() for stored, asked in pairs
+    ):
         columns = f"key {known.id_column}, {known.metric}"
         raise _taken(known.name, f"it is {known.shown}.{known.vector} ({columns})")
 
@@ -184,7 +200,7 @@ def not_registered(connection: Connection, dialect: Dialect, name: str) -> Input
     names = [table.name for table in registered_tables(connection, dialect)]
     if name in {row[0] for row in connection.query(dialect.collection_names())}:
         return InputError(
-            f"{name!r} is a collection: lookalike collections delete {name} deletes it"
+            f"{name!r} is a collection; to delete it: lookalike collections delete {name}"
         )
     told = f"the tables with an index are: {', '.join(names)}" if names else "none has one yet"
     return InputError(f"no table is registered as {name!r} in {connection.url.database}; {told}")
