@@ -239,8 +239,8 @@ class UserTablesSQL(Primitives):
         body = {
             "insert": logs["NEW"],
             "delete": logs["OLD"],
-            "update": f"IF {is_other} OR NOT OLD.{vector} <=> NEW.{vector} THEN\n{logs['OLD']}\n"
-            f"END IF;\nIF {is_other} THEN\n{logs['NEW']}\nEND IF;",
+            "update": f"IF NOT OLD.{vector} <=> NEW.{vector} OR {is_other} THEN\n{logs['OLD']}\n"
+            f"IF {is_other} THEN\n{logs['NEW']}\nEND IF;\nEND IF;",
         }[event]
         return Statement(
             f"CREATE TRIGGER {self.trigger(table, event, database)} AFTER {event.upper()} "
