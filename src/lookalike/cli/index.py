@@ -256,7 +256,7 @@ def _tell_status(out: Output, found: list[IndexStatus]) -> None:
 
 
 def _with_remedy(problem: str, name: str) -> str:
-    if "lookalike index" in problem:
+    if "run lookalike" in problem:
         return problem
     return f"{problem}: run lookalike index rebuild --collection {name}"
 
