@@ -23,13 +23,14 @@ from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe
 from lookalike.database.url import DatabaseURL
+from lookalike.database.user_tables import Wanted
 from lookalike.dialects import Dialect, Statement, is_name
 from lookalike.server.address import PrivateAddress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lookalike.core.reports import CollectionRemoval, Status
+    from lookalike.core.reports import CollectionRemoval, IndexStatus, Status
     from lookalike.models.base import Model
 
 URL_VARIABLE = "LOOKALIKE_DATABASE"
@@ -146,6 +147,76 @@ class Database:
         return Collection(
             CollectionState(self.connection, self.dialect, request, self._notify, self._index_sizes)
         )
+
+    def table(
+        self,
+        table: str,
+        *,
+        schema: str | None = None,
+        vector: str | None = None,
+        id: str | None = None,
+        name: str | None = None,
+        metric: Metric | None = None,
+        alias: str | None = None,
+    ) -> Collection:
+        """Index a table of your own by its VECTOR column, or open it if it has its index already.
+
+        The table itself is never altered, and lookalike never writes to it. Where the account may
+        create triggers on it, they tell the index what other programs change.
+
+        Args:
+            table: Name of the table, or the name that it was registered by.
+            schema: Its database; by default the connection's.
+            vector: The VECTOR column; may be left out if there is one.
+            id: The key, of any type; by default the primary key.
+            name: Column with the rows' names, if any.
+            metric: How searches rank: "cosine" (default), "euclidean" or "dot".
+            alias: Name to register; by default the table's.
+
+        Raises:
+            InputError: The table cannot be indexed, or its name is taken; the message says what to
+                change.
+
+        Example:
+            >>> _ = db.rows("CREATE TABLE shoes (sku INT PRIMARY KEY, photo VECTOR(2))")
+            >>> _ = db.rows("INSERT INTO shoes VALUES (7, STRING_TO_VECTOR('[1,0]'))")
+            >>> [match.id for match in db.table("shoes").search([1, 0.2])]
+            [7]
+        """
+        from lookalike.collection.registering import open_table
+
+        wanted = Wanted(table, schema, vector, id, name, metric, alias)
+        return Collection(
+            open_table(self.connection, self.dialect, wanted, self._notify, self._index_sizes)
+        )
+
+    def tables(self) -> list[IndexStatus]:
+        """Return the status of the index of each table of your own, by name.
+
+        What is wrong with a table that is gone or changed, is among its problems.
+        """
+        from lookalike.collection.indexing import status_of_lost
+        from lookalike.database.user_tables import registered_tables
+
+        found = []
+        for table in registered_tables(self.connection, self.dialect):
+            try:
+                found.append(self.collection(table.name).index.status())
+            except InputError as error:
+                found.append(status_of_lost(self.connection, table, error))
+        return found
+
+    def drop_index(self, name: str) -> None:
+        """Drop the index of a table of your own, triggers first; the table stays.
+
+        Works for a table that is gone, too.
+
+        Raises:
+            InputError: No table is registered by this name.
+        """
+        from lookalike.collection.user_tables import drop
+
+        drop(self.connection, self.dialect, name)
 
     def collections(self) -> list[str]:
         """Return the names of all collections, sorted."""

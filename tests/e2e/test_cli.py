@@ -179,7 +179,7 @@ def thousand(database_url):
 
 
 def test_the_index_is_explained_and_proved(run, thousand):
-    done = run("index", "--check", "--collection", "own")
+    done = run("index", "check", "--collection", "own")
     assert "own: 1,200 embeddings, 1,200 codes, all correct" in done.stderr
     through = ["search", "v5", "--collection", "own", "-k", 3, "--include-self"]
     explained = run(*through, "--explain").stdout
@@ -196,14 +196,12 @@ def test_a_false_index_is_told_and_mended(run, thousand):
         "UPDATE own SET embedding = (SELECT embedding FROM (SELECT * FROM own WHERE id = 1) AS one)"
         " WHERE id = 9",
     )
-    done = run("index", "--check", "--collection", "own", status=1)
+    done = run("index", "check", "--collection", "own", status=1)
     assert "stale codes: 1 (ids 9)" in done.stderr
-    assert json.loads(run("index", "--rebuild", "--collection", "own", "--json").stdout)[
+    assert json.loads(run("index", "rebuild", "--collection", "own", "--json").stdout)[
         "is_consistent"
     ]
-    run("index", "--check", "--collection", "own")
-    both = run("index", "--check", "--rebuild", "--collection", "own", status=2)
-    assert "--check or --rebuild, not both" in both.stderr
+    run("index", "check", "--collection", "own")
 
 
 def test_a_contact_sheet_is_written(added, photos):

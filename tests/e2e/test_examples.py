@@ -27,6 +27,7 @@ TWICE = ("README.md",)  # its Python is what people paste first, and again
 CLIP = "needs CLIP: gigabytes of packages, and weights from a hub"
 NAMES = "is the form of the command"
 GROUP = "is the number of a group in another collection"
+TABLES = "needs a table of one's own"
 OTHERS = "needs a server of somebody's own"
 NOT_RUN = {
     "make test": "runs this test",
@@ -39,6 +40,8 @@ NOT_RUN = {
     "lookalike collections delete NAME": NAMES,
     "lookalike collections rename OLD NEW": NAMES,
     "lookalike watch ~/Pictures --prune": "runs until Ctrl-C",
+    "lookalike index create shop.products.embedding --id product_id": TABLES,
+    "lookalike search 17 --collection products": TABLES,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
     "mysql shop_copy < shop.sql": OTHERS,

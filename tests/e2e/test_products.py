@@ -147,12 +147,10 @@ def test_the_plan_is_explained_and_the_sql_has_the_filter(run, shop):
 
 
 def test_an_attribute_is_indexed(shop):
-    assert "Indexed price of products." in shop("index", "--attribute", "price").stderr
-    done = shop("index", "--attribute", "price", "--attribute", "tags", "--json")
+    assert "Indexed price of products." in shop("index", "attribute", "price").stderr
+    done = shop("index", "attribute", "price", "tags", "--json")
     assert json.loads(done.stdout)["made"] == {"price": False, "tags": True}
-    assert "no attribute 'prize'" in shop("index", "--attribute", "prize", status=2).stderr
-    both = shop("index", "--attribute", "price", "--check", status=2)
-    assert "--attribute cannot be combined with --check, --rebuild or --recall" in both.stderr
+    assert "no attribute 'prize'" in shop("index", "attribute", "prize", status=2).stderr
 
 
 def test_a_collection_without_attributes(run, photos):

@@ -56,7 +56,7 @@ def test_a_password_is_nowhere(secret_url, environment, photos, tmp_path, by_opt
     assert process.returncode == 0
     commands = (["status"], ["search", str(photos / "cat.jpg"), "--explain", "-v"], ["sql", "NO"])
     with (tmp_path / "output").open("a") as output:
-        for command in (*commands, ["search", "cat", "--json"], ["index", "--check"]):
+        for command in (*commands, ["search", "cat", "--json"], ["index", "check"]):
             called = [*program, *command, *option]
             subprocess.run(called, stdout=output, stderr=output, env=environment, check=False)
     assert any("decoder" in line for line in seen)

@@ -76,7 +76,7 @@ def _about(action: Action) -> str:
 
 
 def judge_checks(actions: Sequence[Action], timeline: Timeline) -> Iterator[Problem]:
-    """Yield what `index --check` names that the docs do not allow it to name."""
+    """Yield what `index check` names that the docs do not allow it to name."""
     changed = {timeline.ids.get(row, -1) for row in timeline.updates}
     others = [a for a in actions if a.kind in ("update", "replace")]
     changed |= {row_id for a in others for row_id in a.given["ids"]}

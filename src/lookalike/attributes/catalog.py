@@ -163,7 +163,7 @@ def find_attributes(
     for name in asked:
         attribute = find(name, known)
         if attribute is None:
-            raise unknown_attribute(name, known, table.name)
+            raise unknown_attribute(name, known, table.title)
         found[name] = attribute
     return found
 

@@ -32,8 +32,8 @@ def drop_attribute(table: VectorTable, name: str, *, dry_run: bool = False) -> i
     attribute = find_attributes(table, [name])[name]
     if attribute.is_column:
         raise InputError(
-            f"{attribute.name} is a column of your own in table {table.name!r}: remove it yourself "
-            f"with ALTER TABLE {table.name} DROP COLUMN `{attribute.name}`"
+            f"{attribute.name} is a column of your own in table {table.title!r}: remove it "
+            f"yourself with ALTER TABLE {table.name} DROP COLUMN `{attribute.name}`"
         )
     if dry_run:
         return len(table.connection.query(table.dialect.ids_with_attribute(table, attribute)))

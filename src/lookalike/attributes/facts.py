@@ -40,7 +40,7 @@ def prepare_facts(table: VectorTable, id_type: str, *, location: bool) -> None:
     columns = {name.casefold(): name for name in column_types(table)}
     if own := sorted(columns[name] for name in wanted & set(columns)):
         raise InputError(
-            f"{', '.join(own)}: a column of your own in table {table.name!r} has the name of a "
+            f"{', '.join(own)}: a column of your own in table {table.title!r} has the name of a "
             "fact; rename the column, or leave out the facts"
         )
     # Once facts are there, these names are theirs; what users set in single rows stays.
@@ -48,7 +48,7 @@ def prepare_facts(table: VectorTable, id_type: str, *, location: bool) -> None:
     known = {each.name for each in known_attributes(table)}
     if taken := sorted(new & known):
         raise InputError(
-            f"{', '.join(taken)}: {table.name!r} has attributes of your own with the names of "
+            f"{', '.join(taken)}: {table.title!r} has attributes of your own with the names of "
             "facts; drop them, store them under other names, or leave out the facts"
         )
 

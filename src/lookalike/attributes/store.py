@@ -216,7 +216,7 @@ def _require_json(table: VectorTable) -> None:
         unless_there(table, dialect.add_attributes_column(table))
     elif there != "json":
         raise InputError(
-            f"the column attributes of {table.name!r} has type {there}, and lookalike needs it "
+            f"the column attributes of {table.title!r} has type {there}, and lookalike needs it "
             "for its own JSON: rename your column, or give each attribute a column of its own"
         )
 

@@ -43,7 +43,7 @@ COMMANDS = {
         "List the attributes of a collection's images: name, kind and how many have it.",
     ),
     "collections": ("catalog", "List the collections: images, model, size on disk and index."),
-    "index": ("index", "Build or check the index of a collection."),
+    "index": ("index", "The index of a collection, or of a table of your own."),
     "sql": ("sql", "Run any SQL and print its result as a table."),
     "install-functions": (
         "sql",
@@ -55,7 +55,9 @@ COMMANDS = {
 
 MEANT = {
     "delete": ("remove", "collections delete", "duplicates --delete"),
-    "drop": ("collections delete", "attributes drop"),
+    "drop": ("collections delete", "attributes drop", "index drop"),
+    "create": ("index create",),
+    "refresh": ("index refresh",),
     "find": ("search",),
     "import": ("add",),
     "info": ("status",),

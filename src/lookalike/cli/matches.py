@@ -43,6 +43,7 @@ def document_of(match: Match, columns: Columns) -> dict[str, object]:
         "level": match.level,
         "path": match.path,
         "attributes": columns.attributes_of(match),
+        **({} if match.key is None else {"key": match.key}),
     }
 
 
@@ -73,10 +74,10 @@ def print_matches(out: Output, matches: Sequence[Match], chosen: Columns) -> Non
         columns.append("match")
         for row, match in zip(rows, matches, strict=True):
             row.append(match.level or "")
-    if chosen.ids:
+    if chosen.ids or not any(match.path or match.image_name for match in matches):
         columns.insert(0, "id")
         for row, match in zip(rows, matches, strict=True):
-            row.insert(0, match.id)
+            row.insert(0, match.id if match.key is None else match.key)
     for name in chosen.names_in(matches):
         columns.append(name)
         for row, match in zip(rows, matches, strict=True):

@@ -23,6 +23,7 @@ def add(
     progress: Progress,
 ) -> AddReport:
     """Embed and store images, in a new table if there is none yet."""
+    state.require_collection()
     walk.check()
     if walk.is_partial and not prune and next(walk.walk(), None) is None:
         return AddReport.of_nothing()

@@ -31,6 +31,7 @@ class CollectionAttributes:
             InputError: A value cannot be stored, or no row's image is stored.
             MissingExtra: A Parquet file needs the extra `parquet`.
         """
+        self._state.require_collection()
         given = source if isinstance(source, AttributeTable) else read_attributes(source)
         return store_attributes(self._state.table, given, folders)
 
@@ -71,6 +72,7 @@ class CollectionAttributes:
         Raises:
             InputError: No image has this attribute, or it is a column of your own: that stays.
         """
+        self._state.require_collection()
         return drop_attribute(self._state.table, name, dry_run=dry_run)
 
     def index(self, name: str) -> bool:
@@ -79,4 +81,5 @@ class CollectionAttributes:
         Raises:
             InputError: No image has this attribute.
         """
+        self._state.require_collection()
         return make_index(self._state.table, name)

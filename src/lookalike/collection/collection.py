@@ -209,10 +209,12 @@ class Collection:
         Raises:
             InputError: A target is not stored; nothing is deleted.
         """
+        self._state.require_collection()
         return delete_rows(self._state.index, find(self._state.table, targets))
 
     def remove_rows(self, ids: Iterable[int]) -> int:
         """Delete rows by id, not their files, and return their number; unknown ids are ignored."""
+        self._state.require_collection()
         wanted = checked_ids(ids)
         return delete_rows(self._state.index, wanted) if wanted else 0
 

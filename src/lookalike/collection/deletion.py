@@ -37,6 +37,10 @@ def delete_collection(
     user's own, or if other tables refer to it.
     """
     record = find_collection(connection, dialect, name)
+    if record is not None and record.own is not None:
+        raise InputError(
+            f"{name!r} is a table of your own; to drop its index: lookalike index drop {name}"
+        )
     name = record.name if record else _as_stored(connection, dialect, name)
     training = no_training(connection, dialect, name, trainer_seconds)
     with nullcontext() if dry_run else training:

@@ -43,6 +43,8 @@ def _ready_index(state: CollectionState, most_compared: int) -> None:
         return
     if state.index.load() is None:
         state.train()
+    if state.own is not None:
+        state.refresh()
     state.index.advance_tail([])
 
 
@@ -129,6 +131,7 @@ class CollectionDuplicates:
             InputError: An option is not valid.
         """
         self._state.require_table()
+        self._state.require_collection()
         folder = None if move_to is None else expand_user(move_to).absolute()
         options = RemovalOptions(tier, folder, permanently, dry_run)
         return remove_duplicates(self._state.index, groups, options, progress)

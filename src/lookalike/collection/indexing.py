@@ -1,9 +1,17 @@
 """Build, check and hold a collection's index on request; `add` maintains it automatically."""
 
+from dataclasses import replace
+from typing import cast
+
+from lookalike.collection import user_tables
 from lookalike.collection.state import CollectionState
+from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.reports import IndexReport
+from lookalike.core.reports import IndexReport, IndexStatus
 from lookalike.core.sizes import check_bytes
+from lookalike.core.types import Metric
+from lookalike.database.connection import Connection
+from lookalike.dialects import UserTable
 from lookalike.index.check import check_index
 from lookalike.index.holding import HeldIndex
 
@@ -35,11 +43,69 @@ class CollectionIndex:
         Raises:
             InputError: The collection cannot be indexed, or target_recall is out of range.
         """
+        self._state.repair()
         return self._state.train(target_recall=target_recall, progress=progress)
 
     def check(self) -> IndexReport:
         """Compare every code with its embedding; change nothing."""
-        return check_index(self._state.index)
+        state, problems = self._state, tuple[str, ...]()
+        if state.own is not None:
+            problems = user_tables.problems_of(state.connection, state.dialect, state.own)
+        return replace(check_index(state.index), problems=problems)
+
+    def refresh(self, *, compare: bool = True) -> IndexStatus:
+        """Bring the index up to date with what other programs have changed; return its status.
+
+        Args:
+            compare: Also compare the ids of all rows and codes: this finds what no trigger tells,
+                such as TRUNCATE and cascades of foreign keys.
+
+        Raises:
+            DatabaseError: The log of a table of your own is missing.
+        """
+        self._state.refresh(compare=compare)
+        return self.status()
+
+    def status(self) -> IndexStatus:
+        """Return how the index is kept, and how fresh it is."""
+        state, index = self._state, self._state.index
+        table, own, problems, pending = index.table, state.own, tuple[str, ...](), 0
+        connection, dialect = state.connection, state.dialect
+        kept, place = "add", f"{connection.url.database}.{table.name}"
+        if own is not None:
+            problems = user_tables.problems_of(connection, dialect, own)
+            pending = user_tables.count_logged(connection, dialect, own) or 0
+            kept = own.table.kept
+            place = f"{own.table.schema or connection.url.database}.{own.table.table}"
+        if index.load() is not None:
+            pending += int(connection.value(dialect.count_above_tail(table)))
+        return IndexStatus(
+            name=state.name,
+            table=place,
+            vector=table.embedding_column,
+            id_column=own.table.id_column if own else table.id_column,
+            name_column=table.name_column,
+            metric=table.metric,
+            kept=kept,
+            rows=int(connection.value(dialect.count_rows(table))),
+            indexed=index.size()[0],
+            pending=pending,
+            problems=problems,
+            plan=index.plan(),
+        )
+
+    def drop(self) -> None:
+        """Drop the index of a table of your own, triggers first; the table stays.
+
+        Raises:
+            InputError: It is a collection; `Database.delete_collection` deletes it.
+        """
+        if self._state.own is None:
+            raise InputError(
+                f"{self._state.name!r} is a collection, whose index `add` keeps: "
+                "delete_collection deletes it"
+            )
+        user_tables.drop(self._state.connection, self._state.dialect, self._state.name)
 
     def hold(
         self, *, memory: int | str | None = None, progress: Progress = lambda done, total: None
@@ -63,3 +129,21 @@ class CollectionIndex:
         if before is not None:
             before.close()
         return held
+
+
+def status_of_lost(connection: Connection, table: UserTable, error: InputError) -> IndexStatus:
+    """Return the status of a table of the user's own that cannot be opened."""
+    return IndexStatus(
+        name=table.name,
+        table=f"{table.schema or connection.url.database}.{table.table}",
+        vector=table.vector,
+        id_column=table.id_column,
+        name_column=table.name_column,
+        metric=cast(Metric, table.metric),
+        kept=table.kept,
+        rows=0,
+        indexed=0,
+        pending=0,
+        problems=(str(error),),
+        plan=None,
+    )

@@ -13,7 +13,7 @@ from lookalike.core.arguments import check_many
 from lookalike.core.errors import InputError
 from lookalike.core.types import Explanation
 from lookalike.dialects import Filter, Statement
-from lookalike.index.rows import with_paths
+from lookalike.index.rows import with_keys, with_paths
 from lookalike.search.embedding import IMAGE, EmbeddedQuery, embed_query
 from lookalike.search.levels import Rater
 from lookalike.search.options import Asked, SearchKeywords, SearchOptions
@@ -116,7 +116,7 @@ def _rated(
         ids = list({match.id for match in everything})
         known = attributes_of(state.table, ids)
         everything = [replace(match, attributes=known.get(match.id, {})) for match in everything]
-    remaining = iter(everything)
+    remaining = iter(with_keys(state.table, everything))
     pages = [Matches(islice(remaining, len(matches))) for matches in rated]
     if options.order_by:
         pages = [Matches(ordered(page, options.order_by)) for page in pages]

@@ -16,6 +16,7 @@ from lookalike.database.own_tables import (
     unknown,
 )
 from lookalike.database.schema import find_collection
+from lookalike.database.user_tables import registered_tables
 from lookalike.dialects import (
     OF_ONE_NAME,
     REGISTRY,
@@ -43,6 +44,13 @@ def rename_collection(
     """
     quote_name(new)
     record = find_collection(connection, dialect, old)
+    if record is not None and record.own is not None:
+        raise InputError(
+            f"{old!r} is a table of your own: create its index again with --as {new}, after "
+            f"lookalike index drop {old}"
+        )
+    if registered_tables(connection, dialect, new):
+        raise InputError(f"the name {new!r} is taken by a table of your own; give another")
     if connection.value(dialect.lower_case_names()) == 1:
         old, new = old.lower(), new.lower()
     elif record is not None:

@@ -1,10 +1,13 @@
 """An opened collection: its record, model, table and index, each loaded on first use."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 
+from lookalike.collection import user_tables
 from lookalike.collection.request import AUTO, Request
 from lookalike.core.arguments import check_text
+from lookalike.core.errors import InputError
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import unknown
@@ -16,7 +19,8 @@ from lookalike.database.schema import (
     find_collection,
 )
 from lookalike.database.table import VectorTable
-from lookalike.dialects import Dialect
+from lookalike.database.user_tables import OpenedTable
+from lookalike.dialects import Dialect, Table
 from lookalike.index.holding import HeldIndex
 from lookalike.index.store import IndexStore
 from lookalike.models.lazy import LazyModel
@@ -97,14 +101,21 @@ class CollectionState:
     def table(self) -> VectorTable:
         """The collection's table. Raises InputError if there is none."""
         record = self.require_table()
+        names = record.own.names if record.own else Table(record.name)
         return VectorTable(
-            record.name,
+            *(names.name, names.id_column, names.name_column, names.embedding_column),
+            source=names.source,
             connection=self.connection,
             dialect=self.dialect,
             dim=record.dim,
             metric=self.metric,
             has_files=self.has_files,
         )
+
+    @property
+    def own(self) -> OpenedTable | None:
+        """The user's own table that it is; None for a collection."""
+        return self.record.own if self.record is not None else None
 
     @property
     def index(self) -> IndexStore:
@@ -124,6 +135,7 @@ class CollectionState:
 
     def create(self, dim: int, model_id: str | None) -> None:
         """Create those of the collection's tables that are missing."""
+        self.require_collection()
         if self.has_files:
             return
         self.record = create_collection(
@@ -145,9 +157,18 @@ class CollectionState:
             raise unknown(self.connection, self.dialect, self.name)
         return self.record
 
+    def require_collection(self) -> None:
+        """Raise InputError for a table of the user's own, which lookalike never changes."""
+        if self.own is not None:
+            raise InputError(
+                f"{self.name!r} is a table of your own, which lookalike only reads: change "
+                f"{self.own.table.shown} with SQL"
+            )
+
     def require_decidable(self) -> CollectionRecord:
         """Return the record of a collection that can store decisions about its images."""
         record = self.require_table()
+        self.require_collection()
         refusal = "no decisions can be kept about"
         check_side_tables(self.connection, self.dialect, self.table, refusal)
         return record
@@ -160,6 +181,26 @@ class CollectionState:
         if maintain(self.index, compare=compare):
             self.train()
 
+    def refresh(self, *, compare: bool = True) -> None:
+        """Bring the index up to date with what other programs have changed.
+
+        compare: also compare the ids of all rows and codes.
+        """
+        is_told = False
+        if self.own is not None:
+            is_told = user_tables.make_ready(self.connection, self.dialect, self.own)
+        self.index.advance_tail([])
+        self.maintain(compare=compare or not is_told)
+
+    def repair(self) -> None:
+        """Create what is missing of what keeps the index of a user's own table true."""
+        if self.record is None or self.record.own is None:
+            return
+        own = user_tables.repaired(self.connection, self.dialect, self.record.own, self.notify)
+        self.record = replace(self.record, own=own)
+        with self._opening:
+            self._index = self._percentiles = None
+
     def train(
         self,
         *,
@@ -169,7 +210,8 @@ class CollectionState:
         """Train the index; return False if it was not trained: see `CollectionIndex.build`."""
         from lookalike.index.training import train  # not needed to search
 
-        check_indexable(self.connection, self.dialect, self.table)
+        if self.own is None:
+            check_indexable(self.connection, self.dialect, self.table)
         self.notify(f"Training the index of {self.name}.")
         index = train(
             self.index,

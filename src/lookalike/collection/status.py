@@ -22,7 +22,7 @@ def read_status(index: IndexStore, model: str | None, held: HeldIndex | None = N
     own = find_own_tables(connection, dialect, table.name)
     runs = connection.query(dialect.last_run(table)) if table.has_files else []
     return Status(
-        name=table.name,
+        name=table.title,
         rows=int(connection.value(dialect.count_rows(table))),
         dim=table.dim,
         metric=table.metric,

@@ -227,14 +227,52 @@ class IndexReport:
         codes: Number of rows of the index; 0 without an index.
         missing: Ids of embeddings that lack a code.
         stale: Ids whose code does not match an embedding.
+        pending: Logged changes, of a table of your own; searches compare these rows exactly.
+        problems: What is missing of what keeps the index true, such as a trigger.
     """
 
     rows: int
     codes: int
     missing: tuple[int, ...]
     stale: tuple[int, ...]
+    pending: int = 0
+    problems: tuple[str, ...] = ()
 
     @property
     def is_consistent(self) -> bool:
-        """Whether the index matches the table."""
-        return not self.missing and not self.stale
+        """Whether the index matches the table, and is kept so."""
+        return not (self.missing or self.stale or self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """How an index is kept, and how fresh it is.
+
+    Attributes:
+        name: Name of the collection, or of the registered table.
+        table: Database and table, as shop.products.
+        vector: The VECTOR column.
+        id_column: The key.
+        name_column: Column with the rows' names; None if there is none.
+        metric: What searches rank by.
+        kept: "triggers": a log tells every change. "tail": new rows are searched exactly, other
+            changes are found by `refresh` and `build`. "add": lookalike's own writes.
+        rows: Number of rows in the table.
+        indexed: Number of rows in the index; 0 if there is none and search is exact.
+        pending: Logged changes and new rows that the index lacks: searches compare them exactly.
+        problems: What is missing of what keeps it true, such as a trigger.
+        plan: How searches use the index; None without an index.
+    """
+
+    name: str
+    table: str
+    vector: str
+    id_column: str
+    name_column: str | None
+    metric: Metric
+    kept: str
+    rows: int
+    indexed: int
+    pending: int
+    problems: tuple[str, ...]
+    plan: Plan | None

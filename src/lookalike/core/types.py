@@ -21,7 +21,7 @@ class Match:
     """One search result.
 
     Attributes:
-        id: Row id.
+        id: Row id; of a table of your own the key, or its number if the key is no integer.
         image_name: Name of the row.
         similarity: By the collection's metric; larger is nearer. The cosine, from -1 to 1; the dot
             product; or, for euclidean, the negative distance.
@@ -31,6 +31,8 @@ class Match:
             mixes of images and text, and for fewer than 20 images.
         path: The image's file; None if only its embedding is stored.
         attributes: None unless requested.
+        key: The key of a row in a table of your own, if it is no integer: text, bytes or another
+            value; None otherwise.
     """
 
     id: int
@@ -40,6 +42,7 @@ class Match:
     percentile: float | None = None
     path: Path | None = None
     attributes: Mapping[str, Any] | None = None
+    key: Any = None
 
 
 @dataclass(frozen=True, slots=True)

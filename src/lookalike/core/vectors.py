@@ -78,7 +78,7 @@ def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
     if wrong is not None:
         raise EmbeddingError(
             f"a stored embedding has {len(wrong) // 4} dimensions, not {dim}: "
-            "find it with SELECT id, VECTOR_DIM(embedding), and delete it"
+            "find it by VECTOR_DIM of the column, and replace or delete it"
         )
     return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
 

@@ -1,18 +1,15 @@
 """The tables of a collection and the SQL functions: made, found, checked."""
 
-import re
 from dataclasses import dataclass
+from typing import cast
 
 from lookalike.core.errors import DatabaseError, InputError, ModelError
 from lookalike.core.types import Metric
 from lookalike.core.vectors import ids_array
 from lookalike.database.connection import Connection
 from lookalike.database.layouts import existing_tables
-from lookalike.dialects import REGISTRY, Dialect, Table, quote_name
-
-_INTEGER = re.compile(
-    r"(tiny|small|medium|big)?int(\(\d+\))?( unsigned)?( zerofill)?", re.IGNORECASE
-)
+from lookalike.database.user_tables import INTEGER, OpenedTable, open_registered
+from lookalike.dialects import REGISTRY, USER_TABLES, Dialect, Table, UserTable, quote_name
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,7 @@ class CollectionRecord:
     model: the id of the model that made its embeddings; None for embeddings that users bring.
     metric: what its search ranks by.
     id_type: the SQL type of its id column. has_files: whether it has a side table of files.
+    own: the user's own table that it is; None for a collection.
     """
 
     name: str
@@ -32,17 +30,22 @@ class CollectionRecord:
     id_type: str
     has_files: bool
     is_registered: bool
+    own: OpenedTable | None = None
 
 
 def find_collection(connection: Connection, dialect: Dialect, name: str) -> CollectionRecord | None:
     """Return a collection's record, or None where there is no such table.
 
-    A table that lookalike did not make is a collection too, if it has the article's columns.
+    A table that lookalike did not make is a collection too, if it has the article's columns. A
+    registered table of the user's own is found by the name that it was registered by.
     lookalike's own tables are brought to this version's layout first. Raises InputError for a table
     without those columns, and DatabaseError where the layout cannot be had.
     """
+    tables = existing_tables(connection, dialect, [USER_TABLES, name, f"{name}_files"])
+    own = connection.query(dialect.user_tables(name)) if USER_TABLES in tables else []
+    if own:
+        return _record_of(open_registered(connection, dialect, UserTable(*own[0])))
     quote_name(name)
-    tables = existing_tables(connection, dialect, [name, f"{name}_files"])
     if name not in tables:  # such servers find it, and tell how they call it
         name = next((table for table in tables if table.lower() == name.lower()), name)
     table = Table(name)
@@ -56,7 +59,7 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
             "embedding VECTOR(n); choose another name with --collection"
         )
     id_type = columns[table.id_column]
-    if not _INTEGER.fullmatch(id_type):
+    if not INTEGER.fullmatch(id_type):
         raise InputError(
             f"table {name!r} is not a collection: its id is of type {id_type}; an integer is "
             "needed, such as INT PRIMARY KEY AUTO_INCREMENT"
@@ -72,6 +75,19 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
         id_type=id_type,
         has_files=f"{name}_files" in tables,
         is_registered=bool(row),
+    )
+
+
+def _record_of(own: OpenedTable) -> CollectionRecord:
+    return CollectionRecord(
+        name=own.table.name,
+        dim=own.dim,
+        model=None,
+        metric=cast(Metric, own.table.metric),
+        id_type=own.id_type,
+        has_files=False,
+        is_registered=True,
+        own=own,
     )
 
 

@@ -10,7 +10,7 @@ from lookalike.dialects.statement import (
     is_name,
     quote_name,
 )
-from lookalike.dialects.table import Table
+from lookalike.dialects.table import Source, Table
 from lookalike.dialects.tables.attributes import (
     ATTRIBUTE_NAME,
     JSON_TYPES,
@@ -45,16 +45,27 @@ from lookalike.dialects.tables.layouts import (
 )
 from lookalike.dialects.tables.memory import About, ComparedRow
 from lookalike.dialects.tables.search import Probe, Shortlist
+from lookalike.dialects.tables.user_tables import (
+    EVENTS,
+    MAPPED_ID,
+    USER_TABLES,
+    Column,
+    Kept,
+    UserTable,
+    trigger_name,
+)
 from lookalike.dialects.tables.versions import Version
 
 __all__ = [
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
+    "EVENTS",
     "IMAGE_NAME",
     "INDEXES",
     "JSON_TYPES",
     "KEYS",
     "LAYOUT",
+    "MAPPED_ID",
     "MAX_PATH",
     "MAX_TEXT",
     "MODIFIED",
@@ -65,6 +76,7 @@ __all__ = [
     "SCHEMA_TABLE",
     "SHARED_TABLES",
     "SIDE_TABLES",
+    "USER_TABLES",
     "WITH_FOREIGN_KEY",
     "About",
     "AnyClause",
@@ -72,21 +84,25 @@ __all__ = [
     "CellRow",
     "Clause",
     "CodeRow",
+    "Column",
     "ComparedRow",
     "Comparison",
     "Dialect",
     "FailedFile",
     "Filter",
     "IndexState",
+    "Kept",
     "Kind",
     "Lock",
     "Probe",
     "Shortlist",
+    "Source",
     "Statement",
     "StoredFacts",
     "StoredFile",
     "StoredThumbnail",
     "Table",
+    "UserTable",
     "Version",
     "attribute_index",
     "generation_comment",
@@ -95,4 +111,5 @@ __all__ = [
     "is_utf8",
     "literal",
     "quote_name",
+    "trigger_name",
 ]

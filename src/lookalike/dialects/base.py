@@ -16,6 +16,7 @@ from lookalike.dialects.tables.ranking import RankingSQL
 from lookalike.dialects.tables.rows import RowsSQL
 from lookalike.dialects.tables.search import SearchSQL
 from lookalike.dialects.tables.thresholds import ThresholdsSQL
+from lookalike.dialects.tables.user_tables import UserTablesSQL
 from lookalike.dialects.tables.versions import VersionsSQL
 
 
@@ -34,6 +35,7 @@ class Dialect(
     RowsSQL,
     SearchSQL,
     ThresholdsSQL,
+    UserTablesSQL,
     VersionsSQL,
 ):
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""

@@ -85,7 +85,7 @@ def neighbours(
     loaded = index.load()
     if loaded is None:
         raise InputError(
-            f"the index of {index.table.name!r} is being built by another process; try again later"
+            f"the index of {index.table.title!r} is being built by another process; try again later"
         )
     memory = None
     if not loaded.plan.is_exact:

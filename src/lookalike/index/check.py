@@ -1,12 +1,14 @@
 """Check an index: compare every code with its embedding."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 
 from lookalike.core.reports import IndexReport
 from lookalike.core.vectors import unpack
 from lookalike.database.connection import Row
+from lookalike.database.errors import MissingTable
 from lookalike.index.ivf import Index
 from lookalike.index.store import IndexStore
 
@@ -18,7 +20,16 @@ _SHIFT_TOLERANCE = 1e-2
 
 
 def check_index(store: IndexStore) -> IndexReport:
-    """Compare every code with its embedding; nothing is changed."""
+    """Compare every code with its embedding; nothing is changed.
+
+    Of a table with a log, logged rows are not compared: all is read in one snapshot.
+    """
+    table = store.table
+    with table.connection.transaction() if table.log else nullcontext():
+        return _check(store)
+
+
+def _check(store: IndexStore) -> IndexReport:
     table = store.table
     connection, dialect = table.connection, table.dialect
     index = store.load()
@@ -26,6 +37,7 @@ def check_index(store: IndexStore) -> IndexReport:
     if index is None:
         return IndexReport(rows=len(all_ids), codes=0, missing=(), stale=())
     tail = connection.value(dialect.tail(table)) or 0
+    logged = _logged(store)
     seen: set[int] = set()
     stale: list[int] = []
     codes = 0
@@ -35,11 +47,23 @@ def check_index(store: IndexStore) -> IndexReport:
         stale += [row[1] for row in rows if row[5] is None or row[1] in seen]
         stale += differing(index, [row for row in rows if row[5] is not None])
         seen.update(row[1] for row in rows)
-    without = sorted(i for i in all_ids - seen if i <= tail)
+    without = sorted(i for i in all_ids - seen - logged if i <= tail)
     missing: list[int] = []
     for start in range(0, len(without), _BATCH):
         missing += store.table.indexable_embeddings(without[start : start + _BATCH])[0].tolist()
-    return IndexReport(len(all_ids), codes, tuple(missing), tuple(sorted(set(stale))))
+    wrong = tuple(sorted(set(stale) - logged))
+    return IndexReport(len(all_ids), codes, tuple(missing), wrong, len(logged))
+
+
+def _logged(store: IndexStore) -> set[int]:
+    """Return the ids in the log of a user's own table."""
+    table = store.table
+    if not table.log:
+        return set()
+    try:
+        return {row[0] for row in table.connection.query(table.dialect.logged_ids(table))}
+    except MissingTable:
+        return set()
 
 
 def differing(index: Index, rows: Sequence[Row]) -> list[int]:

@@ -69,7 +69,7 @@ class HeldIndex:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<HeldIndex of {self._store.table.name}: {self._state}>"
+        return f"<HeldIndex of {self._store.table.title}: {self._state}>"
 
     @property
     def state(self) -> HeldState:
@@ -148,7 +148,7 @@ class HeldIndex:
         if index is None or index.plan.is_exact:
             return None
         if (why := no_versions(self._store)) is not None:
-            notify(f"MySQL searches the index of {self._store.table.name}, because {why}.")
+            notify(f"MySQL searches the index of {self._store.table.title}, because {why}.")
             return None
         return load(
             self._store,

@@ -75,12 +75,18 @@ def load(
             index = store.load()
             if index is None:
                 return None
+            lowest = connection.query(dialect.id_range(table))[0][0]
+            if (lowest or 0) < 0:
+                notify("MySQL searches the index: only ids from 0 on are held in memory.")
+                return None
             n = int(connection.value(dialect.count_codes(table, index.generation)))
             fitting = _fitting(index, n, limit, with_vectors, notify)
             if not n or fitting is None:
                 return None
             after = connection.value(dialect.tail(table)) or 0
             rows = connection.query(dialect.first_ids_above(table, after, max_tail + 1))
+            if table.log:  # their codes may be old: they are compared exactly, as the tail is
+                rows += connection.query(dialect.logged_ids(table))
             if len(rows) > max_tail:
                 return None
             memory = MemoryIndex(index, n + max(LEAST_ROOM, int(ROOM_SHARE * n)), fitting[0])
@@ -109,7 +115,7 @@ def no_versions(store: IndexStore) -> str | None:
     except (MissingTable, Privilege, ReadOnly):
         return (
             "its changes are not logged yet, and this user may not write: run `lookalike index "
-            "--rebuild` once as one who may"
+            "rebuild` once as one who may"
         )
     return None
 

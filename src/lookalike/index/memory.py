@@ -127,7 +127,9 @@ class MemoryIndex:
     def apply(
         self, changed: Ids, ids: Ids, embeddings: FloatArray, version: Version | None
     ) -> bool:
-        """Replace the codes of changed rows; False, and nothing is changed, if there is no room.
+        """Replace the codes of changed rows; False, and nothing is changed, without room for them.
+
+        There is none for ids below 0.
 
         Args:
             changed: Shape (m,).
@@ -141,7 +143,7 @@ class MemoryIndex:
         with self._lock.writing():
             if self.version and version and version.version <= self.version.version:
                 return True
-            if self._rows.room < len(ids):
+            if self._rows.room < len(ids) or ids.min(initial=0) < 0:
                 return False
             self._lists.remove(*self._rows.remove(changed))
             if len(ids):

@@ -129,7 +129,8 @@ class PlanFinder:
         kth = -np.partition(-values, K - 1, axis=1)[:, K - 1 : K]
         with np.errstate(invalid="ignore"):  # fewer than K others: all count as near
             near: npt.NDArray[np.bool_] = values >= kth - TOLERANCE * np.abs(kth)
-        return near & (self._found >= 0) | (np.isneginf(kth) & (self._found >= 0))
+        there = ~np.isneginf(self._scores)
+        return (near | np.isneginf(kth)) & there
 
 
 class _Measured:

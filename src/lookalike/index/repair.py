@@ -3,7 +3,7 @@
 lookalike changes rows and codes in one transaction, and searches always read rows above the tail.
 Changes by others below it (rows deleted, free ids inserted, the table emptied) are found here: sums
 of a checksum of all ids are compared, which reads two narrow indexes; only if they differ, the ids
-are compared. Embeddings that others change keep their ids: `lookalike index --check` finds them.
+are compared. Embeddings that others change keep their ids: `lookalike index check` finds them.
 """
 
 from zlib import crc32
@@ -133,13 +133,19 @@ def _note_strays(store: IndexStore, index: Index, strays: int) -> None:
 
 
 def _is_replaced(store: IndexStore, index: Index, ids: Ids, cell_of: dict[int, int]) -> bool:
-    """Whether many codes of a sample do not match the current embeddings."""
+    """Whether many codes of a sample do not match the current embeddings.
+
+    Rows in the log of a user's own table are not counted: it is read in the same snapshot.
+    """
     sample = np.random.default_rng(0).permutation(ids)[:_SAMPLE].tolist()
     if not sample:
         return bool(cell_of)
     keys = [(cell_of[row_id], row_id) for row_id in sample]
-    rows = store.table.connection.query(
-        store.table.dialect.codes_with_embeddings(store.table, index.generation, keys)
-    )
-    known = [row for row in rows if row[5] is not None]
+    connection, dialect = store.table.connection, store.table.dialect
+    logged: set[int] = set()
+    with connection.transaction():
+        rows = connection.query(dialect.codes_with_embeddings(store.table, index.generation, keys))
+        if store.table.log:
+            logged.update(row[0] for row in connection.query(dialect.logged_ids(store.table)))
+    known = [row for row in rows if row[5] is not None and row[1] not in logged]
     return len(differing(index, known)) > REPLACED * len(sample)

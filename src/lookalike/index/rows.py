@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lookalike.core.arguments import check_int, check_many, wrong
 from lookalike.core.errors import InputError
@@ -119,7 +120,7 @@ def embedding_of(table: VectorTable, row_id: int) -> FloatArray:
     """Return the embedding, shape (dim,), of a stored image. Raises InputError if there is none."""
     rows = table.connection.query(table.dialect.embeddings(table, [row_id]))
     if not rows or rows[0][1] is None:
-        raise InputError(f"collection {table.name!r} has no image with id {row_id}")
+        raise InputError(f"collection {table.title!r} has no image with id {row_id}")
     return check_embedding(unpack([rows[0][1]], table.dim)[0], table.dim)
 
 
@@ -170,6 +171,31 @@ def with_paths(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
     ]
 
 
+def with_keys(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
+    """Return matches with the keys of their rows, where a mapping table numbers them."""
+    if table.source is None or not table.keys or not matches:
+        return list(matches)
+    found = table.connection.query_parts(
+        list({match.id for match in matches}), lambda part: table.dialect.key_values(table, part)
+    )
+    field = "id" if table.source.has_integers else "key"
+    keys: dict[int, Any] = dict(found)
+    return [
+        replace(match, **{field: keys[match.id]}) if match.id in keys else match
+        for match in matches
+    ]
+
+
+def number_of(table: VectorTable, key: int | str) -> int | None:
+    """Return the number of a key in the mapping table; None without one."""
+    if table.source is None or not table.keys:
+        return None
+    if table.source.has_integers != isinstance(key, int):
+        return None
+    found = table.connection.value(table.dialect.ids_of_key(table, key))
+    return None if found is None else int(found)
+
+
 def find(table: VectorTable, targets: Iterable[int | str | os.PathLike[str]]) -> list[int]:
     """Return the ids of rows given by id, file path, folder or name, each once.
 
@@ -193,7 +219,7 @@ def _ids_of(table: VectorTable, target: int | str | os.PathLike[str]) -> list[in
             raise InputError(f"no image is stored of {target}")
     row_id = target if isinstance(target, int) else id_of(table, str(target))
     if not connection.query(dialect.records(table, [row_id])):
-        raise InputError(f"collection {table.name!r} has no image with id {row_id}")
+        raise InputError(f"collection {table.title!r} has no image with id {row_id}")
     return [row_id]
 
 

@@ -99,8 +99,8 @@ class IndexStore:
             if index.fingerprint == state.fingerprint:
                 return index
         raise DatabaseError(
-            f"the index of {self.table.name!r} does not match its fingerprint: make it again with "
-            f"lookalike index --rebuild --collection {self.table.name}"
+            f"the index of {self.table.title!r} does not match its fingerprint: make it again with "
+            f"lookalike index rebuild --collection {self.table.title}"
         )
 
     def size(self) -> tuple[int, int]:
@@ -198,9 +198,15 @@ class IndexStore:
     def advance_tail(self, own_ids: Sequence[int]) -> None:
         """Process all rows above the tail; those in own_ids already have their codes.
 
-        If another transaction is still inserting there, the tail stays, and searches read it
-        exactly until a later call.
+        Of a table with a log, process the logged rows too, without locking any row of it. If
+        another transaction is still inserting there, the tail stays, and searches read it exactly
+        until a later call.
         """
+        if self.table.log:
+            while self._consume_log():
+                pass
+            self.prune_log()
+            return
         mine = set(own_ids)
         try:
             with self._connection.transaction():
@@ -223,6 +229,43 @@ class IndexStore:
         except Busy:
             pass
         self.prune_log()
+
+    def _consume_log(self) -> bool:
+        """Process some logged rows and some above the tail; return whether there may be more.
+
+        Everything is read in one snapshot, in which each logged change is done, and exactly the
+        logged rows that were read are deleted: what commits later is logged on its own.
+        """
+        table, connection, dialect = self.table, self._connection, self._dialect
+        with connection.transaction():
+            # Lock first, so that what is read is not older than what others have processed.
+            state = self.state("share")
+            tail = connection.value(dialect.tail(table, lock="update")) if state else None
+            logged = connection.query(dialect.logged(table, _BATCH))
+            ids = list(dict.fromkeys(row[1] for row in logged))
+            if ids and state is not None and state.building is not None:
+                connection.execute(dialect.note_changes(table, ids))
+            index = self._at(state)
+            above: list[int] = []
+            if index is not None and tail is not None:
+                above = [row[0] for row in connection.query(self._first_above(tail))]
+                self._look_for_codes(index)
+                self._code_again(index, list(dict.fromkeys([*ids, *above])))
+            if above:
+                connection.execute(dialect.set_tail(table, above[-1]))
+            if logged:
+                connection.execute(dialect.forget_logged(table, [row[0] for row in logged]))
+        return _BATCH in (len(logged), len(above))
+
+    def _first_above(self, tail: int) -> Statement:
+        return self._dialect.first_ids_above(self.table, tail, _BATCH)
+
+    def _code_again(self, index: Index, ids: Sequence[int]) -> None:
+        if not ids:
+            return
+        self._note(ids)
+        self._change(self._dialect.delete_codes_by_id(self.table, index.generation, ids))
+        self.index_rows(index, ids)
 
     def index_rows(self, index: Index, ids: Sequence[int]) -> None:
         """Add the codes of rows that the caller's transaction has locked."""

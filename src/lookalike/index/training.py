@@ -183,7 +183,7 @@ def _train_on_sample(
     unit = _unit(store, sample_ids)
     sampled, sample = _prepared(store, sample_ids, seed, unit)
     if not len(sample):
-        raise DatabaseError(f"collection {store.table.name!r} has no embeddings to index")
+        raise DatabaseError(f"collection {store.table.title!r} has no embeddings to index")
     trained = train_centroids(sample, min(n_cells, len(sample)), seed)
     # Round them as they are stored: the meaning of a code depends on every bit.
     centroids = unpack_bfloat16(pack_bfloat16(trained), trained.shape[1])

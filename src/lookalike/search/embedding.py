@@ -11,7 +11,7 @@ from lookalike.core.vectors import FloatArray, check_embedding
 from lookalike.database.table import VectorTable
 from lookalike.images.addresses import is_url
 from lookalike.index.names import id_of
-from lookalike.index.rows import embedding_of, ids_of_content
+from lookalike.index.rows import embedding_of, ids_of_content, number_of
 from lookalike.models.base import BatchModel
 from lookalike.models.lazy import LazyModel
 from lookalike.search.source import (
@@ -119,7 +119,9 @@ def _embed(table: VectorTable, model: LazyModel, source: Source, allow_private: 
         case Vector(values):
             return _Part(check_embedding(values, table.dim))
         case Stored(key):
-            row_id = _id_of(table, key) if isinstance(key, str) else key
+            row_id = number_of(table, key)
+            if row_id is None:
+                row_id = _id_of(table, key) if isinstance(key, str) else key
             return _Part(embedding_of(table, row_id), stored=frozenset({row_id}))
         case Picture():
             return _embed_picture(table, model, source, allow_private)

@@ -162,9 +162,9 @@ class _Search:
         """Read the candidates of some queries and the tail, each once."""
         ids, dialect, checksums = chosen.ids, self._table.dialect, dict[int, _Checked]()
         if chosen.checksums is None:
-            ids = np.append(ids, self._tail)
+            ids = np.append(ids[ids >= 0], self._tail)
         else:
-            read = self._query(ids, dialect.named_checksums)
+            read = self._query(ids[ids >= 0], dialect.named_checksums)
             checksums = {row[0]: _Checked(row[1], row[2]) for row in read}
             ids = self._tail
         rows = [row for row in self._query(ids, dialect.named_embeddings) if row[2] is not None]
@@ -176,10 +176,9 @@ class _Search:
     def _query(
         self, ids: Ids, make: Callable[[VectorTable, Sequence[int]], Statement]
     ) -> list[Row]:
-        wanted = np.unique(ids)
         return [
             row
-            for part in _parts(wanted[wanted >= 0].tolist(), _IDS)
+            for part in _parts(np.unique(ids).tolist(), _IDS)
             for row in self._table.connection.query_parts(
                 part, lambda some: make(self._table, some)
             )

@@ -217,10 +217,11 @@ class AttributesSQL(Primitives):
 
     def indexed_columns(self, table: Table) -> Statement:
         """Select (index name, its first column or NULL for an expression)."""
+        is_this, names = table.is_this
         return Statement(
-            "SELECT index_name, column_name FROM information_schema.statistics WHERE "
-            "table_schema = DATABASE() AND table_name = %s AND seq_in_index = 1",
-            (table.name,),
+            "SELECT index_name, column_name FROM information_schema.statistics "
+            f"WHERE {is_this} AND seq_in_index = 1",
+            names,
         )
 
     def create_attribute_index(

@@ -64,10 +64,11 @@ class CollectionsSQL(Primitives):
         )
 
     def table_columns(self, table: Table) -> Statement:
+        is_this, names = table.is_this
         return Statement(
             "SELECT column_name, column_type FROM information_schema.columns "
-            "WHERE table_schema = DATABASE() AND table_name = %s",
-            (table.name,),
+            f"WHERE {is_this} ORDER BY ordinal_position",
+            names,
         )
 
     def table_kind(self, table: Table) -> Statement:
@@ -90,7 +91,8 @@ class CollectionsSQL(Primitives):
         """Select tables with the article's three columns, of which embedding is a VECTOR."""
         return Statement(
             "SELECT table_name FROM information_schema.columns "
-            "WHERE table_schema = DATABASE() AND (column_name IN ('id', 'image_name') "
+            "WHERE table_schema = DATABASE() AND table_name NOT REGEXP '^lookalike_[0-9]+_rows$' "
+            "AND (column_name IN ('id', 'image_name') "
             "OR (column_name = 'embedding' AND data_type = 'vector')) "
             "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
         )

@@ -260,7 +260,7 @@ class IndexSQL(Primitives):
 
     def ids_above(self, table: Table, row_id: int, *, lock: Lock = "") -> Statement:
         return Statement(
-            f"SELECT {table.id} FROM {table.sql} FORCE INDEX (PRIMARY) "
+            f"SELECT {table.id} FROM {table.sql} {table.by_key} "
             f"WHERE {table.id} > %s ORDER BY {table.id} {self.locks[lock]}",
             (row_id,),
         )
@@ -268,7 +268,7 @@ class IndexSQL(Primitives):
     def first_ids_above(self, table: Table, row_id: int, limit: int) -> Statement:
         """Select the lowest ids above an id."""
         return Statement(
-            f"SELECT {table.id} FROM {table.sql} FORCE INDEX (PRIMARY) "
+            f"SELECT {table.id} FROM {table.sql} {table.by_key} "
             f"WHERE {table.id} > %s ORDER BY {table.id} LIMIT %s",
             (row_id, limit),
         )

@@ -83,6 +83,8 @@ class MemorySQL(Primitives):
         """
         columns = _Columns(table, self.embedding_bytes(table, "v."), with_paths)
         parts = [self._asked(table, columns, ids, where, max_tail, checksums=checksums)]
+        if table.log:
+            parts.append(self._logged_candidates(table, columns, where, max_tail + 1))
         if changed_since is not None:
             parts.append(self._changed(table, columns, changed_since, where, max_changed + 2))
         return Statement(
@@ -118,6 +120,19 @@ class MemorySQL(Primitives):
             f"AND v.{table.embedding} IS NOT NULL{passing.sql}\n"
             f"WHERE n.collection = %s LIMIT {len(ids) + max_tail + 1:d}",
             (*ids, *passing.params, table.name),
+        )
+
+    def _logged_candidates(
+        self, table: Table, columns: "_Columns", where: Filter | None, limit: int
+    ) -> Statement:
+        """Select the rows in the log of a user's own table, as if they had no codes."""
+        passing = and_(where)
+        return Statement(
+            f"SELECT {About.TAIL:d}, v.{table.id}, {columns.of(columns.embedding, 'NULL')} "
+            f"FROM (SELECT DISTINCT id FROM {table.log}) AS logged "
+            f"STRAIGHT_JOIN {table.sql} AS v ON v.{table.id} = logged.id\n"
+            f"WHERE v.{table.embedding} IS NOT NULL{passing.sql} LIMIT {limit:d}",
+            passing.params,
         )
 
     def _changed(

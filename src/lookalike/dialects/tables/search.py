@@ -14,6 +14,8 @@ _HOLDS = (
     "WHERE collection = %s AND generation = %s AND fingerprint = %s)"
 )
 
+_TAIL = "SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s"
+
 
 class Probe(NamedTuple):
     """A cell to search; see `codes` for base, slope, step and bit planes."""
@@ -45,24 +47,51 @@ class SearchSQL(Primitives):
 
         is_coded is 1 in the shortlist and 0 in the tail. A code whose row is gone has a NULL
         embedding. where: filter of rows. An outdated generation returns no rows.
+
+        Rows in the log of a user's own table are ranked like those of the tail: their codes, which
+        may be old, count as gone.
         """
         passing = and_(where)
         best = self._best_codes(table, shortlist, where)
         holds = (table.name, shortlist.generation, shortlist.fingerprint)
+        logged = self._logged_rows(table, where, holds)
+        embedding = self.embedding_bytes(table, "v.")
+        changed, joined = "", ""
+        if table.log:
+            changed = f"WITH changed AS (SELECT DISTINCT id FROM {table.log})\n"
+            embedding = f"IF(changed.id IS NULL, {embedding}, NULL)"
+            joined = "LEFT JOIN changed ON changed.id = shortlist.id\n"
         sql = (
-            f"SELECT v.{table.id}, {table.image_name('v.')}, "
-            f"{self.embedding_bytes(table, 'v.')} AS embedding, 1 AS is_coded\n"
+            f"{changed}SELECT v.{table.id}, {table.image_name('v.')}, "
+            f"{embedding} AS embedding, 1 AS is_coded\n"
             f"FROM (\n{best.sql}\n"
             f") AS shortlist LEFT JOIN {table.sql} AS v ON v.{table.id} = shortlist.id\n"
-            f"WHERE {_HOLDS}\n"
+            f"{joined}WHERE {_HOLDS}\n"
             "UNION ALL\n"
             f"SELECT {table.id}, {table.image_name()}, "
             f"{self.embedding_bytes(table)} AS embedding, 0\n"
             f"FROM {table.sql} AS v\n"
             f"WHERE {table.embedding} IS NOT NULL{passing.sql} AND {_HOLDS} AND {table.id} >\n"
-            "    (SELECT indexed_through FROM lookalike_index_tails WHERE collection = %s)"
+            f"    ({_TAIL}){logged.sql}"
         )
-        return Statement(sql, (*best.params, *holds, *passing.params, *holds, table.name))
+        tail = (*passing.params, *holds, table.name)
+        return Statement(sql, (*best.params, *holds, *tail, *logged.params))
+
+    def _logged_rows(
+        self, table: Table, where: Filter | None, holds: tuple[str | int | bytes, ...]
+    ) -> Statement:
+        """Return what adds the rows in the log up to the tail; nothing for a table without one."""
+        if not table.log:
+            return Statement("")
+        passing = and_(where)
+        return Statement(
+            f"\nUNION ALL\nSELECT v.{table.id}, {table.image_name('v.')}, "
+            f"{self.embedding_bytes(table, 'v.')}, 0\n"
+            f"FROM changed STRAIGHT_JOIN {table.sql} AS v ON v.{table.id} = changed.id\n"
+            f"WHERE v.{table.embedding} IS NOT NULL{passing.sql} AND {_HOLDS} "
+            f"AND v.{table.id} <=\n    ({_TAIL})",
+            (*passing.params, *holds, table.name),
+        )
 
     def search_many_codes(self, table: Table, shortlists: Sequence[Shortlist]) -> Statement:
         """Select the same for many queries; the first column is the query's number."""
