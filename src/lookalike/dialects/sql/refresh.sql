@@ -36,12 +36,12 @@ CREATE PROCEDURE lookalike__refresh_batch(IN index_name TEXT, OUT is_last BOOLEA
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: encode some new rows'
 BEGIN
-    DECLARE generation INT UNSIGNED;
+    DECLARE generation, building INT UNSIGNED;
     DECLARE n INT DEFAULT 1;
-    DECLARE n_rows INT;
+    DECLARE n_rows, n_logged INT DEFAULT 0;
     START TRANSACTION;
     -- Lock first, so that later reads are not older than the rows under the locks.
-    SELECT i.generation INTO generation FROM lookalike_indexes AS i
+    SELECT i.generation, i.building INTO generation, building FROM lookalike_indexes AS i
         WHERE i.collection = @lookalike_key FOR SHARE;
     SELECT indexed_through INTO @lookalike_through FROM lookalike_index_tails
         WHERE collection = @lookalike_key FOR UPDATE;
@@ -56,37 +56,69 @@ CREATE TEMPORARY TABLE lookalike__new (
 ) ENGINE = MEMORY'));
     CALL lookalike__run(CONCAT(
         'INSERT INTO lookalike__new (id) SELECT ', @lookalike_id, ' FROM ', @lookalike_rows,
-        ' AS v WHERE ', @lookalike_id, ' > ', COALESCE(@lookalike_through, 0),
-        ' ORDER BY ', @lookalike_id, ' LIMIT 200 FOR SHARE'));
+        ' AS v WHERE ', lookalike__above_tail(), ' ORDER BY ', @lookalike_id, ' LIMIT 200',
+        IF(@lookalike_kept = 'triggers', '', ' FOR SHARE')));
+    SELECT COUNT(*), MAX(id) INTO n_rows, @lookalike_through FROM lookalike__new;
+    IF @lookalike_kept = 'triggers' THEN
+        CALL lookalike__read_log(n_logged);
+        IF building IS NOT NULL THEN
+            INSERT IGNORE INTO lookalike_index_changes (collection, id)
+                SELECT @lookalike_key, id FROM lookalike__logged;
+        END IF;
+    END IF;
+    SET is_last = n_rows < 200 AND n_logged < 200, @lookalike_encoded = 0,
+        @lookalike_ids = JSON_ARRAY();
     SELECT COUNT(*) INTO n_rows FROM lookalike__new;
-    SET is_last = n_rows < 200, @lookalike_encoded = 0, @lookalike_ids = JSON_ARRAY();
     WHILE n <= n_rows DO
         SET @lookalike_row = NULL, @lookalike_stored = NULL;
         SELECT id INTO @lookalike_row FROM lookalike__new AS new WHERE new.n = n;
         CALL lookalike__encode();
         SET n = n + 1;
     END WHILE;
-    IF n_rows > 0 THEN
+    IF @lookalike_through IS NOT NULL THEN
         INSERT INTO lookalike_index_tails (collection, indexed_through)
-            SELECT @lookalike_key, MAX(id) FROM lookalike__new
+            VALUES (@lookalike_key, @lookalike_through)
             ON DUPLICATE KEY UPDATE indexed_through = VALUES(indexed_through);
+    END IF;
+    IF n_logged > 0 THEN
+        CALL lookalike__run(CONCAT('DELETE log FROM `', @lookalike_key, '_changes` AS log ',
+                                   'JOIN lookalike__logged AS done ON done.seq = log.seq'));
     END IF;
     CALL lookalike__note_version();
     COMMIT;
 END //
 
+DROP PROCEDURE IF EXISTS lookalike__read_log //
+
+-- Adds the ids of some logged changes to lookalike__new. Exactly the rows of the log that are read
+-- are deleted later: others may become visible in between.
+CREATE PROCEDURE lookalike__read_log(OUT n_logged INT)
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: read what triggers have logged'
+BEGIN
+    DROP TEMPORARY TABLE IF EXISTS lookalike__logged;
+    CALL lookalike__run(CONCAT('
+CREATE TEMPORARY TABLE lookalike__logged (PRIMARY KEY (seq)) ENGINE = MEMORY
+SELECT seq, id FROM `', @lookalike_key, '_changes` ORDER BY seq LIMIT 200'));
+    SELECT COUNT(*) INTO n_logged FROM lookalike__logged;
+    INSERT IGNORE INTO lookalike__new (id) SELECT DISTINCT id FROM lookalike__logged;
+END //
+
 DROP PROCEDURE IF EXISTS lookalike__encode //
 
--- Inserts the code of row @lookalike_row, if its embedding can have one.
+-- Replaces the code of row @lookalike_row, if its embedding can have one.
 CREATE PROCEDURE lookalike__encode()
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: encode a row'
 BEGIN
     DECLARE is_zero BOOLEAN DEFAULT FALSE;
     DECLARE length DOUBLE;
+    CALL lookalike__run(CONCAT('DELETE FROM ', @lookalike_codes, ' WHERE id = @lookalike_row'));
+    SET @lookalike_ids = JSON_ARRAY_APPEND(@lookalike_ids, '$', @lookalike_row);
     CALL lookalike__run(CONCAT(
         'SELECT CAST(', @lookalike_vector, ' AS BINARY) INTO @lookalike_stored FROM ',
-        @lookalike_rows, ' AS v WHERE ', @lookalike_id, ' = @lookalike_row FOR SHARE'));
+        @lookalike_rows, ' AS v WHERE ', @lookalike_id, ' = @lookalike_row',
+        IF(@lookalike_kept = 'triggers', '', ' FOR SHARE')));
     IF @lookalike_stored IS NOT NULL THEN
         BEGIN
             DECLARE CONTINUE HANDLER FOR SQLSTATE '22023' SET is_zero = TRUE;
@@ -159,8 +191,7 @@ BEGIN
         'INSERT IGNORE INTO ', @lookalike_codes, ' (cell, id, code, scale, bias, shift) VALUES ',
         '(@lookalike_cell, @lookalike_row, @lookalike_code, @lookalike_scale, @lookalike_bias, ',
         '@lookalike_shift)'));
-    SET @lookalike_encoded = @lookalike_encoded + 1,
-        @lookalike_ids = JSON_ARRAY_APPEND(@lookalike_ids, '$', @lookalike_row);
+    SET @lookalike_encoded = @lookalike_encoded + 1;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__note_version //

@@ -24,21 +24,27 @@ BEGIN
     DECLARE CONTINUE HANDLER FOR 1146 BEGIN END; -- a table that lookalike has not made yet
     SET @lookalike_key = NULL, @lookalike_kept = NULL, @lookalike_metric = 'cosine',
         @lookalike_generation = 0, @lookalike_through = NULL,
-        @lookalike_id = 'id', @lookalike_name = 'image_name', @lookalike_vector = 'embedding',
+        @lookalike_id = 'id', @lookalike_shown_id = 'id',
+        @lookalike_name = 'image_name', @lookalike_vector = 'embedding',
         @lookalike_id_type = NULL, @lookalike_vector_type = NULL,
         @lookalike_schema = DATABASE(), @lookalike_table = index_name;
-    SELECT CONCAT('lookalike_', number), schema_name, table_name, id_column, name_column,
+    -- A view numbers the rows of a table whose key is no integer.
+    SELECT CONCAT('lookalike_', number), COALESCE(IF(is_mapped, NULL, schema_name), DATABASE()),
+           IF(is_mapped, CONCAT('lookalike_', number, '_rows'), table_name),
+           IF(is_mapped, 'lookalike_id', id_column), id_column, name_column,
            vector_column, metric, kept
-        INTO @lookalike_key, @lookalike_schema, @lookalike_table, @lookalike_id, @lookalike_name,
-             @lookalike_vector, @lookalike_metric, @lookalike_kept
+        INTO @lookalike_key, @lookalike_schema, @lookalike_table, @lookalike_id,
+             @lookalike_shown_id, @lookalike_name, @lookalike_vector, @lookalike_metric,
+             @lookalike_kept
         FROM lookalike_tables WHERE name = index_name;
     IF @lookalike_key IS NULL THEN
         SET @lookalike_key = index_name;
         SELECT metric INTO @lookalike_metric FROM lookalike_collections WHERE name = index_name;
     END IF;
     SELECT MAX(IF(column_name = @lookalike_id, column_type, NULL)),
+           MAX(IF(column_name = @lookalike_shown_id, data_type, NULL)),
            MAX(IF(column_name = @lookalike_vector, column_type, NULL))
-        INTO @lookalike_id_type, @lookalike_vector_type
+        INTO @lookalike_id_type, @lookalike_shown_type, @lookalike_vector_type
         FROM information_schema.columns
         WHERE table_schema = @lookalike_schema AND table_name = @lookalike_table;
     IF @lookalike_id_type IS NULL OR @lookalike_vector_type NOT LIKE 'vector(%' THEN
@@ -57,6 +63,7 @@ BEGIN
     SET @lookalike_rows = CONCAT(lookalike__quoted(@lookalike_schema), '.',
                                  lookalike__quoted(@lookalike_table)),
         @lookalike_id = CONCAT('v.', lookalike__quoted(@lookalike_id)),
+        @lookalike_shown_id = CONCAT('v.', lookalike__quoted(@lookalike_shown_id)),
         @lookalike_vector = CONCAT('v.', lookalike__quoted(@lookalike_vector)),
         @lookalike_name = COALESCE(CONCAT('v.', lookalike__quoted(@lookalike_name)), 'NULL'),
         @lookalike_cells = CONCAT('`', @lookalike_key, '_cells_', @lookalike_generation, '`'),
@@ -252,14 +259,21 @@ SELECT id, 1 FROM (
     CALL lookalike__run(@lookalike_text);
     CALL lookalike__run(CONCAT(
         'INSERT IGNORE INTO lookalike__found (id, is_coded) SELECT ', @lookalike_id, ', 0 FROM ',
-        @lookalike_rows, ' AS v WHERE ', @lookalike_id, ' > ', COALESCE(@lookalike_through, 0),
+        @lookalike_rows, ' AS v WHERE ', lookalike__above_tail(),
         ' AND ', @lookalike_vector, ' IS NOT NULL', @lookalike_condition));
     IF @lookalike_kept = 'triggers' THEN
         CALL lookalike__run(CONCAT(
-            'INSERT IGNORE INTO lookalike__found (id, is_coded) SELECT v.id, 0 FROM `',
-            @lookalike_key, '_changes` AS v'));
+            'INSERT INTO lookalike__found (id, is_coded) SELECT id, 0 FROM `', @lookalike_key,
+            '_changes` ON DUPLICATE KEY UPDATE is_coded = 0'));
     END IF;
 END //
+
+DROP FUNCTION IF EXISTS lookalike__above_tail //
+
+CREATE FUNCTION lookalike__above_tail() RETURNS TEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the condition of rows that were not encoded yet'
+RETURN COALESCE(CONCAT(@lookalike_id, ' > ', @lookalike_through), 'TRUE') //
 
 DROP FUNCTION IF EXISTS lookalike__width //
 
@@ -354,7 +368,7 @@ BEGIN
     END IF;
     CALL lookalike__run(CONCAT(head, '
 SELECT id, name, similarity FROM (
-    SELECT ', @lookalike_id, ' AS id, ', @lookalike_name, ' AS name, ', similarity, ' AS similarity
+    SELECT ', @lookalike_shown_id, ' AS id, ', @lookalike_name, ' AS name, ', similarity, ' AS similarity
     FROM ', IF(is_exact, '', 'lookalike__found AS f STRAIGHT_JOIN '), @lookalike_rows, ' AS v',
         IF(is_exact, '', CONCAT(' ON ', @lookalike_id, ' = f.id')), sums, '
     WHERE ', lookalike__passing(), '
@@ -371,7 +385,21 @@ CREATE FUNCTION lookalike__passing() RETURNS LONGTEXT
 RETURN CONCAT(
     @lookalike_vector, ' IS NOT NULL AND LENGTH(', @lookalike_vector, ') = ', 4 * @lookalike_dim,
     @lookalike_condition,
-    IF(@lookalike_but IS NULL, '', CONCAT(' AND ', @lookalike_id, ' <> @lookalike_but'))) //
+    COALESCE(CONCAT(' AND ', @lookalike_shown_id, ' <> ', @lookalike_but), '')) //
+
+DROP FUNCTION IF EXISTS lookalike__key //
+
+-- Returns the SQL of a key that was given as text.
+CREATE FUNCTION lookalike__key(given LONGBLOB) RETURNS LONGTEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the SQL of a key'
+BEGIN
+    IF @lookalike_shown_type LIKE '%int' THEN
+        RETURN IF(REGEXP_LIKE(CONVERT(given USING latin1), '^-?[0-9]{1,20}$'),
+                  CONVERT(given USING latin1), 'NULL');
+    END IF;
+    RETURN CONCAT(IF(@lookalike_shown_type LIKE '%binary', '_binary 0x', '_utf8mb4 0x'), HEX(given));
+END //
 
 DROP PROCEDURE IF EXISTS lookalike__search //
 
@@ -504,7 +532,7 @@ END //
 DROP PROCEDURE IF EXISTS lookalike__search_near //
 
 CREATE PROCEDURE lookalike__search_near(
-    IN index_name TEXT, IN row_id TEXT, IN k INT, IN options JSON, IN is_into BOOLEAN)
+    IN index_name TEXT, IN row_id LONGBLOB, IN k INT, IN options JSON, IN is_into BOOLEAN)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a stored row'
 BEGIN
@@ -512,13 +540,13 @@ BEGIN
     SET @lookalike_into = is_into;
     CALL lookalike__open(index_name);
     CALL lookalike__check(k, options);
-    SET @lookalike_but = row_id, @lookalike_stored = NULL;
+    SET @lookalike_but = lookalike__key(row_id), @lookalike_stored = NULL;
     CALL lookalike__run(CONCAT(
         'SELECT CAST(', @lookalike_vector, ' AS BINARY) INTO @lookalike_stored FROM ',
-        @lookalike_rows, ' AS v WHERE ', @lookalike_id, ' = @lookalike_but'));
+        @lookalike_rows, ' AS v WHERE ', @lookalike_shown_id, ' = ', @lookalike_but));
     IF @lookalike_stored IS NULL THEN
         SET message = CONCAT('lookalike: ', LEFT(index_name, 64), ' has no row with id ',
-                             COALESCE(LEFT(row_id, 60), 'NULL'));
+                             COALESCE(LEFT(CONVERT(row_id USING latin1), 60), 'NULL'));
         SIGNAL SQLSTATE '02000' SET MESSAGE_TEXT = message;
     END IF;
     CALL lookalike__read(@lookalike_stored);
@@ -550,7 +578,7 @@ CREATE PROCEDURE lookalike_search_into(
 
 DROP PROCEDURE IF EXISTS lookalike_similar //
 
-CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN row_id TEXT, IN k INT)
+CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN row_id LONGBLOB, IN k INT)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a stored row'
     CALL lookalike__search_near(index_name, row_id, k, NULL, FALSE) //
@@ -558,7 +586,7 @@ CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN row_id TEXT, IN k INT)
 DROP PROCEDURE IF EXISTS lookalike_similar_into //
 
 CREATE PROCEDURE lookalike_similar_into(
-    IN index_name TEXT, IN row_id TEXT, IN k INT, IN options JSON)
+    IN index_name TEXT, IN row_id LONGBLOB, IN k INT, IN options JSON)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a stored row, into lookalike_result'
     CALL lookalike__search_near(index_name, row_id, k, options, TRUE) //
