@@ -25,7 +25,7 @@ from benchmarks.data import SEED
 from benchmarks.dataset import CACHE
 from benchmarks.ingest import EMBEDDED, ROUNDS, SAMPLE, Task, alone, apart, image_folder
 from benchmarks.server import STOCK_POOL, database, url
-from benchmarks.synthetic import Process, Recipe
+from benchmarks.synthetic import CHUNK, Process, Recipe
 from lookalike import Database, connect, load_model
 from lookalike.images.decode import open_image
 from lookalike.models.efficientnet.model import EfficientNetLite2
@@ -38,8 +38,11 @@ def fill(db: Database, size: int) -> str:
     """A blocklist of synthetic embeddings; its name."""
     dim = load_model(EMBEDDED).dim
     blocklist = db.collection(f"blocklist_{size}", model=EMBEDDED)
-    embeddings = Process(dim, Recipe(), SEED).rows(0, size)
-    blocklist.add_embeddings([str(number) for number in range(size)], embeddings)
+    process = Process(dim, Recipe(), SEED)
+    for first in range(0, size, CHUNK):
+        n = min(CHUNK, size - first)
+        names = [str(number) for number in range(first, first + n)]
+        blocklist.add_embeddings(names, process.rows(first // CHUNK, n))
     return blocklist.name
 
 
@@ -104,6 +107,7 @@ def with_one_thread(task: Task, blocklist: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--n", type=int, help="how many images are screened")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="of the blocklists")
     arguments = parser.parse_args()
     CACHE.mkdir(exist_ok=True)
     os.environ["LOOKALIKE_CACHE"] = str(CACHE / "models")
@@ -112,7 +116,7 @@ def main() -> None:
     task = Task(EMBEDDED, None, None, folder)
     rates: dict[str, list[float]] = {}
     with database(STOCK_POOL) as db:
-        blocklists = [fill(db, size) for size in SIZES]
+        blocklists = [fill(db, size) for size in arguments.sizes]
         for _ in range(ROUNDS):
             rates.setdefault("the model alone, pixels ready", []).append(
                 apart(alone, task, False)[0][0]
@@ -120,9 +124,9 @@ def main() -> None:
             rates.setdefault("the model alone, from files", []).append(apart(opened, task)[0])
             for name in blocklists:
                 rates.setdefault(name, []).append(screened(name, files))
-            one, beside = apart(with_one_thread, task, blocklists[-2])[0]
+            one, beside = apart(with_one_thread, task, blocklists[-1])[0]
             rates.setdefault("the model alone, one thread", []).append(one)
-            rates.setdefault(f"{blocklists[-2]}, one thread", []).append(beside)
+            rates.setdefault(f"{blocklists[-1]}, one thread", []).append(beside)
     print(f"{len(files):,} images, medians of {ROUNDS} rounds\n")
     print("| | images/s | of the model on pixels | of the model on files |\n|---|---:|---:|---:|")
     ceilings = [statistics.median(each) for each in list(rates.values())[:2]]
