@@ -56,6 +56,7 @@ def _expressions() -> dict[str, str]:
     variables = [f"@lookalike_p{j}" for j in range(PLANES)]
     return {
         "width": str(WIDTH),
+        "unit": "5.282945311356653e269",  # 2^896
         "last_column": str(WIDTH - 1),
         "n_planes": str(PLANES),
         "middle": _MIDDLE,

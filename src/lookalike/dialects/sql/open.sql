@@ -89,7 +89,8 @@ END //
 
 DROP PROCEDURE IF EXISTS lookalike__read //
 
--- Puts the numbers of a vector into the temporary table lookalike__query. Text begins with [ and
+-- Puts the numbers of a vector into the temporary tables lookalike__query, six digits of each, and
+-- lookalike__pairs, exactly and in the order of lookalike__line. Text begins with [ and
 -- ends with ]. The bytes of an embedding do not: as the last byte of a number, ] makes it 5e17 or
 -- more.
 CREATE PROCEDURE lookalike__read(IN vector LONGBLOB)
@@ -133,10 +134,40 @@ BEGIN
             SELECT n, x, (n - 1) DIV {{width}}
             FROM JSON_TABLE(VECTOR_TO_STRING(vector),
                             '$[*]' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH '$')) AS numbers;
-        SELECT SQRT(SUM(x * x)) INTO @lookalike_norm FROM lookalike__query;
+        DROP TEMPORARY TABLE IF EXISTS lookalike__pairs;
+        CREATE TEMPORARY TABLE lookalike__pairs (
+            n INT UNSIGNED PRIMARY KEY, a DOUBLE NOT NULL, b DOUBLE NOT NULL
+        ) ENGINE = MEMORY;
+        CALL lookalike__run(CONCAT(
+            'INSERT INTO lookalike__pairs SELECT n, a * {{unit}}, b * {{unit}} FROM ',
+            lookalike__line('@lookalike_query')));
+        SELECT SQRT(SUM(a * a + b * b)) INTO @lookalike_norm FROM lookalike__pairs;
     END IF;
     IF @lookalike_norm = 0 AND @lookalike_metric = 'cosine' THEN
         SIGNAL SQLSTATE '22023'
             SET MESSAGE_TEXT = 'lookalike: a vector of zeros has no cosine';
     END IF;
+END //
+
+DROP FUNCTION IF EXISTS lookalike__line //
+
+-- Returns the SQL of a table `line` with the numbers of a vector, two a row (n, a, b), times 2^-896;
+-- how, tells lookalike.dialects.tables.ranking.
+CREATE FUNCTION lookalike__line(vector TEXT) RETURNS TEXT
+    NOT DETERMINISTIC NO SQL SQL SECURITY INVOKER
+    COMMENT 'lookalike: the exact numbers of a vector'
+BEGIN
+    DECLARE points INT DEFAULT 2 * CEIL(@lookalike_dim / 4);
+    DECLARE bytes TEXT DEFAULT CONCAT('REVERSE(CAST(', vector, ' AS BINARY))');
+    IF points * 2 > @lookalike_dim THEN
+        SET bytes = CONCAT('CONCAT(', bytes, ', 0x', REPEAT('00', 8 * points - 4 * @lookalike_dim), ')');
+    END IF;
+    RETURN CONCAT(
+        'JSON_TABLE(ST_AsGeoJSON(ST_GeomFromWKB(CONCAT(0x0000000002', LPAD(HEX(points), 8, '0'), ',
+            (', bytes, ' & REPEAT(0x8000000000000000, ', points, '))
+                | (', bytes, ' & REPEAT(0x7FFFFFFF00000000, ', points, ')) >> 3,
+            (', bytes, ' & REPEAT(0x0000000080000000, ', points, ')) << 32
+                | (', bytes, ' & REPEAT(0x000000007FFFFFFF, ', points, ')) << 29))),
+        ''$.coordinates[*]'' COLUMNS (n FOR ORDINALITY, a DOUBLE PATH ''$[0]'', b DOUBLE PATH ''$[1]'')
+    ) AS line');
 END //

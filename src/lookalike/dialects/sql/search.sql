@@ -132,7 +132,7 @@ BEGIN
         END IF;
     END WHILE;
     CALL lookalike__rank(k, is_exact OR is_replaced); -- replaced for ever: its tables are gone
-    DROP TEMPORARY TABLE IF EXISTS lookalike__found, lookalike__query;
+    DROP TEMPORARY TABLE IF EXISTS lookalike__found, lookalike__query, lookalike__pairs;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__probe //
@@ -191,10 +191,10 @@ BEGIN
         WHEN 'euclidean' THEN '-SQRT(xx)'
         ELSE 'xy'
     END;
-    DECLARE sums VARCHAR(1000) DEFAULT CASE @lookalike_metric
-        WHEN 'cosine' THEN 'SUM(q.x * each_number.x) AS xy, SUM(each_number.x * each_number.x) AS xx'
-        WHEN 'euclidean' THEN 'SUM((q.x - each_number.x) * (q.x - each_number.x)) AS xx'
-        ELSE 'SUM(q.x * each_number.x) AS xy'
+    DECLARE sums TEXT DEFAULT CASE @lookalike_metric
+        WHEN 'cosine' THEN 'SUM(q.a * «a» + q.b * «b») AS xy, SUM(«a» * «a» + «b» * «b») AS xx'
+        WHEN 'euclidean' THEN 'SUM(POW(q.a - «a», 2) + POW(q.b - «b», 2)) AS xx'
+        ELSE 'SUM(q.a * «a» + q.b * «b») AS xy'
     END;
     DECLARE head VARCHAR(200) DEFAULT '';
     IF @lookalike_native THEN
@@ -203,12 +203,11 @@ BEGIN
             'lookalike_native_distance_double(', @lookalike_vector, ', @lookalike_query, ''',
             UPPER(@lookalike_metric), ''')');
     ELSE
-        SET sums = CONCAT('
+        SET sums = REPLACE(REPLACE(sums, '«a»', '(line.a * {{unit}})'), '«b»', '(line.b * {{unit}})'),
+            sums = CONCAT('
     JOIN LATERAL (
-        SELECT STRAIGHT_JOIN ', sums, '
-        FROM JSON_TABLE(VECTOR_TO_STRING(', @lookalike_vector, '),
-                        ''$[*]'' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH ''$'')) AS each_number
-        JOIN lookalike__query AS q ON q.i = each_number.n
+        SELECT STRAIGHT_JOIN ', sums, ' FROM ', lookalike__line(@lookalike_vector), '
+        JOIN lookalike__pairs AS q ON q.n = line.n
     ) AS sums');
     END IF;
     IF @lookalike_into THEN
