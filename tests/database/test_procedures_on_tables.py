@@ -5,7 +5,7 @@ import uuid
 import numpy as np
 import pytest
 
-from lookalike import IndexSizes
+from lookalike import DatabaseError, IndexSizes
 from tests.collection.user_tables import DIM, expected, vectors_of
 from tests.oracle import similarities
 
@@ -98,4 +98,7 @@ def test_native_functions_give_the_same_answers(native, metric, dim):
             assert len(set(keys_of(rows)) & set((best + 1).tolist())) >= 9
             assert keys_of(search(native, query, wanted=None, name="shapes")) == (best + 1).tolist()
             assert np.allclose([row[2] for row in rows][:1], scores[best][:1], atol=1e-4)
+            for bad in (np.nan, np.inf):
+                with pytest.raises(DatabaseError, match="not finite"):
+                    search(native, np.full(dim, bad, np.float32), name="shapes")
             native.remove_native_functions()

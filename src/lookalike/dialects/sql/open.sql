@@ -89,8 +89,7 @@ END //
 
 DROP PROCEDURE IF EXISTS lookalike__read //
 
--- Puts the numbers of a vector into the temporary tables lookalike__query, six digits of each, and
--- lookalike__pairs, exactly and in the order of lookalike__line. Text begins with [ and
+-- Reads a vector into @lookalike_query. Text begins with [ and
 -- ends with ]. The bytes of an embedding do not: as the last byte of a number, ] makes it 5e17 or
 -- more.
 CREATE PROCEDURE lookalike__read(IN vector LONGBLOB)
@@ -100,7 +99,7 @@ BEGIN
     DECLARE message VARCHAR(512);
     DECLARE given LONGBLOB DEFAULT vector;
     DECLARE is_text BOOLEAN DEFAULT vector LIKE '[%]';
-    DECLARE EXIT HANDLER FOR 3140, 3141, 3853, 3903, 3904, 3906, 6136, 6137, 6138, 6139, 6144
+    DECLARE EXIT HANDLER FOR 3140, 3141, 3200, 3853, 3903, 3904, 3906, 6136, 6137, 6138, 6139, 6144
     BEGIN
         SET message = IF(is_text,
             CONCAT('lookalike: this is not a vector of finite numbers: ',
@@ -120,33 +119,47 @@ BEGIN
         SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
     END IF;
     SET @lookalike_query = vector;
-    DROP TEMPORARY TABLE IF EXISTS lookalike__query;
+    IF @lookalike_native THEN
+        SET @lookalike_norm = SQRT(lookalike_native_distance_double(vector, vector, 'DOT'));
+    ELSE
+        CALL lookalike__read_numbers();
+    END IF;
+    IF @lookalike_norm IS NULL THEN
+        SIGNAL SQLSTATE '22023'
+            SET MESSAGE_TEXT = 'lookalike: the vector has numbers that are not finite';
+    END IF;
+    IF @lookalike_norm = 0 AND @lookalike_metric = 'cosine' THEN
+        SIGNAL SQLSTATE '22023'
+            SET MESSAGE_TEXT = 'lookalike: a vector of zeros has no cosine';
+    END IF;
+END //
+
+DROP PROCEDURE IF EXISTS lookalike__read_numbers //
+
+-- Puts the numbers of the query into the temporary tables lookalike__query, six digits of each, and
+-- lookalike__pairs, exactly and in the order of lookalike__line.
+CREATE PROCEDURE lookalike__read_numbers()
+    MODIFIES SQL DATA SQL SECURITY INVOKER
+    COMMENT 'lookalike: read the numbers of a query'
+BEGIN
+    DROP TEMPORARY TABLE IF EXISTS lookalike__query, lookalike__pairs;
     CREATE TEMPORARY TABLE lookalike__query (
         i INT UNSIGNED PRIMARY KEY,
         x DOUBLE NOT NULL,
         r INT UNSIGNED NOT NULL,
         KEY in_rows USING BTREE (r)
     ) ENGINE = MEMORY;
-    IF @lookalike_native THEN
-        SET @lookalike_norm = SQRT(lookalike_native_distance_double(vector, vector, 'DOT'));
-    ELSE
-        INSERT INTO lookalike__query (i, x, r)
-            SELECT n, x, (n - 1) DIV {{width}}
-            FROM JSON_TABLE(VECTOR_TO_STRING(vector),
-                            '$[*]' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH '$')) AS numbers;
-        DROP TEMPORARY TABLE IF EXISTS lookalike__pairs;
-        CREATE TEMPORARY TABLE lookalike__pairs (
-            n INT UNSIGNED PRIMARY KEY, a DOUBLE NOT NULL, b DOUBLE NOT NULL
-        ) ENGINE = MEMORY;
-        CALL lookalike__run(CONCAT(
-            'INSERT INTO lookalike__pairs SELECT n, a * {{unit}}, b * {{unit}} FROM ',
-            lookalike__line('@lookalike_query')));
-        SELECT SQRT(SUM(a * a + b * b)) INTO @lookalike_norm FROM lookalike__pairs;
-    END IF;
-    IF @lookalike_norm = 0 AND @lookalike_metric = 'cosine' THEN
-        SIGNAL SQLSTATE '22023'
-            SET MESSAGE_TEXT = 'lookalike: a vector of zeros has no cosine';
-    END IF;
+    INSERT INTO lookalike__query (i, x, r)
+        SELECT n, x, (n - 1) DIV {{width}}
+        FROM JSON_TABLE(VECTOR_TO_STRING(@lookalike_query),
+                        '$[*]' COLUMNS (n FOR ORDINALITY, x DOUBLE PATH '$')) AS numbers;
+    CREATE TEMPORARY TABLE lookalike__pairs (
+        n INT UNSIGNED PRIMARY KEY, a DOUBLE NOT NULL, b DOUBLE NOT NULL
+    ) ENGINE = MEMORY;
+    CALL lookalike__run(CONCAT(
+        'INSERT INTO lookalike__pairs SELECT n, a * {{unit}}, b * {{unit}} FROM ',
+        lookalike__line('@lookalike_query')));
+    SELECT SQRT(SUM(a * a + b * b)) INTO @lookalike_norm FROM lookalike__pairs;
 END //
 
 DROP FUNCTION IF EXISTS lookalike__line //
