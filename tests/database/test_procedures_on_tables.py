@@ -22,7 +22,9 @@ def index_sizes():
 
 
 def search(db, query, k=10, wanted=ALL_CELLS, name="goods"):
-    return db.rows("CALL lookalike_search_with(%s, %s, %s, %s)", (name, query.tobytes(), k, wanted))[1]
+    return db.rows(
+        "CALL lookalike_search_with(%s, %s, %s, %s)", (name, query.tobytes(), k, wanted)
+    )[1]
 
 
 def keys_of(rows):
@@ -53,7 +55,9 @@ def test_a_table_in_another_database_with_any_key(db, key_type, keys, as_text):
         )
         rows = dict(zip(keys[:N], vectors_of(0, N), strict=True))
         for number, (key, vector) in enumerate(rows.items()):
-            db.rows(f"INSERT INTO {table} VALUES (%s, %s, %s, %s)", (key, f"g{number}", number, vector))
+            db.rows(
+                f"INSERT INTO {table} VALUES (%s, %s, %s, %s)", (key, f"g{number}", number, vector)
+            )
         goods = db.table("the go`ods", schema=database, vector="v v", name="title", alias="goods")
         query = vectors_of(1, 1)[0]
         found = search(db, query)
@@ -64,7 +68,10 @@ def test_a_table_in_another_database_with_any_key(db, key_type, keys, as_text):
         assert keys_of(search(db, query, wanted=cheap)) == expected(passing, query)
         # Changes of others, before and after the server has encoded them.
         db.rows(f"INSERT INTO {table} VALUES (%s, 'new', 1, %s)", (keys[N], query))
-        db.rows(f"UPDATE {table} SET `v v` = %s WHERE title = 'g7'", (query * 2 + vectors_of(2, 1)[0] / 99,))
+        db.rows(
+            f"UPDATE {table} SET `v v` = %s WHERE title = 'g7'",
+            (query * 2 + vectors_of(2, 1)[0] / 99,),
+        )
         db.rows(f"DELETE FROM {table} WHERE title = 'g9'")
         rows |= {keys[N]: query, keys[7]: query * 2 + vectors_of(2, 1)[0] / 99}
         del rows[keys[9]]
