@@ -1,4 +1,4 @@
-import java.sql.*; // Images like a stored one: java -cp mariadb-java-client.jar Search.java cat.jpg
+import java.sql.*; // Images like a stored one: java -cp mariadb-java-client.jar Search.java cat.jpg [products]
 
 class Search {
     public static void main(String[] names) throws SQLException {
@@ -9,10 +9,11 @@ class Search {
             stored.setString(1, names[0]);
             var image = stored.executeQuery();
             if (!image.next()) throw new SQLException("There is no image " + names[0]);
-            for (var procedure : new String[] {"lookalike_similar", "lookalike_search"}) {
-                var call = db.prepareCall("{CALL " + procedure + "('image_embeddings', ?, 5)}");
-                if (procedure.endsWith("similar")) call.setLong(1, image.getLong(1)); // by its id
-                else call.setBytes(1, image.getBytes(2)); // by any vector: bytes, or "[0.1, ...]"
-                for (var rows = call.executeQuery(); rows.next();)
-                    System.out.printf("%d\t%s\t%.6f%n", rows.getLong(1), rows.getString(2), rows.getDouble(3));
-            } } } }
+            var similar = db.prepareCall("{CALL lookalike_similar('image_embeddings', ?, 5)}");
+            similar.setLong(1, image.getLong(1)); // by its id
+            var search = db.prepareCall("{CALL lookalike_search(?, ?, 5)}"); // by any vector, in any index
+            search.setString(1, names.length > 1 ? names[1] : "image_embeddings");
+            search.setBytes(2, image.getBytes(2)); // bytes, or setString: "[0.1, ...]"
+            for (var call : new CallableStatement[] {similar, search}) for (var rows = call.executeQuery(); rows.next();)
+                System.out.printf("%s\t%s\t%.6f%n", rows.getString(1), rows.getString(2), rows.getDouble(3));
+        } } }

@@ -1,4 +1,4 @@
-<?php // Images like a stored one: php search.php cat.jpg
+<?php // Images like a stored one: php search.php cat.jpg [products]
 ['MYSQL_HOST' => $host, 'MYSQL_PORT' => $port, 'MYSQL_DATABASE' => $database] = getenv();
 $db = new PDO("mysql:host=$host;port=$port;dbname=$database;charset=utf8mb4",
               getenv('MYSQL_USER'), getenv('MYSQL_PASSWORD'));
@@ -10,9 +10,9 @@ $stored->execute([$argv[1]]);
 
 $similar = $db->prepare('CALL lookalike_similar(?, ?, ?)');  // by its id
 $similar->execute(['image_embeddings', $id, 5]);
-foreach ($similar->fetchAll() as $row) printf("%d\t%s\t%.6f\n", $row['id'], $row['name'], $row['similarity']);
+foreach ($similar->fetchAll() as $row) printf("%s\t%s\t%.6f\n", $row['id'], $row['name'], $row['similarity']);
 $similar->closeCursor();
 
 $search = $db->prepare('CALL lookalike_search(?, ?, ?)');  // by any vector: bytes, or '[0.1, ...]'
-$search->execute(['image_embeddings', $vector, 5]);
-foreach ($search->fetchAll() as $row) printf("%d\t%s\t%.6f\n", $row['id'], $row['name'], $row['similarity']);
+$search->execute([$argv[2] ?? 'image_embeddings', $vector, 5]);
+foreach ($search->fetchAll() as $row) printf("%s\t%s\t%.6f\n", $row['id'], $row['name'], $row['similarity']);

@@ -22,28 +22,20 @@ pytestmark = pytest.mark.slow
 EXAMPLES = REPO / "examples" / "languages"
 FOLDER = SHARED_HOME / "languages"
 USER, PASSWORD, DATABASE = "shop", "p4ss/w0rd", "images"
-NAMES = [f"photo {number} é'\".jpg" for number in range(12)]
-VECTORS = np.random.default_rng(7).standard_normal((len(NAMES), 512)).astype(np.float32)
+N, DIM = 300, 512
+NAMES = [f"photo {number} é'\".jpg" for number in range(N)]
+SKUS = [f"SKU-{number:03}é" for number in range(N)]
+RNG = np.random.default_rng(7)
+CENTRES = RNG.standard_normal((30, DIM))
 
-# A STUB, until the procedures of lookalike itself are there: then this test installs those.
-STUB = """
-CREATE PROCEDURE lookalike_search(name VARCHAR(64), vector LONGBLOB, k INT)
-BEGIN
-    IF LEFT(vector, 1) = '[' THEN
-        SET vector = CAST(STRING_TO_VECTOR(CONVERT(vector USING utf8mb4)) AS BINARY);
-    END IF;
-    SELECT id, image_name AS name, 1 - DISTANCE(embedding, vector, 'COSINE') AS similarity
-    FROM image_embeddings WHERE name = 'image_embeddings' ORDER BY similarity DESC LIMIT k;
-END //
-CREATE PROCEDURE lookalike_similar(name VARCHAR(64), id BIGINT, k INT)
-BEGIN
-    DECLARE vector LONGBLOB DEFAULT (
-        SELECT CAST(embedding AS BINARY) FROM image_embeddings AS i WHERE i.id = id);
-    SELECT i.id, image_name AS name, 1 - DISTANCE(embedding, vector, 'COSINE') AS similarity
-    FROM image_embeddings AS i WHERE name = 'image_embeddings' AND i.id <> id
-    ORDER BY similarity DESC LIMIT k;
-END
-"""
+
+def clustered():
+    """Vectors in clusters of ten: what a search with the index surely finds."""
+    noise = RNG.standard_normal((N, DIM)) / 2
+    return (np.repeat(CENTRES, N // len(CENTRES), axis=0) + noise).astype(np.float32)
+
+
+VECTORS, PRODUCTS = clustered(), clustered()
 
 
 @pytest.fixture(scope="module")
@@ -56,76 +48,126 @@ def port(installed_mysqld):
     with own_server(installed_mysqld, *options) as server:
         server.run(
             f"CREATE DATABASE {DATABASE}",
+            "CREATE DATABASE catalogue",
             f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED WITH caching_sha2_password BY '{PASSWORD}'",
-            f"GRANT SELECT, EXECUTE ON {DATABASE}.* TO {USER}@'127.0.0.1'",
+            f"GRANT SELECT, EXECUTE, CREATE TEMPORARY TABLES ON {DATABASE}.* TO {USER}@'127.0.0.1'",
+            f"GRANT SELECT ON catalogue.* TO {USER}@'127.0.0.1'",
         )
         with lookalike.connect(server.url(DATABASE)) as db:
+            images = db.collection("image_embeddings", dim=DIM)
+            images.add_embeddings(NAMES, VECTORS)
+            assert images.index.status().indexed == N
             db.rows(
-                "CREATE TABLE image_embeddings (id INT PRIMARY KEY AUTO_INCREMENT, "
-                "image_name VARCHAR(255), embedding VECTOR(512))"
+                "CREATE TABLE catalogue.goods (sku VARCHAR(20) PRIMARY KEY, title VARCHAR(99), "
+                f"photo VECTOR({DIM}))"
             )
-            for name, vector in zip(NAMES, VECTORS, strict=True):
-                row = (name, pack(vector))
-                db.rows("INSERT INTO image_embeddings VALUES (NULL, %s, %s)", row)
+            for sku, name, vector in zip(SKUS, NAMES, PRODUCTS, strict=True):
+                db.rows(
+                    "INSERT INTO catalogue.goods VALUES (%s, %s, %s)", (sku, name, pack(vector))
+                )
+            products = db.table("goods", schema="catalogue", name="title", alias="products")
+            assert products.index.status().indexed == N
             db.install_functions()
-            for procedure in STUB.split("//"):
-                db.rows(procedure)
         yield free
 
 
-def told(command, environment, *, cwd=None):
+@pytest.fixture(params=[(), ("products",)], ids=["collection", "table"])
+def index(request):
+    """The second argument of an example: none, or the index of a table of the user's own."""
+    return request.param
+
+
+def told(command, index, environment, *, cwd=None):
     """What an example prints about the third image, as fields of lines."""
     environment = {"PATH": os.environ["PATH"], **environment}
     settings = {"env": environment, "cwd": cwd, "capture_output": True, "text": True}
-    ran = subprocess.run([*command, NAMES[2]], timeout=120, **settings)
+    ran = subprocess.run([*command, NAMES[2], *index], timeout=120, **settings)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return [line.split("\t") for line in ran.stdout.splitlines()]
 
 
-def check(lines):
-    """Compare with numpy: five images like the third, and five like its vector."""
-    x = VECTORS.astype(np.float64)
-    similarity = x @ x[2] / (np.linalg.norm(x, axis=1) * np.linalg.norm(x[2]))
-    order = np.argsort(-similarity)
-    expected = [*order[order != 2][:5], *order[:5]]
-    assert [int(id) - 1 for id, _, _ in lines] == expected
-    assert [name for _, name, _ in lines] == [NAMES[i] for i in expected]
+def best(vectors, ids, k=5):
+    """The best k for the third image, as numpy finds them."""
+    x, query = vectors.astype(np.float64), VECTORS[2].astype(np.float64)
+    similarity = x @ query / (np.linalg.norm(x, axis=1) * np.linalg.norm(query))
+    return [(ids[i], NAMES[i], similarity[i]) for i in np.argsort(-similarity)[:k]]
+
+
+def check(lines, index):
+    """Compare with numpy: five images like the third, and the five nearest to its vector."""
+    images = best(VECTORS, [str(number) for number in range(1, N + 1)], 6)
+    expected = images[1:] + (best(PRODUCTS, SKUS) if index else images[:5])
+    assert [(key, name) for key, name, _ in lines] == [(key, name) for key, name, _ in expected]
     found = [float(similarity) for _, _, similarity in lines]
-    assert found == pytest.approx(similarity[expected], abs=1e-6)
+    assert found == pytest.approx([similarity for _, _, similarity in expected], abs=1e-6)
 
 
-def test_php(port):
+def php(port):
+    """The command of PHP, and the environment of the example."""
     variables = {"HOST": "127.0.0.1", "PORT": str(port), "DATABASE": DATABASE}
     variables |= {"USER": USER, "PASSWORD": PASSWORD}
-    command = [*runtimes.php(runtimes.of_debian(FOLDER)), EXAMPLES / "search.php"]
-    check(told(command, {f"MYSQL_{name}": value for name, value in variables.items()}))
+    environment = {f"MYSQL_{name}": value for name, value in variables.items()}
+    return runtimes.php(runtimes.of_debian(FOLDER)), environment
 
 
-def test_java(port):
+def test_php(port, index):
+    command, environment = php(port)
+    check(told([*command, EXAMPLES / "search.php"], index, environment), index)
+
+
+BYTES = """<?php
+['MYSQL_HOST' => $host, 'MYSQL_PORT' => $port, 'MYSQL_DATABASE' => $database] = getenv();
+$db = new PDO("mysql:host=$host;port=$port;dbname=$database;charset=$argv[2]",
+              getenv('MYSQL_USER'), getenv('MYSQL_PASSWORD'));
+$db->setAttribute(PDO::ATTR_EMULATE_PREPARES, $argv[1] === 'emulated');
+$stored = $db->query('SELECT id, CAST(embedding AS BINARY) FROM image_embeddings ORDER BY id');
+foreach ($stored->fetchAll(PDO::FETCH_NUM) as [$id, $vector]) {
+    $search = $db->prepare('CALL lookalike_search(?, ?, ?)');
+    $search->execute(['image_embeddings', $vector, 1]);
+    [$row] = $search->fetchAll();
+    $search->closeCursor();
+    if ($row['id'] != $id || $row['similarity'] < .9999999) exit("$id is not found: $row[id]\n");
+}
+echo count($search->fetchAll()), "\tall\tfound\n";
+"""
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "latin1"])
+@pytest.mark.parametrize("prepares", ["emulated", "native"])
+def test_php_passes_any_bytes(port, tmp_path, prepares, charset):
+    """PDO's emulated prepares, its default, write the bytes into the statement."""
+    command, environment = php(port)
+    (tmp_path / "bytes.php").write_text(BYTES)
+    lines = told([*command, tmp_path / "bytes.php", prepares, charset], (), environment)
+    assert lines == [["0", "all", "found"]]
+
+
+def test_java(port, index):
     url = (
         f"jdbc:mariadb://127.0.0.1:{port}/{DATABASE}?user={USER}&password={PASSWORD}"
         "&allowPublicKeyRetrieval=true"
     )
     command = [*runtimes.java(runtimes.of_debian(FOLDER)), EXAMPLES / "Search.java"]
-    check(told(command, {"JDBC_URL": url, "LC_ALL": "C.UTF-8"}))
+    check(told(command, index, {"JDBC_URL": url, "LC_ALL": "C.UTF-8"}), index)
 
 
-def test_go(port):
+def test_go(port, index):
     command, environment = runtimes.go(runtimes.of_debian(FOLDER), FOLDER / "go-build")
     dsn = f"{USER}:{PASSWORD}@tcp(127.0.0.1:{port})/{DATABASE}"
-    check(told([*command, EXAMPLES / "search.go"], {**environment, "MYSQL_DSN": dsn}))
+    environment |= {"MYSQL_DSN": dsn}
+    check(told([*command, EXAMPLES / "search.go"], index, environment), index)
 
 
-def test_node(port, tmp_path):
+def test_node(port, index, tmp_path):
     place = runtimes.of_npm(FOLDER)
     (tmp_path / "node_modules").symlink_to(place / "node_modules")
     shutil.copy(EXAMPLES / "search.mjs", tmp_path)
     url = f"mysql://{USER}:{PASSWORD.replace('/', '%2F')}@127.0.0.1:{port}/{DATABASE}"
     command = [runtimes.program("node"), "search.mjs"]
-    check(told(command, {"MYSQL_URL": url}, cwd=tmp_path))
+    check(told(command, index, {"MYSQL_URL": url}, cwd=tmp_path), index)
 
 
-def test_the_mysql_client(port, installed_mysqld, tmp_path):
+def test_the_mysql_client(port, index, installed_mysqld, tmp_path):
     options = tmp_path / "my.cnf"
     options.write_text(
         f"[client]\nhost=127.0.0.1\nport={port}\nuser={USER}\npassword={PASSWORD}\n"
@@ -135,9 +177,14 @@ def test_the_mysql_client(port, installed_mysqld, tmp_path):
     client.write_text(f'#!/bin/sh\nexec {shlex.join(inspect(installed_mysqld).client())} "$@"\n')
     client.chmod(0o700)
     environment = {"MYSQL_OPTIONS": str(options), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    check(told([EXAMPLES / "search.sh"], environment))
+    check(told([EXAMPLES / "search.sh"], index, environment), index)
 
 
 def test_the_examples_are_short():
     for example in EXAMPLES.iterdir():
         assert example.read_text().count("\n") <= 20, example
+
+
+def test_the_example_in_the_docs_is_the_file():
+    page = (REPO / "docs" / "procedures.md").read_text()
+    assert f"```php\n{(EXAMPLES / 'search.php').read_text()}```" in page

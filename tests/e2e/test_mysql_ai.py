@@ -76,6 +76,7 @@ def test_the_command_and_the_file(run, database_url):
         ]
         run("sql", remove)
         file = run("install-functions", "--mysql-ai", "--show-sql").stdout
+        assert f"`{name}`.lookalike_search_into" in file
         done = run("server", "shell", name, "--batch", stdin=file + search)
         assert done.stdout.splitlines() == ["distance", "11.0"]
     finally:

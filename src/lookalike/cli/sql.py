@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 import lookalike
@@ -60,7 +62,8 @@ def install_functions(
     if native and (show_sql or mysql_ai):
         raise click.UsageError("give --native without --show-sql and --mysql-ai")
     if show_sql:
-        sql = lookalike.mysql_ai_sql() if mysql_ai else lookalike.functions_sql()
+        url = database or os.environ.get("LOOKALIKE_DATABASE")
+        sql = lookalike.mysql_ai_sql(url) if mysql_ai else lookalike.functions_sql()
         click.echo(sql, nl=False)
         return
     with connect(database, out) as db:

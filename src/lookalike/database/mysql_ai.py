@@ -5,8 +5,11 @@ from importlib.resources import files
 from lookalike.core.errors import DatabaseError
 from lookalike.database.connection import Connection
 from lookalike.database.functions import run_routines
+from lookalike.database.privileges import quoted
+from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
 
+_PRIVATE = "lookalike"
 SCHEMA, NAME = "sys", "ML_SIMILARITY_SEARCH"
 _COMMENT = Statement(
     "SELECT ROUTINE_COMMENT FROM information_schema.ROUTINES "
@@ -15,9 +18,18 @@ _COMMENT = Statement(
 )
 
 
-def mysql_ai_sql() -> str:
-    """Return the SQL of sys.ML_SIMILARITY_SEARCH, as the mysql client reads it."""
-    return files("lookalike.dialects").joinpath("sql", "mysql_ai.sql").read_text(encoding="utf-8")
+def mysql_ai_sql(url: str | None = None) -> str:
+    """Return the SQL of sys.ML_SIMILARITY_SEARCH, as the mysql client reads it.
+
+    url: of the database whose indexes it uses; by default the private MySQL's.
+    """
+    return _sql(DatabaseURL.parse(url).database if url else _PRIVATE)
+
+
+def _sql(database: str) -> str:
+    sql = files("lookalike.dialects").joinpath("sql", "mysql_ai.sql").read_text(encoding="utf-8")
+    name = f"CONVERT(X'{database.encode().hex()}' USING utf8mb4)"
+    return sql.replace("{{schema}}", quoted(database, "`")).replace("{{name}}", name)
 
 
 def install_mysql_ai(connection: Connection) -> list[str]:
@@ -31,5 +43,5 @@ def install_mysql_ai(connection: Connection) -> list[str]:
         raise DatabaseError(
             f"the server has a {SCHEMA}.{NAME} of its own, as MySQL AI has: use that one"
         )
-    run_routines(connection, mysql_ai_sql(), SCHEMA, "procedures")
+    run_routines(connection, _sql(connection.url.database), SCHEMA, "procedures")
     return [f"{SCHEMA}.{NAME}"]

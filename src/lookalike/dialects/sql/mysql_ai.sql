@@ -1,8 +1,10 @@
 -- sys.ML_SIMILARITY_SEARCH for MySQL Community: what the vector store of Oracle's Python client
 -- (mysql.ai, MyVectorStore) calls on MySQL AI.
 --
--- It compares every row of the tables exactly, in one statement without result sets and without
--- DDL, so that it can run inside a transaction.
+-- Where the database {{schema}} has an index of a table's column with the same metric, that
+-- table is searched through the index, by lookalike_search_into there. Of every other table it
+-- compares all rows. It has no result sets, and makes and drops temporary tables only, so that it
+-- can run inside a transaction.
 --
 --   query_embedding       a VECTOR or its bytes
 --   tables                '["schema.table", ...]'; "`schema`.`table`" for names with dots
@@ -38,15 +40,16 @@ CREATE PROCEDURE sys.ML_SIMILARITY_SEARCH(
     IN query_embedding LONGBLOB, IN tables JSON, IN columns_ JSON, IN k INT UNSIGNED,
     IN metric VARCHAR(64), IN reserved1 JSON, IN reserved2 JSON, IN options JSON,
     OUT context LONGTEXT, OUT context_map JSON, OUT retrieval_info JSON)
-    READS SQL DATA SQL SECURITY INVOKER
+    MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: the segments nearest to an embedding'
 BEGIN
     DECLARE dim INT DEFAULT LENGTH(query_embedding) DIV 4;
     DECLARE points INT DEFAULT 2 * CEIL(dim / 4);
     DECLARE position, other_dim INT DEFAULT 0;
     DECLARE max_distance, percentage DOUBLE;
-    DECLARE message, line, sums, distance, query, selects LONGTEXT CHARACTER SET utf8mb4;
-    DECLARE name, in_schema, in_table, embedding, segment, document VARCHAR(300)
+    DECLARE message, line, sums, distance, query, selects, shortlist LONGTEXT CHARACTER SET utf8mb4;
+    DECLARE name, in_schema, in_table, embedding, segment, document, index_name, id_column,
+        id_type VARCHAR(300)
         CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 
     -- Check the arguments.
@@ -160,28 +163,75 @@ BEGIN
                 CONCAT('ML_SIMILARITY_SEARCH: ', message, ' ', COALESCE(name, 'NULL')), 128);
             SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
         END IF;
+
+        -- Which index there is.
+        SET shortlist = NULL, index_name = NULL, id_column = NULL, id_type = NULL;
+        BEGIN
+            DECLARE EXIT HANDLER FOR NOT FOUND, 1044, 1049, 1054, 1142, 1143, 1146 BEGIN END;
+            SELECT indexed.name, indexed.id_column INTO index_name, id_column
+            FROM {{schema}}.lookalike_tables AS indexed
+            JOIN {{schema}}.lookalike_indexes AS trained
+                ON trained.collection = CONCAT('lookalike_', indexed.number)
+            WHERE COALESCE(indexed.schema_name, {{name}}) = in_schema
+              AND indexed.table_name = in_table AND indexed.vector_column = embedding
+              AND indexed.metric = LOWER(metric) AND trained.n_probes > 0 LIMIT 1;
+        END;
+        IF index_name IS NULL AND in_schema = {{name}} AND embedding = 'embedding' THEN
+            BEGIN
+                DECLARE EXIT HANDLER FOR NOT FOUND, 1044, 1049, 1054, 1142, 1143, 1146 BEGIN END;
+                SELECT trained.collection, 'id' INTO index_name, id_column
+                FROM {{schema}}.lookalike_indexes AS trained
+                JOIN {{schema}}.lookalike_collections AS known ON known.name = trained.collection
+                WHERE trained.collection = in_table AND known.metric = LOWER(metric)
+                  AND trained.n_probes > 0;
+            END;
+        END IF;
+        SELECT MAX(DATA_TYPE) INTO id_type FROM information_schema.COLUMNS
+        WHERE TABLE_SCHEMA = in_schema AND TABLE_NAME = in_table AND COLUMN_NAME = id_column;
+
+        -- The ids of its best rows, as SQL. Whatever keeps them from being found, such as procedures
+        -- that are missing or that the caller may not use, lets all rows be compared.
+        IF k BETWEEN 1 AND 10000 AND id_type IN (
+            'tinyint', 'smallint', 'mediumint', 'int', 'bigint', 'decimal', 'char', 'varchar',
+            'binary', 'varbinary', 'date', 'datetime', 'enum')
+        THEN
+            BEGIN
+                DECLARE EXIT HANDLER FOR 1044, 1049, 1142, 1143, 1305, 1370, 1792,
+                    SQLSTATE '42S02', SQLSTATE '22023' BEGIN END;
+                CALL {{schema}}.lookalike_search_into(index_name, query_embedding, k, NULL);
+                SELECT /*+ SET_VAR(group_concat_max_len = 4294967295) */ COALESCE(GROUP_CONCAT(CASE
+                    WHEN id_type LIKE '%int' OR id_type = 'decimal' THEN CAST(id AS CHAR)
+                    WHEN id_type LIKE '%binary' THEN CONCAT('X''', HEX(id), '''')
+                    ELSE CONCAT('_utf8mb4 X''', HEX(CAST(id AS CHAR CHARACTER SET utf8mb4)), '''')
+                    END), 'NULL')
+                    INTO shortlist FROM {{schema}}.lookalike_result;
+                DROP TEMPORARY TABLE {{schema}}.lookalike_result;
+            END;
+        END IF;
+
         SET in_table = CONCAT('`', REPLACE(in_schema, '`', '``'), '`.`',
                               REPLACE(in_table, '`', '``'), '`');
         SET embedding = CONCAT('t.`', REPLACE(embedding, '`', '``'), '`');
         SET segment = COALESCE(CONCAT('t.`', REPLACE(segment, '`', '``'), '`'), 'NULL');
         SET document = COALESCE(CONCAT('t.`', REPLACE(document, '`', '``'), '`'), 'NULL');
 
-        -- Vectors of another length cannot be compared.
-        SET @lookalike_found = NULL;
-        SET @lookalike_sql = CONCAT(
-            'SELECT MAX(VECTOR_DIM(', embedding, ')) INTO @lookalike_found FROM ', in_table,
-            ' AS t WHERE VECTOR_DIM(', embedding, ') <> ', dim);
-        PREPARE lookalike_statement FROM @lookalike_sql;
-        EXECUTE lookalike_statement;
-        DEALLOCATE PREPARE lookalike_statement;
-        IF @lookalike_found IS NOT NULL THEN
-            SET message = LEFT(CONCAT('ML_SIMILARITY_SEARCH: the query has ', dim, ' numbers, and ',
-                @lookalike_found, ' has a vector in ', name), 128);
-            SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
+        -- Vectors of another length cannot be compared; an index has none.
+        IF shortlist IS NULL THEN
+            SET @lookalike_found = NULL;
+            SET @lookalike_sql = CONCAT(
+                'SELECT MAX(VECTOR_DIM(', embedding, ')) INTO @lookalike_found FROM ', in_table,
+                ' AS t WHERE VECTOR_DIM(', embedding, ') <> ', dim);
+            PREPARE lookalike_statement FROM @lookalike_sql;
+            EXECUTE lookalike_statement;
+            DEALLOCATE PREPARE lookalike_statement;
+            IF @lookalike_found IS NOT NULL THEN
+                SET message = LEFT(CONCAT('ML_SIMILARITY_SEARCH: the query has ', dim,
+                    ' numbers, and ', @lookalike_found, ' has a vector in ', name), 128);
+                SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
+            END IF;
         END IF;
 
-        -- Here is the place for an index: a table that has one can be read as the rows of a
-        -- shortlist. The rest stays as it is, since the shortlist's distances are exact, too.
+        -- The distances of a shortlist are computed like all others.
         SET selects = CONCAT_WS(' UNION ALL ', selects, CONCAT(
             '(SELECT CONVERT(X''', HEX(name), ''' USING utf8mb4) AS vector_store,
                 CONVERT(', segment, ' USING utf8mb4) AS segment,
@@ -191,7 +241,8 @@ BEGIN
                 SELECT ', sums, ' FROM ',
                 REPLACE(line, '?', CONCAT('CAST(', embedding, ' AS BINARY)')),
                 ' STRAIGHT_JOIN query ON query.n = line.n) AS sums
-            WHERE ', embedding, ' IS NOT NULL AND ', distance, ' IS NOT NULL
+            WHERE ', COALESCE(CONCAT('t.`', REPLACE(id_column, '`', '``'), '` IN (', shortlist,
+                ') AND '), ''), embedding, ' IS NOT NULL AND ', distance, ' IS NOT NULL
             ORDER BY distance ', IF(metric = 'DOT', 'DESC', 'ASC'), ', document_name
             LIMIT ', k, ')'));
         SET position = position + 1;
