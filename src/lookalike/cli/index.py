@@ -140,27 +140,48 @@ def rebuild(recall: float | None, database: str | None, collection: str, out: Ou
 @index.command()
 @click.option("--watch", is_flag=True, help="Refresh again and again, until Ctrl-C.")
 @click.option(
+    "--schedule/--unschedule",
+    default=None,
+    help="Let the server refresh it again and again by an event, without this program; or no "
+    "longer. For tables of your own; needs the EVENT privilege and `install-functions`.",
+)
+@click.option(
     "--every",
     type=click.FloatRange(0.1),
-    default=1,
-    show_default=True,
     metavar="SECONDS",
-    help="With --watch: how long to wait in between.",
+    help="How long to wait in between. Default: 1 with --watch, 60 with --schedule, which takes "
+    "whole seconds.",
 )
 @database_option
 @collection_option
 @output_options
-def refresh(watch: bool, every: float, database: str | None, collection: str, out: Output) -> None:
+def refresh(
+    watch: bool,
+    schedule: bool | None,
+    every: float | None,
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
     """Bring the index up to date with what other programs have changed.
 
     Searches see these changes before too, but take longer the more there are.
     """
+    if watch and schedule is not None:
+        raise click.UsageError("--watch does not go with --schedule or --unschedule")
+    if every is not None and not (watch or schedule):
+        raise click.UsageError("--every goes with --watch or --schedule")
+    if schedule and every is not None and every != int(every):
+        raise click.UsageError("--schedule takes whole seconds")
     with connect(database, out, computes=True) as db:
         images = db.collection(collection)
-        status = images.index.refresh()
+        index = images.index
+        status = index.unschedule() if schedule is False else index.refresh()
+        if schedule:
+            status = index.schedule(int(every or 60))
         while watch:
-            time.sleep(every)
-            status = images.index.refresh(compare=False)
+            time.sleep(every or 1)
+            status = index.refresh(compare=False)
     _tell_status(out, [status])
 
 
@@ -274,5 +295,6 @@ def _lines(status: IndexStatus) -> list[str]:
         f"index    {index if status.plan else 'none; every search is exact'}",
         f"kept by  {status.kept}: {_KEPT[status.kept]}",
         f"pending  {pending if status.pending else 'nothing: the index is up to date'}",
+        *([f"event    the server refreshes it {status.scheduled}"] if status.scheduled else []),
         *(f"problem  {_with_remedy(problem, status.name)}" for problem in status.problems),
     ]
