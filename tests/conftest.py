@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -67,14 +68,28 @@ def server(installed_mysqld: Path) -> Iterator[PrivateServer]:
     private.stop()
 
 
-@pytest.fixture
-def database_url(server: PrivateServer) -> Iterator[str]:
-    """The URL of a new, empty database, dropped after the test."""
+@contextmanager
+def new_database(server: PrivateServer) -> Iterator[str]:
+    """Create an empty database, yield its URL, and drop it."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with lookalike.connect(server.url) as db:
         db.rows(f"CREATE DATABASE {name}")
         yield server.url.replace("/lookalike?", f"/{name}?")
         db.rows(f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture
+def database_url(server: PrivateServer) -> Iterator[str]:
+    """The URL of a new, empty database, dropped after the test."""
+    with new_database(server) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(server: PrivateServer) -> Iterator[str]:
+    """The URL of a database that the tests of a module share."""
+    with new_database(server) as url:
+        yield url
 
 
 @pytest.fixture

@@ -13,6 +13,13 @@ def test_the_wheel_carries_its_data(tmp_path):
     assert {
         "lookalike/py.typed",
         "lookalike/dialects/sql/functions.sql",
+        "lookalike/dialects/sql/open.sql",
+        "lookalike/dialects/sql/refresh.sql",
+        "lookalike/dialects/sql/rotate.sql",
+        "lookalike/dialects/sql/rotation_fragment.sql",
+        "lookalike/dialects/sql/search.sql",
+        "lookalike/dialects/sql/shortlist.sql",
+        "lookalike/dialects/sql/where.sql",
         "lookalike/dialects/sql/native.c",
         "lookalike/dialects/sql/mysql_ai.sql",
         "lookalike/pages/templates/contact_sheet.html",

@@ -43,7 +43,10 @@ def test_help_is_a_command_too(arguments):
         ("stauts", "lookalike status"),
         ("ls", "lookalike collections, lookalike status"),
         ("list", "lookalike collections, lookalike status"),
-        ("drop", "lookalike collections delete, lookalike attributes drop"),
+        (
+            "drop",
+            "lookalike collections delete, lookalike attributes drop, lookalike index drop",
+        ),
         ("delete", "lookalike remove, lookalike collections delete, lookalike duplicates --delete"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 import lookalike
 from lookalike import DatabaseError, IndexSizes
 from lookalike.server.mysqld import Tree
-from tests.collection.user_tables import DIM, EVERYTHING, expected, vectors_of
+from tests.collection.user_tables import DIM, EVERYTHING, expected, insert, vectors_of
 
 SIZES = IndexSizes(rows_for_cells=200)
 
@@ -40,8 +40,7 @@ def elsewhere(db, database_url):
 def fill(db, name="goods", key="INT"):
     db.rows(f"CREATE TABLE {name} (id {key} PRIMARY KEY, v VECTOR({DIM}))")
     rows = dict(enumerate(vectors_of(0, 300)))
-    for row_id, vector in rows.items():
-        db.rows(f"INSERT INTO {name} VALUES (%s, %s)", (row_id, vector))
+    insert(db, name, rows.items())
     return rows
 
 

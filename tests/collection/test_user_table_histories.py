@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import lookalike
 from lookalike import DatabaseError, IndexSizes, LookalikeError
-from tests.collection.user_tables import DIM, EVERYTHING, expected, found, vectors_of
+from tests.collection.user_tables import DIM, EVERYTHING, expected, found, insert, vectors_of
 
 SIZES = IndexSizes(fewest_rows=50, rows_for_cells=100)
 
@@ -78,12 +78,11 @@ def build(url):
 
 def test_writers_see_what_they_have_committed_while_others_refresh(db, database_url):
     db.rows(f"CREATE TABLE goods (id BIGINT UNSIGNED PRIMARY KEY, v VECTOR({DIM}))")
-    for key, vector in enumerate(vectors_of(0, 200)):
-        db.rows("INSERT INTO goods VALUES (%s, %s)", (10 * key + 9, vector))
+    insert(db, "goods", [(10 * key + 9, v) for key, v in enumerate(vectors_of(0, 200))])
     with lookalike.connect(database_url, index_sizes=SIZES) as sized:
         goods = sized.table("goods")
         assert goods.index.status().indexed == 200
-        writers = [Writer(database_url, number, 8) for number in (1, 2, 3)]
+        writers = [Writer(database_url, number, 4) for number in (1, 2, 3)]
         for writer in writers:
             writer.start()
         builder = threading.Thread(target=lambda: [build(database_url) for _ in range(4)])
@@ -109,8 +108,7 @@ def test_writers_see_what_they_have_committed_while_others_refresh(db, database_
 def test_two_refreshes_at_once_are_right(db, database_url):
     db.rows(f"CREATE TABLE goods (id INT PRIMARY KEY, v VECTOR({DIM}))")
     rows = dict(enumerate(vectors_of(0, 200)))
-    for key, vector in rows.items():
-        db.rows("INSERT INTO goods VALUES (%s, %s)", (key, vector))
+    insert(db, "goods", rows.items())
     problems = []
 
     def refresh():

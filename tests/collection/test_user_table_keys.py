@@ -9,7 +9,7 @@ import pytest
 
 import lookalike
 from lookalike import IndexSizes
-from tests.collection.user_tables import DIM, EVERYTHING, expected, names_of, vectors_of
+from tests.collection.user_tables import DIM, EVERYTHING, expected, insert, names_of, vectors_of
 
 N = 300
 
@@ -37,8 +37,7 @@ def make(db, key_type, keys):
         f"v VECTOR({DIM})) CHARACTER SET latin1"
     )
     rows = dict(zip(keys, vectors_of(0, len(keys)), strict=True))
-    for number, (key, vector) in enumerate(rows.items()):
-        db.rows("INSERT INTO goods VALUES (%s, %s, %s, %s)", (key, f"g{number}", number, vector))
+    insert(db, "goods", [(key, f"g{n}", n, vector) for n, (key, vector) in enumerate(rows.items())])
     return rows
 
 

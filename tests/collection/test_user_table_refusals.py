@@ -5,7 +5,7 @@ import pytest
 
 import lookalike
 from lookalike import DatabaseError, EmbeddingError, IndexSizes, InputError
-from tests.collection.user_tables import DIM, expected, found, names_of, vectors_of
+from tests.collection.user_tables import DIM, expected, found, insert, names_of, vectors_of
 
 
 @pytest.fixture
@@ -18,8 +18,7 @@ def goods(db):
     """A table with an index, and its rows."""
     db.rows(f"CREATE TABLE goods (id INT PRIMARY KEY, v VECTOR({DIM}), n INT)")
     rows = dict(enumerate(vectors_of(0, 300)))
-    for key, vector in rows.items():
-        db.rows("INSERT INTO goods VALUES (%s, %s, %s)", (key, vector, key))
+    insert(db, "goods", [(key, vector, key) for key, vector in rows.items()])
     return db.table("goods"), rows
 
 
@@ -69,8 +68,7 @@ def test_partitions_generated_columns_nulls_and_zeros(db):
         f"v VECTOR({DIM})) PARTITION BY HASH (id) PARTITIONS 3"
     )
     rows = dict(enumerate(vectors_of(0, 300)))
-    for key, vector in rows.items():
-        db.rows("INSERT INTO t (id, v) VALUES (%s, %s)", (key, vector))
+    insert(db, "t (id, v)", rows.items())
     db.rows("INSERT INTO t (id) VALUES (1000)")
     db.rows("INSERT INTO t (id, v) VALUES (1001, %s)", (np.zeros(DIM, np.float32),))
     table = db.table("t")
@@ -145,9 +143,8 @@ def test_truncate_fires_no_trigger_and_is_found(db, goods):
     db.rows("TRUNCATE TABLE goods")
     assert table.search(vectors_of(0, 1)[0]) == []
     assert len(table.index.check().stale) == 300
-    for key, vector in enumerate(vectors_of(1, 300)):
-        db.rows("INSERT INTO goods VALUES (%s, %s, 1)", (key, vector))
     rows = dict(enumerate(vectors_of(1, 300)))
+    insert(db, "goods", [(key, vector, 1) for key, vector in rows.items()])
     assert found(table, rows[3]) == expected(rows, rows[3])
     table.index.refresh()
     assert table.index.check().is_consistent
@@ -162,8 +159,7 @@ def test_cascades_of_foreign_keys_fire_no_trigger_and_are_found(db):
         "FOREIGN KEY (brand) REFERENCES brands (id) ON DELETE CASCADE)"
     )
     rows = dict(enumerate(vectors_of(0, 300)))
-    for key, vector in rows.items():
-        db.rows("INSERT INTO goods VALUES (%s, %s, %s)", (key, 1 + key % 2, vector))
+    insert(db, "goods", [(key, 1 + key % 2, vector) for key, vector in rows.items()])
     table = db.table("goods")
     db.rows("DELETE FROM brands WHERE id = 2")
     rows = {key: vector for key, vector in rows.items() if key % 2 == 0}

@@ -9,7 +9,7 @@ from lookalike.core.types import IndexSizes
 from lookalike.index.loading import load
 from lookalike.search.in_memory import search_in_memory
 from lookalike.search.options import Asked, SearchOptions
-from tests.collection.user_tables import DIM, EVERYTHING, expected, found, names_of
+from tests.collection.user_tables import DIM, EVERYTHING, expected, found, insert, names_of
 
 N = 400
 
@@ -40,19 +40,8 @@ def make(db, vectors, table="products", id_type="BIGINT UNSIGNED", ids=None):
         f"CREATE TABLE {table} (product_id {id_type} PRIMARY KEY, title VARCHAR(99), price INT, "
         f"embedding VECTOR({DIM}))"
     )
-    insert(db, dict(zip(ids, vectors, strict=True)), table)
+    insert(db, table, [(key, f"item {key}", 7, v) for key, v in zip(ids, vectors, strict=True)])
     return dict(zip(ids, vectors, strict=True))
-
-
-def insert(db, rows, table="products"):
-    with db.session():
-        db.rows("START TRANSACTION")
-        for key, vector in rows.items():
-            db.rows(
-                f"INSERT INTO {table} VALUES (%s, %s, %s, %s)",
-                (key, f"item {key}", 7, vector),
-            )
-        db.rows("COMMIT")
 
 
 def test_an_index_is_created_searched_and_dropped_without_a_trace(db, vectors):
@@ -98,8 +87,7 @@ def test_a_table_of_another_database_with_names_that_need_quoting(db, shop, vect
         f"CREATE TABLE {table} (`the key` INT NOT NULL UNIQUE, `select` VARCHAR(9), "
         f"`a.b``c` VECTOR({DIM}), other VECTOR(2))"
     )
-    for key, vector in enumerate(vectors):
-        db.rows(f"INSERT INTO {table} VALUES (%s, %s, %s, NULL)", (key, f"n{key}", vector))
+    insert(db, table, [(key, f"n{key}", vector, None) for key, vector in enumerate(vectors)])
     own = db.table("my `odd.table", schema=shop, vector="a.b`c", name="select", alias="odd")
     rows = dict(enumerate(vectors))
     assert found(own, vectors[9]) == expected(rows, vectors[9])
@@ -119,8 +107,7 @@ def test_a_table_of_another_database_with_names_that_need_quoting(db, shop, vect
 
 def test_several_vectors_of_one_table_have_an_index_each(db, vectors):
     db.rows(f"CREATE TABLE p (id INT PRIMARY KEY, a VECTOR({DIM}), b VECTOR({DIM}))")
-    for key, vector in enumerate(vectors):
-        db.rows("INSERT INTO p VALUES (%s, %s, %s)", (key, vector, -vector))
+    insert(db, "p", [(key, vector, -vector) for key, vector in enumerate(vectors)])
     with pytest.raises(InputError, match="p has several VECTOR columns: name one of a, b"):
         db.table("p")
     by_a = db.table("p", vector="a", alias="by_a")
@@ -188,7 +175,7 @@ def test_no_write_of_theirs_fails_and_check_finds_what_was_missed(db, vectors):
     near = vectors[0] + np.float32(0.01)
     db.rows("UPDATE products SET embedding = %s WHERE product_id = 300", (near,))
     db.rows("DELETE FROM products WHERE product_id = 2")
-    insert(db, {1000: near})
+    insert(db, "products", [(1000, "item 1000", 7, near)])
     rows |= {300: near, 1000: near}
     del rows[2]
     assert found(products, vectors[0]) == expected(rows, vectors[0])  # exactly, for lack of a log
@@ -228,7 +215,7 @@ def test_without_the_right_to_create_triggers_the_tail_keeps_the_index(db, shop,
         with lookalike.connect(url.replace("***", "secret"), notify=told.append) as theirs:
             products = theirs.table("products", schema=shop)
             assert any("may not create triggers" in line for line in told)
-            insert(db, {1000: vectors[0]}, f"{shop}.products")
+            insert(db, f"{shop}.products", [(1000, "item 1000", 7, vectors[0])])
             rows[1000] = vectors[0]
             assert found(products, vectors[0]) == expected(rows, vectors[0])
             assert products.index.status().pending == 1

@@ -13,6 +13,13 @@ def vectors_of(seed, n):
     return np.random.default_rng(seed).normal(size=(n, DIM)).astype(np.float32)
 
 
+def insert(db, table, rows):
+    """Insert rows, tuples of values, by one statement."""
+    rows = list(rows)
+    marks = ", ".join([f"({', '.join(['%s'] * len(rows[0]))})"] * len(rows))
+    db.rows(f"INSERT INTO {table} VALUES {marks}", [value for row in rows for value in row])
+
+
 def expected(rows, query, k=10, metric="cosine"):
     """Return the keys of the k nearest rows, best first, ties by key."""
     keys = list(rows)

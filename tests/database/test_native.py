@@ -1,13 +1,12 @@
 """The native functions: their values against numpy, and hostile calls."""
 
-import shutil
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import lookalike
 from lookalike import DatabaseError
 from lookalike.core.vectors import pack
 from lookalike.dialects.native import NATIVE_FUNCTIONS
@@ -16,9 +15,21 @@ from lookalike.index.codes import encode, estimate, query_planes
 NAMES = [each.name for each in NATIVE_FUNCTIONS]
 DISTANCES = ["lookalike_native_distance", "lookalike_native_distance_double"]
 NUMBERS = st.floats(width=32, allow_nan=False, allow_infinity=False)
-PLENTY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PLENTY = settings(deadline=None)
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+
+@pytest.fixture(scope="module")
+def native(cleared, module_database_url):
+    """The module's database, on a server with native functions."""
+    with lookalike.connect(module_database_url) as db:
+        assert db.install_native_functions() == NAMES
+        yield db
+
+
+def create_table(db, columns):
+    """Create table t anew."""
+    db.rows("DROP TABLE IF EXISTS t")
+    db.rows(f"CREATE TABLE t ({columns})")
 
 
 def ask(db, expression, *params):
@@ -69,9 +80,10 @@ def test_float32_distances_are_near_whatever_the_numbers_sizes(native, data):
 @pytest.mark.parametrize("name", DISTANCES)
 def test_distances_rank_rows_like_numpy(native, name):
     vectors = np.random.default_rng(3).standard_normal((300, 33)).astype(np.float32)
-    native.rows("CREATE TABLE t (id INT PRIMARY KEY, embedding VECTOR(33))")
-    for number, vector in enumerate(vectors):
-        native.rows("INSERT INTO t VALUES (%s, %s)", (number, pack(vector)))
+    create_table(native, "id INT PRIMARY KEY, embedding VECTOR(33)")
+    marks = ", ".join(["(%s, %s)"] * len(vectors))
+    values = [value for number, v in enumerate(vectors) for value in (number, pack(v))]
+    native.rows(f"INSERT INTO t VALUES {marks}", values)
     order = f"ORDER BY {name}(embedding, %s, 'COSINE') LIMIT 10"
     found = [row[0] for row in native.rows(f"SELECT id FROM t {order}", (pack(vectors[7]),))[1]]
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -222,7 +234,7 @@ def test_what_cannot_be_computed_is_an_error(native, call, values, message):
     with pytest.raises(DatabaseError, match=message):
         ask(native, f"lookalike_native_{call}", *given)
     # At a row, too, where the arguments are no constants.
-    native.rows("CREATE TABLE t (id INT PRIMARY KEY, value LONGBLOB)")
+    create_table(native, "id INT PRIMARY KEY, value LONGBLOB")
     for number, value in enumerate(given):
         native.rows("INSERT INTO t VALUES (%s, %s)", (number, value))
     columns = [f"(SELECT value FROM t WHERE id = {n} + 0 * RAND())" for n in range(len(given))]
@@ -269,9 +281,10 @@ HOSTILE = [
 
 def test_5000_hostile_calls_leave_the_server_up(native, server):
     rng = np.random.default_rng(5)
-    native.rows(
-        "CREATE TABLE t (v VECTOR(3), b VARBINARY(40), text TEXT, i BIGINT, d DOUBLE, "
-        "x DECIMAL(30, 5), j JSON, e ENUM('DOT', 'L2'))"
+    create_table(
+        native,
+        "v VECTOR(3), b VARBINARY(40), text TEXT, i BIGINT, d DOUBLE, "
+        "x DECIMAL(30, 5), j JSON, e ENUM('DOT', 'L2')",
     )
     for size in range(0, 41, 4):
         row = (rng.bytes(size + int(rng.integers(2)) if size < 40 else 40), "DOT" * size)

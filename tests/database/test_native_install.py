@@ -19,8 +19,6 @@ from lookalike.server.native import build
 
 NAMES = [each.name for each in NATIVE_FUNCTIONS]
 
-pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-
 
 def ask(db, expression, *params):
     return db.rows(f"SELECT {expression}", params)[1][0][0]

@@ -5,8 +5,8 @@ import uuid
 import numpy as np
 import pytest
 
-from lookalike import IndexSizes
-from tests.collection.user_tables import DIM, expected, vectors_of
+from lookalike import DatabaseError, IndexSizes
+from tests.collection.user_tables import DIM, expected, insert, vectors_of
 from tests.oracle import similarities
 
 N = 300
@@ -22,7 +22,8 @@ def index_sizes():
 
 
 def search(db, query, k=10, wanted=ALL_CELLS, name="goods"):
-    return db.rows("CALL lookalike_search_with(%s, %s, %s, %s)", (name, query.tobytes(), k, wanted))[1]
+    arguments = name, query.tobytes(), k, wanted
+    return db.rows("CALL lookalike_search_with(%s, %s, %s, %s)", arguments)[1]
 
 
 def keys_of(rows):
@@ -52,8 +53,7 @@ def test_a_table_in_another_database_with_any_key(db, key_type, keys, as_text):
             f"`v v` VECTOR({DIM}))"
         )
         rows = dict(zip(keys[:N], vectors_of(0, N), strict=True))
-        for number, (key, vector) in enumerate(rows.items()):
-            db.rows(f"INSERT INTO {table} VALUES (%s, %s, %s, %s)", (key, f"g{number}", number, vector))
+        insert(db, table, [(key, f"g{n}", n, v) for n, (key, v) in enumerate(rows.items())])
         goods = db.table("the go`ods", schema=database, vector="v v", name="title", alias="goods")
         query = vectors_of(1, 1)[0]
         found = search(db, query)
@@ -63,10 +63,11 @@ def test_a_table_in_another_database_with_any_key(db, key_type, keys, as_text):
         cheap = '{"n_probes": 1000, "where": {"price": {"<": 20}}}'
         assert keys_of(search(db, query, wanted=cheap)) == expected(passing, query)
         # Changes of others, before and after the server has encoded them.
+        changed = query * 2 + vectors_of(2, 1)[0] / 99
         db.rows(f"INSERT INTO {table} VALUES (%s, 'new', 1, %s)", (keys[N], query))
-        db.rows(f"UPDATE {table} SET `v v` = %s WHERE title = 'g7'", (query * 2 + vectors_of(2, 1)[0] / 99,))
+        db.rows(f"UPDATE {table} SET `v v` = %s WHERE title = 'g7'", (changed,))
         db.rows(f"DELETE FROM {table} WHERE title = 'g9'")
-        rows |= {keys[N]: query, keys[7]: query * 2 + vectors_of(2, 1)[0] / 99}
+        rows |= {keys[N]: query, keys[7]: changed}
         del rows[keys[9]]
         for _ in range(2):
             assert keys_of(search(db, query)) == expected(rows, query)
@@ -81,8 +82,7 @@ def test_a_table_in_another_database_with_any_key(db, key_type, keys, as_text):
         db.rows(f"DROP DATABASE {quoted}")
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
-@pytest.mark.parametrize("dim", [48, 96])
+@pytest.mark.parametrize(("metric", "dim"), [("cosine", 48), ("euclidean", 96), ("dot", 48)])
 def test_native_functions_give_the_same_answers(native, metric, dim):
     native.install_functions()
     vectors = np.random.default_rng(3).normal(size=(500, dim)).astype(np.float32)
@@ -98,4 +98,7 @@ def test_native_functions_give_the_same_answers(native, metric, dim):
             assert len(set(keys_of(rows)) & set((best + 1).tolist())) >= 9
             assert keys_of(search(native, query, wanted=None, name="shapes")) == (best + 1).tolist()
             assert np.allclose([row[2] for row in rows][:1], scores[best][:1], atol=1e-4)
+            for bad in (np.nan, np.inf):
+                with pytest.raises(DatabaseError, match="not finite"):
+                    search(native, np.full(dim, bad, np.float32), name="shapes")
             native.remove_native_functions()

@@ -32,6 +32,21 @@ def preloaded() -> Iterator[Preloaded]:
     program.close()
 
 
+@pytest.fixture(scope="module")
+def with_photos(
+    module_database_url: str,
+    photos: Path,
+    preloaded: Preloaded,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """The URL of a database with the example photographs and their facts, for tests that read."""
+    home = tmp_path_factory.mktemp("home")
+    env = {**os.environ, "LOOKALIKE_DATABASE": module_database_url, "HOME": str(home)}
+    done = preloaded.run(["add", str(photos), *MODEL, "--facts"], "", cwd=home, env=env)
+    assert done.returncode == 0, done.stderr
+    return module_database_url
+
+
 @pytest.fixture
 def run(environment: dict[str, str], tmp_path: Path, preloaded: Preloaded) -> Run:
     """Run `lookalike ARGS...` in an empty folder; no run may end in a traceback."""

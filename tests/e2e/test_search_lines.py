@@ -4,23 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 import lookalike
 
-MODEL = ("--model", "efficientnet-lite2")
+
+@pytest.fixture
+def stored(run, with_photos):
+    """Run a command on a database with the example photographs."""
+    return partial(run, LOOKALIKE_DATABASE=with_photos)
 
 
 @pytest.fixture
-def stored(run, photos):
-    """The example photographs, stored."""
-    run("add", photos, *MODEL, "--facts")
-    return run
-
-
-@pytest.fixture
-def ask(environment, stored):
+def ask(environment, with_photos):
     """Start `search -`; yield a function that writes a line and returns the answer."""
     running = []
 
@@ -30,7 +28,7 @@ def ask(environment, stored):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=environment | {"LOOKALIKE_DATABASE": with_photos},
         )
         running.append(process)
 
@@ -99,10 +97,10 @@ def test_lines_are_mixed_with_the_other_terms(ask, stored, photos):
     assert end()[0] == 0
 
 
-def test_a_lost_connection_is_opened_again(ask, database_url, photos):
+def test_a_lost_connection_is_opened_again(ask, with_photos, photos):
     answer, end = ask("--json")
     assert json.loads(answer(photos / "cat.jpg"))["error"] is None
-    with lookalike.connect(database_url) as db:
+    with lookalike.connect(with_photos) as db:
         mine = db.rows("SELECT CONNECTION_ID()")[1][0][0]
         name = db.rows("SELECT DATABASE()")[1][0][0]
         for number, of in db.rows("SELECT id, db FROM information_schema.processlist")[1]:

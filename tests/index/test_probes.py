@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lookalike.core.types import Plan
-from lookalike.index.rotation import FactoredRotation
 from lookalike.index.ivf import Index, Preparation, unit_for
 from lookalike.index.probes import LEAST_RESCORED, K, PlanFinder
+from lookalike.index.rotation import FactoredRotation
 
 DIM = 64
 RNG = np.random.default_rng(8)

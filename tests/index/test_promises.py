@@ -92,12 +92,12 @@ def test_training_drops_no_table_of_the_users(db):
 # Fault 3: dot, whatever the lengths.
 
 
-@pytest.mark.parametrize("length", [100.0, 0.01, 1e-20])
-def test_dot_finds_the_same_for_queries_of_any_length(db, length):
+def test_dot_finds_the_same_for_queries_of_any_length(db):
     vectors, queries = subspace(2000), subspace(20, seed=1)
     own = db.collection("own", dim=128, metric="dot")
     own.add_embeddings(names(2000), vectors)
-    assert recall(own, vectors, (queries * length).astype(np.float32), "dot") >= 0.99
+    for length in (100.0, 0.01, 1e-20):
+        assert recall(own, vectors, (queries * length).astype(np.float32), "dot") >= 0.99, length
 
 
 @pytest.mark.parametrize("sigma", [1, 2])

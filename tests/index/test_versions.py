@@ -1,6 +1,7 @@
 """The versions of an index's codes, and their log."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -61,25 +62,27 @@ def test_many_changes_are_logged_as_all(db, indexed):
     assert (0, None) in [row[1:] for row in log_of(db)[1:]]
 
 
-@pytest.mark.parametrize("sizes", [[1] * 50, [5, 1, 30, 2, 2, 7], [100]])
-@pytest.mark.parametrize("least", [1, 10, 40, 1000])
-def test_the_newest_ids_are_kept(db, indexed, sizes, least):
+SIZES = [[1] * 50, [5, 1, 30, 2, 2, 7], [100]]
+
+
+def test_the_newest_ids_are_kept(db, indexed):
     """As many versions as are needed for so many ids; the share of the rows is less here."""
     table = indexed._state.table
     db.rows("DELETE FROM own WHERE id > 4")
-    db.rows("DELETE FROM lookalike_index_log")
-    for size in sizes:
-        with db.connection.transaction():
-            note_changes(table, range(1000, 1000 + size))
-    logged = log_of(db)
-    prune_log(table, least=least)
-    kept = log_of(db)
-    assert kept == logged[len(logged) - len(kept) :] and kept
-    counts = [n for _, n, _ in logged]
-    if len(kept) < len(logged):
-        assert sum(counts[-len(kept) :]) > least >= sum(counts[len(counts) - len(kept) + 1 :])
-    else:
-        assert sum(counts[1:]) <= least
+    for sizes, least in product(SIZES, [1, 10, 40, 1000]):
+        db.rows("DELETE FROM lookalike_index_log")
+        for size in sizes:
+            with db.connection.transaction():
+                note_changes(table, range(1000, 1000 + size))
+        logged = log_of(db)
+        prune_log(table, least=least)
+        kept = log_of(db)
+        assert kept == logged[len(logged) - len(kept) :] and kept
+        counts = [n for _, n, _ in logged]
+        if len(kept) < len(logged):
+            assert sum(counts[-len(kept) :]) > least >= sum(counts[len(counts) - len(kept) + 1 :])
+        else:
+            assert sum(counts[1:]) <= least
 
 
 def test_pruning_leaves_other_collections_alone(db, indexed, vectors):

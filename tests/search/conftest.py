@@ -1,5 +1,7 @@
 """Shops to search in."""
 
+from contextlib import contextmanager
+
 import pytest
 
 import lookalike
@@ -14,10 +16,23 @@ def shop(engine):
     return shop
 
 
+@contextmanager
+def filled(url):
+    with lookalike.connect(url, index_sizes=IndexSizes(rows_for_cells=2000)) as db:
+        shop = Shop(db.collection("shop", dim=DIM))
+        shop.store()
+        yield shop
+
+
 @pytest.fixture
 def large(database_url):
     """A shop whose index has cells."""
-    with lookalike.connect(database_url, index_sizes=IndexSizes(rows_for_cells=2000)) as db:
-        shop = Shop(db.collection("shop", dim=DIM))
-        shop.store()
+    with filled(database_url) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def large_to_read(module_database_url):
+    """Such a shop that a module's tests share: they only read."""
+    with filled(module_database_url) as shop:
         yield shop

@@ -88,5 +88,5 @@ class HeldHistories(Histories):
 def test_random_histories(database_url, with_vectors, plan):
     HeldHistories.url, HeldHistories.with_vectors = database_url, with_vectors
     HeldHistories.plans = Counter()
-    play(HeldHistories, 12, 20)
+    play(HeldHistories, 8, 20)
     assert HeldHistories.plans[plan] > 20, HeldHistories.plans

@@ -1,10 +1,12 @@
 """search_many with many queries: the index is loaded for the call where that pays."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 
+import lookalike
 from lookalike import IndexSizes
 from lookalike.core.types import Plan
 from lookalike.core.vectors import pack
@@ -18,11 +20,12 @@ from tests.oracle import similarities
 
 N, DIM, MANY = 3000, 24, 150
 PAYS = in_memory.pays
+SIZES = IndexSizes(rows_for_cells=200)
 
 
 @pytest.fixture
 def index_sizes():
-    return IndexSizes(rows_for_cells=200)
+    return SIZES
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +47,28 @@ def loads(monkeypatch):
     return loads
 
 
-def collection(db, metric="cosine", dim=DIM):
-    own = db.collection("own", dim=dim, metric=metric)
+def collection(db, metric="cosine", dim=DIM, name="own"):
+    own = db.collection(name, dim=dim, metric=metric)
     vectors, queries = np.split(clustered(N + MANY, dim), [N])
     own.add_embeddings(names(N), vectors)
     return own, vectors, queries
+
+
+@pytest.fixture(scope="module")
+def shared(module_database_url):
+    """Such a collection of a metric and a length that tests only read, made once."""
+    with lookalike.connect(module_database_url, index_sizes=SIZES) as db:
+
+        @cache
+        def made(metric, dim):
+            name = f"{metric}_{dim}"
+            return name, *collection(db, metric, dim, name)[1:]
+
+        def handed_out(metric="cosine", dim=DIM):
+            name, vectors, queries = made(metric, dim)
+            return db.collection(name), vectors, queries
+
+        yield handed_out
 
 
 def is_right(matches, vectors, query, metric="cosine", k=10):
@@ -62,10 +82,11 @@ def is_right(matches, vectors, query, metric="cosine", k=10):
     return np.sum(np.array(found) >= kth - 1e-3 * abs(kth)) / k
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
-@pytest.mark.parametrize("dim", [DIM, 67])
-def test_many_queries_find_what_numpy_finds(db, loads, metric, dim):
-    own, vectors, queries = collection(db, metric, dim)
+@pytest.mark.parametrize(
+    ("metric", "dim"), [("cosine", DIM), ("euclidean", DIM), ("dot", DIM), ("cosine", 67)]
+)
+def test_many_queries_find_what_numpy_finds(shared, loads, metric, dim):
+    own, vectors, queries = shared(metric, dim)
     many = own.search_many(list(queries))
     assert loads == [N]
     shares = [is_right(m, vectors, q, metric) for m, q in zip(many, queries, strict=True)]
@@ -80,8 +101,8 @@ def test_many_queries_find_what_numpy_finds(db, loads, metric, dim):
     assert {m.image_name for matches in many for m in matches} <= set(names(N))
 
 
-def test_all_cells_and_all_rows_are_an_exact_search(db, loads):
-    own, _, queries = collection(db)
+def test_all_cells_and_all_rows_are_an_exact_search(shared, loads):
+    own, _, queries = shared()
     many = own.search_many(list(queries), k=30, n_probes=10_000, oversampling=100)
     assert loads == [N]
     exact = [own.search(query, k=30, exact=True) for query in queries]
@@ -129,9 +150,9 @@ def test_the_generation_at_the_time_of_the_call_is_searched(db, loads):
     assert [matches[0].id for matches in many] == ids and loads == [N, N + MANY]
 
 
-def test_queries_with_options_of_their_own(db, loads):
+def test_queries_with_options_of_their_own(shared, loads):
     """As texts have, which look further."""
-    own, vectors, queries = collection(db)
+    own, vectors, queries = shared()
     options = [SearchOptions(k=5 + i % 3, n_probes=10 + i % 2) for i in range(MANY)]
     asked = [searcher.Asked(q, o) for q, o in zip(queries, options, strict=True)]
     asked[7] = asked[7]._replace(options=replace(asked[7].options, exact=True))
@@ -144,13 +165,17 @@ def test_queries_with_options_of_their_own(db, loads):
             assert is_right(matches, vectors, each.embedding, k=each.options.k) >= 0.5
 
 
-@pytest.mark.parametrize("options", [{"where": "id>5"}, {"exact": True}, {"offset": 2}])
-def test_filters_exact_searches_and_pages_stay_on_the_sql_path(db, loads, options):
-    own, _, queries = collection(db)
-    if "where" in options:
-        own.upsert(queries[:1], ids=[1], attributes=[{"price": 1}])
-        options = {"where": "price=1"}
+@pytest.mark.parametrize("options", [{"exact": True}, {"offset": 2}])
+def test_exact_searches_and_pages_stay_on_the_sql_path(shared, loads, options):
+    own, _, queries = shared()
     assert len(own.search_many(list(queries), **options)) == MANY
+    assert loads == []
+
+
+def test_filters_stay_on_the_sql_path(db, loads):
+    own, _, queries = collection(db)
+    own.upsert(queries[:1], ids=[1], attributes=[{"price": 1}])
+    assert len(own.search_many(list(queries), where="price=1")) == MANY
     assert loads == []
 
 
@@ -181,8 +206,8 @@ def test_loading_pays_from_a_number_of_queries_on(rows, n_probes, queries, expec
     assert not PAYS(index, [SearchOptions(k=500)] * queries)
 
 
-def test_without_the_copy_sql_answers(db, monkeypatch):
-    own, vectors, queries = collection(db)
+def test_without_the_copy_sql_answers(shared, monkeypatch):
+    own, vectors, queries = shared()
     lines = []
     monkeypatch.setattr(loading, "refusal", lambda: "faiss is old")
     own._state.notify = lines.append

@@ -235,12 +235,10 @@ def test_the_nearest_of_the_rows_that_pass_are_found_through_the_index(db, large
     assert np.mean([recall for recall in recalls if recall]) >= 0.99
 
 
-@pytest.mark.parametrize(
-    "where", ["path=/shop/b/Item 5.jpg", "path in (/shop/b/Item 5.jpg, /shop/b/Item 7.jpg)"]
-)
-def test_a_path_is_found_by_its_index(db, large, where):
+def test_a_path_is_found_by_its_index(db, large):
     fill(db, large)
     table = large.collection._state.table
-    statement = table.dialect.all_rows(table, filter_of(table, where))
-    rows = db.rows(f"EXPLAIN FORMAT=TRADITIONAL {statement.sql}", statement.params)[1]
-    assert all(row[4] in ("const", "range", "eq_ref") for row in rows)
+    for where in ("path=/shop/b/Item 5.jpg", "path in (/shop/b/Item 5.jpg, /shop/b/Item 7.jpg)"):
+        statement = table.dialect.all_rows(table, filter_of(table, where))
+        rows = db.rows(f"EXPLAIN FORMAT=TRADITIONAL {statement.sql}", statement.params)[1]
+        assert all(row[4] in ("const", "range", "eq_ref") for row in rows), where

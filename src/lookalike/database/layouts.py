@@ -139,7 +139,7 @@ def _from_3_to_4(connection: Connection, dialect: Dialect) -> None:
 
 
 def _add_columns(connection: Connection, dialect: Dialect, name: str, generation: int) -> None:
-    comments = dict(connection.query(dialect.generation_tables(Table(name))))
+    comments: dict[str, str] = dict(connection.query(dialect.generation_tables(Table(name))))
     for table, column, statement in dialect.columns_since_3(name, generation):
         is_ours = comments.get(table) == generation_comment(name, generation)
         if is_ours and column not in dict(connection.query(dialect.table_columns(Table(table)))):

@@ -24,7 +24,7 @@ _SETTINGS = {
 }
 """Those of Python's searches, which are above this layer; a test compares them."""
 
-_FILES = ("search.sql", "where.sql", "refresh.sql")
+_FILES = ("open.sql", "rotate.sql", "shortlist.sql", "where.sql", "search.sql", "refresh.sql")
 _MIDDLE = f"{(2**PLANES - 1) / 2}e0"
 
 
@@ -42,7 +42,7 @@ PROCEDURES = (
 @cache
 def procedures_sql() -> str:
     """Return the SQL of the procedures, as the mysql client reads it."""
-    text = "\n".join(map(_read, _FILES)).replace("{{rotation}}", _read("rotation.sql"))
+    text = "\n".join(map(_read, _FILES)).replace("{{rotation}}", _read("rotation_fragment.sql"))
     for name, value in {**_SETTINGS, **_expressions()}.items():
         text = text.replace("{{" + name + "}}", value)
     return f"DELIMITER //\n\n{text}\nDELIMITER ;\n"
@@ -56,6 +56,7 @@ def _expressions() -> dict[str, str]:
     variables = [f"@lookalike_p{j}" for j in range(PLANES)]
     return {
         "width": str(WIDTH),
+        "unit": "5.282945311356653e269",  # 2^896
         "last_column": str(WIDTH - 1),
         "n_planes": str(PLANES),
         "middle": _MIDDLE,

@@ -91,7 +91,8 @@ class FactoredRotation(Rotation):
         within = (signed.reshape(-1, WIDTH) @ self._within).reshape(-1, self.rows, WIDTH)
         if self.rows == 1:
             return within[:, 0]
-        return np.matmul(self._across, within).reshape(-1, self.bits)
+        rotated: FloatArray = np.matmul(self._across, within).reshape(-1, self.bits)
+        return rotated
 
 
 def hadamard(order: int) -> npt.NDArray[np.float64]:

@@ -294,9 +294,7 @@ class IndexSQL(Primitives):
     def centroids(self, table: Table, generation: int) -> Statement:
         return Statement(f"SELECT centroid, spread FROM {_cells(table, generation)} ORDER BY cell")
 
-    def insert_centroids(
-        self, table: Table, generation: int, rows: Sequence[CellRow]
-    ) -> Statement:
+    def insert_centroids(self, table: Table, generation: int, rows: Sequence[CellRow]) -> Statement:
         return Statement(
             f"INSERT INTO {_cells(table, generation)} ({', '.join(CellRow._fields)}) "
             f"VALUES {values(len(CellRow._fields), len(rows))}",
@@ -343,9 +341,7 @@ class IndexSQL(Primitives):
 
     def add_code_key(self, table: Table, generation: int) -> Statement:
         """Make codes findable by id; after the codes, which would be slow to add to the key."""
-        return Statement(
-            f"ALTER TABLE {codes_table(table, generation)} ADD UNIQUE KEY id (id)"
-        )
+        return Statement(f"ALTER TABLE {codes_table(table, generation)} ADD UNIQUE KEY id (id)")
 
     def all_codes(self, table: Table, generation: int) -> Statement:
         """Select every code without its shift, in key order, which is that of the table."""

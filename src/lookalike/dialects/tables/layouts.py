@@ -126,18 +126,14 @@ class LayoutsSQL:
 
     def columns_since_3(self, table: str, generation: int) -> list[tuple[str, str, Statement]]:
         """Return what version 4 added to a generation: (table, a new column, its ALTER TABLE)."""
-        cells, codes = (
-            quote_name(table, f"_{kind}_{generation:d}") for kind in ("cells", "codes")
-        )
+        cells, codes = (quote_name(table, f"_{kind}_{generation:d}") for kind in ("cells", "codes"))
         added = ", ".join(f"ADD COLUMN {column}" for column in CELL_COLUMNS)
         return [
             (f"{table}_cells_{generation:d}", "code", Statement(f"ALTER TABLE {cells} {added}")),
             (
                 f"{table}_codes_{generation:d}",
                 "shift",
-                Statement(
-                    f"ALTER TABLE {codes} ADD COLUMN {SHIFT_COLUMN}, ADD UNIQUE KEY id (id)"
-                ),
+                Statement(f"ALTER TABLE {codes} ADD COLUMN {SHIFT_COLUMN}, ADD UNIQUE KEY id (id)"),
             ),
         ]
 
