@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, get_args
 
 import click
 
-from lookalike import Metric
+from lookalike import IndexSizes, Metric
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, describe_plan
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 INCONSISTENT = 1
 _SHOWN = 10
+_NO_INDEX = (
+    "none: searches compare every row; index refresh makes one when there are "
+    f"{IndexSizes().fewest_rows} rows"
+)
 _KEPT = {
     "triggers": "triggers log every change",
     "tail": "new rows are searched exactly; other changes need `index refresh` or `index rebuild`",
@@ -137,6 +142,16 @@ def rebuild(recall: float | None, database: str | None, collection: str, out: Ou
     _tell(out, collection, report, plan)
 
 
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text, re.ASCII)
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
+    if not 0.1 <= seconds <= 86_400:
+        raise click.BadParameter(f"{text!r} is no time from 0.1s to 24h, such as 30s, 5m or 1h")
+    return seconds
+
+
 @index.command()
 @click.option("--watch", is_flag=True, help="Refresh again and again, until Ctrl-C.")
 @click.option(
@@ -147,10 +162,9 @@ def rebuild(recall: float | None, database: str | None, collection: str, out: Ou
 )
 @click.option(
     "--every",
-    type=click.FloatRange(0.1),
-    metavar="SECONDS",
-    help="How long to wait in between. Default: 1 with --watch, 60 with --schedule, which takes "
-    "whole seconds.",
+    metavar="TIME",
+    callback=lambda context, option, text: _seconds(text),
+    help="How long to wait in between, as 30s or 5m. Default: 1s with --watch, 1m with --schedule.",
 )
 @database_option
 @collection_option
@@ -292,7 +306,7 @@ def _lines(status: IndexStatus) -> list[str]:
     return [
         f"table    {status.table}, key {status.id_column}{name}",
         f"vectors  {status.vector}, by {status.metric}",
-        f"index    {index if status.plan else 'none; every search is exact'}",
+        f"index    {index if status.plan else _NO_INDEX}",
         f"kept by  {status.kept}: {_KEPT[status.kept]}",
         f"pending  {pending if status.pending else 'nothing: the index is up to date'}",
         *([f"event    the server refreshes it {status.scheduled}"] if status.scheduled else []),
