@@ -43,6 +43,26 @@ def test_a_table_is_indexed_searched_refreshed_and_left(run, products):
     assert "No table of yours has an index" in run("index", "status").stderr
 
 
+def test_the_server_refreshes_the_index(run, products):
+    run("index", "create", "products.photo")
+    run("install-functions")
+    done = run("index", "refresh", "--schedule", "--every", "30s", "--collection", "products")
+    assert "event    the server refreshes it every 30 seconds" in done.stdout
+    assert json.loads(run("index", "status", "--json").stdout)[0]["scheduled"] == "every 30 seconds"
+    done = run("index", "refresh", "--unschedule", "--collection", "products")
+    assert "event" not in done.stdout
+    for args, message in (
+        (["--every", 5], "--every goes with --watch or --schedule"),
+        (["--schedule", "--every", 0.5], "--schedule takes whole seconds"),
+        (["--schedule", "--every", "soon"], "'soon' is no time from 0.1s to 24h"),
+        (["--watch", "--every", "0"], "'0' is no time from 0.1s to 24h"),
+        ([], "there is no collection 'image_embeddings'"),
+        ([], "the collections are: products"),
+        (["--schedule", "--watch"], "--watch does not go with --schedule"),
+    ):
+        assert message in run("index", "refresh", *args, status=2).stderr
+
+
 @pytest.mark.parametrize(
     "args, message",
     [

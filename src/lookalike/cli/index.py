@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, get_args
 
 import click
 
-from lookalike import Metric
+from lookalike import IndexSizes, Metric
 from lookalike.cli.options import collection_option, connect, database_option, output_options
 from lookalike.cli.output import Output, describe_plan
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 INCONSISTENT = 1
 _SHOWN = 10
+_NO_INDEX = (
+    "none: searches compare every row; index refresh makes one when there are "
+    f"{IndexSizes().fewest_rows} rows"
+)
 _KEPT = {
     "triggers": "triggers log every change",
     "tail": "new rows are searched exactly; other changes need `index refresh` or `index rebuild`",
@@ -137,30 +142,60 @@ def rebuild(recall: float | None, database: str | None, collection: str, out: Ou
     _tell(out, collection, report, plan)
 
 
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text, re.ASCII)
+    seconds = float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]] if found else 0
+    if not 0.1 <= seconds <= 86_400:
+        raise click.BadParameter(f"{text!r} is no time from 0.1s to 24h, such as 30s, 5m or 1h")
+    return seconds
+
+
 @index.command()
 @click.option("--watch", is_flag=True, help="Refresh again and again, until Ctrl-C.")
 @click.option(
+    "--schedule/--unschedule",
+    default=None,
+    help="Let the server refresh it again and again by an event, without this program; or no "
+    "longer. For tables of your own; needs the EVENT privilege and `install-functions`.",
+)
+@click.option(
     "--every",
-    type=click.FloatRange(0.1),
-    default=1,
-    show_default=True,
-    metavar="SECONDS",
-    help="With --watch: how long to wait in between.",
+    metavar="TIME",
+    callback=lambda context, option, text: _seconds(text),
+    help="How long to wait in between, as 30s or 5m. Default: 1s with --watch, 1m with --schedule.",
 )
 @database_option
 @collection_option
 @output_options
-def refresh(watch: bool, every: float, database: str | None, collection: str, out: Output) -> None:
+def refresh(
+    watch: bool,
+    schedule: bool | None,
+    every: float | None,
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
     """Bring the index up to date with what other programs have changed.
 
     Searches see these changes before too, but take longer the more there are.
     """
+    if watch and schedule is not None:
+        raise click.UsageError("--watch does not go with --schedule or --unschedule")
+    if every is not None and not (watch or schedule):
+        raise click.UsageError("--every goes with --watch or --schedule")
+    if schedule and every is not None and every != int(every):
+        raise click.UsageError("--schedule takes whole seconds")
     with connect(database, out, computes=True) as db:
         images = db.collection(collection)
-        status = images.index.refresh()
+        index = images.index
+        status = index.unschedule() if schedule is False else index.refresh()
+        if schedule:
+            status = index.schedule(int(every or 60))
         while watch:
-            time.sleep(every)
-            status = images.index.refresh(compare=False)
+            time.sleep(every or 1)
+            status = index.refresh(compare=False)
     _tell_status(out, [status])
 
 
@@ -271,8 +306,9 @@ def _lines(status: IndexStatus) -> list[str]:
     return [
         f"table    {status.table}, key {status.id_column}{name}",
         f"vectors  {status.vector}, by {status.metric}",
-        f"index    {index if status.plan else 'none; every search is exact'}",
+        f"index    {index if status.plan else _NO_INDEX}",
         f"kept by  {status.kept}: {_KEPT[status.kept]}",
         f"pending  {pending if status.pending else 'nothing: the index is up to date'}",
+        *([f"event    the server refreshes it {status.scheduled}"] if status.scheduled else []),
         *(f"problem  {_with_remedy(problem, status.name)}" for problem in status.problems),
     ]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import cast
 
-from lookalike.collection import user_tables
+from lookalike.collection import scheduling, user_tables
 from lookalike.collection.state import CollectionState
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
@@ -71,11 +71,13 @@ class CollectionIndex:
         state, index = self._state, self._state.index
         table, own, problems, pending = index.table, state.own, tuple[str, ...](), 0
         connection, dialect = state.connection, state.dialect
+        scheduled: str | None = None
         kept, place = "add", f"{connection.url.database}.{table.name}"
         if own is not None:
             problems = user_tables.problems_of(connection, dialect, own)
             pending = user_tables.count_logged(connection, dialect, own) or 0
             kept = own.table.kept
+            scheduled = scheduling.scheduled(connection, dialect, own.table)
             place = f"{own.table.schema or connection.url.database}.{own.table.table}"
         if index.load() is not None:
             pending += int(connection.value(dialect.count_above_tail(table)))
@@ -87,6 +89,7 @@ class CollectionIndex:
             name_column=table.name_column,
             metric=table.metric,
             kept=kept,
+            scheduled=scheduled,
             rows=int(connection.value(dialect.count_rows(table))),
             indexed=index.size()[0],
             pending=pending,
@@ -94,17 +97,48 @@ class CollectionIndex:
             plan=index.plan(),
         )
 
+    def schedule(self, seconds: int = 60) -> IndexStatus:
+        """Let the server refresh the index of a table of your own, by an event; return its status.
+
+        It encodes new and changed rows by the procedure lookalike_refresh, with the rights of this
+        account, until `unschedule` or `drop`. Scheduling again replaces the event.
+
+        Args:
+            seconds: How long from one refresh to the next, 1 to 86,400.
+
+        Raises:
+            InputError: It is a collection, whose index `add` keeps.
+            DatabaseError: The event scheduler is off, the procedures are missing, the account lacks
+                the EVENT privilege, or the index needs `build`; the message says what to do.
+        """
+        own = self._state.require_own("is refreshed by lookalike add")
+        index = self._state.index.state()
+        if index is None or index.generation == 0:
+            raise InputError(
+                f"{self._state.name!r} has no index yet: when the table has "
+                f"{self._state.index_sizes.fewest_rows} rows, run lookalike index refresh"
+            )
+        if index.rotation != "factored":
+            raise InputError(
+                f"the index of {self._state.name!r} is of an older version, which only Python can "
+                f"refresh: run lookalike index rebuild --collection {self._state.name}"
+            )
+        scheduling.schedule(self._state.connection, self._state.dialect, own.table, seconds)
+        return self.status()
+
+    def unschedule(self) -> IndexStatus:
+        """Let the server no longer refresh the index; return its status."""
+        own = self._state.require_own("is refreshed by lookalike add")
+        scheduling.unschedule(self._state.connection, self._state.dialect, own.table)
+        return self.status()
+
     def drop(self) -> None:
         """Drop the index of a table of your own, triggers first; the table stays.
 
         Raises:
             InputError: It is a collection; `Database.delete_collection` deletes it.
         """
-        if self._state.own is None:
-            raise InputError(
-                f"{self._state.name!r} is a collection, whose index `add` keeps: "
-                "delete_collection deletes it"
-            )
+        self._state.require_own("is dropped by delete_collection")
         user_tables.drop(self._state.connection, self._state.dialect, self._state.name)
 
     def hold(
@@ -141,6 +175,7 @@ def status_of_lost(connection: Connection, table: UserTable, error: InputError) 
         name_column=table.name_column,
         metric=cast(Metric, table.metric),
         kept=table.kept,
+        scheduled=None,
         rows=0,
         indexed=0,
         pending=0,

@@ -165,6 +165,16 @@ class CollectionState:
                 f"{self.own.table.shown} with SQL"
             )
 
+    def require_own(self, why: str) -> OpenedTable:
+        """Return the table of the user's own.
+
+        Raises InputError for a collection; why: what is said of its index.
+        """
+        self.require_table()
+        if self.own is None:
+            raise InputError(f"{self.name!r} is a collection, whose index {why}")
+        return self.own
+
     def require_decidable(self) -> CollectionRecord:
         """Return the record of a collection that can store decisions about its images."""
         record = self.require_table()

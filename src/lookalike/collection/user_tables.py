@@ -6,6 +6,7 @@ Each step can be repeated, so that an interrupted creation is finished by the ne
 
 from collections.abc import Callable
 
+from lookalike.collection.scheduling import unschedule
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError, LookalikeError
 from lookalike.database.connection import Connection
 from lookalike.database.errors import DuplicateKey, MissingTable, Privilege, UntrustedFunctions
@@ -161,7 +162,7 @@ def number_keys(connection: Connection, dialect: Dialect, table: UserTable) -> N
 
 
 def drop(connection: Connection, dialect: Dialect, name: str) -> UserTable:
-    """Drop a registered table's triggers, index, side tables and records; the table stays.
+    """Drop a registered table's event, triggers, index, side tables and records; the table stays.
 
     Raises InputError for a name that is not registered; nothing is dropped then.
     """
@@ -170,6 +171,7 @@ def drop(connection: Connection, dialect: Dialect, name: str) -> UserTable:
         raise not_registered(connection, dialect, name)
     table, key = known[0], known[0].side_name
     with no_training(connection, dialect, key, TRAINER_SECONDS):
+        unschedule(connection, dialect, table)
         drop_triggers(connection, dialect, table)
         own = find_own_tables(connection, dialect, key)
         if own.names:

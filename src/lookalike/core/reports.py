@@ -257,6 +257,7 @@ class IndexStatus:
         metric: What searches rank by.
         kept: "triggers": a log tells every change. "tail": new rows are searched exactly, other
             changes are found by `refresh` and `build`. "add": lookalike's own writes.
+        scheduled: How often the server itself refreshes it, as "every 60 seconds"; None for never.
         rows: Number of rows in the table.
         indexed: Number of rows in the index; 0 if there is none and search is exact.
         pending: Logged changes and new rows that the index lacks: searches compare them exactly.
@@ -271,6 +272,7 @@ class IndexStatus:
     name_column: str | None
     metric: Metric
     kept: str
+    scheduled: str | None
     rows: int
     indexed: int
     pending: int

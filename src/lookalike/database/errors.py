@@ -15,6 +15,10 @@ class MissingTable(DatabaseError):
     """A table does not exist, or no longer."""
 
 
+class MissingRoutine(DatabaseError):
+    """A stored procedure or function does not exist."""
+
+
 class Duplicate(DatabaseError):
     """What a statement creates is there already."""
 
@@ -99,6 +103,7 @@ Kinds = Mapping[int, type[DatabaseError]]
 
 MYSQL: Kinds = {
     1146: MissingTable,
+    1305: MissingRoutine,
     1060: DuplicateColumn,
     1061: DuplicateIndex,
     1062: DuplicateKey,

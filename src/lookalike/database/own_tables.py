@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.connection import Connection
 from lookalike.database.layouts import existing_tables
+from lookalike.database.user_tables import registered_tables
 from lookalike.dialects import (
     INDEXES,
     KEYS,
@@ -104,6 +105,7 @@ def _without_table(connection: Connection, dialect: Dialect) -> set[str]:
 def unknown(connection: Connection, dialect: Dialect, name: str) -> InputError:
     """Return the error for an unknown collection; it lists the existing ones."""
     names = [row[0] for row in connection.query(dialect.collection_names()) if is_name(row[0])]
+    names = sorted({*names, *(table.name for table in registered_tables(connection, dialect))})
     start = f"there is no collection {name!r} in {connection.url.database}"
     if close := get_close_matches(name, names, n=1):
         return InputError(f"{start}; did you mean {close[0]}?")

@@ -174,7 +174,8 @@ BEGIN
                 ON trained.collection = CONCAT('lookalike_', indexed.number)
             WHERE COALESCE(indexed.schema_name, {{name}}) = in_schema
               AND indexed.table_name = in_table AND indexed.vector_column = embedding
-              AND indexed.metric = LOWER(metric) AND trained.n_probes > 0 LIMIT 1;
+              AND indexed.metric = LOWER(metric) AND trained.n_probes > 0
+              AND trained.rotation = 'factored' LIMIT 1;
         END;
         IF index_name IS NULL AND in_schema = {{name}} AND embedding = 'embedding' THEN
             BEGIN
@@ -183,7 +184,7 @@ BEGIN
                 FROM {{schema}}.lookalike_indexes AS trained
                 JOIN {{schema}}.lookalike_collections AS known ON known.name = trained.collection
                 WHERE trained.collection = in_table AND known.metric = LOWER(metric)
-                  AND trained.n_probes > 0;
+                  AND trained.n_probes > 0 AND trained.rotation = 'factored';
             END;
         END IF;
         SELECT MAX(DATA_TYPE) INTO id_type FROM information_schema.COLUMNS

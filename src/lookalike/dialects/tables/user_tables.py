@@ -6,6 +6,7 @@ index tables `lookalike_7_cells_3` and `lookalike_7_codes_3`,
     lookalike_7_changes     seq, id            the log that triggers write: ids of changed rows
     lookalike_7_keys        id, key_value      numbers for keys that are no integers
     lookalike_7_rows        a view: the user's table with these numbers
+    lookalike_7_refresh     an event that refreshes the index, if it is scheduled
 
 A table in lookalike's own database has no schema_name, so that a dump can be restored under another
 name. Triggers in another database have lookalike's database in their name, as a checksum.
@@ -307,6 +308,41 @@ class UserTablesSQL(Primitives):
     def ids_of_key(self, table: Table, key: Any) -> Statement:
         """Select the number of a key."""
         return Statement(f"SELECT id FROM {table.keys} WHERE key_value = %s", (key,))
+
+    # The event that refreshes an index inside the server.
+
+    def has_scheduler(self) -> Statement:
+        """Whether the server runs events."""
+        return Statement("SELECT @@GLOBAL.event_scheduler = 'ON'")
+
+    def refresh_inside(self, table: UserTable) -> Statement:
+        """Encode new rows by the stored procedure."""
+        return Statement("CALL lookalike_refresh(%s)", (table.name,))
+
+    def create_event(self, table: UserTable, seconds: int, database: str) -> Statement:
+        """Create the event; while it runs, it is not begun again. database: lookalike's own."""
+        name = f"CONVERT(X'{table.name.encode().hex()}' USING utf8mb4)"
+        lock = f"lookalike_refresh_{table.number}_{crc32(database.encode()):08x}"
+        return Statement(
+            f"CREATE EVENT {_side(table, 'refresh')} ON SCHEDULE EVERY {seconds:d} SECOND "
+            "COMMENT 'lookalike: encodes new rows' DO BEGIN\n"
+            f"IF GET_LOCK('{lock}', 0) THEN CALL lookalike_refresh({name}); END IF;\nEND"
+        )
+
+    def drop_event(self, table: UserTable) -> Statement:
+        return Statement(f"DROP EVENT IF EXISTS {_side(table, 'refresh')}")
+
+    def event_of(self, table: UserTable) -> Statement:
+        """Select how often the event runs, as (number, unit), and whether it is enabled.
+
+        An account without the EVENT privilege sees none.
+        """
+        return Statement(
+            "SELECT interval_value, interval_field, status = 'ENABLED' "
+            "FROM information_schema.events "
+            "WHERE event_schema = DATABASE() AND event_name = %s",
+            (f"{table.side_name}_refresh",),
+        )
 
     def drop_sides(self, table: UserTable) -> list[Statement]:
         """Drop what a table has beside the index tables."""
