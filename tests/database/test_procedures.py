@@ -126,12 +126,22 @@ def test_a_search_through_the_index_finds_nearly_all(read_only, metric, dim):
     assert len(rows) == 10 and np.mean(shares) >= 0.99
 
 
-def test_long_vectors_have_more_planes_than_a_group_concat(functions):
-    """4 * 1100 bits are more hex digits than group_concat_max_len, and 5000 are 157 * 32."""
-    _, vectors = fill(functions, dim=5000, n=60)
+def test_long_vectors_have_more_digits_than_other_clients_concatenate(functions):
+    """5000 numbers are 157 * 32, and their planes have more than 1024 hex digits."""
+    collection, vectors = fill(functions, dim=5000, n=60)
     query = clustered(1, 5000, seed=4)[0]
-    rows = search(functions, query, k=5, wanted=ALL_CELLS)
-    assert_best(rows, similarities(vectors, query))
+    with functions.session():
+        functions.rows("SET group_concat_max_len = 1024")
+        rows = search(functions, query, k=5, wanted=ALL_CELLS)
+        assert_best(rows, similarities(vectors, query))
+        functions.rows("INSERT INTO mine (embedding) VALUES (%s)", (query,))
+        assert call(functions, "lookalike_refresh", "mine") == [(1,)]
+        with pytest.raises(DatabaseError, match="mine has no row with id"):
+            call(functions, "lookalike_similar", "mine", "", 5)
+        with pytest.raises(DatabaseError, match="the vector is NULL"):
+            call(functions, "lookalike_search", "mine", None, 5)
+        assert functions.rows("SELECT @@group_concat_max_len")[1] == [(1024,)]
+    assert collection.index.check().is_consistent
 
 
 def test_a_search_sees_new_changed_and_deleted_rows(functions):
@@ -355,7 +365,7 @@ def test_a_copy_in_memory_sees_what_the_server_encoded(functions):
 
 def test_a_refresh_without_an_index_says_so(functions):
     functions.collection("mine", dim=DIM).add_embeddings(["a"], clustered(1))
-    with pytest.raises(DatabaseError, match="make it with lookalike index"):
+    with pytest.raises(DatabaseError, match="run lookalike index rebuild"):
         call(functions, "lookalike_refresh", "mine")
 
 

@@ -10,22 +10,27 @@ CREATE PROCEDURE lookalike_refresh(IN index_name TEXT)
 BEGIN
     DECLARE is_last BOOLEAN DEFAULT FALSE;
     DECLARE encoded BIGINT UNSIGNED DEFAULT 0;
+    DECLARE digits BIGINT UNSIGNED DEFAULT @@SESSION.group_concat_max_len;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
     BEGIN
         ROLLBACK;
+        SET SESSION group_concat_max_len = digits;
         RESIGNAL;
     END;
+    SET SESSION group_concat_max_len = 1048576;
     CALL lookalike__open(index_name);
     SET @lookalike_native = FALSE; -- rows are few, and `lookalike__query` holds their numbers
     IF @lookalike_generation = 0 OR @lookalike_rotation <> 'factored' THEN
         SIGNAL SQLSTATE '55000' SET MESSAGE_TEXT =
-            'lookalike: there is no index that the server can refresh: make it with lookalike index';
+            'lookalike: no index that the server can refresh; run lookalike index rebuild';
     END IF;
     REPEAT
         CALL lookalike__refresh_batch(index_name, is_last);
         SET encoded = encoded + @lookalike_encoded;
     UNTIL is_last END REPEAT;
-    DROP TEMPORARY TABLE IF EXISTS lookalike__new, lookalike__query;
+    DROP TEMPORARY TABLE IF EXISTS lookalike__new, lookalike__logged, lookalike__query,
+        lookalike__pairs;
+    SET SESSION group_concat_max_len = digits;
     SELECT encoded;
 END //
 
@@ -53,7 +58,7 @@ BEGIN
     CALL lookalike__run(CONCAT('
 CREATE TEMPORARY TABLE lookalike__new (
     n INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, id ', @lookalike_id_type, ' NOT NULL, UNIQUE KEY (id)
-) ENGINE = MEMORY'));
+)'));
     CALL lookalike__run(CONCAT(
         'INSERT INTO lookalike__new (id) SELECT ', @lookalike_id, ' FROM ', @lookalike_rows,
         ' AS v WHERE ', lookalike__above_tail(), ' ORDER BY ', @lookalike_id, ' LIMIT 200',
@@ -98,7 +103,7 @@ CREATE PROCEDURE lookalike__read_log(OUT n_logged INT)
 BEGIN
     DROP TEMPORARY TABLE IF EXISTS lookalike__logged;
     CALL lookalike__run(CONCAT('
-CREATE TEMPORARY TABLE lookalike__logged (PRIMARY KEY (seq)) ENGINE = MEMORY
+CREATE TEMPORARY TABLE lookalike__logged (PRIMARY KEY (seq))
 SELECT seq, id FROM `', @lookalike_key, '_changes` ORDER BY seq LIMIT 200'));
     SELECT COUNT(*) INTO n_logged FROM lookalike__logged;
     INSERT IGNORE INTO lookalike__new (id) SELECT DISTINCT id FROM lookalike__logged;
@@ -147,15 +152,12 @@ CREATE PROCEDURE lookalike__rotate_exactly(IN length DOUBLE)
 BEGIN
     DECLARE n_rows INT DEFAULT CEIL(@lookalike_dim / {{width}});
     DECLARE is_power BOOLEAN DEFAULT BIT_COUNT(n_rows) = 1;
-    DECLARE digits INT DEFAULT @@SESSION.group_concat_max_len;
     DECLARE places LONGTEXT DEFAULT lookalike__places();
     DECLARE signs LONGBLOB DEFAULT lookalike__signs(places);
     DECLARE size DOUBLE DEFAULT SQRT({{width}} * n_rows) * length;
-    SET SESSION group_concat_max_len = 1048576;
 {{rotation}}    )
     SELECT CONCAT('[', GROUP_CONCAT(CONCAT_WS(',', {{numbers}}) ORDER BY n), ']')
         INTO @lookalike_rotated FROM turned;
-    SET SESSION group_concat_max_len = digits;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__insert_code //

@@ -29,9 +29,7 @@ CREATE PROCEDURE lookalike__rotate_in_sql(IN places LONGTEXT, IN length DOUBLE)
 BEGIN
     DECLARE n_rows INT DEFAULT CEIL(@lookalike_dim / {{width}});
     DECLARE is_power BOOLEAN DEFAULT BIT_COUNT(n_rows) = 1;
-    DECLARE digits INT DEFAULT @@SESSION.group_concat_max_len;
     DECLARE signs LONGBLOB DEFAULT lookalike__signs(places);
-    SET SESSION group_concat_max_len = 1048576;
 {{rotation}}    ), sized AS (
         SELECT *, GREATEST(MAX({{largest}}) OVER () / {{middle}}, 1e-300) AS step FROM turned
     ), rounded AS (
@@ -40,7 +38,6 @@ BEGIN
     SELECT MAX(step) / SQRT({{width}} * n_rows) / length, {{planes}}
         INTO @lookalike_step, {{plane_variables}}
         FROM rounded;
-    SET SESSION group_concat_max_len = digits;
 END //
 
 DROP FUNCTION IF EXISTS lookalike__places //

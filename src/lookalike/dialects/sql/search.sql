@@ -66,11 +66,19 @@ CREATE PROCEDURE lookalike__search_for(
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a vector'
 BEGIN
+    DECLARE digits BIGINT UNSIGNED DEFAULT @@SESSION.group_concat_max_len;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        SET SESSION group_concat_max_len = digits;
+        RESIGNAL;
+    END;
+    SET SESSION group_concat_max_len = 1048576;
     SET @lookalike_into = is_into;
     CALL lookalike__open(index_name);
     CALL lookalike__check(k, options);
     CALL lookalike__read(vector);
     CALL lookalike__search(index_name, k, options);
+    SET SESSION group_concat_max_len = digits;
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__search_near //
@@ -81,6 +89,13 @@ CREATE PROCEDURE lookalike__search_near(
     COMMENT 'lookalike: what is most similar to a stored row'
 BEGIN
     DECLARE message VARCHAR(512);
+    DECLARE digits BIGINT UNSIGNED DEFAULT @@SESSION.group_concat_max_len;
+    DECLARE EXIT HANDLER FOR SQLEXCEPTION
+    BEGIN
+        SET SESSION group_concat_max_len = digits;
+        RESIGNAL;
+    END;
+    SET SESSION group_concat_max_len = 1048576;
     SET @lookalike_into = is_into;
     CALL lookalike__open(index_name);
     CALL lookalike__check(k, options);
@@ -91,10 +106,11 @@ BEGIN
     IF @lookalike_stored IS NULL THEN
         SET message = CONCAT('lookalike: ', LEFT(index_name, 64), ' has no row with id ',
                              COALESCE(LEFT(CONVERT(row_id USING latin1), 60), 'NULL'));
-        SIGNAL SQLSTATE '02000' SET MESSAGE_TEXT = message;
+        SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
     END IF;
     CALL lookalike__read(@lookalike_stored);
     CALL lookalike__search(index_name, k, options);
+    SET SESSION group_concat_max_len = digits;
 END //
 
 DROP FUNCTION IF EXISTS lookalike__key //
@@ -108,7 +124,8 @@ BEGIN
         RETURN IF(REGEXP_LIKE(CONVERT(given USING latin1), '^-?[0-9]{1,20}$'),
                   CONVERT(given USING latin1), 'NULL');
     END IF;
-    RETURN CONCAT(IF(@lookalike_shown_type LIKE '%binary', '_binary 0x', '_utf8mb4 0x'), HEX(given));
+    RETURN CONCAT(IF(@lookalike_shown_type LIKE '%binary', '_binary X''', '_utf8mb4 X'''), HEX(given),
+                  '''');
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__search //
