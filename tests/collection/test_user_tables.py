@@ -324,3 +324,25 @@ def test_ids_below_0_are_never_searched_in_memory(db, vectors):
     assert told == ["MySQL searches the index: only ids from 0 on are held in memory."]
     many = products.search_many([vectors[0]] * 120, **EVERYTHING)
     assert [match.id for match in many[119]] == expected(rows, vectors[0])
+
+
+def test_a_collection_named_like_side_tables_is_left_alone(db, vectors):
+    """Such a collection may be older than this version; new ones are refused."""
+    with pytest.raises(InputError, match="'lookalike_7' is a name of lookalike's own"):
+        db.collection("lookalike_7", dim=2).add_embeddings(["a"], [[1, 2]])
+    db.collection("mine", dim=2).add_embeddings(["a"], [[1, 2]])
+    with pytest.raises(InputError, match="is a name of lookalike's own"):
+        db.rename_collection("mine", "lookalike_7")
+    db.rows(
+        "CREATE TABLE lookalike_1 (id INT AUTO_INCREMENT PRIMARY KEY, image_name VARCHAR(255), "
+        "embedding VECTOR(2))"
+    )
+    older = db.collection("lookalike_1")
+    older.add_embeddings(["a", "b"], [[1, 2], [3, 4]])
+    before = {row[0] for row in db.rows("SHOW TABLES LIKE 'lookalike\\_1%'")[1]}
+    db.rows("CREATE TABLE goods (id INT PRIMARY KEY, v VECTOR(2))")
+    db.table("goods")
+    assert db.rows("SELECT number FROM lookalike_tables")[1] == [(2,)]
+    db.drop_index("goods")
+    assert {row[0] for row in db.rows("SHOW TABLES LIKE 'lookalike\\_1%'")[1]} == before
+    assert db.collection("lookalike_1").count() == 2

@@ -138,6 +138,8 @@ def test_long_vectors_have_more_digits_than_other_clients_concatenate(functions)
         assert call(functions, "lookalike_refresh", "mine") == [(1,)]
         with pytest.raises(DatabaseError, match="mine has no row with id"):
             call(functions, "lookalike_similar", "mine", "", 5)
+        with pytest.raises(DatabaseError, match="mine has no row with id NULL"):
+            call(functions, "lookalike_similar", "mine", None, 5)
         with pytest.raises(DatabaseError, match="the vector is NULL"):
             call(functions, "lookalike_search", "mine", None, 5)
         assert functions.rows("SELECT @@group_concat_max_len")[1] == [(1024,)]

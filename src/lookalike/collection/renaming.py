@@ -15,7 +15,7 @@ from lookalike.database.own_tables import (
     shared_tables,
     unknown,
 )
-from lookalike.database.schema import find_collection
+from lookalike.database.schema import check_new_name, find_collection
 from lookalike.database.user_tables import registered_tables
 from lookalike.dialects import (
     OF_ONE_NAME,
@@ -84,6 +84,7 @@ def _is_cut_short(connection: Connection, dialect: Dialect, old: str, new: str) 
 
 def _check_free(connection: Connection, dialect: Dialect, new: str, names: list[str]) -> None:
     """Raise InputError if a table has one of the names, or one that will be needed."""
+    check_new_name(connection, dialect, new)
     wanted = {*names, *(f"{new}{suffix}" for suffix in SIDE_TABLES)}
     taken = {row[0] for row in connection.query(dialect.existing_tables(sorted(wanted)))}
     if taken := taken | (wanted & set(SHARED_TABLES)):

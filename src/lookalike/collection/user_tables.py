@@ -54,12 +54,21 @@ def register(
         dialect.create_user_tables(),
     ):
         connection.execute(statement)
-    try:
-        connection.execute(dialect.register_user_table(table))
-    except DuplicateKey as error:
-        raise _taken(table.name, "another client has just registered it") from error
-    table = registered_tables(connection, dialect, table.name)[0]
+    table = _numbered(connection, dialect, table)
     return _prepare_new(connection, dialect, table, notify), True
+
+
+def _numbered(connection: Connection, dialect: Dialect, table: UserTable) -> UserTable:
+    """Register a table, with a number that no collection has in its name."""
+    while True:
+        try:
+            connection.execute(dialect.register_user_table(table))
+        except DuplicateKey as error:
+            raise _taken(table.name, "another client has just registered it") from error
+        numbered = registered_tables(connection, dialect, table.name)[0]
+        if not connection.query(dialect.existing_tables([numbered.side_name])):
+            return numbered
+        connection.execute(dialect.forget_user_table(numbered))
 
 
 def _prepare_new(

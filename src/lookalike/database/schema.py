@@ -9,7 +9,15 @@ from lookalike.core.vectors import ids_array
 from lookalike.database.connection import Connection
 from lookalike.database.layouts import existing_tables
 from lookalike.database.user_tables import INTEGER, OpenedTable, open_registered
-from lookalike.dialects import REGISTRY, USER_TABLES, Dialect, Table, UserTable, quote_name
+from lookalike.dialects import (
+    REGISTRY,
+    USER_TABLES,
+    Dialect,
+    Table,
+    UserTable,
+    is_reserved,
+    quote_name,
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,7 @@ def create_collection(
     if connection.value(dialect.lower_case_names()) == 1:
         name = name.lower()
     table = Table(name)
+    check_new_name(connection, dialect, name)
     check_addable(connection, dialect, table)
     for statement in (
         *dialect.create_schema(),
@@ -144,6 +153,12 @@ def create_collection(
     check_model(record, model)
     check_metric(record, metric)
     return record
+
+
+def check_new_name(connection: Connection, dialect: Dialect, name: str) -> None:
+    """Raise InputError for a name of lookalike's own, unless there is such a table already."""
+    if is_reserved(name) and not connection.query(dialect.existing_tables([name])):
+        raise InputError(f"{name!r} is a name of lookalike's own: choose another")
 
 
 def check_addable(connection: Connection, dialect: Dialect, table: Table) -> None:

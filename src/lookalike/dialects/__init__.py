@@ -8,6 +8,7 @@ from lookalike.dialects.statement import (
     generation_comment,
     generation_of,
     is_name,
+    is_reserved,
     quote_name,
 )
 from lookalike.dialects.table import Source, Table
@@ -108,6 +109,7 @@ __all__ = [
     "generation_comment",
     "generation_of",
     "is_name",
+    "is_reserved",
     "is_utf8",
     "literal",
     "quote_name",

@@ -41,6 +41,11 @@ def is_name(collection: str) -> bool:
     return _NAME.fullmatch(collection) is not None
 
 
+def is_reserved(collection: str) -> bool:
+    """Whether side tables of tables of the user's own are named like those of this collection."""
+    return re.fullmatch(r"lookalike_[0-9]+", collection, re.IGNORECASE) is not None
+
+
 def generation_comment(collection: str, generation: int) -> str:
     """Return the COMMENT that marks a generation's two tables as lookalike's own."""
     return f"lookalike: index of {collection}, generation {generation:d}"

@@ -53,8 +53,8 @@ BEGIN
         @lookalike_shown_id = CONCAT('v.', lookalike__quoted(@lookalike_shown_id)),
         @lookalike_vector = CONCAT('v.', lookalike__quoted(@lookalike_vector)),
         @lookalike_name = COALESCE(CONCAT('v.', lookalike__quoted(@lookalike_name)), 'NULL'),
-        @lookalike_cells = CONCAT('`', @lookalike_key, '_cells_', @lookalike_generation, '`'),
-        @lookalike_codes = CONCAT('`', @lookalike_key, '_codes_', @lookalike_generation, '`');
+        @lookalike_cells = lookalike__quoted(CONCAT(@lookalike_key, '_cells_', @lookalike_generation)),
+        @lookalike_codes = lookalike__quoted(CONCAT(@lookalike_key, '_codes_', @lookalike_generation));
 END //
 
 DROP PROCEDURE IF EXISTS lookalike__find_native //

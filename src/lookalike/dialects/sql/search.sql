@@ -59,12 +59,13 @@ BEGIN
     END IF;
 END //
 
-DROP PROCEDURE IF EXISTS lookalike__search_for //
+DROP PROCEDURE IF EXISTS lookalike__answer //
 
-CREATE PROCEDURE lookalike__search_for(
-    IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON, IN is_into BOOLEAN)
+-- Searches for a vector or, if is_row, for the row whose id is given.
+CREATE PROCEDURE lookalike__answer(IN index_name TEXT, IN given LONGBLOB, IN is_row BOOLEAN,
+                                   IN k INT, IN options JSON, IN is_into BOOLEAN)
     MODIFIES SQL DATA SQL SECURITY INVOKER
-    COMMENT 'lookalike: what is most similar to a vector'
+    COMMENT 'lookalike: what is most similar to a vector or to a stored row'
 BEGIN
     DECLARE digits BIGINT UNSIGNED DEFAULT @@SESSION.group_concat_max_len;
     DECLARE EXIT HANDLER FOR SQLEXCEPTION
@@ -76,41 +77,33 @@ BEGIN
     SET @lookalike_into = is_into;
     CALL lookalike__open(index_name);
     CALL lookalike__check(k, options);
-    CALL lookalike__read(vector);
+    IF is_row THEN
+        CALL lookalike__find_row(index_name, given);
+        SET given = @lookalike_stored;
+    END IF;
+    CALL lookalike__read(given);
     CALL lookalike__search(index_name, k, options);
     SET SESSION group_concat_max_len = digits;
 END //
 
-DROP PROCEDURE IF EXISTS lookalike__search_near //
+DROP PROCEDURE IF EXISTS lookalike__find_row //
 
-CREATE PROCEDURE lookalike__search_near(
-    IN index_name TEXT, IN row_id LONGBLOB, IN k INT, IN options JSON, IN is_into BOOLEAN)
+-- Puts the embedding of a row into @lookalike_stored, and leaves the row out of the results.
+CREATE PROCEDURE lookalike__find_row(IN index_name TEXT, IN row_id LONGBLOB)
     MODIFIES SQL DATA SQL SECURITY INVOKER
-    COMMENT 'lookalike: what is most similar to a stored row'
+    COMMENT 'lookalike: find a stored row'
 BEGIN
     DECLARE message VARCHAR(512);
-    DECLARE digits BIGINT UNSIGNED DEFAULT @@SESSION.group_concat_max_len;
-    DECLARE EXIT HANDLER FOR SQLEXCEPTION
-    BEGIN
-        SET SESSION group_concat_max_len = digits;
-        RESIGNAL;
-    END;
-    SET SESSION group_concat_max_len = 1048576;
-    SET @lookalike_into = is_into;
-    CALL lookalike__open(index_name);
-    CALL lookalike__check(k, options);
     SET @lookalike_but = lookalike__key(row_id), @lookalike_stored = NULL;
     CALL lookalike__run(CONCAT(
         'SELECT CAST(', @lookalike_vector, ' AS BINARY) INTO @lookalike_stored FROM ',
-        @lookalike_rows, ' AS v WHERE ', @lookalike_shown_id, ' = ', @lookalike_but));
+        @lookalike_rows, ' AS v WHERE ', @lookalike_shown_id, ' = ',
+        COALESCE(@lookalike_but, 'NULL')));
     IF @lookalike_stored IS NULL THEN
         SET message = CONCAT('lookalike: ', LEFT(index_name, 64), ' has no row with id ',
                              COALESCE(LEFT(CONVERT(row_id USING latin1), 60), 'NULL'));
         SIGNAL SQLSTATE '22023' SET MESSAGE_TEXT = message;
     END IF;
-    CALL lookalike__read(@lookalike_stored);
-    CALL lookalike__search(index_name, k, options);
-    SET SESSION group_concat_max_len = digits;
 END //
 
 DROP FUNCTION IF EXISTS lookalike__key //
@@ -258,7 +251,7 @@ DROP PROCEDURE IF EXISTS lookalike_search //
 CREATE PROCEDURE lookalike_search(IN index_name TEXT, IN vector LONGBLOB, IN k INT)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a vector'
-    CALL lookalike__search_for(index_name, vector, k, NULL, FALSE) //
+    CALL lookalike__answer(index_name, vector, FALSE, k, NULL, FALSE) //
 
 DROP PROCEDURE IF EXISTS lookalike_search_with //
 
@@ -266,7 +259,7 @@ CREATE PROCEDURE lookalike_search_with(
     IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a vector, with options'
-    CALL lookalike__search_for(index_name, vector, k, options, FALSE) //
+    CALL lookalike__answer(index_name, vector, FALSE, k, options, FALSE) //
 
 DROP PROCEDURE IF EXISTS lookalike_search_into //
 
@@ -274,14 +267,14 @@ CREATE PROCEDURE lookalike_search_into(
     IN index_name TEXT, IN vector LONGBLOB, IN k INT, IN options JSON)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a vector, into lookalike_result'
-    CALL lookalike__search_for(index_name, vector, k, options, TRUE) //
+    CALL lookalike__answer(index_name, vector, FALSE, k, options, TRUE) //
 
 DROP PROCEDURE IF EXISTS lookalike_similar //
 
 CREATE PROCEDURE lookalike_similar(IN index_name TEXT, IN row_id LONGBLOB, IN k INT)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a stored row'
-    CALL lookalike__search_near(index_name, row_id, k, NULL, FALSE) //
+    CALL lookalike__answer(index_name, row_id, TRUE, k, NULL, FALSE) //
 
 DROP PROCEDURE IF EXISTS lookalike_similar_into //
 
@@ -289,4 +282,4 @@ CREATE PROCEDURE lookalike_similar_into(
     IN index_name TEXT, IN row_id LONGBLOB, IN k INT, IN options JSON)
     MODIFIES SQL DATA SQL SECURITY INVOKER
     COMMENT 'lookalike: what is most similar to a stored row, into lookalike_result'
-    CALL lookalike__search_near(index_name, row_id, k, options, TRUE) //
+    CALL lookalike__answer(index_name, row_id, TRUE, k, options, TRUE) //
