@@ -56,6 +56,7 @@ from .dialects import Statement
 from .index.holding import HeldIndex
 from .models.base import Model
 from .models.registry import load_model
+from .pipeline.image_decoder import ImageDecoder
 from .search.query import Image, Mix, Query, Text
 from .server.private import PrivateServer
 from .shell import open_shell
@@ -80,6 +81,7 @@ __all__ = [
     "HeldIndex",
     "HeldStatus",
     "Image",
+    "ImageDecoder",
     "ImageError",
     "ImageRecord",
     "IndexReport",

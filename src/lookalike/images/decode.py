@@ -78,7 +78,11 @@ def content_hash(path: Path) -> bytes:
 
 
 def open_image(
-    source: Path | bytes | BinaryIO, *, name: str | None = None, short_side: int | None = None
+    source: Path | bytes | BinaryIO,
+    *,
+    name: str | None = None,
+    short_side: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Image.Image:
     """Decode an image file, or its bytes, into an upright RGB image.
 
@@ -89,14 +93,15 @@ def open_image(
 
     EXIF orientation is applied, transparency is put on white, 16 bits become 8, and an animation
     gives its first frame. Raises ImageError, naming the file, if it is not an image in one of the
-    FORMATS or a RAW file, is damaged, or has more than MAX_PIXELS pixels.
+    FORMATS or a RAW file, is damaged, or has more than `max_pixels` pixels: these are not decoded.
     """
     label = name or (str(source) if isinstance(source, Path) else "the image")
-    with explaining(label):
+    with explaining(label, max_pixels):
         if isinstance(source, Path):
             with open_file(source) as file:
-                return _decode(file, label, short_side)
-        return _decode(BytesIO(source) if isinstance(source, bytes) else source, label, short_side)
+                return _decode(file, label, short_side, max_pixels)
+        opened = BytesIO(source) if isinstance(source, bytes) else source
+        return _decode(opened, label, short_side, max_pixels)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -110,14 +115,14 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 @contextmanager
-def explaining(label: str) -> Iterator[None]:
+def explaining(label: str, max_pixels: int = MAX_PIXELS) -> Iterator[None]:
     """Turn any decoding error into an ImageError that names the image."""
     try:
         yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"{label}: {_too_large(None)}") from error
+        raise ImageError(f"{label}: {_too_large(None, max_pixels)}") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{label}: not an image that can be read") from error
     except MemoryError as error:
@@ -159,37 +164,39 @@ def _reason(error: Exception) -> str:
     return f"cannot be decoded ({error!r})"
 
 
-def _decode(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
+def _decode(file: BinaryIO, label: str, short_side: int | None, max_pixels: int) -> Image.Image:
     if not file.read(1):
         raise ImageError(f"{label}: the file is empty")
     if is_raw(file):
-        return _decode_raw(file, label, short_side)
+        return _decode_raw(file, label, short_side, max_pixels)
     file.seek(0)
-    return _decode_picture(file, label, short_side)
+    return _decode_picture(file, label, short_side, max_pixels)
 
 
-def _decode_raw(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
+def _decode_raw(file: BinaryIO, label: str, short_side: int | None, max_pixels: int) -> Image.Image:
     """Decode the preview of a RAW file if it has enough pixels, or else its mosaic at half size."""
     with opened_raw(file, label) as raw:
         width, height = raw.size
-        if width * height > MAX_PIXELS:
-            raise ImageError(f"{label}: {_too_large(raw.size)}")
+        if width * height > max_pixels:
+            raise ImageError(f"{label}: {_too_large(raw.size, max_pixels)}")
         enough = min(width, height) // 2
         if short_side is not None:
             enough = min(enough, _DRAFT_FACTOR * short_side)
         preview = raw.preview()
         if preview is not None:
             with suppress(Exception):  # a damaged one; the picture itself may be sound
-                image = _decode_picture(BytesIO(preview), label, short_side)
+                image = _decode_picture(BytesIO(preview), label, short_side, max_pixels)
                 is_upright = (image.width > image.height) == (width > height)
                 if min(image.size) >= enough and is_upright:
                     return image
         return Image.fromarray(raw.pixels())
 
 
-def _decode_picture(file: BinaryIO, label: str, short_side: int | None) -> Image.Image:
+def _decode_picture(
+    file: BinaryIO, label: str, short_side: int | None, max_pixels: int
+) -> Image.Image:
     with pillow_settings(), Image.open(file, formats=FORMATS) as image:
-        _refuse_too_large(image, label)
+        _refuse_too_large(image, label, max_pixels)
         # Drafts of other formats are thumbnails, which may show another picture.
         if short_side is not None and image.format in ("JPEG", "MPO"):
             side = _DRAFT_FACTOR * short_side
@@ -203,7 +210,7 @@ def to_rgb(image: Image.Image, *, name: str = "the image") -> Image.Image:
     Raises ImageError for more than MAX_PIXELS pixels, and for a lazily read image that is damaged.
     """
     with explaining(name):
-        _refuse_too_large(image, name)
+        _refuse_too_large(image, name, MAX_PIXELS)
         result = _flat(_upright(image))
         return _bare(result.copy() if result is image else result)
 
@@ -273,11 +280,11 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
         yield top, image.crop((0, top, image.width, bottom))
 
 
-def _refuse_too_large(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{name}: {_too_large(image.size)}")
+def _refuse_too_large(image: Image.Image, name: str, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise ImageError(f"{name}: {_too_large(image.size, max_pixels)}")
 
 
-def _too_large(size: tuple[int, int] | None) -> str:
+def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
     what = f"{size[0]} x {size[1]} pixels" if size else "the image"
-    return f"{what} is too large; the limit is {MAX_PIXELS:,} pixels: scale it down first"
+    return f"{what} is too large; the limit is {max_pixels:,} pixels: scale it down first"

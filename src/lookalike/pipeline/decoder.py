@@ -77,18 +77,21 @@ class Decoder:
         if no child process can be started.
         """
         kind = child.CONTENT if isinstance(source, bytes) else child.PATH
-        answer = self._ask(kind, source, child.DECODED)
-        pixels = np.frombuffer(answer.content, np.uint8)
-        return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
+        return _decoded(self._ask(kind, source, child.DECODED))
+
+    def view(self, source: Path | bytes, options: child.View) -> Decoded:
+        """Decode one file to all its pixels, or as many as fit; raises as `decode`."""
+        asked = child.VIEW + child.VIEW_OPTIONS.pack(*options)
+        return _decoded(self._ask(asked, source, child.DECODED))
 
     def facts(self, path: Path) -> Told:
         """Return what a file's header tells, without decoding its pixels. Raises as `decode`."""
         answer = self._ask(child.FACTS, path, child.TOLD)
         return Told(_checked(bytes(answer.content)), answer.size, answer.mtime_ns)
 
-    def _ask(self, kind: bytes, source: Path | bytes, wanted: int) -> child.Answer:
+    def _ask(self, asked: bytes, source: Path | bytes, wanted: int) -> child.Answer:
         try:
-            process, deadline = self._begin(kind, source)
+            process, deadline = self._begin(asked, source)
             answer = self._receive(process, deadline, wanted, child.DAMAGED, child.OUT_OF_REACH)
         except TimeoutError as error:
             self.close()
@@ -118,23 +121,23 @@ class Decoder:
             pass
         return process.returncode
 
-    def _begin(self, kind: bytes, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
+    def _begin(self, asked: bytes, source: Path | bytes) -> tuple[subprocess.Popen[bytes], float]:
         """Send a file to a child process; return the process and the file's deadline.
 
         If the child died since its last file, it is replaced: the new file is not the cause.
         """
         if self._process is not None:
             with suppress(BrokenPipeError, EOFError):
-                return self._process, self._hand_over(self._process, kind, source)
+                return self._process, self._hand_over(self._process, asked, source)
             self.close()
         process = self._start()
-        return process, self._hand_over(process, kind, source)
+        return process, self._hand_over(process, asked, source)
 
     def _hand_over(
-        self, process: subprocess.Popen[bytes], kind: bytes, source: Path | bytes
+        self, process: subprocess.Popen[bytes], asked: bytes, source: Path | bytes
     ) -> float:
         deadline = time.monotonic() + self._time_limit
-        self._send(process, kind, source if isinstance(source, bytes) else os.fsencode(source))
+        self._send(process, asked, source if isinstance(source, bytes) else os.fsencode(source))
         self._receive(process, deadline, child.BEGUN)
         return deadline
 
@@ -205,6 +208,11 @@ class Decoder:
     @property
     def _too_slow(self) -> str:
         return f"not decoded within {self._time_limit:g} seconds"
+
+
+def _decoded(answer: child.Answer) -> Decoded:
+    pixels = np.frombuffer(answer.content, np.uint8)
+    return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.size, answer.mtime_ns)
 
 
 def _checked(content: bytes) -> dict[str, FactValue]:

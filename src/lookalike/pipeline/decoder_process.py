@@ -1,9 +1,9 @@
 """The child process that decodes images, so that a malicious image harms nothing else.
 
-It reads a pickled `Preprocessing` or None and answers that it is ready. Then it reads paths or
-bytes of files; for each, it answers that it has begun, and later with a header and the pixels, the
-facts in JSON, or the error. Everything it reads is preceded by its length. Nothing that it writes
-is unpickled.
+It reads a pickled `Preprocessing` or None and answers that it is ready. Then it reads what to do
+with a file, and the file's path or bytes; for each, it answers that it has begun, and later with a
+header and the pixels, the facts in JSON, or the error. Everything it reads is preceded by its
+length. Nothing that it writes is unpickled.
 """
 
 import json
@@ -21,15 +21,17 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from lookalike.core.errors import ImageError
-from lookalike.images.decode import MAX_PIXELS, open_file, open_image
+from lookalike.images.decode import MAX_PIXELS, explaining, open_file, open_image
 from lookalike.images.facts import read_facts
 from lookalike.images.raw import NeedsExtra
 from lookalike.models.preprocessing import Preprocessing
 
 LENGTH = struct.Struct("<Q")
-PATH, CONTENT, FACTS = b"P", b"C", b"F"  # first byte of a message: what it asks for
+PATH, CONTENT, FACTS, VIEW = b"P", b"C", b"F", b"V"  # first byte of a message: what it asks for
+VIEW_OPTIONS = struct.Struct("<?IIII")  # the fields of View
 HEADER = struct.Struct("<BqqIII")  # outcome, size, mtime_ns, height, width, length of content
 DECODED, DAMAGED, OUT_OF_REACH, READY, BEGUN, TOLD = range(6)
 
@@ -44,6 +46,20 @@ GRACE_SECONDS = 2.0
 
 _MAX_REASON = 500
 _LABEL = "the file"
+
+
+class View(NamedTuple):
+    """How to decode an image that is to be looked at.
+
+    is_content: whether the source is the file's bytes. short_side, max_pixels: as in `open_image`;
+    0 is none. width, height: what it is scaled down to fit in; 0 is as it is.
+    """
+
+    is_content: bool
+    short_side: int
+    width: int
+    height: int
+    max_pixels: int
 
 
 class Answer(NamedTuple):
@@ -70,6 +86,17 @@ def decode(source: Path | bytes, preprocessing: Preprocessing | None) -> Answer:
 
     def work(file: BinaryIO, size: int, mtime_ns: int) -> Answer:
         pixels = _pixels(file, preprocessing)
+        height, width, _ = pixels.shape
+        return Answer(DECODED, size, mtime_ns, height, width, pixels.reshape(-1).data)
+
+    return _answer(source, work)
+
+
+def view(source: Path | bytes, options: View) -> Answer:
+    """Decode one file or its bytes to upright pixels that fit in a rectangle."""
+
+    def work(file: BinaryIO, size: int, mtime_ns: int) -> Answer:
+        pixels = _fitted(file, options)
         height, width, _ = pixels.shape
         return Answer(DECODED, size, mtime_ns, height, width, pixels.reshape(-1).data)
 
@@ -131,6 +158,18 @@ def _pixels(file: BinaryIO, preprocessing: Preprocessing | None) -> npt.NDArray[
         raise ImageError(f"not preprocessed: {error or type(error).__name__}") from error
 
 
+def _fitted(file: BinaryIO, options: View) -> npt.NDArray[np.uint8]:
+    """Return the pixels of an open file, shape (height, width, 3). Raises ImageError."""
+    box = (options.width, options.height) if options.width else None
+    # The short side of what fits in the box is at most the short side of the box.
+    short_side = options.short_side or (min(box) if box else None)
+    image = open_image(file, name=_LABEL, short_side=short_side, max_pixels=options.max_pixels)
+    if box:
+        with explaining(_LABEL):
+            image.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.ascontiguousarray(image)
+
+
 def _bare(error: ImageError) -> str:
     """Return an error without the name of the file."""
     return str(error).removeprefix(f"{_LABEL}: ")
@@ -160,11 +199,24 @@ def main() -> None:
         # Its default action ends the process even inside a decoder that hangs.
         signal.setitimer(signal.ITIMER_REAL, limit)
         _write(answers, Answer(BEGUN))
-        kind, what = message[:1], message[1:]
-        source = what if kind == CONTENT else Path(os.fsdecode(what))
-        answer = tell(source) if kind == FACTS else decode(source, preprocessing)
+        answer = _answer_to(message, preprocessing)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _write(answers, answer)
+
+
+def _answer_to(message: bytes, preprocessing: Preprocessing | None) -> Answer:
+    kind, what = message[:1], message[1:]
+    if kind == CONTENT:
+        return decode(what, preprocessing)
+    if kind == VIEW:
+        options = View(*VIEW_OPTIONS.unpack_from(what))
+        what = what[VIEW_OPTIONS.size :]
+        return view(what if options.is_content else _path(what), options)
+    return tell(_path(what)) if kind == FACTS else decode(_path(what), preprocessing)
+
+
+def _path(name: bytes) -> Path:
+    return Path(os.fsdecode(name))
 
 
 def _keep_apart() -> None:
