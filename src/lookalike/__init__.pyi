@@ -57,9 +57,11 @@ from .index.holding import HeldIndex
 from .models.base import Model
 from .models.registry import load_model
 from .pipeline.image_decoder import ImageDecoder
-from .search.query import Image, Mix, Query, Text
+from .search.query import Image, Mix, Query, StoredImage, Text
 from .server.private import PrivateServer
 from .shell import open_shell
+
+__version__: str
 
 __all__ = [
     "AddReport",
@@ -111,6 +113,7 @@ __all__ = [
     "Status",
     "Step",
     "StoredFailure",
+    "StoredImage",
     "Text",
     "Tier",
     "UnsupportedServer",

@@ -49,6 +49,7 @@ COMMANDS = {
         "sql",
         "Create my_dot_product, my_vec_norm and DISTANCE in the database.",
     ),
+    "serve": ("serve", "Open a web page and an HTTP API for a collection."),
     "server": ("server", "The private MySQL: your own, without network, started when needed."),
 }
 """Module and line of help of each command; a test compares them with the commands' own."""

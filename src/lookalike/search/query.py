@@ -58,6 +58,17 @@ class Image(Term):
     source: Any
 
 
+@dataclass(frozen=True, slots=True)
+class StoredImage(Term):
+    """A stored image, by id or name; never a path or URL, so it suits names from strangers.
+
+    Attributes:
+        key: Its id, or its name.
+    """
+
+    key: int | str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Query(Term):
     """Any query that `search` accepts, as a term of a mix.

@@ -16,7 +16,7 @@ from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
 from lookalike.core.vectors import FloatArray
 from lookalike.images.addresses import is_url
-from lookalike.search.query import Image, Query, Term, Text
+from lookalike.search.query import Image, Query, StoredImage, Term, Text
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -77,6 +77,8 @@ def _source_of(term: Term) -> Source:
         return Words(term.text)
     if isinstance(term, Image):
         return Picture(term.source)
+    if isinstance(term, StoredImage):
+        return Stored(term.key)
     value = getattr(term, "value", term)
     if isinstance(value, list | tuple):
         value = _vector_of(value)

@@ -1,0 +1,85 @@
+"""The collections that are served: opened once, their index held in memory."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from lookalike import Collection, Database, HeldIndex, HeldStatus, InputError
+from lookalike.web.problems import Problem
+from lookalike.web.settings import Settings
+
+_MOST = 32
+"""Collections that are open at the same time."""
+
+
+class Collections:
+    """Opens collections on first use; threads may share it.
+
+    Args:
+        db: Where they are.
+        settings: Which is the default, and how much memory the index of each may take.
+    """
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.db = db
+        self._settings = settings
+        self._opened: dict[str, Collection] = {}
+        self._held: dict[str, HeldIndex] = {}
+        self._lock = Lock()
+
+    @property
+    def default(self) -> str:
+        """The name of the collection of requests that name none."""
+        return self._settings.collection
+
+    def get(self, name: str | None = None) -> Collection:
+        """Return a collection that exists. Raises Problem 404 if there is none."""
+        collection = self.open(name)
+        if not collection.exists:
+            try:
+                collection.find()  # another program may have created it meanwhile
+            except InputError as error:
+                raise Problem(404, str(error)) from error
+            with self._lock:
+                self._hold(collection)
+        return collection
+
+    def open(self, name: str | None = None) -> Collection:
+        """Return a collection, which may not exist yet."""
+        wanted = name or self.default
+        with self._lock:
+            if wanted not in self._opened:
+                model = self._settings.model if wanted == self.default else None
+                opened = self.db.collection(wanted, model=model)
+                if not opened.exists and wanted != self.default:
+                    return opened
+                while len(self._opened) >= _MOST:
+                    self._close(next(iter(self._opened)))
+                self._opened[wanted] = opened
+                self._hold(opened)
+            return self._opened[wanted]
+
+    def forget(self, name: str | None = None) -> None:
+        """Open a collection anew on its next use: it was dropped, renamed or created anew."""
+        with self._lock:
+            self._close(name or self.default)
+
+    def close(self) -> None:
+        """Release the memory of all."""
+        with self._lock:
+            for name in list(self._opened):
+                self._close(name)
+
+    def held(self) -> dict[str, HeldStatus]:
+        """Return what is in memory, by collection."""
+        return {name: held.status() for name, held in list(self._held.items())}
+
+    def _hold(self, collection: Collection) -> None:
+        if collection.exists and collection.name not in self._held:
+            held = collection.hold_index(memory=self._settings.index_memory)
+            self._held[collection.name] = held
+
+    def _close(self, name: str) -> None:
+        collection = self._opened.pop(name, None)
+        if collection is not None and (held := self._held.pop(collection.name, None)):
+            held.close()

@@ -1,0 +1,174 @@
+"""Who may ask what: the Host header, the token, and the origin of requests that change things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lookalike.web.problems import Problem, wants_page
+from lookalike.web.settings import Settings
+from lookalike.web.tokens import Access, Tokens
+
+_OPEN = frozenset({"/health"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_ASKING = frozenset({"/api/v1/search", "/api/v1/screen", "/screen", "/query-images"})
+"""Paths whose POST changes nothing of the user's."""
+
+_COOKIE_SECONDS = 180 * 86400
+HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "img-src 'self' blob: data:",
+            "style-src 'self'",
+            "script-src 'self'",
+            "connect-src 'self'",
+            "font-src 'self'",
+            "form-action 'self'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Guard:
+    """Refuse what is not allowed before any route sees it, and set the headers of safety.
+
+    Sets `request.state.can_write`.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._hosts = settings.hosts
+        self._tokens = Tokens(settings.token, settings.read_token)
+        self._is_open = settings.token is None
+        self._cookie = f"lookalike_{settings.port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            access = self._admitted(request)
+        except Problem as problem:
+            response = problem.response()
+            if wants_page(request):
+                from lookalike.web.views.failed import failed_page
+
+                response = failed_page(request, problem)
+            await response(scope, receive, send_safely)
+            return
+        scope.setdefault("state", {})["can_write"] = access == "write"
+        if request.method == "GET" and "token" in request.query_params:
+            await self._welcome(request)(scope, receive, send_safely)
+            return
+        await self._app(scope, receive, send_safely)
+
+    def _admitted(self, request: Request) -> Access:
+        """Return what the client may do. Raises Problem if it is not what it asks for."""
+        headers = request.headers
+        _check_host(headers, self._hosts)
+        path = request.url.path
+        access, by_header = self._access(request)
+        if access == "none" and path not in _OPEN and not path.startswith("/static/"):
+            raise Problem(
+                401,
+                "a token is needed: open the address that `lookalike serve` printed, or send the "
+                "header Authorization: Bearer TOKEN",
+                headers={"WWW-Authenticate": 'Bearer realm="lookalike"'},
+            )
+        if request.method in _READING:
+            return access
+        if not by_header:
+            _check_origin(headers)
+        if access == "read" and path not in _ASKING:
+            raise Problem(403, "this token may only read: use the one that may change things")
+        return access
+
+    def _access(self, request: Request) -> tuple[Access, bool]:
+        """Return what the client may do, and whether it says so by a header of its own."""
+        if self._is_open:
+            return "write", False
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._tokens.access(token.strip()), True
+        if token := request.query_params.get("token", ""):
+            return self._tokens.access(token), False
+        return self._tokens.access(_cookies(request.headers).get(self._cookie, "")), False
+
+    def _welcome(self, request: Request) -> RedirectResponse:
+        """Keep the token of the URL in a cookie, and take it out of the URL."""
+        query = parse_qsl(request.url.query, keep_blank_values=True)
+        others = urlencode([(name, value) for name, value in query if name != "token"])
+        path = "/" + request.url.path.lstrip("/")
+        target = f"{path}?{others}" if others else path
+        response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+        response.set_cookie(
+            self._cookie,
+            request.query_params["token"],
+            max_age=_COOKIE_SECONDS,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+
+def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
+    """Refuse names that are not the server's: a stranger's page may have them point here."""
+    given = headers.get("host", "")
+    try:
+        name = urlsplit(f"//{given}").hostname or ""
+    except ValueError:
+        name = ""
+    if name not in allowed:
+        raise Problem(
+            421, f"this server is not {name or given!r}; allow that name with --allowed-host"
+        )
+
+
+def _check_origin(headers: Headers) -> None:
+    """Refuse changes that another site asks for with this user's cookie."""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    if origin is not None:
+        is_own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    else:
+        is_own = site == "same-origin"
+    if not is_own:
+        raise Problem(
+            403,
+            "changes are accepted from this server's own pages, and from programs that send the "
+            "header Authorization: Bearer TOKEN",
+        )
+
+
+def _cookies(headers: Headers) -> Mapping[str, str]:
+    jar: SimpleCookie = SimpleCookie()
+    for line in headers.getlist("cookie"):
+        try:
+            jar.load(line)
+        except CookieError:
+            continue
+    return {name: morsel.value for name, morsel in jar.items()}

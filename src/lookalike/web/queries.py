@@ -1,0 +1,74 @@
+"""Documents of queries and conditions into those of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import lookalike
+from lookalike import InputError
+from lookalike.web.problems import Problem
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+    from lookalike.web.api.schemas import ConditionDocument, QueryDocument, Term
+
+_KINDS = ("id", "name", "text", "vector", "url", "image")
+
+
+def query_of(document: QueryDocument, images: Sequence[Picture] = ()) -> lookalike.Mix:
+    """Return the query of a document; images: those that were uploaded with it.
+
+    Raises Problem 422 unless each term has exactly one kind, and refers to an uploaded image.
+    """
+    if document.mix is None:
+        return lookalike.Mix.of([(1.0, _term(document, images))])
+    if any(getattr(document, kind) is not None for kind in _KINDS):
+        raise Problem(422, "a query is either a mix or one term: put the term into the mix")
+    terms = [(term.weight, _term(term, images)) for term in document.mix]
+    return lookalike.Mix.of(terms)
+
+
+def needs_model(document: QueryDocument) -> bool:
+    """Whether a query has words or pictures, which a model has to embed."""
+    terms: Sequence[Term] = document.mix or (document,)
+    return any(
+        term.text is not None or term.url is not None or term.image is not None for term in terms
+    )
+
+
+def _term(term: Term, images: Sequence[Picture]) -> Any:
+    given = [(kind, value) for kind in _KINDS if (value := getattr(term, kind)) is not None]
+    if len(given) != 1:
+        found = ", ".join(kind for kind, _ in given) or "nothing"
+        raise Problem(422, f"a term has one of {', '.join(_KINDS)}; this one has {found}")
+    kind, value = given[0]
+    match kind:
+        case "text":
+            return lookalike.Text(value)
+        case "url":
+            return lookalike.Image(value)
+        case "image":
+            if value >= len(images):
+                raise Problem(422, f"image {value} is not among the {len(images)} uploaded images")
+            return lookalike.Image(images[value])
+        case "name":
+            return lookalike.StoredImage(value)
+        case _:
+            return lookalike.Query(value)
+
+
+def where_of(where: Any) -> Any:
+    """Return conditions as the library takes them. Raises InputError."""
+    if isinstance(where, list):
+        return [each if isinstance(each, str) else _condition(each) for each in where]
+    return where
+
+
+def _condition(document: ConditionDocument) -> lookalike.Condition:
+    value = tuple(document.value) if isinstance(document.value, list) else document.value
+    try:
+        return lookalike.Condition(document.name, document.operator, value)
+    except TypeError as error:
+        raise InputError(f"{document.name}: {error}") from error

@@ -1,0 +1,58 @@
+"""What the routes of a server share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from lookalike import Database
+from lookalike.web.collections import Collections
+from lookalike.web.metrics import Metrics
+from lookalike.web.settings import Settings
+from lookalike.web.work import Work
+
+
+@dataclass
+class AppState:
+    """What the routes of a server share.
+
+    Attributes:
+        settings: What is served, to whom.
+        db: Where the collections are.
+        collections: The opened ones.
+        work: Threads for what blocks.
+        metrics: What /metrics tells.
+        stopping: Set when the server was told to stop: endless answers end.
+    """
+
+    settings: Settings
+    db: Database
+    collections: Collections
+    work: Work = field(default_factory=Work)
+    metrics: Metrics = field(default_factory=Metrics)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def close(self) -> None:
+        """Finish what runs, then release everything but the database."""
+        self.work.close()
+        self.collections.close()
+
+
+def state_of(request: Request) -> AppState:
+    """Return the state of the app that answers a request."""
+    state: AppState = request.app.state.lookalike
+    return state
+
+
+StateDep = Annotated[AppState, Depends(state_of)]
+
+
+def require_writer(request: Request) -> None:
+    """Raise Problem 403 unless the client may change things."""
+    from lookalike.web.problems import Problem
+
+    if not request.state.can_write:
+        raise Problem(403, "this token may only read: use the one that may change things")

@@ -1,0 +1,81 @@
+"""Blocking work, off the event loop: in threads, with a bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from lookalike.web.problems import Busy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_RETRY_SECONDS = 2
+
+
+class Queue:
+    """Threads with a bounded queue.
+
+    Args:
+        name: Name of the threads.
+        threads: How much is done at the same time.
+        waiting: How much may wait; more is refused.
+    """
+
+    def __init__(self, name: str, *, threads: int, waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._most = threads + waiting
+        self.size = 0
+        self.refused = 0
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the work returns. Raises Busy if too much is waiting already."""
+        if self.size >= self._most:
+            self.refused += 1
+            raise Busy(_RETRY_SECONDS)
+        self.size += 1
+        future = self._pool.submit(partial(work, *args, **kwargs))
+        loop = asyncio.get_running_loop()
+        # The work counts until it ends, also if its client has gone.
+        future.add_done_callback(partial(self._done, loop))
+        return await asyncio.wrap_future(future)
+
+    def _done(self, loop: asyncio.AbstractEventLoop, _: Future[T]) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._forget)
+
+    def _forget(self) -> None:
+        self.size -= 1
+
+    def close(self) -> None:
+        """End the threads once they have done what was asked."""
+        self._pool.shutdown()
+
+
+class Work:
+    """The queues of a server: searches, which wait for MySQL, and work that computes.
+
+    Attributes:
+        searches: For what needs no model.
+        embedding: For what decodes images or runs a model.
+    """
+
+    def __init__(self, *, searches: int = 8, embedding: int = 2, waiting: int = 64) -> None:
+        self.searches = Queue("search", threads=searches, waiting=4 * waiting)
+        self.embedding = Queue("embed", threads=embedding, waiting=waiting)
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what needs no model, such as a search by id or vector. Raises Busy."""
+        return await self.searches.run(work, *args, **kwargs)
+
+    async def embed(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what decodes images or runs a model. Raises Busy."""
+        return await self.embedding.run(work, *args, **kwargs)
+
+    def close(self) -> None:
+        """End all threads once they have done what was asked."""
+        self.searches.close()
+        self.embedding.close()
