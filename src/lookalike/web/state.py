@@ -41,8 +41,9 @@ class AppState:
         self.collections.close()
 
 
-def state_of(request: Request) -> AppState:
+async def state_of(request: Request) -> AppState:
     """Return the state of the app that answers a request."""
+    # A function that is not async would be called in a thread, for each request.
     state: AppState = request.app.state.lookalike
     return state
 
