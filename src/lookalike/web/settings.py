@@ -25,6 +25,7 @@ class Limits:
         body_seconds: For sending the body of a request, and a second more for every 100 kB.
         stop_seconds: How long requests may go on after the server was told to stop.
         thumbnails_bytes: Size of the thumbnails on disk.
+        query_images_bytes: Size of the images of queries on disk.
     """
 
     upload_bytes: int = 50_000_000
@@ -36,6 +37,7 @@ class Limits:
     body_seconds: float = 30.0
     stop_seconds: float = 30.0
     thumbnails_bytes: int = 1_000_000_000
+    query_images_bytes: int = 500_000_000
 
 
 @dataclass(frozen=True)

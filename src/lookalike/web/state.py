@@ -8,10 +8,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from lookalike import Database
+from lookalike import Database, ImageDecoder
 from lookalike.web.collections import Collections
+from lookalike.web.disk_cache import DiskCache
+from lookalike.web.jobs import Jobs
 from lookalike.web.metrics import Metrics
+from lookalike.web.query_images import QueryImages
 from lookalike.web.settings import Settings
+from lookalike.web.thumbnails import Thumbnails
+from lookalike.web.undo import Undos
 from lookalike.web.work import Work
 
 
@@ -24,6 +29,11 @@ class AppState:
         db: Where the collections are.
         collections: The opened ones.
         work: Threads for what blocks.
+        decoder: Decodes images in processes of their own.
+        thumbnails: Scaled copies of the stored images.
+        query_images: Uploaded images that searches refer to.
+        jobs: Long work, such as an `add`.
+        undo: What was removed and can be put back.
         metrics: What /metrics tells.
         stopping: Set when the server was told to stop: endless answers end.
     """
@@ -35,9 +45,21 @@ class AppState:
     metrics: Metrics = field(default_factory=Metrics)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def __post_init__(self) -> None:
+        limits, folder = self.settings.limits, self.settings.cache
+        self.decoder = ImageDecoder(max_pixels=limits.pixels)
+        made = DiskCache(folder / "thumbnails", limits.thumbnails_bytes)
+        self.thumbnails = Thumbnails(made, self.decoder)
+        uploaded = DiskCache(folder / "queries", limits.query_images_bytes)
+        self.query_images = QueryImages(uploaded, self.decoder)
+        self.jobs = Jobs()
+        self.undo = Undos()
+
     def close(self) -> None:
         """Finish what runs, then release everything but the database."""
+        self.jobs.close(self.settings.limits.stop_seconds)
         self.work.close()
+        self.decoder.close()
         self.collections.close()
 
 

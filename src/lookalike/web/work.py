@@ -61,11 +61,13 @@ class Work:
     Attributes:
         searches: For what needs no model.
         embedding: For what decodes images or runs a model.
+        pictures: For thumbnails: a page asks for many at once, and no search waits for them.
     """
 
     def __init__(self, *, searches: int = 8, embedding: int = 2, waiting: int = 64) -> None:
         self.searches = Queue("search", threads=searches, waiting=4 * waiting)
         self.embedding = Queue("embed", threads=embedding, waiting=waiting)
+        self.pictures = Queue("picture", threads=2, waiting=16 * waiting)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what needs no model, such as a search by id or vector. Raises Busy."""
@@ -75,7 +77,12 @@ class Work:
         """Do what decodes images or runs a model. Raises Busy."""
         return await self.embedding.run(work, *args, **kwargs)
 
+    async def decode(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what makes a thumbnail or a preview. Raises Busy."""
+        return await self.pictures.run(work, *args, **kwargs)
+
     def close(self) -> None:
         """End all threads once they have done what was asked."""
+        self.pictures.close()
         self.searches.close()
         self.embedding.close()

@@ -1,0 +1,64 @@
+"""What was removed, kept for a while so that it can be put back."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A change that can be taken back.
+
+    Attributes:
+        collection: Name of the collection.
+        what: What was done, as "3 images moved to the trash".
+        rows: Number of rows that it keeps in memory.
+        take_back: Takes it back, and returns one sentence about it.
+    """
+
+    collection: str
+    what: str
+    rows: int
+    take_back: Callable[[], str]
+
+
+class Undos:
+    """The latest changes by token; threads may share it.
+
+    Args:
+        limit: Number of changes to keep.
+        most_rows: Number of rows to keep with them; the latest change is always kept.
+    """
+
+    def __init__(self, *, limit: int = 200, most_rows: int = 100_000) -> None:
+        self._limit = limit
+        self._most_rows = most_rows
+        self._kept: OrderedDict[str, Undo] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, undo: Undo) -> str:
+        """Keep a change and return its token."""
+        token = secrets.token_urlsafe(12)
+        with self._lock:
+            self._kept[token] = undo
+            while len(self._kept) > 1 and self._are_too_many():
+                self._kept.popitem(last=False)
+        return token
+
+    def take(self, token: str) -> Undo | None:
+        """Return a change, once; None if it was taken back before or is too old."""
+        with self._lock:
+            return self._kept.pop(token, None)
+
+    def restore(self, token: str, undo: Undo) -> None:
+        """Keep a change under its token again, because taking it back failed."""
+        with self._lock:
+            self._kept[token] = undo
+
+    def _are_too_many(self) -> bool:
+        rows = sum(undo.rows for undo in self._kept.values())
+        return len(self._kept) > self._limit or rows > self._most_rows

@@ -1,0 +1,148 @@
+"""Images of a multipart request, within limits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fastapi import Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+
+from lookalike.web.media_types import HEAD_BYTES, media_type
+from lookalike.web.problems import Problem
+from lookalike.web.settings import Limits
+
+_MOST_FIELDS = 200
+_FIELD_BYTES = 1_000_000
+_MOST_NAME = 200
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An uploaded image; nothing of it is trusted.
+
+    Attributes:
+        name: What the client calls it, for display.
+        content: The bytes of the file.
+    """
+
+    name: str
+    content: bytes
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 of the bytes, hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Form:
+    """A parsed request.
+
+    Attributes:
+        uploads: Its images, in order.
+        fields: Its other fields, in order.
+    """
+
+    uploads: list[Upload] = field(default_factory=list)
+    fields: list[tuple[str, str]] = field(default_factory=list)
+
+    def all(self, name: str) -> list[str]:
+        """Return all values of a field."""
+        return [value for key, value in self.fields if key == name]
+
+    def get(self, name: str, default: str = "") -> str:
+        """Return the last value of a field."""
+        values = self.all(name)
+        return values[-1] if values else default
+
+
+async def read_form(
+    request: Request, limits: Limits, *, images: Sequence[str] = ("image",)
+) -> Form:
+    """Read a multipart or URL-encoded request.
+
+    Args:
+        request: The request, whose body has not been read.
+        limits: Of the request.
+        images: Names of the fields that are images.
+
+    Raises:
+        Problem: 400: malformed. 413: too much. 415: a file is no image.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return Form(fields=_texts(await _url_encoded(request)))
+    parser = MultiPartParser(
+        request.headers,
+        request.stream(),
+        max_files=limits.images + 1,
+        max_fields=_MOST_FIELDS,
+        max_part_size=_FIELD_BYTES,
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise _malformed(error, limits) from error
+    try:
+        return Form(await _uploads(form, limits, images), _texts(form))
+    finally:
+        await form.close()
+
+
+async def _uploads(form: FormData, limits: Limits, images: Sequence[str]) -> list[Upload]:
+    uploads = []
+    for name, value in form.multi_items():
+        if not isinstance(value, UploadFile):
+            continue
+        label = _shown_name(value.filename)
+        if not value.size and not label:  # a file input that was left empty
+            continue
+        if name not in images:
+            raise Problem(400, f"there is no field {name[:80]!r} for files: use {images[0]!r}")
+        if (value.size or 0) > limits.upload_bytes:
+            raise _too_large(label or "the image", limits.upload_bytes)
+        content = await value.read()
+        if not content:
+            raise Problem(400, f"{label or 'an image'} is empty")
+        if media_type(content[:HEAD_BYTES]) is None:
+            raise Problem(415, f"{label or 'a file'} is not an image that can be read")
+        uploads.append(Upload(label, content))
+    if len(uploads) > limits.images:
+        raise _too_many(limits)
+    return uploads
+
+
+async def _url_encoded(request: Request) -> FormData:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("", "application/x-www-form-urlencoded"):
+        raise Problem(415, f"the request is {kind[:80]}; send multipart/form-data")
+    return await FormParser(request.headers, request.stream()).parse()
+
+
+def _texts(form: FormData) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+
+
+def _shown_name(name: str | None) -> str:
+    """Return a client's name of a file as one printable line, without its folder."""
+    last = (name or "").replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(char for char in last if char.isprintable())[:_MOST_NAME]
+
+
+def _malformed(error: MultiPartException, limits: Limits) -> Problem:
+    if "Too many files" in error.message:
+        return _too_many(limits)
+    if "Too many fields" in error.message or "exceeded maximum size" in error.message:
+        return Problem(413, f"the form is too large: {error.message}")
+    return Problem(400, f"the form cannot be read: {error.message}")
+
+
+def _too_large(what: str, limit: int) -> Problem:
+    return Problem(413, f"{what} is too large; the limit is {limit / 1e6:g} MB")
+
+
+def _too_many(limits: Limits) -> Problem:
+    return Problem(413, f"too many images; the limit is {limits.images} in a request")
