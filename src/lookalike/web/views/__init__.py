@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from lookalike.web.views import static
+from lookalike.web.views import changes, jobs, query_images, static
 
 
 def install(app: FastAPI) -> None:
     """Add the routes of the pages."""
-    for module in (static,):
+    for module in (static, changes, jobs, query_images):
         app.include_router(module.router)
