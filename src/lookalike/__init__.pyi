@@ -48,7 +48,9 @@ from .core.types import (
     RemovedFile,
     Screening,
     Step,
+    StoredFile,
     Tier,
+    ValueCount,
 )
 from .database.functions import functions_sql
 from .database.mysql_ai import mysql_ai_sql
@@ -113,10 +115,12 @@ __all__ = [
     "Status",
     "Step",
     "StoredFailure",
+    "StoredFile",
     "StoredImage",
     "Text",
     "Tier",
     "UnsupportedServer",
+    "ValueCount",
     "connect",
     "export_sql",
     "functions_sql",

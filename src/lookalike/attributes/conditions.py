@@ -52,7 +52,7 @@ class Condition:
     `parse` reads a condition from text and `str` writes it. `AnyOf` joins conditions by "or".
 
     Attributes:
-        name: The attribute, or image_name, path or modified.
+        name: The attribute, or image_name, path, modified, folder or suffix.
         operator: One of =, !=, <, <=, >, >=, in, not in, `:` (a list contains the value), `~` (a
             text contains the value, ignoring letter case) and `!~` (it does not).
         value: A text, number, bool, date or datetime; a tuple for in and not in. None with = means

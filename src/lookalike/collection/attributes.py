@@ -6,14 +6,17 @@ from typing import Any
 
 from lookalike.attributes.catalog import count_attributes, find_attributes, make_index
 from lookalike.attributes.changes import drop_attribute
+from lookalike.attributes.conditions import Where
+from lookalike.attributes.counting import value_counts
 from lookalike.attributes.files import AttributeSource, AttributeTable, read_attributes
 from lookalike.attributes.store import attributes_of, store_attributes
 from lookalike.collection.state import CollectionState
 from lookalike.core.reports import AttributesReport, AttributeStatus
+from lookalike.core.types import ValueCount
 
 
 class CollectionAttributes:
-    """`collection.attributes`: set, read, list, index and drop attributes."""
+    """`collection.attributes`: set, read, list, count, index and drop attributes."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
@@ -38,6 +41,23 @@ class CollectionAttributes:
     def get(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Return attributes of stored images by id; unknown ids are skipped."""
         return attributes_of(self._state.table, list(ids))
+
+    def counts(self, name: str, *, where: Where | None = None, limit: int = 20) -> list[ValueCount]:
+        """Return an attribute's values with their numbers of images, the most frequent first.
+
+        Of lists, each of their values is counted. Reads the whole table, or that of the files.
+
+        Args:
+            name: An attribute; or image_name, path, modified, folder (the name of the file's
+                folder) or suffix (of its name, in lower case, without the dot), where no attribute
+                has that name.
+            where: Count only images that pass these conditions, as in `search`.
+            limit: Most values.
+
+        Raises:
+            InputError: There is no such attribute, or a condition is not valid.
+        """
+        return value_counts(self._state.table, name, where, limit)
 
     def list(self) -> list[AttributeStatus]:
         """Return all attributes by name, with the number of rows that have each.

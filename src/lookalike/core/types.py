@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +59,36 @@ class ImageRecord:
     id: int
     image_name: str
     path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The file of a stored image, as it was when it was added.
+
+    Attributes:
+        path: Where it is.
+        size: In bytes.
+        modified: When it was last changed, in UTC, to the microsecond.
+        content_hash: SHA-256 of its bytes.
+    """
+
+    path: Path
+    size: int
+    modified: datetime
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCount:
+    """A value of an attribute, and how many images have it.
+
+    Attributes:
+        value: Text, a number, True or False; of lists one of their values.
+        rows: Number of rows.
+    """
+
+    value: Any
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,17 @@ from lookalike.dialects.tables.attributes import (
     Kind,
     attribute_index,
 )
+from lookalike.dialects.tables.browsing import Order
 from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.facts import StoredFacts
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.tables.filters import (
+    FOLDER,
     IMAGE_NAME,
     MODIFIED,
     PATH,
+    SUFFIX,
     AnyClause,
     Clause,
     Comparison,
@@ -61,6 +64,7 @@ __all__ = [
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
     "EVENTS",
+    "FOLDER",
     "IMAGE_NAME",
     "INDEXES",
     "JSON_TYPES",
@@ -77,6 +81,7 @@ __all__ = [
     "SCHEMA_TABLE",
     "SHARED_TABLES",
     "SIDE_TABLES",
+    "SUFFIX",
     "USER_TABLES",
     "WITH_FOREIGN_KEY",
     "About",
@@ -95,6 +100,7 @@ __all__ = [
     "Kept",
     "Kind",
     "Lock",
+    "Order",
     "Probe",
     "Shortlist",
     "Source",

@@ -3,6 +3,7 @@
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import AttributesSQL
+from lookalike.dialects.tables.browsing import BrowsingSQL
 from lookalike.dialects.tables.collections import CollectionsSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
 from lookalike.dialects.tables.facts import FactsSQL
@@ -22,6 +23,7 @@ from lookalike.dialects.tables.versions import VersionsSQL
 
 class Dialect(
     AttributesSQL,
+    BrowsingSQL,
     CollectionsSQL,
     DuplicatesSQL,
     FactsSQL,
