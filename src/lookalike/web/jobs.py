@@ -169,6 +169,13 @@ class Jobs:
         found = (job for job in reversed(jobs) if (job.kind, job.collection) == (kind, collection))
         return next(found, None)
 
+    def all(self, kind: Kind) -> list[Job]:
+        """Return the last job of a kind of each collection, the latest first."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        last = {job.collection: job for job in jobs if job.kind == kind}
+        return sorted(last.values(), key=lambda job: job.started_at, reverse=True)
+
     def running(self, collection: str) -> Job | None:
         """Return the job of a collection that is running, if any."""
         with self._lock:

@@ -2,10 +2,10 @@
 
 from fastapi import FastAPI
 
-from lookalike.web.views import changes, jobs, query_images, static
+from lookalike.web.views import changes, collections, jobs, query_images, screen, static
 
 
 def install(app: FastAPI) -> None:
     """Add the routes of the pages."""
-    for module in (static, changes, jobs, query_images):
+    for module in (static, changes, jobs, query_images, collections, screen):
         app.include_router(module.router)

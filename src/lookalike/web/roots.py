@@ -1,0 +1,64 @@
+"""The folders below which images may be added: no other may be named, whatever links lead there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lookalike.web.problems import Problem
+
+_MOST_FOLDERS = 300
+_DEPTH = 2
+
+
+def allowed_folder(roots: Sequence[Path], folder: str) -> Path:
+    """Return a folder below one of the roots, links resolved.
+
+    Raises:
+        Problem: 403: it is below none. 404: there is no such folder.
+    """
+    if not roots:
+        raise Problem(403, "adding is not allowed: start `lookalike serve` with --root FOLDER")
+    try:
+        found = Path(folder).expanduser()
+        if not found.is_absolute():
+            found = roots[0] / found
+        found = found.resolve()
+        is_folder = found.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Problem(404, f"{folder}: {reason}") from error
+    if not any(found.is_relative_to(root.resolve()) for root in roots):
+        shown = ", ".join(map(str, roots))
+        raise Problem(403, f"{folder} is not below an allowed folder: {shown}")
+    if not is_folder:
+        raise Problem(404, f"no such folder: {folder}")
+    return found
+
+
+def folders_below(roots: Sequence[Path]) -> list[str]:
+    """Return the roots and the folders close below them, to choose from; the first few hundred."""
+    found: list[str] = []
+    for root in roots:
+        _collect(root, _DEPTH, found)
+    return found
+
+
+def _collect(folder: Path, depth: int, found: list[str]) -> None:
+    if len(found) >= _MOST_FOLDERS:
+        return
+    found.append(str(folder))
+    if not depth:
+        return
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            )
+    except OSError:
+        return
+    for name in names:
+        _collect(folder / name, depth - 1, found)
