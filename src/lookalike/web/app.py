@@ -34,6 +34,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await state.work.run(_open_default, state.collections)
+        await state.work.run(state.adders.recover)
         ready()
         yield
         state.close()

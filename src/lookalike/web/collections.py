@@ -83,6 +83,16 @@ class Collections:
         with self._lock:
             self._close(name or self.default)
 
+    def forget_gone(self) -> None:
+        """Forget the collections that other programs have dropped, renamed or created anew."""
+        with self._lock:
+            opened = list(self._opened.items())
+        for name, collection in opened:
+            there = self.db.collection(name)
+            same = (there.dim, there.model_id) == (collection.dim, collection.model_id)
+            if not (there.exists and same):
+                self.forget(name)
+
     def close(self) -> None:
         """Release the memory of all."""
         with self._lock:

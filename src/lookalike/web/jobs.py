@@ -162,6 +162,11 @@ class Jobs:
             raise Problem(404, "there is no such job any more")
         return job
 
+    def recent(self) -> list[Job]:
+        """Return the jobs that run, and the last that ended; the last first."""
+        with self._lock:
+            return list(reversed(self._jobs.values()))
+
     def latest(self, kind: Kind, collection: str) -> Job | None:
         """Return the last job of a kind, running or not; None if there was none."""
         with self._lock:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +19,8 @@ import lookalike
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
+_NO_TABLE = 1146
+_TYPE = re.compile(r"(str|bool|int|float|constrained-\w+)$|\w+\[|[A-Z]\w+Document$")
 
 
 class Problem(Exception):
@@ -79,6 +82,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(422, str(error))
         case lookalike.InputError() | lookalike.EmbeddingError() | lookalike.ModelError():
             return Problem(400, str(error))
+        case lookalike.DatabaseError() if is_gone(error):
+            return Problem(404, "the collection was removed or renamed meanwhile; try again")
         case lookalike.ConnectionFailed() | lookalike.ServerError():
             detail = "the database does not answer; try again in a moment"
             return Problem(503, detail, headers={"Retry-After": "5"})
@@ -91,13 +96,18 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _invalid(error: RequestValidationError | ValidationError) -> Problem:
-    """Return a problem that names the first value that is wrong, and lists all."""
-    errors = [
-        {"where": ".".join(map(str, each["loc"])) or "the document", "problem": str(each["msg"])}
-        for each in error.errors()
-    ]
+    """Return a problem that names a value that is wrong, and lists all."""
+    # Of a value that may be of several kinds, each says what it lacks: the deepest fits best.
+    found = sorted(error.errors(), key=lambda each: -len(each["loc"]))
+    errors = [{"where": _place(each["loc"]), "problem": str(each["msg"])} for each in found]
     first = errors[0]
     return Problem(422, f"{first['where']}: {first['problem']}", errors=errors)
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    """Return where a value is, without the names of types among its parts."""
+    names = [str(part) for part in parts if isinstance(part, int) or not _TYPE.match(part)]
+    return ".".join(names) or "the document"
 
 
 def install(app: FastAPI) -> None:
@@ -107,8 +117,16 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answer)
 
 
+def is_gone(error: Exception) -> bool:
+    """Whether an error says that a collection's table does not exist any more."""
+    return isinstance(error, lookalike.DatabaseError) and error.code == _NO_TABLE
+
+
 async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
+    if is_gone(error):
+        state = request.app.state.lookalike
+        await state.work.run(state.collections.forget_gone)
     if problem.status >= 500 and not isinstance(error, Problem):
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     if wants_page(request):

@@ -37,6 +37,38 @@ def allowed_folder(roots: Sequence[Path], folder: str) -> Path:
     return found
 
 
+def allowed_paths(roots: Sequence[Path], paths: Sequence[str]) -> list[Path]:
+    """Return paths, with links resolved.
+
+    Raises Problem 403 unless each is a root or below one, and 404 if it is not there; nothing is
+    told of what lies elsewhere.
+    """
+    return [_allowed(roots, path) for path in paths]
+
+
+def _allowed(roots: Sequence[Path], given: str) -> Path:
+    if not roots:
+        raise Problem(403, "no folder may be added: start lookalike serve with --root FOLDER")
+    refused = Problem(403, f"{given[:500]} is not below a folder of lookalike serve --root")
+    path = Path(given)
+    if not path.is_absolute() or "\0" in given:
+        raise refused
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise refused from error
+    known = [root.resolve() for root in roots]
+    if not any(found == root or root in found.parents for root in known):
+        raise refused
+    try:
+        is_there = found.exists()
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise Problem(404, f"{given[:500]} does not exist")
+    return found
+
+
 def folders_below(roots: Sequence[Path]) -> list[str]:
     """Return the roots and the folders close below them, to choose from; the first few hundred."""
     found: list[str] = []

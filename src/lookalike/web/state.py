@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from lookalike import Database, ImageDecoder
+from lookalike.web.adders import Adders
 from lookalike.web.collections import Collections
 from lookalike.web.disk_cache import DiskCache
 from lookalike.web.jobs import Jobs
@@ -34,6 +35,7 @@ class AppState:
         query_images: Uploaded images that searches refer to.
         jobs: Long work, such as an `add`.
         undo: What was removed and can be put back.
+        adders: Add uploads to collections.
         metrics: What /metrics tells.
         stopping: Set when the server was told to stop: endless answers end.
     """
@@ -54,11 +56,13 @@ class AppState:
         self.query_images = QueryImages(uploaded, self.decoder)
         self.jobs = Jobs()
         self.undo = Undos()
+        self.adders = Adders(self.settings, self.collections)
 
     def close(self) -> None:
         """Finish what runs, then release everything but the database."""
         self.jobs.close(self.settings.limits.stop_seconds)
         self.work.close()
+        self.adders.close()
         self.decoder.close()
         self.collections.close()
 

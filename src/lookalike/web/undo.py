@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+from lookalike.web.problems import Problem
+
 
 @dataclass(frozen=True)
 class Undo:
@@ -53,6 +55,21 @@ class Undos:
         """Return a change, once; None if it was taken back before or is too old."""
         with self._lock:
             return self._kept.pop(token, None)
+
+    def take_back(self, token: str) -> str:
+        """Take a change back, and return one sentence about it.
+
+        If that fails, it can be tried again. Raises Problem 404 if it was taken back before, or is
+        too old.
+        """
+        undo = self.take(token)
+        if undo is None:
+            raise Problem(404, "this can no longer be undone")
+        try:
+            return undo.take_back()
+        except BaseException:
+            self.restore(token, undo)
+            raise
 
     def restore(self, token: str, undo: Undo) -> None:
         """Keep a change under its token again, because taking it back failed."""

@@ -1,0 +1,39 @@
+"""The state of the server, and undo."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lookalike import __version__
+from lookalike.web.api.documents import json_response, plain
+from lookalike.web.api.image_schemas import Undone
+from lookalike.web.api.report_schemas import ServerStatus
+from lookalike.web.state import StateDep
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/status", response_model=ServerStatus)
+async def read_status(request: Request, state: StateDep) -> Response:
+    """Return the state of the server, and what your token allows."""
+    work, settings = state.work, state.settings
+    return json_response(
+        {
+            "version": __version__,
+            "collection": state.collections.default,
+            "can_write": request.state.can_write,
+            "roots": [str(root) for root in settings.roots],
+            "waiting": {"searches": work.searches.size, "embedding": work.embedding.size},
+            "held": plain(state.collections.held()),
+            "limits": asdict(settings.limits),
+        }
+    )
+
+
+@router.post("/undo/{token}", response_model=Undone, tags=["images"])
+async def undo(state: StateDep, token: str) -> Response:
+    """Put back what was removed; each token works once, and the last ones are kept."""
+    return json_response({"message": await state.work.run(state.undo.take_back, token)})
