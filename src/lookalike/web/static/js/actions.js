@@ -1,0 +1,124 @@
+// What is done with selected images. The server answers with a toast, which may offer Undo.
+import { parameters } from "./address.js";
+import { onKey } from "./keys.js";
+import { busy, problemOf } from "./requests.js";
+import { clear, drop, isSelecting, selected } from "./selection.js";
+import { toast } from "./toasts.js";
+import { forget } from "./visits.js";
+
+function address(path) {
+  const collection = parameters().get("collection");
+  return collection ? `${path}?${new URLSearchParams({ collection })}` : path;
+}
+
+async function post(path, body) {
+  return busy(() => fetch(address(path), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "HX-Request": "true" },
+    body: JSON.stringify(body),
+  }));
+}
+
+/** Hide or show images in the grid. */
+function hide(ids, isHidden) {
+  const wanted = new Set(ids.map(String));
+  for (const tile of document.querySelectorAll("#grid > .tile")) {
+    if (wanted.has(tile.dataset.id)) tile.hidden = isHidden;
+  }
+  document.getElementById("grid")?.dispatchEvent(new Event("grid:changed"));
+  forget();
+}
+
+document.addEventListener("images-removed", (event) => {
+  hide(event.detail.ids, true);
+  drop(event.detail.ids);
+});
+document.addEventListener("images-restored", (event) => hide(event.detail.ids, false));
+
+/** Ask the server to do something with images; shows its toast. Returns whether it was done. */
+export async function act(name, ids, more = {}) {
+  let answer;
+  try {
+    answer = await post(`/selection/${name}`, { ids: ids.map(Number), ...more });
+  } catch {
+    toast("The server does not answer. Is lookalike still running?", { failed: true });
+    return false;
+  }
+  if (!answer.ok) {
+    toast(await problemOf(answer), { failed: true });
+    return false;
+  }
+  const box = document.getElementById("toasts");
+  box.insertAdjacentHTML("beforeend", await answer.text());
+  window.htmx.process(box.lastElementChild);
+  const events = JSON.parse(answer.headers.get("HX-Trigger") ?? "{}");
+  for (const [event, detail] of Object.entries(events)) {
+    document.dispatchEvent(new CustomEvent(event, { detail, bubbles: true }));
+  }
+  return true;
+}
+
+/** Remove images: they go at once, and come back if the server refuses. */
+export async function remove(name, ids) {
+  hide(ids, true);
+  drop(ids);
+  if (!(await act(name, ids))) hide(ids, false);
+}
+
+async function save(format, ids) {
+  const answer = await post("/selection/export", { ids: ids.map(Number), format });
+  if (!answer.ok) {
+    toast(await problemOf(answer), { failed: true });
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = `images.${format === "paths" ? "txt" : format}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Ask for tags, and set them. */
+export function askTags(ids) {
+  const dialog = document.getElementById("tag");
+  if (!dialog) return;
+  dialog.dataset.ids = ids.join(",");
+  dialog.querySelector("form").reset();
+  dialog.showModal();
+}
+
+document.getElementById("tag-form")?.addEventListener("submit", (event) => {
+  const form = new FormData(event.target);
+  const names = (field) => form.get(field).split(",").map((name) => name.trim()).filter(Boolean);
+  const ids = document.getElementById("tag").dataset.ids.split(",");
+  const [add, less] = [names("add"), names("remove")];
+  if (add.length || less.length) void act("tag", ids, { add, remove: less }).then((done) => done && clear());
+});
+
+const does = {
+  none: () => clear(),
+  tag: () => askTags(selected()),
+  remove: () => remove("remove", selected()),
+  trash: () => remove("trash", selected()),
+  distinct: () => act("distinct", selected()).then((done) => done && clear()),
+  compare: () => {
+    const [a, b] = selected();
+    const shown = parameters().get("collection");
+    location.assign(`/compare?${new URLSearchParams({ a, b, ...(shown ? { collection: shown } : {}) })}`);
+  },
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-select], [data-export]");
+  if (!button) return;
+  button.closest(".menu")?.hidePopover();
+  if (button.dataset.export) void save(button.dataset.export, selected());
+  else if (does[button.dataset.select]) void does[button.dataset.select]();
+});
+
+const canWrite = document.body.dataset.canWrite === "yes";
+onKey("t", () => canWrite && isSelecting() ? does.tag() : false);
+onKey("c", () => selected().length === 2 ? does.compare() : false);
+onKey("e", () => isSelecting() ? document.getElementById("export").click() : false);
+onKey("Delete", () => canWrite && isSelecting() ? void does.trash() : false);
+

@@ -1,0 +1,59 @@
+// The search view.
+import "./actions.js";
+import "./drop.js";
+import "./filters.js";
+import "./query.js";
+import { view } from "./address.js";
+import { begin } from "./grid.js";
+import { likeBy } from "./likes.js";
+import { prepareMoves } from "./moves.js";
+import { prepareSelection, takesClick } from "./selection.js";
+import { close, isOpen, openImage } from "./viewer.js";
+import { revisit } from "./visits.js";
+
+const tools = document.getElementById("tile-tools");
+
+function prepare(tile) {
+  tile.append(tools.content.cloneNode(true));
+  prepareMoves(tile);
+  prepareSelection(tile);
+}
+
+function start() {
+  const grid = document.getElementById("grid");
+  if (!grid || grid.dataset.begun) return;
+  grid.dataset.begun = "";
+  begin(grid, prepare);
+  grid.addEventListener("click", (event) => {
+    const tile = event.target.closest(".tile");
+    const link = event.target.closest(".tile > a");
+    const kind = event.target.closest("[data-like]")?.dataset.like;
+    if (!tile) return;
+    if (kind) void likeBy(kind, tile.dataset.id);
+    else if (takesClick(event, tile)) event.preventDefault();
+    else if (link && !event.button) {
+      event.preventDefault();
+      openImage(tile.dataset.id);
+    }
+  });
+  grid.addEventListener("keydown", (event) => {
+    if (event.key === " " && event.target.matches(".tile > a")) {
+      event.preventDefault();
+      event.target.click();
+    }
+  });
+}
+
+history.scrollRestoration = "manual";
+history.replaceState({ view: view().dataset.url }, "");
+document.addEventListener("view:shown", start);
+addEventListener("popstate", () => {
+  const image = location.pathname.match(/^\/image\/(-?\d+)$/);
+  if (image) {
+    openImage(image[1], { push: false });
+    return;
+  }
+  if (isOpen()) close({ back: false });
+  revisit(location.pathname + location.search);
+});
+start();

@@ -1,0 +1,199 @@
+"""The search view: results of a query, or all images when nothing is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from lookalike import Collection, ImageError, InputError, Match, ModelError
+from lookalike.web.state import AppState, StateDep
+from lookalike.web.views.rendering import is_fragment, page
+from lookalike.web.views.terms import Search, Term
+from lookalike.web.views.tiles import Tile, tiles_of
+
+router = APIRouter(include_in_schema=False)
+
+PAGE = 60
+"""Images of one page; the next is fetched while the reader scrolls."""
+_MOST = 10_000
+_ORDERED = 500
+"""So many of the most similar images are ordered by something else."""
+_BROWSED = {"-added": "-id", "-date": "-modified", "date": "modified", "name": "image_name"}
+
+
+@dataclass(frozen=True)
+class Results:
+    """A page of images.
+
+    Attributes:
+        tiles: The images, in order.
+        next: Where the next page begins; None after the last.
+        is_chance: Whether all are no more similar than chance; None if that is not known.
+        problem: Why the query could not be answered, "" if it was.
+    """
+
+    tiles: Sequence[Tile] = ()
+    next: int | None = None
+    is_chance: bool | None = None
+    problem: str = ""
+
+    @property
+    def best(self) -> float | None:
+        """The largest similarity of the page."""
+        known = [tile.similarity for tile in self.tiles if tile.similarity is not None]
+        return max(known, default=None)
+
+
+@router.get("/")
+async def show(request: Request, state: StateDep) -> Response:
+    """Show the page; for htmx, only what changes between searches."""
+    search = Search.of(request.query_params)
+    images = await state.work.run(state.collections.open, search.collection or None)
+    results = await find(state, search) if images.exists else Results()
+    template = "search/view.html" if is_fragment(request) else "search/page.html"
+    return page(
+        request,
+        template,
+        status=422 if results.problem else 200,
+        search=search,
+        results=results,
+        images=images,
+        chips=[Chip.of(term, search) for term in search.all_terms] if search.terms else [],
+        slider_end=_slider_end(images, results),
+    )
+
+
+@router.get("/parts/tiles")
+async def more(request: Request, state: StateDep, offset: int, after: str = "") -> Response:
+    """Show a further page of images. after: the level of the last image that is shown."""
+    search = Search.of(request.query_params)
+    results = await find(state, search, offset)
+    return page(request, "search/tiles.html", search=search, results=results, after=after)
+
+
+@router.get("/parts/count")
+async def count(request: Request, state: StateDep) -> Response:
+    """Show how many images there are, or pass the filters."""
+    search = Search.of(request.query_params)
+    images = state.collections.get(search.collection or None)
+    number = await state.work.run(images.count, search.where() or None)
+    return page(request, "search/count.html", search=search, number=number)
+
+
+@router.get("/parts/sql")
+async def sql(request: Request, state: StateDep) -> Response:
+    """Show the SQL of a search, and how it ran."""
+    search = Search.of(request.query_params)
+    run = state.work.embed if needs_model(search) else state.work.run
+    statement, explanation = await run(_explained, state, search)
+    return page(request, "search/sql.html", statement=statement, explanation=explanation)
+
+
+async def find(state: AppState, search: Search, offset: int = 0) -> Results:
+    """Return a page of the images that a search finds."""
+    run = state.work.embed if needs_model(search) else state.work.run
+    try:
+        return await run(_find, state, search, max(0, offset))
+    except (InputError, ImageError, ModelError) as error:
+        return Results(problem=str(error))
+
+
+def needs_model(search: Search) -> bool:
+    """Whether the query has words or pictures that a model embeds."""
+    return any(term.kind != "id" for term in search.all_terms)
+
+
+def _find(state: AppState, search: Search, offset: int) -> Results:
+    images = state.collections.get(search.collection or None)
+    where = search.where() or None
+    if not search.is_query:
+        order = _BROWSED.get(search.order, "-id")
+        found = images.browse(
+            where=where, order_by=order, k=PAGE + 1, offset=offset, include=["attributes"]
+        )
+        tiles = tiles_of(state, images, found[:PAGE])
+        return Results(tiles, offset + PAGE if len(found) > PAGE else None)
+    if search.order in ("", "similarity", "-added"):
+        matches = _matches(state, images, search, k=min(PAGE, _MOST - offset), offset=offset)
+        following = offset + PAGE if len(matches) == PAGE and offset + PAGE < _MOST else None
+    else:
+        ordered = _matches(state, images, search, k=_ORDERED, order_by=_BROWSED[search.order])
+        ordered = [match for match in ordered if match.level != "chance"] or ordered
+        matches = ordered[offset : offset + PAGE]
+        following = offset + PAGE if offset + PAGE < len(ordered) else None
+    levels = {match.level for match in matches if match.level}
+    is_chance = None if not levels else levels == {"chance"}
+    return Results(tiles_of(state, images, matches), following, is_chance)
+
+
+def _matches(
+    state: AppState, images: Collection, search: Search, **options: Any
+) -> Sequence[Match]:
+    query = search.query(partial(_upload, state))
+    return images.search(query, **_options(state, search), include=["attributes"], **options)
+
+
+def _options(state: AppState, search: Search) -> dict[str, Any]:
+    return {
+        "where": search.where() or None,
+        "min_similarity": search.least,
+        "allow_private_urls": state.settings.allow_private_urls,
+    }
+
+
+def _explained(state: AppState, search: Search) -> tuple[str, Any]:
+    images = state.collections.get(search.collection or None)
+    query = search.query(partial(_upload, state))
+    options = {**_options(state, search), "k": PAGE}
+    return str(images.search_sql(query, **options)), images.explain(query, **options)
+
+
+def _upload(state: AppState, content_hash: str) -> object:
+    return state.query_images.image(content_hash)
+
+
+def _slider_end(images: Collection, results: Results) -> tuple[float, float] | None:
+    """Return the least and the largest value of the slider; None where it makes no sense."""
+    if images.metric == "cosine":
+        return 0.0, 1.0
+    known = [tile.similarity for tile in results.tiles if tile.similarity is not None]
+    return (min(known), max(known)) if known else None
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A term of the query as the page shows it.
+
+    Attributes:
+        term: The term.
+        picture: The URL of a thumbnail, "" for words.
+        label: Words, or what kind of image it is.
+        without: The URL of the search without it.
+    """
+
+    term: Term
+    picture: str
+    label: str
+    without: str
+
+    @classmethod
+    def of(cls, term: Term, search: Search) -> Chip:
+        """Return the chip of a term."""
+        pictures = {
+            "id": f"/images/{term.value}/thumbnail",
+            "image": f"/query-images/{term.value}/thumbnail",
+        }
+        labels = {"text": term.value, "id": "image", "image": "your image", "url": term.value}
+        without = search.without(term).url()
+        return cls(term, pictures.get(term.kind, ""), labels[term.kind], without)
+
+    @property
+    def weights(self) -> list[float]:
+        """The weights to choose from."""
+        usual = {-2, -1, -0.5, -0.25, 0.25, 0.5, 1, 2, 3}
+        return sorted({*usual, self.term.weight}, reverse=True)
