@@ -17,7 +17,9 @@ from lookalike.web.tokens import Access, Tokens
 
 _OPEN = frozenset({"/health"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_ASKING = frozenset({"/api/v1/search", "/api/v1/screen", "/screen", "/query-images"})
+_ASKING = frozenset(
+    {"/api/v1/search", "/api/v1/screen", "/screen", "/query-images", "/selection/export"}
+)
 """Paths whose POST changes nothing of the user's."""
 
 _COOKIE_SECONDS = 180 * 86400

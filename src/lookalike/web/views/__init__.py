@@ -2,10 +2,34 @@
 
 from fastapi import FastAPI
 
-from lookalike.web.views import changes, collections, jobs, query_images, screen, static
+from lookalike.web.views import (
+    changes,
+    collections,
+    detail,
+    facets,
+    jobs,
+    query_images,
+    screen,
+    search,
+    selection,
+    static,
+)
+
+_VIEWS = (
+    static,
+    search,
+    facets,
+    detail,
+    selection,
+    changes,
+    collections,
+    jobs,
+    query_images,
+    screen,
+)
 
 
 def install(app: FastAPI) -> None:
     """Add the routes of the pages."""
-    for module in (static, changes, jobs, query_images, collections, screen):
+    for module in _VIEWS:
         app.include_router(module.router)

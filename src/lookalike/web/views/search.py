@@ -116,7 +116,7 @@ def _find(state: AppState, search: Search, offset: int) -> Results:
         found = images.browse(
             where=where, order_by=order, k=PAGE + 1, offset=offset, include=["attributes"]
         )
-        tiles = tiles_of(state, images, found[:PAGE])
+        tiles = tiles_of(state, found[:PAGE], collection=search.collection)
         return Results(tiles, offset + PAGE if len(found) > PAGE else None)
     if search.order in ("", "similarity", "-added"):
         matches = _matches(state, images, search, k=min(PAGE, _MOST - offset), offset=offset)
@@ -128,7 +128,8 @@ def _find(state: AppState, search: Search, offset: int) -> Results:
         following = offset + PAGE if offset + PAGE < len(ordered) else None
     levels = {match.level for match in matches if match.level}
     is_chance = None if not levels else levels == {"chance"}
-    return Results(tiles_of(state, images, matches), following, is_chance)
+    tiles = tiles_of(state, matches, collection=search.collection)
+    return Results(tiles, following, is_chance)
 
 
 def _matches(
@@ -185,7 +186,7 @@ class Chip:
     def of(cls, term: Term, search: Search) -> Chip:
         """Return the chip of a term."""
         pictures = {
-            "id": f"/images/{term.value}/thumbnail",
+            "id": f"/api/v1/images/{term.value}/thumbnail",
             "image": f"/query-images/{term.value}/thumbnail",
         }
         labels = {"text": term.value, "id": "image", "image": "your image", "url": term.value}

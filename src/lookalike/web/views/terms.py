@@ -158,9 +158,7 @@ class Search:
 
     def unfiltered(self) -> Search:
         """Return the state without filters and the least similarity."""
-        return replace(
-            self, filters={}, folders=(), kinds=(), since="", until="", least=None
-        )
+        return replace(self, filters={}, folders=(), kinds=(), since="", until="", least=None)
 
     def parameters(self) -> list[tuple[str, str]]:
         """Return the URL's parameters, in a fixed order."""
@@ -174,7 +172,9 @@ class Search:
 
     def url(self, path: str = "/", **more: str | int) -> str:
         """Return the URL of a path with this state."""
-        query = urlencode([*self.parameters(), *((k, str(v)) for k, v in more.items())], safe=":/,*")
+        query = urlencode(
+            [*self.parameters(), *((k, str(v)) for k, v in more.items())], safe=":/,*"
+        )
         return f"{path}?{query}" if query else path
 
     def query(self, upload: Callable[[str], object]) -> Mix:

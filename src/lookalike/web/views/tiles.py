@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from lookalike import Collection, Item, Match, StoredFile
+from lookalike import Item, Match
 from lookalike.web.state import AppState
 
 
@@ -16,9 +19,10 @@ class Tile:
 
     Attributes:
         id: Row id.
-        name: Name of the row or its file.
-        version: Changes with the file, for the URL of the thumbnail; "" without a file.
-        width: Of the thumbnail or the image, in any unit; None if unknown.
+        name: Name of its file or its row.
+        path: Its file, if any.
+        parameters: Of the URLs of its pictures: the collection and a version of the file.
+        width: In any unit; None if unknown.
         height: In the same unit.
         similarity: To the query, if there is one.
         level: "strong", "weak", "chance" or None.
@@ -26,7 +30,8 @@ class Tile:
 
     id: int
     name: str
-    version: str
+    path: Path | None
+    parameters: str
     width: int | None = None
     height: int | None = None
     similarity: float | None = None
@@ -34,8 +39,21 @@ class Tile:
 
     @property
     def thumbnail(self) -> str:
-        """The URL of the thumbnail, "" without a file."""
-        return f"/images/{self.id}/thumbnail?v={self.version}" if self.version else ""
+        """The URL of a small picture, "" without a file."""
+        return self._url("thumbnail")
+
+    @property
+    def preview(self) -> str:
+        """The URL of a large picture, "" without a file."""
+        return self._url("preview")
+
+    @property
+    def file(self) -> str:
+        """The URL of the file, "" without one."""
+        return self._url("file")
+
+    def _url(self, what: str) -> str:
+        return f"/api/v1/images/{self.id}/{what}?{self.parameters}" if self.path else ""
 
     @property
     def meaning(self) -> str:
@@ -44,26 +62,31 @@ class Tile:
         return words.get(self.level or "", "")
 
 
-def tiles_of(
-    state: AppState, collection: Collection, found: Sequence[Match | Item]
-) -> list[Tile]:
-    """Return the tiles of results or stored images, in order."""
-    files = collection.files([each.id for each in found])
-    return [_tile(state, each, files.get(each.id)) for each in found]
+def tiles_of(state: AppState, found: Sequence[Match | Item], *, collection: str = "") -> list[Tile]:
+    """Return the tiles of results or stored images, in order.
+
+    Args:
+        state: Knows the sizes of thumbnails.
+        found: With attributes, among which may be the sizes of images.
+        collection: What URLs name; "" for the default.
+    """
+    return [_tile(state, each, collection) for each in found]
 
 
-def tile_of(state: AppState, collection: Collection, row_id: int) -> Tile | None:
-    """Return the tile of a stored image; None if there is none."""
-    found = collection.get([row_id], include=["attributes"])
-    return tiles_of(state, collection, found)[0] if found else None
-
-
-def _tile(state: AppState, found: Match | Item, file: StoredFile | None) -> Tile:
-    width, height = _size(state, found.attributes, file)
+def _tile(state: AppState, found: Match | Item, collection: str) -> Tile:
+    named = {"collection": collection} if collection else {}
+    size = _size_in(found.attributes)
+    status = _status(found.path)
+    if status is not None and found.path is not None:
+        named["v"] = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+        made = state.thumbnails.size_of(found.path, status.st_mtime_ns, status.st_size)
+        size = made or size
+    width, height = size or (None, None)
     return Tile(
         found.id,
-        file.path.name if file else found.image_name,
-        version_of(file) if file else "",
+        found.path.name if found.path else found.image_name,
+        found.path,
+        urlencode(named),
         width,
         height,
         getattr(found, "similarity", None),
@@ -71,16 +94,17 @@ def _tile(state: AppState, found: Match | Item, file: StoredFile | None) -> Tile
     )
 
 
-def version_of(file: StoredFile) -> str:
-    """Return what changes when a file does."""
-    return f"{int(file.modified.timestamp() * 1000):x}-{file.size:x}"
+def _status(path: Path | None) -> os.stat_result | None:
+    try:
+        return path.stat() if path else None
+    except (OSError, ValueError):  # it is gone, or cannot be a path here
+        return None
 
 
-def _size(
-    state: AppState, attributes: Mapping[str, Any] | None, file: StoredFile | None
-) -> tuple[int | None, int | None]:
+def _size_in(attributes: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    """Return the size that facts tell."""
     known = attributes or {}
     width, height = known.get("width"), known.get("height")
     if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
         return width, height
-    return None, None
+    return None

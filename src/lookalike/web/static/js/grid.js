@@ -42,7 +42,7 @@ export function rowsOf(ratios, width, target, gap) {
       }
     }
     const isLast = first + n === ratios.length;
-    rows.push([n, isLast ? Math.min(height, target * 1.25) : height]);
+    rows.push([n, isLast ? Math.min(height, target * 1.08) : height]);
     first += n;
   }
   return rows;

@@ -34,7 +34,7 @@ function setBackground(isInert) {
 function preload() {
   for (const step of [1, -1]) {
     const id = beside(step)?.dataset.id;
-    if (id) new Image().src = urlOf(collection(), `/images/${id}/preview`);
+    if (id) new Image().src = urlOf(collection(), `/api/v1/images/${id}/preview`);
   }
 }
 
