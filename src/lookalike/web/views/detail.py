@@ -167,7 +167,7 @@ def _facts(detail: Detail, other: Detail) -> list[tuple[str, str, bool]]:
 def _told(detail: Detail) -> dict[str, str]:
     told = {}
     if detail.dimensions:
-        told["Size"] = "{} × {}".format(*detail.dimensions)
+        told["Size"] = "{} \u00d7 {}".format(*detail.dimensions)
     if detail.file:
         told["File"] = size_text(detail.file.size)
         told["Date"] = date_text(detail.file.modified)
