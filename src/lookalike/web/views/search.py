@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 
 PAGE = 60
 """Images of one page; the next is fetched while the reader scrolls."""
+_LONG = re.compile("x'([0-9a-f]{80,})'")
 _MOST = 10_000
 _ORDERED = 500
 """So many of the most similar images are ordered by something else."""
@@ -91,7 +93,16 @@ async def sql(request: Request, state: StateDep) -> Response:
     search = Search.of(request.query_params)
     run = state.work.embed if needs_model(search) else state.work.run
     statement, explanation = await run(_explained, state, search)
-    return page(request, "search/sql.html", statement=statement, explanation=explanation)
+    shown = _LONG.sub(_shortened, statement)
+    return page(
+        request, "search/sql.html", statement=statement, shown=shown, explanation=explanation
+    )
+
+
+def _shortened(found: re.Match[str]) -> str:
+    """Return bytes as a reader wants to see them."""
+    size = len(found[1]) // 2
+    return f"x'{found[1][:16]}\u2026 {size:,} bytes'"
 
 
 async def find(state: AppState, search: Search, offset: int = 0) -> Results:

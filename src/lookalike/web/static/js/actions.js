@@ -33,7 +33,16 @@ document.addEventListener("images-removed", (event) => {
   hide(event.detail.ids, true);
   drop(event.detail.ids);
 });
-document.addEventListener("images-restored", (event) => hide(event.detail.ids, false));
+
+// What an undo brings back, by the URL of its button.
+const restores = new Map();
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  const path = event.detail.requestConfig?.path;
+  if (!event.detail.successful || !restores.has(path)) return;
+  hide(restores.get(path), false);
+  restores.delete(path);
+});
 
 /** Ask the server to do something with images; shows its toast. Returns whether it was done. */
 export async function act(name, ids, more = {}) {
@@ -50,6 +59,8 @@ export async function act(name, ids, more = {}) {
   }
   const box = document.getElementById("toasts");
   box.insertAdjacentHTML("beforeend", await answer.text());
+  const undo = box.lastElementChild.querySelector(".undo");
+  if (undo) restores.set(undo.getAttribute("hx-post"), ids);
   window.htmx.process(box.lastElementChild);
   const events = JSON.parse(answer.headers.get("HX-Trigger") ?? "{}");
   for (const [event, detail] of Object.entries(events)) {

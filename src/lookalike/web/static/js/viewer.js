@@ -46,7 +46,7 @@ function collection() {
 function begin() {
   const stage = viewer.querySelector(".stage");
   if (!stage) return;
-  zoom = attachZoom([stage]);
+  zoom = attachZoom([stage], step);
   for (const [name, step] of [["previous", -1], ["next", 1]]) {
     stage.querySelector(`.${name}`)?.setAttribute("aria-disabled", String(!beside(step)));
   }

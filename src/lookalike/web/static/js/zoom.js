@@ -2,14 +2,17 @@
 
 const MOST = 12;
 const STEP = 1.0018;
+const SWIPE = 48;
 
 /**
  * Make stages zoom and pan, all alike.
  * @param {HTMLElement[]} stages Elements with images that fill them.
+ * @param {(step: number) => void} [swiped] Called with 1 or -1 after a swipe to the left or right.
  */
-export function attachZoom(stages) {
+export function attachZoom(stages, swiped = () => {}) {
   const at = { scale: 1, x: 0, y: 0 };
   const pointers = new Map();
+  let start = null;
 
   function apply() {
     for (const stage of stages) {
@@ -74,6 +77,12 @@ export function attachZoom(stages) {
     pointers.set(event.pointerId, event);
   }
 
+  function swipe(event) {
+    if (!start || event.pointerType === "mouse" || at.scale > 1) return;
+    const [x, y] = [event.clientX - start.clientX, event.clientY - start.clientY];
+    if (Math.abs(x) > SWIPE && Math.abs(x) > 2 * Math.abs(y)) swiped(x < 0 ? 1 : -1);
+  }
+
   for (const stage of stages) {
     stage.addEventListener("wheel", (event) => {
       event.preventDefault();
@@ -86,11 +95,15 @@ export function attachZoom(stages) {
     stage.addEventListener("pointerdown", (event) => {
       if (event.target.closest("button, a")) return;
       pointers.set(event.pointerId, event);
+      start = pointers.size === 1 ? event : null;
       stage.setPointerCapture(event.pointerId);
     });
     stage.addEventListener("pointermove", (event) => moved(stage, event));
     for (const name of ["pointerup", "pointercancel"]) {
-      stage.addEventListener(name, (event) => pointers.delete(event.pointerId));
+      stage.addEventListener(name, (event) => {
+        if (name === "pointerup") swipe(event);
+        pointers.delete(event.pointerId);
+      });
     }
   }
 
