@@ -1,4 +1,4 @@
-"""A Chromium for the tests: the system's, or else Debian's, unpacked in a folder of the tests' own."""
+"""A Chromium for the tests: the system's, or else Debian's in a folder of the tests' own."""
 
 import shutil
 from pathlib import Path

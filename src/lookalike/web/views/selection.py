@@ -60,7 +60,7 @@ async def tag(request: Request, state: StateDep, chosen: Tagged) -> Response:
 @router.post("/selection/remove", dependencies=_CHANGES)
 async def remove(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Delete rows of the collection; their files stay."""
-    images = _images(request, state)
+    images: Any = _images(request, state)
     removed = await state.work.run(partial(images.take_out, *chosen.ids))
     what = f"{_count(len(removed.ids), 'image')} removed from {images.name}"
     put_back = partial(_put_back, images, removed)
@@ -70,7 +70,7 @@ async def remove(request: Request, state: StateDep, chosen: Chosen) -> Response:
 @router.post("/selection/trash", dependencies=_CHANGES)
 async def trash(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Move files to the trash, and delete their rows."""
-    images = _images(request, state)
+    images: Any = _images(request, state)
     removed = await state.work.run(partial(images.trash, *chosen.ids))
     what = f"{_count(len(removed.ids), 'image')} moved to the trash"
     if removed.failed:
@@ -168,7 +168,7 @@ def _told(
     )
 
 
-def _put_back(images: Collection, removed: Any) -> str:
+def _put_back(images: Any, removed: Any) -> str:
     return f"{_count(images.put_back(removed), 'image')} put back"
 
 
