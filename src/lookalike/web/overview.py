@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from lookalike import Collection, InputError, Status, StoredFailure
+from lookalike import InputError, Status, StoredFailure
 from lookalike.web.jobs import Job
 from lookalike.web.problems import Problem
 from lookalike.web.state import AppState
@@ -67,15 +67,8 @@ def _overview(state: AppState, status: Status) -> Overview:
     return Overview(
         status=replace(status, held=state.collections.held().get(status.name)),
         is_default=status.name == state.collections.open().name,
-        covers=_covers(collection),
+        covers=[item.id for item in collection.browse(k=_COVERS) if item.path],
         failures=collection.failures()[:MOST_FAILURES] if status.failures else [],
         job=job,
         is_added_elsewhere=is_open and is_recent and not is_ours,
     )
-
-
-def _covers(collection: Collection) -> list[int]:
-    """Return the ids of the latest images that have files."""
-    if not hasattr(collection, "browse"):
-        return []
-    return [item.id for item in collection.browse(k=_COVERS)]

@@ -51,6 +51,11 @@ class Undos:
                 self._kept.popitem(last=False)
         return token
 
+    def has(self, token: str) -> bool:
+        """Whether a change can still be taken back."""
+        with self._lock:
+            return token in self._kept
+
     def take(self, token: str) -> Undo | None:
         """Return a change, once; None if it was taken back before or is too old."""
         with self._lock:

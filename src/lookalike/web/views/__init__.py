@@ -6,6 +6,7 @@ from lookalike.web.views import (
     changes,
     collections,
     detail,
+    duplicates,
     facets,
     jobs,
     query_images,
@@ -26,6 +27,7 @@ _VIEWS = (
     jobs,
     query_images,
     screen,
+    duplicates,
 )
 
 
