@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-_KEPT = 0.9
+_KEPT = 0.98
 """Share of the limit that remains after a cleaning, so that not every new file needs one."""
 
 _TOUCHED_SECONDS = 3600.0

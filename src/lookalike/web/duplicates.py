@@ -1,137 +1,20 @@
-"""Duplicates of a collection: searched in a job, then looked through group by group."""
+"""Decide on groups of duplicates: what is removed, and what is no duplicate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from lookalike import (
-    Collection,
-    DuplicateGroup,
-    DuplicateImage,
-    Failure,
-    KeepRule,
-    RemovalReport,
-    Tier,
-)
+from lookalike import Collection, DuplicateGroup, DuplicateImage, Failure, RemovalReport
+from lookalike.web.finding import FoundDuplicates, FoundGroup
 from lookalike.web.jobs import Job
 from lookalike.web.problems import Problem
 from lookalike.web.undo import Undo
 
 if TYPE_CHECKING:
     from lookalike.web.state import AppState
-
-GroupState = Literal["open", "busy", "removed", "distinct"]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What to search for; see `Collection.duplicates.find`."""
-
-    tier: Tier = "near-duplicate"
-    keep: KeepRule = "best"
-    min_similarity: float | None = None
-
-
-@dataclass
-class FoundGroup:
-    """A group, and what has become of it.
-
-    Attributes:
-        name: By which URLs name it: that of the group as it was found.
-        group: The images that are left.
-        state: "open"; "busy": images are being removed; "removed": those that had to go, went;
-            "distinct": they are no duplicates.
-        told: What was done, as "2 images moved to the trash".
-        token: Of the undo.
-        failed: Files that could not be removed, and why.
-    """
-
-    name: str
-    group: DuplicateGroup
-    state: GroupState = "open"
-    told: str = ""
-    token: str = ""
-    failed: tuple[Failure, ...] = ()
-
-    @property
-    def images(self) -> tuple[DuplicateImage, ...]:
-        """The image to keep, then its duplicates."""
-        return (self.group.keep, *self.group.duplicates)
-
-    @property
-    def spare(self) -> int:
-        """Bytes of the duplicates' files."""
-        return sum(image.size or 0 for image in self.group.duplicates if image.path)
-
-
-@dataclass
-class FoundDuplicates:
-    """The result of a search; threads may share it.
-
-    Attributes:
-        wanted: What was searched for.
-        groups: By name, in the order of the search.
-        found_at: When the search ended.
-    """
-
-    wanted: Wanted
-    groups: dict[str, FoundGroup]
-    found_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    lock: Lock = field(default_factory=Lock)
-
-    def get(self, name: str) -> FoundGroup:
-        """Return a group. Raises Problem 404 if there is none of this name."""
-        found = self.groups.get(name)
-        if found is None:
-            raise Problem(404, "this group is from an older search; search again")
-        return found
-
-    def open(self, tier: str = "", *, after: str = "") -> list[FoundGroup]:
-        """Return the groups that nobody has decided on.
-
-        Args:
-            tier: Only those of this tier.
-            after: Only those after the one of this name, whatever has become of that.
-        """
-        names = list(self.groups)
-        start = names.index(after) + 1 if after in self.groups else 0
-        groups = [self.groups[name] for name in names[start:]]
-        return [
-            each
-            for each in groups
-            if each.state == "open" and (not tier or each.group.tier == tier)
-        ]
-
-
-def start_search(state: AppState, name: str | None, wanted: Wanted) -> Job:
-    """Begin to search a collection for duplicates; the job's result is a FoundDuplicates.
-
-    Raises:
-        Problem: 404: there is no such collection. 409: another job of it is running.
-    """
-    collection = state.collections.get(name)
-
-    def work(job: Job) -> FoundDuplicates:
-        job.report("comparing images", 0, None)
-        groups = collection.duplicates.find(
-            tier=wanted.tier,
-            keep=wanted.keep,
-            min_similarity=wanted.min_similarity,
-            progress=job.report,
-        )
-        by_name = {group.name: FoundGroup(group.name, group) for group in groups}
-        return FoundDuplicates(wanted, by_name)
-
-    older = state.jobs.latest("duplicates", collection.name)
-    job = state.jobs.start("duplicates", collection.name, work)
-    if older is not None:
-        state.jobs.forget(older)
-    return job
 
 
 def remove(

@@ -20,7 +20,7 @@ from lookalike.web.api.report_schemas import (
     DuplicatesResponse,
     JobDocument,
 )
-from lookalike.web.finding import start_find
+from lookalike.web.finding import FoundDuplicates, start_find
 from lookalike.web.jobs import Job
 from lookalike.web.problems import Problem
 from lookalike.web.state import AppState, StateDep
@@ -56,13 +56,14 @@ async def read_duplicates(
     k: Annotated[int, Query(description="Number of groups.", ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(description="Number of groups to skip.", ge=0, lt=2**31)] = 0,
 ) -> Response:
-    """Return the groups that the last search for duplicates found."""
+    """Return the groups that the last search found, and that nobody has decided on since."""
 
     def read() -> Response:
         job = _last(state, collection)
-        groups: list[DuplicateGroup] | None = job.result
+        found: FoundDuplicates | None = job.result
         document: dict[str, Any] = {"job": job_document(job), "groups": None, "total": None}
-        if groups is not None:
+        if found is not None:
+            groups = [each.group for each in found.open()]
             document["total"] = len(groups)
             page = groups[offset : offset + k]
             document["groups"] = [_group_document(group, collection) for group in page]

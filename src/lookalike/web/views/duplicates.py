@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from lookalike import Collection, DuplicateImage, KeepRule, Tier
 from lookalike.web import duplicates
-from lookalike.web.duplicates import FoundDuplicates, FoundGroup, Wanted
+from lookalike.web.finding import FoundDuplicates, FoundGroup, start_find
 from lookalike.web.jobs import Job
 from lookalike.web.problems import Problem
 from lookalike.web.state import AppState, StateDep, require_writer
@@ -100,8 +100,8 @@ async def show(
 @router.post("/duplicates/search", dependencies=_WRITES)
 async def search(request: Request, state: StateDep, collection: str | None = None) -> Response:
     """Begin a search."""
-    wanted = _wanted(await read_form(request, state.settings.limits))
-    await state.work.run(duplicates.start_search, state, collection, wanted)
+    options = _options(await read_form(request, state.settings.limits))
+    await state.work.run(lambda: start_find(state, collection, **options))
     return _again(request, collection)
 
 
@@ -242,13 +242,15 @@ def _dates(collection: Collection, groups: Sequence[FoundGroup]) -> dict[int, da
     return {row_id: file.modified for row_id, file in collection.files(ids).items()}
 
 
-def _wanted(form: Form) -> Wanted:
+def _options(form: Form) -> dict[str, Any]:
+    """Return options of a search. Raises Problem 422."""
     tier, keep = form.get("tier", "near-duplicate"), form.get("keep", "best")
     least = form.get("min_similarity").strip()
     if tier not in _TIERS or keep not in _RULES:
         raise Problem(422, "choose a tier and a rule that there are")
+    if tier != "similar" or not least:
+        return {"tier": tier, "keep": keep}
     try:
-        number = float(least) if least else None
+        return {"tier": tier, "keep": keep, "min_similarity": float(least)}
     except ValueError as error:
         raise Problem(422, f"the similarity is {least[:40]!r}; give a number") from error
-    return Wanted(tier, keep, number if tier == "similar" else None)
