@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lookalike import Collection, DuplicateGroup, DuplicateImage, Failure, RemovalReport
 from lookalike.web.finding import FoundDuplicates, FoundGroup
@@ -136,13 +136,17 @@ def _undo_of(
     told: str,
 ) -> Undo:
     """before: the groups as they were, by name."""
+    images: Any = collection
+    done: Any = report
 
     def take_back() -> str:
-        back = collection.put_back(report.taken) if report.taken else 0
+        restored = images.put_back(done.taken)
         for name, group in before.items():
             known = found.groups[name]
             known.group, known.state, known.failed = group, "open", ()
-        return f"{_count(back)} put back"
+        told = f"{_count(len(restored.restored))} put back"
+        reason = next(iter(restored.failed.values()), "")
+        return f"{told}; {_count(len(restored.failed))} not: {reason}" if reason else told
 
     return Undo(collection.name, told, len(report.removed), take_back)
 
@@ -163,7 +167,8 @@ def _parts(group: DuplicateGroup, keep: Set[int]) -> list[DuplicateGroup]:
     for image in leaving:
         anchor = image.copy_of if image.copy_of in keep else main
         wanted.setdefault(anchor or main, set()).add(image.id)
-    return [_part(group.keeping(anchor), ids) for anchor, ids in wanted.items()]
+    known: Any = group
+    return [_part(known.keeping(anchor), ids) for anchor, ids in wanted.items()]
 
 
 def _part(group: DuplicateGroup, ids: Set[int]) -> DuplicateGroup:

@@ -74,6 +74,7 @@ onKey("j", () => step(1));
 onKey("k", () => step(-1));
 onKey("Delete", () => current()?.querySelector("[data-trash]:not(:disabled)")?.click());
 onKey("n", () => current()?.querySelector("[data-distinct]")?.click());
+onKey("c", () => current()?.querySelector("[data-compare]")?.click());
 for (let digit = 1; digit <= 9; digit += 1) {
   onKey(String(digit), () => {
     const box = boxes(current() ?? document.body)[digit - 1];
