@@ -66,8 +66,9 @@ format: .venv-test/installed ## Format, and mend what can be mended
 typecheck: .venv-test/installed ## mypy --strict
 	@$(TEST_BIN)/mypy
 
-docs: .venv-test/installed ## Write docs/cli.md
+docs: .venv-test/installed ## Write docs/cli.md and docs/openapi.json
 	@$(TEST_BIN)/python docs/generate_cli.py
+	@$(TEST_BIN)/python docs/generate_openapi.py
 
 bench-data: .venv-test/installed ## Make the benchmark's data, once (ten minutes)
 	@$(TEST_BIN)/python -m benchmarks.data

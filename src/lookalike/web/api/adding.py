@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from lookalike import AddReport
 from lookalike.web.adders import Added
-from lookalike.web.api.contents import either, form, json_body
+from lookalike.web.api.contents import BUSY, either, form, json_body
 from lookalike.web.api.documents import json_response, links_of
 from lookalike.web.api.image_schemas import AddForm, AddResponse, PathsRequest
 from lookalike.web.api.jobs import job_response
@@ -33,7 +33,7 @@ router = APIRouter(tags=["images"])
     "/images",
     status_code=201,
     response_model=AddResponse,
-    responses={202: {"model": JobDocument, "description": "A job adds the paths."}},
+    responses=BUSY | {202: {"model": JobDocument, "description": "A job adds the paths."}},
     openapi_extra=either(form(AddForm), json_body(PathsRequest)),
 )
 async def add_images(

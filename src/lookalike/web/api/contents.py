@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+BUSY: dict[int | str, dict[str, Any]] = {409: {"description": "See ProblemDocument."}}
+"""Of routes that begin jobs."""
 REFERENCE = "#/components/schemas/{model}"
 MODELS: dict[str, type[BaseModel]] = {}
 """Models of requests, by name; the document describes each once."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from lookalike import DuplicateGroup, DuplicateImage
-from lookalike.web.api.contents import json_body
+from lookalike.web.api.contents import BUSY, json_body
 from lookalike.web.api.documents import json_response, links_of, plain
 from lookalike.web.api.image_schemas import Changed
 from lookalike.web.api.jobs import job_document, job_response
@@ -34,6 +34,7 @@ _DISTINCT = json_body(DistinctRequest)
     "/duplicates",
     status_code=202,
     response_model=JobDocument,
+    responses=BUSY,
     openapi_extra=json_body(DuplicatesRequest),
 )
 async def find_duplicates(
