@@ -118,7 +118,8 @@ def pages_of(visitors: Visitors) -> Iterator[OpenPage]:
         yield pages
     finally:
         pages.close()
-    assert not pages.unexpected()
+    unexpected = pages.unexpected()
+    assert not unexpected, unexpected
 
 
 def serious_findings(page: Page) -> list[str]:

@@ -20,8 +20,10 @@ def test_a_match_and_a_clean_image(api, photos):
     assert "broken.jpg: " in answer.text
     assert "The image matches" in answer.text
     strict = api.post("/screen", files=files[:1], data={"min": "1"}, follow_redirects=True)
-    assert verdicts(strict.text) == [["verdict"]]
-    assert "The image is clean" in strict.text
+    assert verdicts(strict.text) == [["verdict", "is-match"]]  # it is stored itself
+    clean = api.post("/screen", files=files[:1], data={"min": "1.1"}, follow_redirects=True)
+    assert verdicts(clean.text) == [["verdict"]]
+    assert "The image is clean" in clean.text
 
 
 def test_the_url_holds_the_state(api, photos):

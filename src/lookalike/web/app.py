@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -35,8 +36,10 @@ def create_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await state.work.run(_open_default, state.collections)
         await state.work.run(state.adders.recover)
+        loading = asyncio.create_task(state.work.decode(state.thumbnail_cache.load))
         ready()
         yield
+        await loading
         state.close()
 
     app = FastAPI(

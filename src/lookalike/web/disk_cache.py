@@ -69,6 +69,11 @@ class DiskCache:
             self._loaded()
             return self._total
 
+    def load(self) -> None:
+        """Read the folder now; otherwise the first request waits for that."""
+        with self._lock:
+            self._loaded()
+
     def mark(self, key: str) -> str | None:
         """Return the mark of a file without reading it; None if it is not known."""
         with self._lock:

@@ -10,6 +10,8 @@ from lookalike.web.problems import Problem
 from lookalike.web.query_images import QueryImages
 
 NEAREST = 5
+_ROUNDING = 1e-5
+"""A copy of a stored image may have a similarity of 0.9999999."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,11 @@ class Screened:
     @property
     def matches(self) -> tuple[Match, ...]:
         """The stored images that it matches."""
-        return tuple(each for each in self.nearest if each.similarity >= self.min_similarity)
+        return tuple(each for each in self.nearest if self.is_match(each))
+
+    def is_match(self, match: Match) -> bool:
+        """Whether a stored image is similar enough."""
+        return match.similarity >= self.min_similarity - _ROUNDING
 
     @property
     def is_clean(self) -> bool:

@@ -31,6 +31,7 @@ class AppState:
         collections: The opened ones.
         work: Threads for what blocks.
         decoder: Decodes images in processes of their own.
+        thumbnail_cache: Where they are kept on disk.
         thumbnails: Scaled copies of the stored images.
         query_images: Uploaded images that searches refer to.
         jobs: Long work, such as an `add`.
@@ -50,8 +51,8 @@ class AppState:
     def __post_init__(self) -> None:
         limits, folder = self.settings.limits, self.settings.cache
         self.decoder = ImageDecoder(max_pixels=limits.pixels)
-        made = DiskCache(folder / "thumbnails", limits.thumbnails_bytes)
-        self.thumbnails = Thumbnails(made, self.decoder)
+        self.thumbnail_cache = DiskCache(folder / "thumbnails", limits.thumbnails_bytes)
+        self.thumbnails = Thumbnails(self.thumbnail_cache, self.decoder)
         uploaded = DiskCache(folder / "queries", limits.query_images_bytes)
         self.query_images = QueryImages(uploaded, self.decoder)
         self.jobs = Jobs()

@@ -1,6 +1,8 @@
 // Screen: images are dropped, pasted or chosen; the threshold moves without asking the server.
 import { toast } from "./toasts.js";
 
+// A copy of a stored image may have a similarity of 0.9999999.
+const ROUNDING = 1e-5;
 const view = document.getElementById("screen");
 
 function send(files) {
@@ -87,14 +89,15 @@ function keepInUrl(value) {
 function judge(least) {
   if (!Number.isFinite(least)) return;
   document.getElementById("least-shown").textContent = least.toFixed(2);
+  const lowest = least - ROUNDING;
   let matching = 0;
   const verdicts = [...document.querySelectorAll(".verdict")];
   for (const verdict of verdicts) {
-    const isMatch = verdict.dataset.best !== undefined && Number(verdict.dataset.best) >= least;
+    const isMatch = verdict.dataset.best !== undefined && Number(verdict.dataset.best) >= lowest;
     verdict.classList.toggle("is-match", isMatch);
     matching += isMatch ? 1 : 0;
     for (const near of verdict.querySelectorAll("[data-similarity]")) {
-      near.classList.toggle("is-below", Number(near.dataset.similarity) < least);
+      near.classList.toggle("is-below", Number(near.dataset.similarity) < lowest);
     }
   }
   const summary = document.getElementById("verdict");
@@ -102,7 +105,8 @@ function judge(least) {
 }
 
 function sentence(matching, all) {
-  if (!matching) return all === 1 ? "The image is clean" : `All ${all} images are clean`;
-  if (all === 1) return "The image matches";
-  return `${matching} of ${all} images match${matching === 1 ? "es" : ""}`;
+  const every = all === 1 ? "The image" : all === 2 ? "Both images" : `All ${all} images`;
+  if (!matching) return `${every} ${all === 1 ? "is" : "are"} clean`;
+  if (matching === all) return `${every} ${all === 1 ? "matches" : "match"}`;
+  return `${matching} of ${all} images ${matching === 1 ? "matches" : "match"}`;
 }
