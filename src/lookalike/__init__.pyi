@@ -19,6 +19,7 @@ from .core.errors import (
     ServerError,
     UnsupportedServer,
 )
+from .core.removals import RemovalReport, Removed, RemovedFile, RestoreReport
 from .core.reports import (
     AddReport,
     AttributesReport,
@@ -44,8 +45,6 @@ from .core.types import (
     Metric,
     Orientations,
     Plan,
-    RemovalReport,
-    RemovedFile,
     Screening,
     Step,
     StoredFile,
@@ -107,7 +106,9 @@ __all__ = [
     "PrivateServer",
     "Query",
     "RemovalReport",
+    "Removed",
     "RemovedFile",
+    "RestoreReport",
     "Run",
     "Screening",
     "ServerError",

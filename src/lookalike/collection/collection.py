@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from lookalike.collection.stored import StoredImages, Target
+from lookalike.collection.removing import Removal
+from lookalike.collection.stored import StoredImages
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import Explanation, Match, Metric, Screening
 from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Statement
-from lookalike.index.rows import checked_ids, delete_rows, find
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lookalike.search.source import AnyQuery
 
 
-class Collection(StoredImages):
+class Collection(StoredImages, Removal):
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
     Made by `Database.collection`; the first `add` or `upsert` creates the table. A collection
@@ -195,21 +195,6 @@ class Collection(StoredImages):
     def add_embeddings(self, names: Sequence[str], embeddings: npt.ArrayLike) -> list[int]:
         """Insert new rows: `upsert` without ids."""
         return self.upsert(embeddings, names=names)
-
-    def remove(self, *targets: Target) -> int:
-        """Delete the rows of stored images, not their files; return how many were deleted.
-
-        Raises:
-            InputError: A target is not stored; nothing is deleted.
-        """
-        self._state.require_collection()
-        return delete_rows(self._state.index, find(self._state.table, targets))
-
-    def remove_rows(self, ids: Iterable[int]) -> int:
-        """Delete rows by id, not their files, and return their number; unknown ids are ignored."""
-        self._state.require_collection()
-        wanted = checked_ids(ids)
-        return delete_rows(self._state.index, wanted) if wanted else 0
 
     def status(self) -> Status:
         """Return the collection's status and the result of its last `add`."""

@@ -8,8 +8,9 @@ from lookalike.collection import pages
 from lookalike.collection.state import CollectionState
 from lookalike.core.paths import existing_folder, expand_user
 from lookalike.core.progress import Progress
+from lookalike.core.removals import RemovalReport
 from lookalike.core.sizes import check_bytes
-from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
+from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, Tier
 from lookalike.duplicates.choice import chosen_groups
 from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
@@ -112,6 +113,7 @@ class CollectionDuplicates:
         move_to: str | os.PathLike[str] | None = None,
         permanently: bool = False,
         dry_run: bool = False,
+        undo: bool = True,
         progress: Progress = lambda done, total: None,
     ) -> RemovalReport:
         """Delete the files of duplicates, through the system's trash, and their rows.
@@ -125,6 +127,8 @@ class CollectionDuplicates:
             move_to: Move files to this folder instead; existing files there are not replaced.
             permanently: Do not use the trash.
             dry_run: Only report what would be done.
+            undo: Keep in the report's `taken` what `Collection.put_back` needs: some kilobytes of
+                memory an image.
             progress: Called with (groups done, groups in all).
 
         Raises:
@@ -133,7 +137,7 @@ class CollectionDuplicates:
         self._state.require_table()
         self._state.require_collection()
         folder = None if move_to is None else expand_user(move_to).absolute()
-        options = RemovalOptions(tier, folder, permanently, dry_run)
+        options = RemovalOptions(tier, folder, permanently, dry_run, undo)
         return remove_duplicates(self._state.index, groups, options, progress)
 
     def report(

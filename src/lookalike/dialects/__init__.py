@@ -48,6 +48,7 @@ from lookalike.dialects.tables.layouts import (
     SHARED_TABLES,
 )
 from lookalike.dialects.tables.memory import About, ComparedRow
+from lookalike.dialects.tables.removal import KeptColumn
 from lookalike.dialects.tables.search import Probe, Shortlist
 from lookalike.dialects.tables.user_tables import (
     EVENTS,
@@ -98,6 +99,7 @@ __all__ = [
     "Filter",
     "IndexState",
     "Kept",
+    "KeptColumn",
     "Kind",
     "Lock",
     "Order",

@@ -14,6 +14,7 @@ from lookalike.dialects.tables.layouts import LayoutsSQL
 from lookalike.dialects.tables.levels import LevelsSQL
 from lookalike.dialects.tables.memory import MemorySQL
 from lookalike.dialects.tables.ranking import RankingSQL
+from lookalike.dialects.tables.removal import RemovalSQL
 from lookalike.dialects.tables.rows import RowsSQL
 from lookalike.dialects.tables.search import SearchSQL
 from lookalike.dialects.tables.thresholds import ThresholdsSQL
@@ -34,6 +35,7 @@ class Dialect(
     LevelsSQL,
     MemorySQL,
     RankingSQL,
+    RemovalSQL,
     RowsSQL,
     SearchSQL,
     ThresholdsSQL,
