@@ -25,6 +25,7 @@ _CHANGES = [Depends(require_writer)]
 TAGS = "tags"
 """The attribute that holds tags."""
 _MOST = 10_000
+_MOST_KNOWN = 500
 _TYPES = {"paths": "text/plain", "csv": "text/csv", "json": "application/json"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -46,6 +47,13 @@ class Exported(Chosen):
     """How to write the list of the selected images."""
 
     format: Literal["paths", "csv", "json"] = "paths"
+
+
+@router.get("/parts/tags")
+async def known_tags(request: Request, state: StateDep) -> Response:
+    """Show the tags that images have, as suggestions."""
+    tags = await state.work.run(_known_tags, _images(request, state))
+    return page(request, "selection/tags.html", tags=tags)
 
 
 @router.post("/selection/tag", dependencies=_CHANGES)
@@ -185,6 +193,12 @@ def _tag(
         after[row_id] = tags or None
     _untag(images, after)
     return before, after
+
+
+def _known_tags(images: Collection) -> list[str]:
+    if not any(each.name == TAGS for each in images.attributes.list()):
+        return []
+    return [str(each.value) for each in images.attributes.counts(TAGS, limit=_MOST_KNOWN)]
 
 
 def _tags(item: Item) -> list[str] | None:

@@ -96,6 +96,8 @@ export function askTags(ids) {
   dialog.dataset.ids = ids.join(",");
   dialog.querySelector("form").reset();
   dialog.showModal();
+  const known = { target: dialog.querySelector("datalist"), swap: "innerHTML" };
+  void window.htmx.ajax("GET", address("/parts/tags"), known);
 }
 
 document.getElementById("tag-form")?.addEventListener("submit", (event) => {

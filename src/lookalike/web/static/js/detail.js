@@ -18,3 +18,6 @@ onKey("i", facts);
 onKey("z", () => zoom.toggle());
 onKey("c", click("[data-copy]"));
 onKey("d", click("[data-download]"));
+
+// After a reload, the entries of the history that belong to the grid come back without a page.
+addEventListener("popstate", () => location.reload());

@@ -47,8 +47,9 @@ function beside(tile, step) {
 function move(find) {
   return () => {
     const tile = focused();
-    if (!tile && document.activeElement !== document.body && !document.activeElement?.matches("main")) return false;
-    const next = tile ? find(tile, tiles()) : tiles()[0];
+    // Elsewhere the keys lead into the grid, but those of a slider are its own.
+    if (!tile && document.activeElement?.matches("input, #viewer *")) return false;
+    const next = tile ? find(tile, tiles()) : document.querySelector('#grid > .tile:not([hidden]):has(> a[tabindex="0"])') ?? tiles()[0];
     if (next) focusTile(next);
     return Boolean(next || tile);
   };

@@ -7,8 +7,8 @@ import { view } from "./address.js";
 import { begin } from "./grid.js";
 import { likeBy } from "./likes.js";
 import { prepareMoves } from "./moves.js";
-import { prepareSelection, takesClick } from "./selection.js";
-import { close, isOpen, openImage } from "./viewer.js";
+import { isSelecting, prepareSelection, takesClick } from "./selection.js";
+import { close, isOpen, openImage, preview } from "./viewer.js";
 import { revisit } from "./visits.js";
 
 const tools = document.getElementById("tile-tools");
@@ -36,6 +36,11 @@ function start() {
       openImage(tile.dataset.id);
     }
   });
+  // The large picture is on its way before the button is released.
+  grid.addEventListener("pointerdown", (event) => {
+    const link = event.target.closest(".tile > a");
+    if (link && event.pointerType === "mouse" && !event.button && !isSelecting()) preview(link.parentElement);
+  });
   grid.addEventListener("keydown", (event) => {
     if (event.key === " " && event.target.matches(".tile > a")) {
       event.preventDefault();
@@ -44,9 +49,18 @@ function start() {
   });
 }
 
+/** Say what was found to those who do not see it. */
+function tell() {
+  const state = view().querySelector(".state h2, .nothing strong")?.textContent;
+  const n = view().querySelectorAll("#grid > .tile").length;
+  const more = view().querySelector(".more") ? "More than " : "";
+  document.getElementById("told").textContent = state ?? `${more}${n} image${n === 1 ? "" : "s"}`;
+}
+
 history.scrollRestoration = "manual";
 history.replaceState({ view: view().dataset.url }, "");
 document.addEventListener("view:shown", start);
+document.addEventListener("view:shown", tell);
 addEventListener("popstate", () => {
   const image = location.pathname.match(/^\/image\/(-?\d+)$/);
   if (image) {

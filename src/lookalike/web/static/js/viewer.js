@@ -30,17 +30,10 @@ function setBackground(isInert) {
   document.documentElement.classList.toggle("has-viewer", isInert);
 }
 
-/** Fetch the neighbours' images, so that the next key shows them at once. */
-function preload() {
-  for (const step of [1, -1]) {
-    const id = beside(step)?.dataset.id;
-    if (id) new Image().src = urlOf(collection(), `/api/v1/images/${id}/preview`);
-  }
-}
-
-function collection() {
-  const name = parameters().get("collection");
-  return new URLSearchParams(name ? { collection: name } : {});
+/** Fetch the large picture of a tile, so that it is there when it is wanted. */
+export function preview(tile) {
+  const small = tile?.querySelector("img")?.getAttribute("src");
+  if (small) new Image().src = small.replace("/thumbnail?", "/preview?");
 }
 
 function begin() {
@@ -50,7 +43,7 @@ function begin() {
   for (const [name, step] of [["previous", -1], ["next", 1]]) {
     stage.querySelector(`.${name}`)?.setAttribute("aria-disabled", String(!beside(step)));
   }
-  preload();
+  for (const by of [1, -1]) preview(beside(by));
 }
 
 /** Show an image over the grid. */
