@@ -14,6 +14,10 @@ def photos(served):
         yield db.collection()
 
 
+def photos_ids(photos, *chosen):
+    return [photos.find(name)[0].id for name in chosen]
+
+
 def select(page, *chosen):
     for name in chosen:
         tile = page.locator(".tile", has=page.get_by_alt_text(name, exact=True))
@@ -56,6 +60,58 @@ def test_tags_are_set_found_and_undone(page, photos):
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Tags of 2 images are as before")).to_be_visible()
     assert all("tags" not in photos.attributes.get([each])[each] for each in ids)
+
+
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [("remove", "1 image removed"), ("trash", "1 image moved to the trash")],
+)
+def test_removed_images_go_at_once_and_undo_puts_them_back(page, photos, served_photos, act, told):
+    shown, count = names(page), photos.count()
+    before = photos.get(photos_ids(photos, "gravel.jpg"))[0]
+    file = served_photos / "gravel.jpg"
+    select(page, "gravel.jpg")
+    if act == "remove":
+        page.locator("#selection").get_by_role("button", name="More").click()
+        page.get_by_role("button", name="Remove from the collection").click()
+    else:
+        page.keyboard.press("Delete")
+    expect(page.locator(".toast")).to_contain_text(told)
+    assert "gravel.jpg" not in names(page)
+    assert photos.count() == count - 1
+    assert file.exists() == (act == "remove")
+    page.keyboard.press("Control+z")
+    expect(page.locator(".toast")).to_contain_text("1 image put back")
+    assert names(page) == shown
+    assert file.exists()
+    after = photos.get([before.id])[0]
+    assert (after.embedding == before.embedding).all()
+    assert after.attributes == before.attributes
+
+
+def test_an_image_is_removed_from_its_own_view(page, photos):
+    page.get_by_alt_text("bricks.png").click()
+    page.get_by_role("button", name="Remove from the collection").last.click()
+    expect(page.locator(".toast")).to_contain_text("1 image removed")
+    expect(page.locator("#viewer")).to_be_visible()
+    expect(page.locator(".about h2")).not_to_have_text("bricks.png")
+    page.locator(".toast .undo").click()
+    expect(page.locator(".toast")).to_contain_text("1 image put back")
+    page.keyboard.press("Escape")
+    assert "bricks.png" in names(page)
+
+
+def test_what_cannot_be_removed_comes_back(open_page, photos):
+    open_page.expect("400")
+    page = open_page("/")
+    photos.remove("grass.jpg")
+    try:
+        select(page, "grass.jpg")
+        page.keyboard.press("Delete")
+        expect(page.locator(".toast.failed")).to_be_visible()
+        assert "grass.jpg" in names(page)
+    finally:
+        photos.add(photos.find("gravel.jpg")[0].path.with_name("grass.jpg"), facts=True)
 
 
 def test_images_are_marked_as_not_duplicates_and_that_is_undone(page, photos):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from lookalike import Collection, Item
+from lookalike import Collection, Item, Removed
 from lookalike.web.state import AppState, StateDep, require_writer
 from lookalike.web.undo import Undo
 from lookalike.web.views.rendering import page
@@ -68,7 +68,7 @@ async def tag(request: Request, state: StateDep, chosen: Tagged) -> Response:
 @router.post("/selection/remove", dependencies=_CHANGES)
 async def remove(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Delete rows of the collection; their files stay."""
-    images: Any = _images(request, state)
+    images = _images(request, state)
     removed = await state.work.run(partial(images.take_out, *chosen.ids))
     what = f"{_count(len(removed.ids), 'image')} removed from {images.name}"
     put_back = partial(_put_back, images, removed)
@@ -78,11 +78,13 @@ async def remove(request: Request, state: StateDep, chosen: Chosen) -> Response:
 @router.post("/selection/trash", dependencies=_CHANGES)
 async def trash(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Move files to the trash, and delete their rows."""
-    images: Any = _images(request, state)
+    images = _images(request, state)
     removed = await state.work.run(partial(images.trash, *chosen.ids))
     what = f"{_count(len(removed.ids), 'image')} moved to the trash"
     if removed.failed:
         what += f"; {_count(len(removed.failed), 'stays', 'stay')}: {removed.failed[0].reason}"
+    if removed.without_file:
+        what += f"; {_count(len(removed.without_file), 'has', 'have')} no file"
     put_back = partial(_put_back, images, removed)
     return _told(request, state, images, what, len(removed.ids), put_back, removed.ids)
 
@@ -160,7 +162,7 @@ def _told(
     images: Collection,
     what: str,
     rows: int,
-    take_back: Any,
+    take_back: Callable[[], str],
     removed: Sequence[int] = (),
 ) -> Response:
     """Answer with a toast that offers Undo."""
@@ -176,8 +178,13 @@ def _told(
     )
 
 
-def _put_back(images: Any, removed: Any) -> str:
-    return f"{_count(images.put_back(removed), 'image')} put back"
+def _put_back(images: Collection, removed: Removed) -> str:
+    report = images.put_back(removed)
+    told = f"{_count(len(report.restored), 'image')} put back"
+    if report.failed:
+        reason = next(iter(report.failed.values()))
+        told += f"; {_count(len(report.failed), 'stays out', 'stay out')}: {reason}"
+    return told
 
 
 def _tag(

@@ -44,18 +44,18 @@ document.addEventListener("htmx:afterRequest", (event) => {
   restores.delete(path);
 });
 
-/** Ask the server to do something with images; shows its toast. Returns whether it was done. */
+/** Ask the server to do something with images; shows its toast. Returns its events, null if it failed. */
 export async function act(name, ids, more = {}) {
   let answer;
   try {
     answer = await post(`/selection/${name}`, { ids: ids.map(Number), ...more });
   } catch {
     toast("The server does not answer. Is lookalike still running?", { failed: true });
-    return false;
+    return null;
   }
   if (!answer.ok) {
     toast(await problemOf(answer), { failed: true });
-    return false;
+    return null;
   }
   const box = document.getElementById("toasts");
   box.insertAdjacentHTML("beforeend", await answer.text());
@@ -66,14 +66,17 @@ export async function act(name, ids, more = {}) {
   for (const [event, detail] of Object.entries(events)) {
     document.dispatchEvent(new CustomEvent(event, { detail, bubbles: true }));
   }
-  return true;
+  return events;
 }
 
-/** Remove images: they go at once, and come back if the server refuses. */
+/** Remove images: they go at once, and those that the server keeps come back. */
 export async function remove(name, ids) {
   hide(ids, true);
   drop(ids);
-  if (!(await act(name, ids))) hide(ids, false);
+  const events = await act(name, ids);
+  const gone = new Set((events?.["images-removed"]?.ids ?? []).map(String));
+  const stay = ids.filter((id) => !gone.has(String(id)));
+  if (stay.length) hide(stay, false);
 }
 
 async function save(format, ids) {
