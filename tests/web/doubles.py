@@ -16,7 +16,7 @@ from tests.web.serving import Served
 NAME = "doubles"
 
 
-def make_doubles(served: Served, folder: Path) -> Path:
+def make_doubles(served: Served, folder: Path, collection: str = NAME) -> Path:
     """Fill the collection anew: a cat and its copy, smaller bees, and a coffee of its own."""
     (folder / "copies").mkdir(parents=True)
     for name in ("cat.jpg", "bee.jpg", "coffee.jpg"):
@@ -27,16 +27,17 @@ def make_doubles(served: Served, folder: Path) -> Path:
         smaller = bee.resize((width, width * bee.height // bee.width))
         smaller.save(folder / "copies" / f"bee-{width}.jpg", quality=80)
     with lookalike.connect(served.database_url) as db:
-        if NAME in db.collections():
-            db.delete_collection(NAME)
-        db.collection(NAME, model="efficientnet-lite2").add(folder, facts=True)
+        if collection in db.collections():
+            db.delete_collection(collection)
+        db.collection(collection, model="efficientnet-lite2").add(folder, facts=True)
     return folder
 
 
-def search(api: httpx.Client, tier: str = "near-duplicate") -> str:
+def search(api: httpx.Client, collection: str = NAME) -> str:
     """Search the collection for duplicates; return the page once that is done."""
-    where = {"collection": NAME}
-    assert api.post("/duplicates/search", params=where, data={"tier": tier}).status_code == 303
+    where = {"collection": collection}
+    form = {"tier": "near-duplicate"}
+    assert api.post("/duplicates/search", params=where, data=form).status_code == 303
     text = api.get("/duplicates", params=where).text
     events = text.partition('sse-connect="')[2].partition('"')[0]
     if events:

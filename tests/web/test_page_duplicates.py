@@ -6,19 +6,21 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.web.browsing import serious_findings
-from tests.web.doubles import NAME, make_doubles, search
+from tests.web.doubles import make_doubles, search
+
+NAME = "doubles_shown"
 
 
 @pytest.fixture(scope="module")
 def folder(served, tmp_path_factory):
     """The files of the collection; what a test removes, it puts back."""
-    return make_doubles(served, tmp_path_factory.mktemp("doubles") / "images")
+    return make_doubles(served, tmp_path_factory.mktemp("doubles") / "images", NAME)
 
 
 @pytest.fixture
 def searched(api, folder):
     """The URL of the page, once the collection was searched."""
-    search(api)
+    search(api, NAME)
     return f"/duplicates?collection={NAME}"
 
 
@@ -36,6 +38,24 @@ def test_from_the_first_use_to_the_groups(open_page, folder):
     page.get_by_role("link", name="Identical 1").click()
     expect(page.locator(".group")).to_have_count(1)
     expect(page).to_have_url(re.compile("tier=identical"))
+
+
+def test_what_is_not_kept_goes_and_comes_back(open_page, searched, folder):
+    before = names(folder)
+    page = open_page(searched)
+    group = page.locator(".group", has_text="bee-400.jpg")
+    keep = group.get_by_role("checkbox")
+    expect(keep).to_have_count(3)
+    for name, is_kept in (("bee.jpg", False), ("bee-400.jpg", True)):
+        group.get_by_role("checkbox", name=f"Keep {name}").set_checked(is_kept, force=True)
+    group.get_by_role("button", name="Move 2 to the trash").click()
+    settled = page.locator(".settled")
+    expect(settled).to_contain_text("2 images moved to the trash")
+    assert set(before) - set(names(folder)) == {"bee.jpg", "bee-500.jpg"}
+    settled.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast")).to_contain_text("2 images put back")
+    expect(page.locator(".group")).to_have_count(2)
+    assert names(folder) == before
 
 
 def test_at_least_one_stays(open_page, searched):
@@ -62,6 +82,23 @@ def test_by_keyboard_alone(open_page, searched, folder):
     expect(page.locator(".settled")).to_contain_text("marked as different")
     expect(page.locator(".group").first).to_be_focused()
     page.keyboard.press("Control+z")
+    expect(page.locator(".group")).to_have_count(2)
+    assert len(names(folder)) == 6
+
+
+def test_all_copies_at_once_are_asked_about(open_page, searched, folder):
+    page = open_page(searched)
+    button = page.get_by_role("button", name="Trash 1 identical copy")
+    button.click()
+    expect(page.locator("#confirm")).to_contain_text("Of each picture one file stays")
+    assert serious_findings(page) == []
+    page.get_by_role("button", name="Cancel").click()
+    assert len(names(folder)) == 6
+    button.click()
+    page.get_by_role("button", name="Move to the trash", exact=True).click()
+    expect(page.locator(".notice")).to_contain_text("1 copy moved to the trash", timeout=30_000)
+    assert len(names(folder)) == 5
+    page.get_by_role("button", name="Undo").click()
     expect(page.locator(".group")).to_have_count(2)
     assert len(names(folder)) == 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lookalike import Collection, DuplicateGroup, DuplicateImage, Failure, RemovalReport
 from lookalike.web.finding import FoundDuplicates, FoundGroup
@@ -136,11 +136,11 @@ def _undo_of(
     told: str,
 ) -> Undo:
     """before: the groups as they were, by name."""
-    images: Any = collection
-    done: Any = report
 
     def take_back() -> str:
-        restored = images.put_back(done.taken)
+        if report.taken is None:
+            return "Nothing was removed"
+        restored = collection.put_back(report.taken)
         for name, group in before.items():
             known = found.groups[name]
             known.group, known.state, known.failed = group, "open", ()
@@ -167,8 +167,7 @@ def _parts(group: DuplicateGroup, keep: Set[int]) -> list[DuplicateGroup]:
     for image in leaving:
         anchor = image.copy_of if image.copy_of in keep else main
         wanted.setdefault(anchor or main, set()).add(image.id)
-    known: Any = group
-    return [_part(known.keeping(anchor), ids) for anchor, ids in wanted.items()]
+    return [_part(group.keeping(anchor), ids) for anchor, ids in wanted.items()]
 
 
 def _part(group: DuplicateGroup, ids: Set[int]) -> DuplicateGroup:
