@@ -1,6 +1,7 @@
 """Decisions on duplicates over HTTP, with real files."""
 
 import re
+import shutil
 
 import pytest
 
@@ -86,6 +87,27 @@ def test_two_of_three_can_stay(api, served, folder):
     assert {"bee.jpg", "bee-400.jpg"} < set(names(folder))
     api.post(f"/undo/{token_in(answer.text)}")
     assert "bee-500.jpg" in names(folder)
+
+
+def test_a_copy_of_a_duplicate_can_go_alone(api, served, folder):
+    copy = folder / "copies" / "bee-500 again.jpg"
+    shutil.copy(folder / "copies" / "bee-500.jpg", copy)
+    with lookalike.connect(served.database_url) as db:
+        images = db.collection(NAME)
+        images.add(copy)
+        (row,) = images.find(copy)
+        try:
+            name, ids = next((n, ids) for n, ids in groups(search(api)).items() if len(ids) == 4)
+            for going in (row.id, ids[0]):
+                keep = [each for each in ids if each != going]
+                answer = post(api, name, "trash", keep=keep, shown=ids)
+                assert "1 image moved" in answer.text, answer.text
+                assert going not in paths(served)
+                api.post(f"/undo/{token_in(answer.text)}")
+                assert going in paths(served)
+        finally:
+            images.remove(row.id)
+            copy.unlink()
 
 
 def test_images_that_were_not_shown_stay(api, served, folder):

@@ -86,6 +86,7 @@ class Collections:
     def forget_gone(self) -> None:
         """Forget the collections that other programs have dropped, renamed or created anew."""
         with self._lock:
+            self._peeked.clear()
             opened = list(self._opened.items())
         for name, collection in opened:
             there = self.db.collection(name)

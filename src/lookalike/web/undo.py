@@ -36,7 +36,7 @@ class Undos:
         most_rows: Number of rows to keep with them; the latest change is always kept.
     """
 
-    def __init__(self, *, limit: int = 200, most_rows: int = 100_000) -> None:
+    def __init__(self, *, limit: int = 200, most_rows: int = 20_000) -> None:
         self._limit = limit
         self._most_rows = most_rows
         self._kept: OrderedDict[str, Undo] = OrderedDict()
