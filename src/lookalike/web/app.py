@@ -50,6 +50,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     app.state.lookalike = state
     problems.install(app)

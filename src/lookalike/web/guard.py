@@ -22,6 +22,7 @@ _ASKING = frozenset(
 )
 """Paths whose POST changes nothing of the user's."""
 
+_STRANGERS = frozenset({"cross-site", "same-site"})
 _COOKIE_SECONDS = 180 * 86400
 HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -101,10 +102,12 @@ class Guard:
                 "header Authorization: Bearer TOKEN",
                 headers={"WWW-Authenticate": 'Bearer realm="lookalike"'},
             )
+        if self._is_open and headers.get("sec-fetch-site") in _STRANGERS and not _is_visit(headers):
+            raise Problem(403, "another site may not ask this server")
         if request.method in _READING:
             return access
         if not by_header:
-            _check_origin(headers)
+            _check_origin(headers, self._is_open)
         if access == "read" and path not in _ASKING:
             raise Problem(403, "this token may only read: use the one that may change things")
         return access
@@ -142,7 +145,7 @@ def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
     """Refuse names that are not the server's: a stranger's page may have them point here."""
     given = headers.get("host", "")
     try:
-        name = urlsplit(f"//{given}").hostname or ""
+        name = "" if "@" in given else urlsplit(f"//{given}").hostname or ""
     except ValueError:
         name = ""
     if name not in allowed:
@@ -151,13 +154,24 @@ def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
         )
 
 
-def _check_origin(headers: Headers) -> None:
-    """Refuse changes that another site asks for with this user's cookie."""
+def _is_visit(headers: Headers) -> bool:
+    """Whether somebody follows a link to this server."""
+    return headers.get("sec-fetch-mode") == "navigate" and (
+        headers.get("sec-fetch-dest") == "document"
+    )
+
+
+def _check_origin(headers: Headers, is_open: bool) -> None:
+    """Refuse changes that another site asks for with this user's cookie.
+
+    is_open: whether no token is needed: then programs need not send one, and browsers are known by
+    the headers that they always send.
+    """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if origin is not None:
         is_own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
     else:
-        is_own = site == "same-origin"
+        is_own = site == "same-origin" or (is_open and site is None)
     if not is_own:
         raise Problem(
             403,
