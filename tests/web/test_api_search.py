@@ -207,6 +207,12 @@ def test_forms_are_checked_as_documents_are(api, photos):
     )
 
 
+def test_unknown_parameters_are_told(api):
+    for path in (SEARCH, "/api/v1/images", "/api/v1/images/1/file", "/api/v1/status"):
+        response = api.get(path, params={"colour": "red"})
+        assert response.status_code == 422 and "colour" in response.json()["detail"]
+
+
 def test_an_unknown_collection_is_told(api: httpx.Client):
     for name, status in [("nothing_here", 404), ("no/name", 400), ("x" * 65, 422), ("a`b", 400)]:
         response = api.post(SEARCH, json={"query": {"id": 1}}, params={"collection": name})

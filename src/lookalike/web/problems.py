@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import lookalike
 
@@ -113,8 +114,32 @@ def _place(parts: Sequence[int | str]) -> str:
 def install(app: FastAPI) -> None:
     """Answer every error of an app's routes as a problem."""
     kinds = (Problem, lookalike.LookalikeError, HTTPException, RequestValidationError)
-    for kind in (*kinds, ValidationError, Exception):
+    for kind in (*kinds, ValidationError):
         app.add_exception_handler(kind, _answer)
+    app.add_middleware(_Failures)
+
+
+class _Failures:
+    """Answer what no handler expects: Starlette would, but outside of all other middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if scope["type"] != "http" or has_begun:
+                raise
+            response = await _answer(Request(scope, receive), error)
+            await response(scope, receive, send)
 
 
 def is_gone(error: Exception) -> bool:
