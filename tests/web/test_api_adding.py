@@ -1,25 +1,15 @@
 """Images that are added over HTTP: uploads, and folders of the server."""
 
-import io
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import lookalike
+from tests.web.pictures import jpeg
 
 IMAGES = "/api/v1/images"
-
-
-def picture(seed: int, *, size: tuple[int, int] = (64, 48)) -> bytes:
-    """A JPEG of random colours."""
-    pixels = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).resize(size).save(file, "JPEG")
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -56,7 +46,7 @@ def wait(api, response):
 
 
 def test_an_upload_is_stored_whole_and_found(api, served, album, stored):
-    response = upload(api, album, ("my cat.jpg", picture(1)), ("../../b.png", picture(2)))
+    response = upload(api, album, ("my cat.jpg", jpeg(1)), ("../../b.png", jpeg(2)))
     assert response.status_code == 201, response.text
     first, second = response.json()["images"]
     assert (first["name"], first["image_name"], first["error"]) == ("my cat.jpg",) * 2 + (None,)
@@ -64,25 +54,25 @@ def test_an_upload_is_stored_whole_and_found(api, served, album, stored):
     for image, seed in ((first, 1), (second, 2)):
         (record,) = stored().records([image["id"]])
         assert served.uploads.resolve() in record.path.parents
-        assert record.path.read_bytes() == picture(seed)
+        assert record.path.read_bytes() == jpeg(seed)
         sent = api.get(image["links"]["file"])
-        assert sent.status_code == 200 and sent.content == picture(seed)
+        assert sent.status_code == 200 and sent.content == jpeg(seed)
     found = api.post(
-        "/api/v1/search", params={"collection": album}, files={"image": picture(2)}
+        "/api/v1/search", params={"collection": album}, files={"image": jpeg(2)}
     ).json()["results"][0]["matches"]
     assert found[0]["id"] == second["id"] and found[0]["similarity"] > 0.999
 
 
 def test_the_same_upload_twice_is_one_image(api, album, stored):
-    sent = ("a.jpg", picture(3))
+    sent = ("a.jpg", jpeg(3))
     ids = {upload(api, album, sent, sent).json()["images"][0]["id"] for _ in range(3)}
     assert len(ids) == 1
     assert stored().count() == 1
 
 
 def test_what_is_no_image_is_told_and_nothing_stays(api, served, album, stored):
-    broken = ("broken.jpg", picture(4)[:300])
-    response = upload(api, album, ("good.jpg", picture(5)), broken)
+    broken = ("broken.jpg", jpeg(4)[:300])
+    response = upload(api, album, ("good.jpg", jpeg(5)), broken)
     assert response.status_code == 201
     good, bad = response.json()["images"]
     assert good["id"] and not good["error"]
@@ -95,24 +85,24 @@ def test_what_is_no_image_is_told_and_nothing_stays(api, served, album, stored):
     for content in (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<html>", b"hello"):
         assert upload(api, album, ("a.jpg", content)).status_code == 415
     assert upload(api, album, ("a.jpg", b"")).status_code == 400
-    assert upload(api, album, ("a.jpg", picture(5)), path="/etc").status_code == 422
+    assert upload(api, album, ("a.jpg", jpeg(5)), path="/etc").status_code == 422
 
 
 def test_many_uploads_at_once_are_added_in_batches(api, served, album, stored):
     def send(seed):
         with served.client() as client:
-            sent = ("image.jpg", picture(seed))
+            sent = ("image.jpg", jpeg(seed))
             return upload(client, album, sent).json()["images"][0]["id"]
 
     with ThreadPoolExecutor(16) as pool:
         ids = list(pool.map(send, range(100, 160)))
     assert len(set(ids)) == 60 and stored().count() == 60
     records = stored().records(ids)
-    assert [record.path.read_bytes() for record in records] == [picture(i) for i in range(100, 160)]
+    assert [record.path.read_bytes() for record in records] == [jpeg(i) for i in range(100, 160)]
 
 
 def test_too_many_or_too_large_uploads_are_refused(api, album):
-    response = upload(api, album, *[("a.jpg", picture(6))] * 33)
+    response = upload(api, album, *[("a.jpg", jpeg(6))] * 33)
     assert response.status_code == 413
     names = [each["name"] for each in api.get("/api/v1/collections").json()["collections"]]
     assert album not in names
@@ -133,7 +123,7 @@ def test_a_folder_below_a_root_is_added_by_a_job(api, served_photos, album, stor
 
 def test_no_other_path_is_added(api, served_photos, tmp_path, album):
     (served_photos / "out").symlink_to(tmp_path)
-    (tmp_path / "secret.jpg").write_bytes(picture(7))
+    (tmp_path / "secret.jpg").write_bytes(jpeg(7))
     try:
         for path in [
             "/etc",
