@@ -40,6 +40,35 @@ def remove(
     return group
 
 
+def remove_images(
+    state: AppState, collection: Collection, found: FoundDuplicates, ids: Set[int]
+) -> tuple[RemovalReport, str]:
+    """Move the files of some images of open groups to the trash, with their rows.
+
+    Returns the report, and the token of the undo; it is empty if nothing was removed.
+
+    Raises:
+        Problem: 409: somebody is deciding on a group. 422: an image is in no group, or none would
+            stay of one.
+    """
+    groups = [each for each in found.open() if any(image.id in ids for image in each.images)]
+    if unknown := ids - {image.id for group in groups for image in group.images}:
+        raise Problem(422, f"{min(unknown)} is in no group of the last search")
+    before = {each.name: each.group for each in groups}
+    parts = []
+    for group in groups:
+        parts += _parts(group.group, frozenset(image.id for image in group.images) - ids)
+    with _claimed(found, groups):
+        report = collection.duplicates.delete(parts, tier="similar")
+    gone = {each.id for each in report.removed}
+    for group in groups:
+        _leave(group, gone)
+    if not gone:
+        return report, ""
+    told = f"{_count(len(gone))} moved to the trash"
+    return report, state.undo.keep(_undo_of(collection, found, before, report, told))
+
+
 def mark_distinct(
     state: AppState, collection: Collection, found: FoundDuplicates, name: str
 ) -> FoundGroup:
@@ -172,6 +201,15 @@ def _parts(group: DuplicateGroup, keep: Set[int]) -> list[DuplicateGroup]:
 
 def _part(group: DuplicateGroup, ids: Set[int]) -> DuplicateGroup:
     return replace(group, duplicates=tuple(each for each in group.duplicates if each.id in ids))
+
+
+def _leave(group: FoundGroup, gone: Set[int]) -> None:
+    """Take what is gone out of a group, which may be the image to keep."""
+    rest = [image.id for image in group.images if image.id not in gone]
+    if len(rest) < 2:
+        group.state, group.told = "removed", "Its other images were moved to the trash"
+    else:
+        group.group = _part(group.group.keeping(rest[0]), frozenset(rest))
 
 
 def _settle(group: FoundGroup, gone: Set[int]) -> None:

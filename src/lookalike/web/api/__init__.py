@@ -11,6 +11,7 @@ from lookalike.web.api import (
     images,
     jobs,
     openapi,
+    removing,
     root,
     screen,
     search,
@@ -19,7 +20,7 @@ from lookalike.web.api import (
 from lookalike.web.api.documents import PREFIX
 from lookalike.web.api.parameters import refuse_unknown
 
-_ROUTERS = (search, images, adding, files, duplicates, screen, collections, jobs, status)
+_ROUTERS = (search, images, adding, removing, files, duplicates, screen, collections, jobs, status)
 
 
 def install(app: FastAPI) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -19,7 +20,10 @@ from lookalike.web.api.report_schemas import (
     DuplicatesRequest,
     DuplicatesResponse,
     JobDocument,
+    TrashRequest,
+    TrashResponse,
 )
+from lookalike.web.duplicates import remove_images
 from lookalike.web.finding import FoundDuplicates, start_find
 from lookalike.web.jobs import Job
 from lookalike.web.problems import Problem
@@ -109,6 +113,39 @@ async def unmark_distinct(
         return images.duplicates.unmark_distinct(*document.ids)
 
     return json_response({"images": await state.work.run(unmark)})
+
+
+@router.post(
+    "/duplicates/trash",
+    response_model=TrashResponse,
+    responses=BUSY,
+    openapi_extra=json_body(TrashRequest),
+)
+async def trash_duplicates(
+    request: Request, state: StateDep, collection: CollectionName = None
+) -> Response:
+    """Move the files of some images to the system's trash, and remove these from the collection.
+
+    Each must be in a group of the last search, of which at least one image stays. A file stays if
+    it or the one to keep has changed since.
+    """
+    document = await read_document(request, TrashRequest)
+    return json_response(await state.work.run(_trash, state, collection, document.ids))
+
+
+def _trash(state: AppState, name: str | None, ids: Sequence[int]) -> dict[str, Any]:
+    images = state.collections.get(name)
+    found: FoundDuplicates | None = _last(state, name).result
+    if found is None:
+        raise Problem(409, "the search for duplicates has no result: wait for its job")
+    report, token = remove_images(state, images, found, frozenset(ids))
+    return {
+        "removed": [file.id for file in report.removed],
+        "size": report.size,
+        "failed": plain(report.failed),
+        "without_file": list(report.without_file),
+        "undo": token or None,
+    }
 
 
 def _group_document(group: DuplicateGroup, collection: str | None) -> dict[str, Any]:

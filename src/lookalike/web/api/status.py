@@ -1,4 +1,4 @@
-"""The state of the server, and undo."""
+"""The state of the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from lookalike import __version__
 from lookalike.web.api.documents import json_response, plain
-from lookalike.web.api.image_schemas import Undone
 from lookalike.web.api.report_schemas import ServerStatus
 from lookalike.web.state import StateDep
 
@@ -31,9 +30,3 @@ async def read_status(request: Request, state: StateDep) -> Response:
             "limits": asdict(settings.limits),
         }
     )
-
-
-@router.post("/undo/{token}", response_model=Undone, tags=["images"])
-async def undo(state: StateDep, token: str) -> Response:
-    """Put back what was removed; each token works once, and the last ones are kept."""
-    return json_response({"message": await state.work.run(state.undo.take_back, token)})
