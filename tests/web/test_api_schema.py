@@ -1,8 +1,6 @@
 """The OpenAPI document: in docs, valid, and true of what the server answers."""
 
-import io
 import json
-import os
 import runpy
 import zlib
 
@@ -76,25 +74,32 @@ def session(fuzzed):
         yield opened
 
 
-def jpeg():
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), "blue").save(file, "JPEG")
-    return file.getvalue()
-
-
-EXAMPLES = int(os.environ.get("LOOKALIKE_FUZZ_EXAMPLES", "12"))
+def at_random(examples):
+    """Settings of a test that sends each operation so many requests."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
 
 
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@at_random(8)
 def test_nothing_that_is_asked_is_the_server_s_failure(case, fuzzed, session):
+    ask(case, fuzzed, session)
+
+
+@pytest.mark.slow
+@schema.parametrize()
+@at_random(100)
+def test_much_that_is_asked(case, fuzzed, session):
+    ask(case, fuzzed, session)
+
+
+def ask(case, fuzzed, session):
     _aim(case)
     case.call_and_validate(base_url=fuzzed.url, session=session, checks=CHECKS, timeout=60)
 
