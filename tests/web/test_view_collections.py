@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import lookalike
 from lookalike.web.problems import Problem
 from lookalike.web.roots import allowed_folder, folders_below
 
@@ -62,6 +63,21 @@ def test_the_page_tells_of_the_collection(api):
     assert "image_embeddings" in text
     assert "efficientnet-lite2" in text
     assert "<img src=x" not in text
+
+
+def test_tables_of_the_users_own(api, served):
+    with lookalike.connect(served.database_url) as db:
+        db.rows("CREATE TABLE shoes (sku INT PRIMARY KEY, photo VECTOR(2))")
+        db.rows("INSERT INTO shoes VALUES (7, STRING_TO_VECTOR('[1,0]'))")
+        try:
+            db.table("shoes")
+            text = api.get("/collections").text
+            assert "Your own tables" in text
+            assert "shoes.photo" in text
+        finally:
+            db.drop_index("shoes")
+            db.rows("DROP TABLE shoes")
+    assert "Your own tables" not in api.get("/collections").text
 
 
 def events_of(api, page):

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
+from lookalike import IndexStatus
 from lookalike.web.adding import start_add
 from lookalike.web.overview import Overview, begun_jobs, overview, overviews
 from lookalike.web.problems import Problem
@@ -22,12 +23,19 @@ router = APIRouter(include_in_schema=False)
 async def show(request: Request, state: StateDep) -> Response:
     """Show all collections."""
 
-    def read() -> tuple[list[Overview], list[str]]:
-        return overviews(state), folders_below(state.settings.roots)
+    def read() -> tuple[list[Overview], list[IndexStatus], list[str]]:
+        return overviews(state), state.db.tables(), folders_below(state.settings.roots)
 
-    found, folders = await state.work.run(read)
+    found, tables, folders = await state.work.run(read)
     begun = begun_jobs(state, found)
-    return page(request, "collections/page.html", collections=found, begun=begun, folders=folders)
+    return page(
+        request,
+        "collections/page.html",
+        collections=found,
+        begun=begun,
+        tables=tables,
+        folders=folders,
+    )
 
 
 @router.get("/parts/collections/{name}")
