@@ -68,7 +68,7 @@ def test_similarities_and_levels_are_those_of_the_library(page, served):
 
 def test_nothing_that_matches_is_said(page):
     found(page, "violin")
-    expect(page.get_by_text("Nothing here matches.")).to_be_visible()
+    expect(page.locator(".nothing")).to_contain_text("Nothing here matches.")
     expect(page.locator("#grid > .tile").first).to_be_visible()
     page.goto("/?q=cat&min=0.99")
     expect(page.get_by_role("heading", name="Nothing here matches")).to_be_visible()
@@ -120,6 +120,7 @@ def test_the_slider_hides_what_is_less_similar(page):
 def test_filters_show_numbers_and_may_have_several_values(page, served_photos):
     page.get_by_role("button", name="Kind").click()
     menu = page.locator("#filter-menu")
+    expect(menu.locator("label.item").first).to_be_visible()
     rows = menu.locator("label.item").evaluate_all("all => all.map(e => e.innerText.split(/\\s+/))")
     kinds = [file.suffix[1:] for file in served_photos.iterdir()]
     assert {name: int(n) for name, n in rows} == {kind: kinds.count(kind) for kind in set(kinds)}

@@ -61,11 +61,20 @@ function justify(tiles, width, gap) {
   }
 }
 
+let measured = { window: 0, width: 0, gap: 0 };
+
+/** The width of a grid and its gap. A new grid in the same window is not measured: that takes long. */
+function sizesOf(grid, isNew) {
+  if (!isNew || measured.window !== innerWidth) {
+    const gap = parseFloat(getComputedStyle(grid).columnGap) || 0;
+    measured = { window: innerWidth, width: grid.clientWidth - 0.5, gap };
+  }
+  return measured;
+}
+
 /** Lay out a grid: each run of images between dividers by itself. */
-export function layOut(grid) {
-  const style = getComputedStyle(grid);
-  const width = grid.clientWidth - 0.5;
-  const gap = parseFloat(style.columnGap) || 0;
+export function layOut(grid, { isNew = false } = {}) {
+  const { width, gap } = sizesOf(grid, isNew);
   if (width <= 0) return;
   let run = [];
   for (const child of [...grid.children, null]) {
@@ -107,7 +116,7 @@ function watchEnd(grid, added) {
     if (!last) return;
     seen.disconnect();
     await window.htmx.ajax("GET", last.querySelector("a").getAttribute("href"), { target: last, swap: "outerHTML" });
-    added();
+    added({ isNew: true });
     const next = grid.querySelector(":scope > .more");
     if (next) seen.observe(next);
   }, { rootMargin: AHEAD });
@@ -122,12 +131,12 @@ function watchEnd(grid, added) {
  */
 export function begin(grid, prepare) {
   const again = eachFrame(() => layOut(grid));
-  const added = () => {
+  const added = ({ isNew = false } = {}) => {
     for (const tile of grid.querySelectorAll(":scope > .tile:not([data-ready])")) {
       tile.dataset.ready = "";
       prepare(tile);
     }
-    layOut(grid);
+    layOut(grid, { isNew });
   };
   grid.addEventListener("load", (event) => {
     const image = event.target;
@@ -147,7 +156,7 @@ export function begin(grid, prepare) {
     }
   }).observe(grid);
   grid.addEventListener("grid:changed", again);
-  added();
+  added({ isNew: true });
   // An image may have failed before this script ran.
   for (const image of grid.querySelectorAll("img")) if (image.complete && !image.naturalWidth && image.currentSrc) failed(image);
   watchEnd(grid, added);

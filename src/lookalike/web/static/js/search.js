@@ -14,10 +14,18 @@ import { revisit } from "./visits.js";
 const tools = document.getElementById("tile-tools");
 
 function prepare(tile) {
-  tile.append(tools.content.cloneNode(true));
   prepareMoves(tile);
   prepareSelection(tile);
 }
+
+/** Give a tile its tools once they are wanted: for all tiles they would cost more than the images. */
+function equip(event) {
+  const tile = event.target.closest?.("#grid > .tile");
+  if (tile && !tile.querySelector(".tile-tools")) tile.append(tools.content.cloneNode(true));
+}
+
+document.addEventListener("pointerover", equip);
+document.addEventListener("focusin", equip);
 
 function start() {
   const grid = document.getElementById("grid");

@@ -93,6 +93,12 @@ function longPress(tile) {
 }
 
 export function prepareSelection(tile) {
+  const check = document.createElement("button");
+  check.className = "check";
+  check.type = "button";
+  check.tabIndex = -1;
+  check.setAttribute("aria-label", "Select");
+  tile.append(check);
   longPress(tile);
   mark(tile);
 }

@@ -24,8 +24,8 @@ export function forget() {
 function put(next, top) {
   keep();
   view().replaceWith(next);
-  scrollTo({ top, behavior: "instant" });
   document.dispatchEvent(new CustomEvent("view:shown", { detail: { view: next } }));
+  scrollTo({ top, behavior: "instant" });
 }
 
 async function fetched(url) {
