@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -65,7 +66,7 @@ async def show(request: Request, state: StateDep) -> Response:
         search=search,
         results=results,
         images=images,
-        chips=[Chip.of(term, search) for term in search.all_terms] if search.terms else [],
+        chips=await state.work.run(_chips, images, search) if search.terms else [],
         slider_end=_slider_end(images, results),
     )
 
@@ -177,6 +178,15 @@ def _slider_end(images: Collection, results: Results) -> tuple[float, float] | N
     return (min(known), max(known)) if known else None
 
 
+def _chips(images: Collection, search: Search) -> list[Chip]:
+    ids = [int(term.value) for term in search.terms if term.kind == "id"]
+    names = {
+        str(record.id): record.path.name if record.path else record.image_name or str(record.id)
+        for record in images.records(ids)
+    }
+    return [Chip.of(term, search, names) for term in search.all_terms]
+
+
 @dataclass(frozen=True)
 class Chip:
     """A term of the query as the page shows it.
@@ -194,15 +204,16 @@ class Chip:
     without: str
 
     @classmethod
-    def of(cls, term: Term, search: Search) -> Chip:
-        """Return the chip of a term."""
+    def of(cls, term: Term, search: Search, names: Mapping[str, str]) -> Chip:
+        """Return the chip of a term; names: of stored images, by id."""
+        collection = {"collection": search.collection} if search.collection else {}
         pictures = {
-            "id": f"/api/v1/images/{term.value}/thumbnail",
+            "id": f"/api/v1/images/{term.value}/thumbnail?{urlencode(collection)}",
             "image": f"/query-images/{term.value}/thumbnail",
         }
-        labels = {"text": term.value, "id": "image", "image": "your image", "url": term.value}
-        without = search.without(term).url()
-        return cls(term, pictures.get(term.kind, ""), labels[term.kind], without)
+        labels = {"id": names.get(term.value, "an image that is gone"), "image": "Your image"}
+        label = labels.get(term.kind, term.value)
+        return cls(term, pictures.get(term.kind, ""), label, search.without(term).url())
 
     @property
     def weights(self) -> list[float]:
