@@ -24,13 +24,13 @@ def read(query):
     return Search.of(Parameters(query))
 
 
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(str.strip)
-WORDS = WORDS.filter(bool)
+WORDS = st.text("aZ0 \u00e9\u65e5\U0001f431+-&=?#%:;*,./~'\"<>[]", min_size=1, max_size=12)
+WORDS = WORDS.map(str.strip).filter(bool)
 VALUES = WORDS
 TERMS = st.one_of(
     st.builds(Term, st.just("id"), st.integers(0, 2**63).map(str), st.sampled_from([1.0, -0.5, 2])),
     st.builds(Term, st.just("text"), WORDS, st.sampled_from([1.0, -1.0, 0.25])),
-    st.builds(Term, st.just("image"), st.text("0123456789abcdef", min_size=64, max_size=64)),
+    st.builds(Term, st.just("image"), st.integers(0, 2**256 - 1).map("{:064x}".format)),
 )
 
 

@@ -22,6 +22,7 @@ class Tile:
         name: Name of its file or its row.
         path: Its file, if any.
         parameters: Of the URLs of its pictures: the collection and a version of the file.
+        collection: The parameter that names the collection; "" for the default.
         width: In any unit; None if unknown.
         height: In the same unit.
         similarity: To the query, if there is one.
@@ -32,6 +33,7 @@ class Tile:
     name: str
     path: Path | None
     parameters: str
+    collection: str = ""
     width: int | None = None
     height: int | None = None
     similarity: float | None = None
@@ -50,10 +52,19 @@ class Tile:
     @property
     def file(self) -> str:
         """The URL of the file, "" without one."""
-        return self._url("file")
+        return self._url("file", named=self.collection)
 
-    def _url(self, what: str) -> str:
-        return f"/api/v1/images/{self.id}/{what}?{self.parameters}" if self.path else ""
+    @property
+    def download(self) -> str:
+        """The URL that saves the file, "" without one."""
+        named = "&".join(filter(None, [self.collection, "download=true"]))
+        return self._url("file", named=named)
+
+    def _url(self, what: str, *, named: str | None = None) -> str:
+        parameters = self.parameters if named is None else named
+        if not self.path:
+            return ""
+        return f"/api/v1/images/{self.id}/{what}" + (f"?{parameters}" if parameters else "")
 
     @property
     def meaning(self) -> str:
@@ -87,6 +98,7 @@ def _tile(state: AppState, found: Match | Item, collection: str) -> Tile:
         found.path.name if found.path else found.image_name,
         found.path,
         urlencode(named),
+        urlencode({"collection": collection} if collection else {}),
         width,
         height,
         getattr(found, "similarity", None),
