@@ -13,7 +13,7 @@ from threading import Lock, Thread
 
 from lookalike import AddReport, Collection, DatabaseError, InputError, LookalikeError
 from lookalike.web.collections import Collections
-from lookalike.web.problems import Busy, is_gone
+from lookalike.web.problems import Busy, Problem, is_gone
 from lookalike.web.settings import Settings
 from lookalike.web.upload_folder import Kept, UploadFolder, upload_folders
 from lookalike.web.uploads import Upload
@@ -67,7 +67,8 @@ class Adder:
         """Keep an upload on disk; return what becomes of it. Raises Busy if too many wait."""
         if self._queue.qsize() >= _MOST_WAITING:
             raise Busy(_RETRY_SECONDS)
-        waiting = _Waiting(self._folder.keep(upload), Future())
+        waiting = _Waiting(_kept(self._folder, upload), Future())
+        waiting.answer.set_running_or_notify_cancel()  # a client that goes away cancels nothing
         self._queue.put(waiting)
         return waiting.answer
 
@@ -94,7 +95,8 @@ class Adder:
             for left in self._folder.left():
                 for start in range(0, len(left), _BATCH):
                     self._store(left[start : start + _BATCH])
-        except (LookalikeError, OSError):
+        # Whatever it is, new uploads are added.
+        except Exception:  # noqa: BLE001
             _LOG.warning("uploads are not added yet: the next start tries again", exc_info=True)
 
     def _answer(self, batch: Sequence[_Waiting]) -> None:
@@ -149,6 +151,14 @@ class Adder:
             return Added(None, None, reason)
         kept.forget()
         return Added(record.id, record.image_name, None)
+
+
+def _kept(folder: UploadFolder, upload: Upload) -> Kept:
+    try:
+        return folder.keep(upload)
+    except OSError as error:
+        reason = error.strerror or "its name is taken"
+        raise Problem(503, f"the upload cannot be kept: {reason}") from error
 
 
 class Adders:
