@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.web.serving import Served
 
 HEIGHTS = {1440: 900, 768: 1024, 390: 844}
+SECONDS = 20
+"""Patience with a busy machine; what is there at once takes no time."""
+expect.set_options(timeout=SECONDS * 1000)
 _SERIOUS = ("serious", "critical")
 
 
@@ -58,7 +61,7 @@ class Visitors:
                 has_touch=is_phone,
                 is_mobile=is_phone,
             )
-            context.set_default_timeout(10_000)
+            context.set_default_timeout(SECONDS * 1000)
             token = self._served.read_token if is_read_only else self._served.token
             context.request.get(f"/?token={token}", headers={"Accept": "text/html"})
             self._contexts[key] = context
