@@ -29,9 +29,13 @@ class Primitives:
         """Return the type of an embedding column."""
         return f"VECTOR({dim:d})"
 
+    def vector_bytes(self, column: str) -> str:
+        """Return a VECTOR column as bytes; some clients take a VECTOR for text."""
+        return f"CAST({column} AS BINARY)"
+
     def embedding_bytes(self, table: Table, row: str = "") -> str:
-        """Return a row's embedding as bytes; some clients take a VECTOR for text. row: as `v.`."""
-        return f"CAST({row}{table.embedding} AS BINARY)"
+        """Return a row's embedding as bytes. row: as `v.`."""
+        return self.vector_bytes(f"{row}{table.embedding}")
 
     def values_table(self, n_columns: int, n_rows: int) -> str:
         """Return a table of bound values; the caller names it and its columns."""

@@ -32,7 +32,7 @@ class RemovalSQL(Primitives):
         self, table: Table, columns: Sequence[KeptColumn], ids: Sequence[int]
     ) -> Statement:
         """Select (id, each column's value) by id, and lock the rows until the transaction ends."""
-        chosen = ", ".join([table.id, *map(_exact_value, columns)])
+        chosen = ", ".join([table.id, *(_exact_value(self, column) for column in columns)])
         return Statement(
             f"SELECT {chosen} FROM {table.sql} WHERE {table.id} IN ({places(len(ids))}) "
             f"ORDER BY {table.id} {self.locks['update']}",
@@ -84,9 +84,9 @@ class RemovalSQL(Primitives):
         )
 
 
-def _exact_value(column: KeptColumn) -> str:
+def _exact_value(sql: Primitives, column: KeptColumn) -> str:
     """Return the SQL of a value that can be inserted again without any loss."""
     name = identifier(column.name)
     if column.data_type == "vector":
-        return f"CAST({name} AS BINARY)"
+        return sql.vector_bytes(name)
     return f"CAST({name} AS DOUBLE)" if column.data_type == "float" else name
