@@ -27,10 +27,14 @@ _MAX_DEPTH = 20
 
 _QUOTED = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'"
 _JOINING = r"\s+(?i:and|or)(?=[\s(]|$)"
-_BARE = rf"[^\s\"'(),=<>~](?:(?!{_JOINING})[^\"(),=<>~])*"
+# Words, so that many spaces take no longer than as many letters: strangers may send them.
+_BARE = (
+    r"[^\s\"'(),=<>~][^\s\"(),=<>~]*"
+    r"(?:\s+(?!(?i:and|or)(?:[\s(]|$))[^\s\"(),=<>~]+)*"
+)
 _VALUE = re.compile(rf"\s*({_QUOTED}|{_BARE})\s*")
 _HEAD = re.compile(
-    r"\s*(?P<name>\w[\w .-]*?|\"[^\"]*\")\s*"
+    r"\s*(?P<name>\w[\w.-]*(?: +[\w.-]+)*?|\"[^\"]*\")\s*"
     r"(?P<operator>!=|!~|<=|>=|=|<|>|:|~|(?<=\s)(?i:not\s+in|in)(?=\s*\()"
     rf"|(?<=\s)(?i:is(?:\s+not)?\s+(?:missing|null))(?=\s*\)|\s*$|{_JOINING}))"
 )
