@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,9 @@ from lookalike.web.settings import Settings
 
 _BACKLOG = 512
 _KEEP_ALIVE_SECONDS = 15
-_MOST_CONNECTIONS = 1000
+_MOST_CONNECTIONS = 900
+"""Requests on more are answered 503; still more connections are closed."""
+_OPEN_FILES = 8192
 
 
 class _Server(uvicorn.Server):
@@ -52,9 +55,11 @@ def run(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> No
         port = listener.getsockname()[1]
         settings = replace(settings, port=port)
         start_logging(settings.log_format)
+        _allow_open_files()
         app = create_app(db, settings, ready=lambda: ready(port))
         limits = settings.limits
-        protocol = type("Protocol", (PatientProtocol,), {"head_seconds": limits.head_seconds})
+        seconds = {"head_seconds": limits.head_seconds, "stall_seconds": limits.stall_seconds}
+        protocol = type("Protocol", (PatientProtocol,), seconds)
         config = uvicorn.Config(
             app,
             http=protocol,
@@ -67,6 +72,15 @@ def run(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> No
             limit_concurrency=_MOST_CONNECTIONS,
         )
         _Server(config, app.state.lookalike.stopping).run([listener])
+
+
+def _allow_open_files() -> None:
+    """Allow this process more open files than the usual 1,024: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(host: str, port: int) -> socket.socket:
