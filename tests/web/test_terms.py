@@ -55,13 +55,13 @@ def test_the_url_holds_the_whole_state(search):
 
 def test_terms_become_the_query_of_the_library():
     asked = "q=red+shoe&t=-0.5*id:7&t=2*image:" + "ab" * 32 + "&t=url:https://example.org/a.jpg"
-    query = read(asked).query({"ab" * 32: "pixels"}.__getitem__)
+    query = read(asked).query({"ab" * 32: "pixels"}.__getitem__, "image at {}".format)
     (one, words), (less, stored), (two, upload), (_, url) = query.weighted
     assert (one, words) == (1.0, Text("red shoe"))
     assert (less, stored) == (-0.5, StoredImage(7))
     assert (two, upload.source) == (2.0, "pixels")
     assert isinstance(url, Image)
-    assert url.source == "https://example.org/a.jpg"
+    assert url.source == "image at https://example.org/a.jpg"
 
 
 def test_filters_become_conditions():
@@ -91,6 +91,8 @@ def test_filters_become_conditions():
         "t=url:file:///etc/passwd",
         "t=url:/etc/passwd",
         "t=id:abc",
+        f"t=id:{2**63}",
+        "&".join(f"t=url:http://example.org/{n}.jpg" for n in range(9)),
         "t=image:../../secret",
         "t=nan*id:1",
         "t=0*id:1",

@@ -40,17 +40,26 @@ def query_of(document: QueryDocument, pictures: Pictures) -> lookalike.Mix:
     return lookalike.Mix.of(terms)
 
 
+def terms_of(document: QueryDocument) -> Sequence[Term]:
+    """Return the terms of a query."""
+    return document.mix or (document,)
+
+
 def images_of(document: QueryDocument) -> list[int]:
     """Return the places of the uploaded images that a query names."""
-    terms: Sequence[Term] = document.mix or (document,)
-    return [term.image for term in terms if term.image is not None]
+    return [term.image for term in terms_of(document) if term.image is not None]
+
+
+def has_url(document: QueryDocument) -> bool:
+    """Whether a query has images that have to be downloaded."""
+    return any(term.url is not None for term in terms_of(document))
 
 
 def needs_model(document: QueryDocument) -> bool:
     """Whether a query has words or pictures, which a model has to embed."""
-    terms: Sequence[Term] = document.mix or (document,)
     return any(
-        term.text is not None or term.url is not None or term.image is not None for term in terms
+        term.text is not None or term.url is not None or term.image is not None
+        for term in terms_of(document)
     )
 
 

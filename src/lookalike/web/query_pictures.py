@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lookalike import ImageDecoder
+from lookalike.web.decoding import Pixels, decoded
 from lookalike.web.problems import Problem
 from lookalike.web.uploads import Upload
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
-
-_SHORT_SIDE = 480
-"""Pixels of a decoded image's short side: more than any model takes."""
 
 
 class QueryPictures:
@@ -22,15 +20,22 @@ class QueryPictures:
     Args:
         decoder: Decodes in processes of their own.
         uploads: Images that came with the search.
+        pixels: Counts those of all its images together.
         allow_private_urls: Allow URLs of this machine and private networks.
     """
 
     def __init__(
-        self, decoder: ImageDecoder, uploads: Sequence[Upload], *, allow_private_urls: bool
+        self,
+        decoder: ImageDecoder,
+        uploads: Sequence[Upload] = (),
+        *,
+        pixels: Pixels,
+        allow_private_urls: bool,
     ) -> None:
         self._decoder = decoder
         self._uploads = uploads
         self._allow_private_urls = allow_private_urls
+        self._pixels = pixels
         self._decoded: dict[int | str, Picture] = {}
 
     def uploaded(self, place: int) -> Picture:
@@ -46,7 +51,7 @@ class QueryPictures:
 
     def _once(self, key: int | str, source: bytes | str) -> Picture:
         if key not in self._decoded:
-            self._decoded[key] = self._decoder.decode(
-                source, short_side=_SHORT_SIDE, allow_private_urls=self._allow_private_urls
-            )
+            image = decoded(self._decoder, source, allow_private_urls=self._allow_private_urls)
+            self._pixels.count(image)
+            self._decoded[key] = image
         return self._decoded[key]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lookalike import Collection, ImageError, InputError, Match
+from lookalike.web.decoding import Pixels
 from lookalike.web.problems import Problem
 from lookalike.web.query_images import QueryImages
 
@@ -59,14 +60,20 @@ def screen_kept(
     hashes: Sequence[str],
     *,
     min_similarity: float,
+    pixels: Pixels,
 ) -> list[Screened]:
-    """Screen images that are kept by their hash, in order."""
+    """Screen images that are kept by their hash, in order.
+
+    Raises Problem 413 if they have too many pixels together.
+    """
     decoded, errors = {}, {}
     for name in dict.fromkeys(hashes):
         try:
             decoded[name] = images.image(name)
         except (ImageError, Problem) as error:
             errors[name] = str(error)
+        else:
+            pixels.count(decoded[name])
     found = collection.search_many(list(decoded.values()), k=NEAREST) if decoded else []
     nearest = dict(zip(decoded, map(tuple, found), strict=True))
     return [

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from lookalike import Database, ImageDecoder
+from lookalike import Collection, Database, ImageDecoder
 from lookalike.web.adders import Adders
 from lookalike.web.collections import Collections
+from lookalike.web.decoding import Pixels
 from lookalike.web.disk_cache import DiskCache
 from lookalike.web.jobs import Jobs
 from lookalike.web.metrics import Metrics
 from lookalike.web.query_images import QueryImages
+from lookalike.web.query_pictures import QueryPictures
 from lookalike.web.settings import Settings
 from lookalike.web.thumbnails import Thumbnails
 from lookalike.web.undo import Undos
+from lookalike.web.uploads import Upload
 from lookalike.web.work import Work
 
 
@@ -58,6 +62,26 @@ class AppState:
         self.jobs = Jobs()
         self.undo = Undos()
         self.adders = Adders(self.settings, self.collections)
+
+    async def collection(self, name: str | None) -> Collection:
+        """Return a collection that exists; the database may have to be asked for it.
+
+        Raises Problem 404 if there is none.
+        """
+        return await self.work.run(self.collections.get, name or None)
+
+    def pixels(self) -> Pixels:
+        """Return what counts the pixels of a request's images."""
+        return Pixels(self.settings.limits.pixels)
+
+    def pictures(self, uploads: Sequence[Upload] = ()) -> QueryPictures:
+        """Return what decodes the images of a search: uploads, and those at URLs."""
+        return QueryPictures(
+            self.decoder,
+            uploads,
+            pixels=self.pixels(),
+            allow_private_urls=self.settings.allow_private_urls,
+        )
 
     def close(self) -> None:
         """Finish what runs, then release everything but the database."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from lookalike.web.problems import Busy
 
@@ -55,18 +55,27 @@ class Queue:
         self._pool.shutdown()
 
 
+class Run(Protocol):
+    """Does work in a queue."""
+
+    async def __call__(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what the work returns. Raises Busy."""
+
+
 class Work:
     """The queues of a server: searches, which wait for MySQL, and work that computes.
 
     Attributes:
         searches: For what needs no model.
         embedding: For what decodes images or runs a model.
+        fetching: For the same, where images are downloaded first: other servers may be slow.
         pictures: For thumbnails: a page asks for many at once, and no search waits for them.
     """
 
     def __init__(self, *, searches: int = 8, embedding: int = 2, waiting: int = 64) -> None:
         self.searches = Queue("search", threads=searches, waiting=4 * waiting)
         self.embedding = Queue("embed", threads=embedding, waiting=waiting)
+        self.fetching = Queue("fetch", threads=embedding, waiting=waiting // 4)
         self.pictures = Queue("picture", threads=2, waiting=16 * waiting)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -77,12 +86,28 @@ class Work:
         """Do what decodes images or runs a model. Raises Busy."""
         return await self.embedding.run(work, *args, **kwargs)
 
+    def of(self, *, embeds: bool, fetches: bool) -> Run:
+        """Return what does a search that embeds words or images, or fetches URLs, or neither."""
+        if fetches:
+            return self.fetching.run
+        return self.embedding.run if embeds else self.searches.run
+
     async def decode(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do what makes a thumbnail or a preview. Raises Busy."""
         return await self.pictures.run(work, *args, **kwargs)
+
+    def queues(self) -> dict[str, Queue]:
+        """Return the queues whose length tells how busy the server is, by name."""
+        return {
+            "searches": self.searches,
+            "embedding": self.embedding,
+            "fetching": self.fetching,
+            "pictures": self.pictures,
+        }
 
     def close(self) -> None:
         """End all threads once they have done what was asked."""
         self.pictures.close()
         self.searches.close()
+        self.fetching.close()
         self.embedding.close()

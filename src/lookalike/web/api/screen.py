@@ -14,7 +14,9 @@ from lookalike.web.api.documents import json_response, match_document
 from lookalike.web.api.parameters import CollectionName
 from lookalike.web.api.reading import FORMS, media_type_of, read_document, read_images
 from lookalike.web.api.report_schemas import ScreenForm, ScreenRequest, ScreenResponse
+from lookalike.web.api.search import check_results
 from lookalike.web.problems import Problem
+from lookalike.web.settings import Limits
 from lookalike.web.state import AppState, StateDep
 from lookalike.web.uploads import Upload
 
@@ -40,9 +42,8 @@ async def screen(request: Request, state: StateDep, collection: CollectionName =
         document = await read_document(request, ScreenRequest)
     if not (uploads or document.urls or document.ids or document.vectors):
         raise Problem(422, "give images to screen: uploads, urls, ids or vectors")
-    _check_number(document, state.settings.limits.queries)
-    needs_model = uploads or document.urls
-    run = state.work.embed if needs_model else state.work.run
+    _check_number(document, len(uploads), state.settings.limits)
+    run = state.work.of(embeds=bool(uploads), fetches=bool(document.urls))
     return json_response(await run(_screen, state, collection, document, uploads))
 
 
@@ -55,8 +56,9 @@ def _options(fields: Sequence[tuple[str, str]]) -> dict[str, str]:
     return options
 
 
-def _check_number(document: ScreenRequest, most: int) -> None:
-    number = len(document.ids) + len(document.vectors)
+def _check_number(document: ScreenRequest, uploads: int, limits: Limits) -> None:
+    number, most = len(document.ids) + len(document.vectors), limits.queries
+    check_results(number + uploads + len(document.urls), document.k, limits)
     if number > most:
         raise Problem(422, f"{number} ids and vectors are too many: send at most {most} at once")
 

@@ -21,8 +21,8 @@ from lookalike.web.api.schemas import (
     SearchResponse,
 )
 from lookalike.web.problems import Problem
-from lookalike.web.queries import images_of, needs_model, query_of, where_of
-from lookalike.web.query_pictures import QueryPictures
+from lookalike.web.queries import has_url, images_of, needs_model, query_of, terms_of, where_of
+from lookalike.web.settings import Limits
 from lookalike.web.state import AppState, StateDep
 from lookalike.web.uploads import Upload
 
@@ -59,7 +59,7 @@ async def _answer(
 ) -> Response:
     queries = _queries(document, state)
     _check_uploads(document, queries, uploads)
-    run = state.work.embed if any(map(needs_model, queries)) else state.work.run
+    run = state.work.of(embeds=any(map(needs_model, queries)), fetches=any(map(has_url, queries)))
     found = await run(_search, state, collection, queries, document, uploads)
     return json_response({"results": [answer_document(each, collection) for each in found]})
 
@@ -68,10 +68,31 @@ def _queries(document: SearchRequest, state: AppState) -> list[QueryDocument]:
     given = ([document.query] if document.query else []) + (document.queries or [])
     if not given or (document.query and document.queries):
         raise Problem(422, "give a query, or a list of queries")
-    if len(given) > state.settings.limits.queries:
-        most = state.settings.limits.queries
-        raise Problem(422, f"{len(given)} queries are too many: send at most {most} at once")
+    _check_number(given, document.k, state.settings.limits)
     return given
+
+
+def _check_number(queries: Sequence[QueryDocument], k: int, limits: Limits) -> None:
+    """Raise Problem 422 for more than one request may ask for."""
+    terms = [term for query in queries for term in terms_of(query)]
+    check_results(len(queries), k, limits)
+    for number, most, what in (
+        (len(queries), limits.queries, "queries"),
+        (len(terms), limits.terms, "terms"),
+        (sum(term.url is not None for term in terms), limits.images, "URLs"),
+    ):
+        if number > most:
+            raise Problem(422, f"{number:,} {what} are too many: send at most {most:,} at once")
+
+
+def check_results(queries: int, k: int, limits: Limits) -> None:
+    """Raise Problem 422 if a request asks for too many results."""
+    if queries * k > limits.results:
+        raise Problem(
+            422,
+            f"{queries:,} queries for {k:,} results each are too many: ask for at most "
+            f"{limits.results:,} results at once",
+        )
 
 
 def _check_uploads(
@@ -95,8 +116,7 @@ def _search(
     uploads: Sequence[Upload],
 ) -> list[Matches]:
     images = state.collections.get(collection)
-    allowed = state.settings.allow_private_urls
-    pictures = QueryPictures(state.decoder, uploads, allow_private_urls=allowed)
+    pictures = state.pictures(uploads)
     asked = [query_of(each, pictures) for each in queries]
     return images.search_many(asked, **options_of(document))
 

@@ -25,7 +25,7 @@ async def read_status(request: Request, state: StateDep) -> Response:
             "collection": state.collections.default,
             "can_write": request.state.can_write,
             "roots": [str(root) for root in settings.roots],
-            "waiting": {"searches": work.searches.size, "embedding": work.embedding.size},
+            "waiting": {name: queue.size for name, queue in work.queues().items()},
             "held": plain(state.collections.held()),
             "limits": asdict(settings.limits),
         }

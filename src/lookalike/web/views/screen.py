@@ -80,6 +80,7 @@ async def show(request: Request, state: StateDep) -> Response:
     """Show which of the URL's images match."""
     query = request.query_params
     asked = _asked(query.get("collection", ""), query.getlist("image"), query.get("min", ""))
+    _check_number(state, asked)
     return await _answer(request, state, asked, [])
 
 
@@ -88,14 +89,18 @@ async def screen(request: Request, state: StateDep) -> Response:
     """Keep the uploaded images, and show which of them match."""
     form = await read_form(request, state.settings.limits)
     kept, failed = await _kept(state, form.uploads)
-    most = state.settings.limits.images
     images = [*form.all("kept"), *(each.content_hash for each in kept)]
-    if len(set(images)) > most:
-        raise Problem(413, f"too many images; at most {most} are shown at once")
     asked = _asked(form.get("collection"), images, form.get("min"))
+    _check_number(state, asked)
     if not is_fragment(request) and not failed:
         return RedirectResponse(asked.url, 303)
     return await _answer(request, state, asked, failed)
+
+
+def _check_number(state: AppState, asked: Asked) -> None:
+    most = state.settings.limits.images
+    if len(asked.images) > most:
+        raise Problem(413, f"too many images; at most {most} are shown at once")
 
 
 async def _kept(state: AppState, uploads: Sequence[Upload]) -> tuple[list[Upload], list[str]]:
@@ -130,7 +135,13 @@ def _shown(state: AppState, asked: Asked) -> Shown:
     threshold = threshold_of(collection)
     wanted = asked.min_similarity
     least = wanted if wanted is not None else _USUAL if threshold is None else threshold
-    results = screen_kept(collection, state.query_images, asked.images, min_similarity=least)
+    results = screen_kept(
+        collection,
+        state.query_images,
+        asked.images,
+        min_similarity=least,
+        pixels=state.pixels(),
+    )
     rows, metric = collection.count(), collection.metric
     return Shown(asked, names, name, rows, metric, threshold, least, results)
 

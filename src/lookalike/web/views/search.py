@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from lookalike import Collection, ImageError, InputError, Match, ModelError
+from lookalike import Collection, ImageError, InputError, Match, Mix, ModelError
 from lookalike.web.state import AppState, StateDep
 from lookalike.web.views.rendering import is_fragment, page
 from lookalike.web.views.terms import Search, Term
 from lookalike.web.views.tiles import Tile, tiles_of
+from lookalike.web.work import Run
 
 router = APIRouter(include_in_schema=False)
 
@@ -72,7 +72,12 @@ async def show(request: Request, state: StateDep) -> Response:
 
 
 @router.get("/parts/tiles")
-async def more(request: Request, state: StateDep, offset: int, after: str = "") -> Response:
+async def more(
+    request: Request,
+    state: StateDep,
+    offset: Annotated[int, Query(ge=0, lt=2**31)],
+    after: str = "",
+) -> Response:
     """Show a further page of images. after: the level of the last image that is shown."""
     search = Search.of(request.query_params)
     results = await find(state, search, offset)
@@ -83,7 +88,7 @@ async def more(request: Request, state: StateDep, offset: int, after: str = "") 
 async def count(request: Request, state: StateDep) -> Response:
     """Show how many images there are, or pass the filters."""
     search = Search.of(request.query_params)
-    images = state.collections.get(search.collection or None)
+    images = await state.collection(search.collection)
     number = await state.work.run(images.count, search.where() or None)
     return page(request, "search/count.html", search=search, number=number)
 
@@ -92,7 +97,7 @@ async def count(request: Request, state: StateDep) -> Response:
 async def sql(request: Request, state: StateDep) -> Response:
     """Show the SQL of a search, and how it ran."""
     search = Search.of(request.query_params)
-    run = state.work.embed if needs_model(search) else state.work.run
+    run = queue_of(state, search)
     statement, explanation = await run(_explained, state, search)
     shown = _LONG.sub(_shortened, statement)
     return page(
@@ -108,16 +113,17 @@ def _shortened(found: re.Match[str]) -> str:
 
 async def find(state: AppState, search: Search, offset: int = 0) -> Results:
     """Return a page of the images that a search finds."""
-    run = state.work.embed if needs_model(search) else state.work.run
+    run = queue_of(state, search)
     try:
         return await run(_find, state, search, max(0, offset))
     except (InputError, ImageError, ModelError) as error:
         return Results(problem=str(error))
 
 
-def needs_model(search: Search) -> bool:
-    """Whether the query has words or pictures that a model embeds."""
-    return any(term.kind != "id" for term in search.all_terms)
+def queue_of(state: AppState, search: Search) -> Run:
+    """Return what does the work of a search."""
+    kinds = {term.kind for term in search.all_terms}
+    return state.work.of(embeds=bool(kinds - {"id"}), fetches="url" in kinds)
 
 
 def _find(state: AppState, search: Search, offset: int) -> Results:
@@ -147,27 +153,31 @@ def _find(state: AppState, search: Search, offset: int) -> Results:
 def _matches(
     state: AppState, images: Collection, search: Search, **options: Any
 ) -> Sequence[Match]:
-    query = search.query(partial(_upload, state))
-    return images.search(query, **_options(state, search), include=["attributes"], **options)
+    query = _query(state, search)
+    return images.search(query, **_options(search), include=["attributes"], **options)
 
 
-def _options(state: AppState, search: Search) -> dict[str, Any]:
-    return {
-        "where": search.where() or None,
-        "min_similarity": search.least,
-        "allow_private_urls": state.settings.allow_private_urls,
-    }
+def _options(search: Search) -> dict[str, Any]:
+    return {"where": search.where() or None, "min_similarity": search.least}
 
 
 def _explained(state: AppState, search: Search) -> tuple[str, Any]:
     images = state.collections.get(search.collection or None)
-    query = search.query(partial(_upload, state))
-    options = {**_options(state, search), "k": PAGE}
+    query = _query(state, search)
+    options = {**_options(search), "k": PAGE}
     return str(images.search_sql(query, **options)), images.explain(query, **options)
 
 
-def _upload(state: AppState, content_hash: str) -> object:
-    return state.query_images.image(content_hash)
+def _query(state: AppState, search: Search) -> Mix:
+    """Return the query; its images are decoded in processes of their own."""
+    pictures, pixels = state.pictures(), state.pixels()
+
+    def upload(content_hash: str) -> object:
+        image = state.query_images.image(content_hash)
+        pixels.count(image)
+        return image
+
+    return search.query(upload, pictures.at)
 
 
 def _slider_end(images: Collection, results: Results) -> tuple[float, float] | None:

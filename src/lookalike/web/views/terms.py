@@ -21,6 +21,7 @@ _FILTER = "f."
 _TERM = re.compile(r"(?:(?P<weight>[+-]?\d+(?:\.\d+)?)\*)?(?P<kind>[a-z]+):(?P<value>.+)", re.S)
 _RANGE = re.compile(r"(?P<least>-?\d[\d.:T-]*)?\.\.(?P<most>-?\d[\d.:T-]*)?")
 _MAX_TERMS = 32
+_MAX_URLS = 8
 _MAX_VALUE = 2000
 
 
@@ -52,8 +53,8 @@ class Term:
         if not found or found["kind"] not in get_args(Kind) or len(text) > _MAX_VALUE:
             raise InputError(f"t={text[:80]}: write it as id:5, text:red or -0.5*image:HASH")
         kind: Kind = found["kind"]  # type: ignore[assignment]
-        if kind == "id" and not re.fullmatch(r"-?\d{1,20}", found["value"]):
-            raise InputError(f"t={text[:80]}: an id is a number")
+        if kind == "id" and not _is_id(found["value"]):
+            raise InputError(f"t={text[:80]}: an id is a number of at most 64 bits")
         if kind == "image" and not re.fullmatch(r"[0-9a-f]{8,128}", found["value"]):
             raise InputError(f"t={text[:80]}: this is no hash of an image")
         if kind == "url" and not re.match(r"https?://", found["value"], re.I):
@@ -104,6 +105,8 @@ class Search:
         terms = tuple(Term.parse(value) for name, value in items if name == "t")
         if len(terms) > _MAX_TERMS:
             raise InputError(f"a query has at most {_MAX_TERMS} terms")
+        if sum(term.kind == "url" for term in terms) > _MAX_URLS:
+            raise InputError(f"a query has at most {_MAX_URLS} URLs")
         filters: dict[str, tuple[str, ...]] = {}
         for name, value in items:
             if name.startswith(_FILTER) and value:
@@ -177,13 +180,14 @@ class Search:
         )
         return f"{path}?{query}" if query else path
 
-    def query(self, upload: Callable[[str], object]) -> Mix:
+    def query(self, upload: Callable[[str], object], at: Callable[[str], object]) -> Mix:
         """Return the query for the library.
 
         Args:
-            upload: Returns the source of an uploaded image by its hash.
+            upload: Returns an uploaded image by its hash.
+            at: Returns the image at a URL.
         """
-        return Mix.of((term.weight, _of(term, upload)) for term in self.all_terms)
+        return Mix.of((term.weight, _of(term, upload, at)) for term in self.all_terms)
 
     def where(self, *, but: str = "") -> list[Condition]:
         """Return the conditions of the filters.
@@ -204,7 +208,9 @@ class Search:
         return conditions
 
 
-def _of(term: Term, upload: Callable[[str], object]) -> Text | StoredImage | Image:
+def _of(
+    term: Term, upload: Callable[[str], object], at: Callable[[str], object]
+) -> Text | StoredImage | Image:
     match term.kind:
         case "text":
             return Text(term.value)
@@ -213,7 +219,7 @@ def _of(term: Term, upload: Callable[[str], object]) -> Text | StoredImage | Ima
         case "image":
             return Image(upload(term.value))
         case "url":
-            return Image(term.value)
+            return Image(at(term.value))
 
 
 def _conditions(name: str, values: Iterable[str]) -> Iterator[Condition]:
@@ -230,6 +236,11 @@ def _conditions(name: str, values: Iterable[str]) -> Iterator[Condition]:
             several.append(value == "true" if value in ("true", "false") else value)
     if several:
         yield Condition(name, "in", tuple(several))
+
+
+def _is_id(text: str) -> bool:
+    found = re.fullmatch(r"-?[0-9]{1,19}", text)
+    return found is not None and -(2**63) <= int(text) < 2**63
 
 
 def _all(items: Sequence[tuple[str, str]], wanted: str) -> tuple[str, ...]:
