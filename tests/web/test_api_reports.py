@@ -107,11 +107,9 @@ def test_options_of_duplicates_are_checked(api, cats):
         assert response.status_code == 422
     response = api.post(f"{API}/duplicates", json={}, params={"collection": "nothing"})
     assert response.status_code == 404
-    job = wait(
-        api,
-        api.post(f"{API}/duplicates", json={"min_similarity": 3}, params={"collection": "cats"}),
-    )
-    assert job["state"] == "failed" and "min_similarity" in job["error"]
+    for body in ({"min_similarity": 3}, {"tier": "identical", "min_similarity": 0.5}):
+        response = api.post(f"{API}/duplicates", json=body, params={"collection": "cats"})
+        assert response.status_code == 400 and "min_similarity" in response.json()["detail"]
 
 
 def test_unknown_jobs(api):

@@ -15,7 +15,7 @@ from lookalike.duplicates.choice import chosen_groups
 from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
-from lookalike.models.measured import measured, owner_of
+from lookalike.models.measured import Measured, measured, owner_of
 
 Steps = Callable[[str, int, int | None], None]
 """Called with (step, done, total)."""
@@ -25,9 +25,7 @@ def find(
     state: CollectionState, options: DuplicateOptions, progress: Steps
 ) -> list[DuplicateGroup]:
     """Find groups of duplicates, with an index where it is needed."""
-    state.require_table()
-    known = measured(state.model_id, state.metric)
-    options.check(state.metric, known, owner_of(state.model_id, state.metric))
+    known = check(state, options)
     if options.tier != "identical":
         _ready_index(state, options.most_compared)
 
@@ -35,6 +33,14 @@ def find(
         return lambda done, total: progress(what, done, total)
 
     return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
+
+
+def check(state: CollectionState, options: DuplicateOptions) -> Measured | None:
+    """Return what was measured of the model. Raises InputError for options that cannot be used."""
+    state.require_table()
+    known = measured(state.model_id, state.metric)
+    options.check(state.metric, known, owner_of(state.model_id, state.metric))
+    return known
 
 
 def _ready_index(state: CollectionState, most_compared: int) -> None:
@@ -104,6 +110,17 @@ class CollectionDuplicates:
             index_memory=check_bytes("index_memory", index_memory),
         )
         return find(self._state, options, progress)
+
+    def check(
+        self,
+        *,
+        min_similarity: float | None = None,
+        tier: Tier = "similar",
+        keep: KeepRule = "best",
+        orientations: Orientations = "auto",
+    ) -> None:
+        """Raise InputError for options that `find` would refuse, which may be run much later."""
+        check(self._state, DuplicateOptions(min_similarity, tier, keep, orientations, ()))
 
     def delete(
         self,

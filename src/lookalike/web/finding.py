@@ -95,10 +95,12 @@ def start_find(state: AppState, name: str | None, **options: Any) -> Job:
     The job's result is a FoundDuplicates.
 
     Raises:
+        InputError: An option cannot be used.
         Problem: 404: there is no such collection. 409: another job of it is running.
     """
     state.collections.forget_gone()
     collection = state.collections.get(name)
+    collection.duplicates.check(**options)
 
     def work(job: Job) -> FoundDuplicates:
         groups = collection.duplicates.find(**options, progress=job.report)

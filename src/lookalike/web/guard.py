@@ -40,6 +40,7 @@ HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
@@ -130,14 +131,16 @@ class Guard:
         path = "/" + request.url.path.lstrip("/")
         target = f"{path}?{others}" if others else path
         response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-        response.set_cookie(
-            self._cookie,
-            request.query_params["token"],
-            max_age=_COOKIE_SECONDS,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        token = request.query_params["token"]
+        if self._tokens.access(token) != "none":  # a wrong one must not replace the right one
+            response.set_cookie(
+                self._cookie,
+                token,
+                max_age=_COOKIE_SECONDS,
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
         return response
 
 
@@ -169,7 +172,7 @@ def _check_origin(headers: Headers, is_open: bool) -> None:
     """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if origin is not None:
-        is_own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        is_own = _place(origin) == headers.get("host", "").lower()
     else:
         is_own = site == "same-origin" or (is_open and site is None)
     if not is_own:
@@ -178,6 +181,14 @@ def _check_origin(headers: Headers, is_open: bool) -> None:
             "changes are accepted from this server's own pages, and from programs that send the "
             "header Authorization: Bearer TOKEN",
         )
+
+
+def _place(origin: str) -> str:
+    """Return host and port of an origin; "" if it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _cookies(headers: Headers) -> Mapping[str, str]:

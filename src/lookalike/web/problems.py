@@ -64,11 +64,11 @@ class Problem(Exception):
 class Busy(Problem):
     """More work is waiting than the server can do in a moment."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, *, closes: bool = False) -> None:
         super().__init__(
             503,
             f"too many requests are waiting; try again in {seconds} seconds",
-            headers={"Retry-After": str(seconds)},
+            headers={"Retry-After": str(seconds), **({"Connection": "close"} if closes else {})},
         )
 
 

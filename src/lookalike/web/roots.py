@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lookalike.web.problems import Problem
@@ -13,27 +14,16 @@ _DEPTH = 2
 
 
 def allowed_folder(roots: Sequence[Path], folder: str) -> Path:
-    """Return a folder below one of the roots, links resolved.
+    """As `allowed_paths`, of one folder; one that is not absolute is in the first root.
 
-    Raises:
-        Problem: 403: it is below none. 404: there is no such folder.
+    Raises Problem 404 if it is no folder.
     """
-    if not roots:
-        raise Problem(403, "adding is not allowed: start `lookalike serve` with --root FOLDER")
-    try:
-        found = Path(folder).expanduser()
-        if not found.is_absolute():
-            found = roots[0] / found
-        found = found.resolve()
-        is_folder = found.is_dir()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise Problem(404, f"{folder}: {reason}") from error
-    if not any(found.is_relative_to(root.resolve()) for root in roots):
-        shown = ", ".join(map(str, roots))
-        raise Problem(403, f"{folder} is not below an allowed folder: {shown}")
-    if not is_folder:
-        raise Problem(404, f"no such folder: {folder}")
+    path = Path(folder)
+    with suppress(RuntimeError):  # a home that nobody has
+        path = path.expanduser()
+    (found,) = allowed_paths(roots, [str(roots[0] / path) if roots else folder])
+    if not found.is_dir():
+        raise Problem(404, f"no such folder: {folder[:500]}")
     return found
 
 
@@ -48,17 +38,17 @@ def allowed_paths(roots: Sequence[Path], paths: Sequence[str]) -> list[Path]:
 
 def _allowed(roots: Sequence[Path], given: str) -> Path:
     if not roots:
-        raise Problem(403, "no folder may be added: start lookalike serve with --root FOLDER")
-    refused = Problem(403, f"{given[:500]} is not below a folder of lookalike serve --root")
+        raise Problem(403, "no folder may be added: start `lookalike serve` with --root FOLDER")
+    shown = ", ".join(map(str, roots))
+    refused = Problem(403, f"{given[:500]} is not below an allowed folder: {shown}")
     path = Path(given)
     if not path.is_absolute() or "\0" in given:
         raise refused
     try:
         found = path.resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links
         raise refused from error
-    known = [root.resolve() for root in roots]
-    if not any(found == root or root in found.parents for root in known):
+    if not any(found.is_relative_to(root.resolve()) for root in roots):
         raise refused
     try:
         is_there = found.exists()

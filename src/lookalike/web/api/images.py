@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["images"])
 
+_MOST_NUMBERS = 2_000_000
+"""Of embeddings in one answer."""
+
 Part = Literal["embedding", "attributes"]
 Include = Annotated[list[Part], Query(description="What else to return.", max_length=2)]
 
@@ -53,6 +56,9 @@ async def browse_images(
 
     def browse() -> Response:
         images = state.collections.get(collection)
+        if "embedding" in include and k * (images.dim or 1) > _MOST_NUMBERS:
+            most = max(1, _MOST_NUMBERS // (images.dim or 1))
+            raise Problem(422, f"k is {k:,}; with embeddings, ask for at most {most:,} at once")
         found = images.browse(where=where, order_by=order_by, k=k, offset=offset, include=include)
         total = images.count(where) if count else None
         documents = [item_document(item, collection, include) for item in found]

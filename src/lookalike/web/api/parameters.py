@@ -14,7 +14,8 @@ RowId = Annotated[int, Path(description="Id of the image.", ge=-(2**63), lt=2**6
 K = Annotated[int, Query(description="Number of results.", ge=1, le=10_000)]
 Offset = Annotated[int, Query(description="Number of results to skip.", ge=0, le=9_999)]
 Where = Annotated[
-    str | None, Query(description="Conditions as text, such as `price<50 or sale=true`.")
+    str | None,
+    Query(description="Conditions as text, such as `price<50 or sale=true`.", max_length=4000),
 ]
 NameInPath = Annotated[str, Path(description="Name of the collection.", max_length=64)]
 

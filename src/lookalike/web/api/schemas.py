@@ -14,7 +14,10 @@ Vector = Annotated[
     Field(description="An embedding, of the collection's dim.", min_length=1, max_length=16383),
 ]
 Upload = Annotated[str, Field(json_schema_extra={"format": "binary"})]
-Url = Annotated[str, Field(description="An image at an http(s) URL.", pattern="^https?://")]
+Url = Annotated[
+    str, Field(description="An image at an http(s) URL.", pattern="^https?://", max_length=2000)
+]
+ConditionText = Annotated[str, Field(max_length=4000)]
 
 
 class Document(BaseModel):
@@ -27,8 +30,12 @@ class Term(Document):
     """One of: a stored image by id or name, words, an embedding, a URL, or an uploaded image."""
 
     id: RowId | None = None
-    name: str | None = Field(None, description="The name of a stored image.", min_length=1)
-    text: str | None = Field(None, description="Words, for models that embed text.", min_length=1)
+    name: str | None = Field(
+        None, description="The name of a stored image.", min_length=1, max_length=1024
+    )
+    text: str | None = Field(
+        None, description="Words, for models that embed text.", min_length=1, max_length=2000
+    )
     vector: Vector | None = None
     url: Url | None = None
     image: int | None = Field(
@@ -57,7 +64,9 @@ class ConditionDocument(Document):
 
 
 WhereDocument = Annotated[
-    str | list[str | ConditionDocument] | dict[str, Value],
+    ConditionText
+    | Annotated[list[ConditionText | ConditionDocument], Field(max_length=100)]
+    | Annotated[dict[str, Value], Field(max_length=100)],
     Field(
         description="As text, such as `price<50 or sale=true`; or conditions that must all hold."
     ),
@@ -104,7 +113,7 @@ class SearchRequest(_Options):
     )
 
     query: QueryDocument | None = None
-    queries: list[QueryDocument] | None = Field(None, min_length=1)
+    queries: list[QueryDocument] | None = Field(None, min_length=1, max_length=256)
     where: WhereDocument | None = None
 
 

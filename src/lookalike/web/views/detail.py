@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from lookalike import Collection, Item, StoredFile, StoredImage
+from lookalike.web.api.parameters import RowId
 from lookalike.web.problems import Problem
 from lookalike.web.state import AppState, StateDep
 from lookalike.web.views.formats import date_text, size_text
@@ -22,6 +23,7 @@ from lookalike.web.views.tiles import Tile, tiles_of
 
 router = APIRouter(include_in_schema=False)
 
+StoredId = Annotated[int, Query(ge=-(2**63), lt=2**63)]
 _NEIGHBOURS = 12
 _SHOWN_BY_BROWSERS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".avif", ".bmp")
 _TOLD = ("width", "height", "file_size", "folder", "format", "tags")
@@ -80,10 +82,10 @@ class Detail:
 
 
 @router.get("/image/{row_id}")
-async def show(request: Request, state: StateDep, row_id: int) -> Response:
+async def show(request: Request, state: StateDep, row_id: RowId) -> Response:
     """Show one image; for htmx, without the page around it."""
     search = Search.of(request.query_params)
-    images = state.collections.get(search.collection or None)
+    images = await state.collection(search.collection)
     detail = await state.work.run(_detail, state, images, search, row_id)
     if is_fragment(request):
         return page(request, "detail/detail.html", search=search, detail=detail, beside=None)
@@ -92,10 +94,10 @@ async def show(request: Request, state: StateDep, row_id: int) -> Response:
 
 
 @router.get("/parts/neighbours/{row_id}")
-async def neighbours(request: Request, state: StateDep, row_id: int) -> Response:
+async def neighbours(request: Request, state: StateDep, row_id: RowId) -> Response:
     """Show the most similar images."""
     search = Search.of(request.query_params)
-    images = state.collections.get(search.collection or None)
+    images = await state.collection(search.collection)
     ask = partial(images.search, k=_NEIGHBOURS, include=["attributes"])
     found = await state.work.run(ask, StoredImage(row_id))
     tiles = await state.work.run(partial(tiles_of, collection=search.collection), state, found)
@@ -103,10 +105,10 @@ async def neighbours(request: Request, state: StateDep, row_id: int) -> Response
 
 
 @router.get("/compare")
-async def compare(request: Request, state: StateDep, a: int, b: int) -> Response:
+async def compare(request: Request, state: StateDep, a: StoredId, b: StoredId) -> Response:
     """Show two images side by side."""
     search = Search.of(request.query_params)
-    images = state.collections.get(search.collection or None)
+    images = await state.collection(search.collection)
     pair = [await state.work.run(_detail, state, images, search, each) for each in (a, b)]
     similarity = await state.work.run(_similarity, images, a, b)
     return page(

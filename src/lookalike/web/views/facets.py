@@ -37,7 +37,7 @@ class Value:
 async def names(request: Request, state: StateDep) -> Response:
     """Show the attributes by which images can be filtered."""
     search = Search.of(request.query_params)
-    images = state.collections.get(search.collection or None)
+    images = await state.collection(search.collection)
     found = await state.work.run(_attributes, images)
     return page(request, "search/filters.html", search=search, attributes=found)
 
@@ -48,7 +48,7 @@ async def values(request: Request, state: StateDep, name: str) -> Response:
     search = Search.of(request.query_params)
     if name == "date":
         return page(request, "search/filter-date.html", search=search)
-    images = state.collections.get(search.collection or None)
+    images = await state.collection(search.collection)
     kind = "text" if name in BUILT_IN else await state.work.run(_kind, images, name)
     if kind in _RANGED:
         return page(request, "search/filter-range.html", name=name, range=_range(search, name))

@@ -10,12 +10,14 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.responses import Response
 
 from lookalike import Collection, Item, Removed
+from lookalike.web.api.schemas import RowId
 from lookalike.web.state import AppState, StateDep, require_writer
 from lookalike.web.undo import Undo
+from lookalike.web.uploads import utf8
 from lookalike.web.views.rendering import page
 from lookalike.web.views.terms import Search
 
@@ -30,17 +32,20 @@ _TYPES = {"paths": "text/plain", "csv": "text/csv", "json": "application/json"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
+Tag = Annotated[str, Field(max_length=1000), AfterValidator(utf8)]
+
+
 class Chosen(BaseModel):
     """The selected images."""
 
-    ids: Annotated[list[int], Field(min_length=1, max_length=_MOST)]
+    ids: Annotated[list[RowId], Field(min_length=1, max_length=_MOST)]
 
 
 class Tagged(Chosen):
     """Tags to add to the selected images, and to remove from them."""
 
-    add: Annotated[list[str], Field(max_length=50)] = []
-    remove: Annotated[list[str], Field(max_length=50)] = []
+    add: Annotated[list[Tag], Field(max_length=50)] = []
+    remove: Annotated[list[Tag], Field(max_length=50)] = []
 
 
 class Exported(Chosen):
@@ -52,14 +57,14 @@ class Exported(Chosen):
 @router.get("/parts/tags")
 async def known_tags(request: Request, state: StateDep) -> Response:
     """Show the tags that images have, as suggestions."""
-    tags = await state.work.run(_known_tags, _images(request, state))
+    tags = await state.work.run(_known_tags, await _images(request, state))
     return page(request, "selection/tags.html", tags=tags)
 
 
 @router.post("/selection/tag", dependencies=_CHANGES)
 async def tag(request: Request, state: StateDep, chosen: Tagged) -> Response:
     """Add and remove tags; what was there before comes back by Undo."""
-    images = _images(request, state)
+    images = await _images(request, state)
     before, after = await state.work.run(_tag, images, chosen)
     what = f"{_count(len(after), 'image')} tagged"
     return _told(request, state, images, what, len(before), partial(_untag, images, before))
@@ -68,7 +73,7 @@ async def tag(request: Request, state: StateDep, chosen: Tagged) -> Response:
 @router.post("/selection/remove", dependencies=_CHANGES)
 async def remove(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Delete rows of the collection; their files stay."""
-    images = _images(request, state)
+    images = await _images(request, state)
     removed = await state.work.run(partial(images.take_out, *chosen.ids))
     what = f"{_count(len(removed.ids), 'image')} removed from {images.name}"
     put_back = partial(_put_back, images, removed)
@@ -78,7 +83,7 @@ async def remove(request: Request, state: StateDep, chosen: Chosen) -> Response:
 @router.post("/selection/trash", dependencies=_CHANGES)
 async def trash(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Move files to the trash, and delete their rows."""
-    images = _images(request, state)
+    images = await _images(request, state)
     removed = await state.work.run(partial(images.trash, *chosen.ids))
     what = f"{_count(len(removed.ids), 'image')} moved to the trash"
     if removed.failed:
@@ -92,7 +97,7 @@ async def trash(request: Request, state: StateDep, chosen: Chosen) -> Response:
 @router.post("/selection/distinct", dependencies=_CHANGES)
 async def distinct(request: Request, state: StateDep, chosen: Chosen) -> Response:
     """Remember that images are not duplicates of each other."""
-    images = _images(request, state)
+    images = await _images(request, state)
     ids = await state.work.run(partial(images.duplicates.mark_distinct, *chosen.ids))
     what = f"{_count(len(ids), 'image')} marked as not duplicates of each other"
     return _told(request, state, images, what, len(ids), partial(_unmark, images, ids))
@@ -101,7 +106,7 @@ async def distinct(request: Request, state: StateDep, chosen: Chosen) -> Respons
 @router.post("/selection/export")
 async def export(request: Request, state: StateDep, chosen: Exported) -> Response:
     """Send the list of the selected images as a file."""
-    images = _images(request, state)
+    images = await _images(request, state)
     read = partial(images.get, chosen.ids, include=["attributes"])
     text = exported(await state.work.run(read), chosen.format)
     ending = "txt" if chosen.format == "paths" else chosen.format
@@ -152,8 +157,8 @@ def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _images(request: Request, state: AppState) -> Collection:
-    return state.collections.get(Search.of(request.query_params).collection or None)
+async def _images(request: Request, state: AppState) -> Collection:
+    return await state.collection(Search.of(request.query_params).collection)
 
 
 def _told(
