@@ -13,6 +13,7 @@ from threading import Lock, Thread
 
 from lookalike import AddReport, Collection, DatabaseError, InputError, LookalikeError
 from lookalike.web.collections import Collections
+from lookalike.web.cores import use_all_cores
 from lookalike.web.problems import Busy, Problem, is_gone
 from lookalike.web.settings import Settings
 from lookalike.web.upload_folder import Kept, UploadFolder, upload_folders
@@ -79,6 +80,7 @@ class Adder:
         self._folder.close()
 
     def _run(self) -> None:
+        use_all_cores()
         self._recover()
         is_open = True
         while is_open:

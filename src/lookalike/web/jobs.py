@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from typing import Any, Literal
 
+from lookalike.web.cores import use_all_cores
 from lookalike.web.problems import Problem, problem_of
 
 _LOG = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Job:
 
     def run(self, work: Callable[[Job], Any]) -> None:
         """Do the work in this thread, and note how it ends."""
+        use_all_cores()
         state: JobState = "done"
         try:
             self.result = work(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
 import socket
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import uvicorn
 
 from lookalike import Database, InputError
 from lookalike.web.app import create_app
+from lookalike.web.cores import share_one_core
 from lookalike.web.logs import start_logging
 from lookalike.web.protocol import PatientProtocol
 from lookalike.web.settings import Settings
@@ -56,7 +58,14 @@ def run(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> No
         settings = replace(settings, port=port)
         start_logging(settings.log_format)
         _allow_open_files()
-        app = create_app(db, settings, ready=lambda: ready(port))
+
+        def begin() -> None:
+            # What there is now stays for good: collections of garbage need not look through it.
+            gc.collect()
+            gc.freeze()
+            ready(port)
+
+        app = create_app(db, settings, ready=begin)
         limits = settings.limits
         seconds = {"head_seconds": limits.head_seconds, "stall_seconds": limits.stall_seconds}
         protocol = type("Protocol", (PatientProtocol,), seconds)
@@ -71,6 +80,7 @@ def run(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> No
             timeout_graceful_shutdown=int(limits.stop_seconds),
             limit_concurrency=_MOST_CONNECTIONS,
         )
+        share_one_core()  # the event loop, which runs in this thread
         _Server(config, app.state.lookalike.stopping).run([listener])
 
 
