@@ -153,7 +153,10 @@ async def _answer(request: Request, error: Exception) -> Response:
         state = request.app.state.lookalike
         await state.work.run(state.collections.forget_gone)
     if problem.status >= 500 and not isinstance(error, Problem):
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        known = isinstance(error, lookalike.LookalikeError)
+        told = f": {error}" if known else ""
+        info = None if known else error  # of a database that is away, one line says enough
+        _LOG.error("%s %s failed%s", request.method, request.url.path, told, exc_info=info)
     if wants_page(request):
         from lookalike.web.views.failed import failed_page
 
