@@ -18,6 +18,18 @@ export async function busy(work) {
   }
 }
 
+/** Show what a URL answers in an element; return whether it did. If not, a toast says why. */
+export async function load(url, target) {
+  let isShown = false;
+  const note = (event) => { isShown ||= event.detail.target === target; };
+  document.addEventListener("htmx:afterSwap", note);
+  try {
+    await window.htmx.ajax("GET", url, { target, swap: "innerHTML" });
+  } catch { /* the server is gone */ }
+  document.removeEventListener("htmx:afterSwap", note);
+  return isShown;
+}
+
 /** Return what an answer says went wrong. */
 export async function problemOf(response) {
   try {

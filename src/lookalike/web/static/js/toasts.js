@@ -51,6 +51,9 @@ export function toast(message, { failed = false } = {}) {
   const element = document.createElement("div");
   element.className = failed ? "toast failed" : "toast";
   if (failed) element.setAttribute("role", "alert");
+  for (const same of box?.querySelectorAll(".toast.failed") ?? []) {
+    if (same.querySelector("span")?.textContent === message) same.remove();
+  }
   const text = document.createElement("span");
   text.className = "grow";
   text.textContent = message;
