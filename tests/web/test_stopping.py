@@ -10,7 +10,7 @@ from tests.conftest import new_database
 from tests.web.serving import serving
 
 
-MANY = 500  # so many that it is stopped long before the end
+MANY = 320  # so many that it is stopped long before the end
 
 
 @pytest.mark.slow
