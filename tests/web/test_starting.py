@@ -34,3 +34,9 @@ def test_the_page_says_where_the_token_is(served, path, heading):
     assert answer.status_code == 401
     assert f"<h2>{heading}</h2>" in answer.text
     assert "<code>lookalike serve</code> printed" in answer.text
+
+
+def test_a_page_that_does_not_exist_says_so_in_words(api):
+    answer = api.get("/nothing", headers={"Accept": "text/html"})
+    assert answer.status_code == 404
+    assert "There is no such page." in answer.text
