@@ -9,7 +9,6 @@ import lookalike
 from tests.conftest import new_database
 from tests.web.serving import serving
 
-
 MANY = 320  # so many that it is stopped long before the end
 
 
