@@ -51,6 +51,7 @@ from .core.types import (
     Tier,
     ValueCount,
 )
+from .database.errors import MissingTable
 from .database.functions import functions_sql
 from .database.mysql_ai import mysql_ai_sql
 from .dialects import Statement
@@ -98,6 +99,7 @@ __all__ = [
     "Matches",
     "Metric",
     "MissingExtra",
+    "MissingTable",
     "Mix",
     "Model",
     "ModelError",
