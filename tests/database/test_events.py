@@ -66,7 +66,7 @@ def test_rows_of_other_programs_are_encoded_within_seconds(db, scheduler, key_ty
     patiently(db, "DELETE FROM `goo'ds` WHERE id = 6")
     wait(goods.index)
     report = goods.index.check()
-    assert report.is_consistent and report.codes == ROWS + 1
+    assert report.is_consistent and report.codes == ROWS + 1, report
     assert (goods.search(query, k=1)[0].key or goods.search(query, k=1)[0].id) in (999, "999")
     # Scheduling again replaces the event.
     assert goods.index.schedule(3600).scheduled == "every 3600 seconds"
