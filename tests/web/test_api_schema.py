@@ -94,7 +94,7 @@ def test_nothing_that_is_asked_is_the_server_s_failure(case, fuzzed, session):
 
 @pytest.mark.slow
 @schema.parametrize()
-@at_random(60)
+@at_random(25)
 def test_much_that_is_asked(case, fuzzed, session):
     ask(case, fuzzed, session)
 
