@@ -10,6 +10,7 @@ import pytest
 
 import lookalike
 from lookalike import Database, IndexSizes, PrivateServer
+from lookalike.dialects.mariadb import MariaDB
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
 from tests import mariadb_server
@@ -21,7 +22,7 @@ TEST_HOME = SHARED_HOME / os.environ.get("PYTEST_XDIST_WORKER", "")
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.
-ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative}
+ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative, "mariadb": MariaDB}
 
 # No test may reach the databases or models of whoever runs it.
 os.environ.pop("LOOKALIKE_DATABASE", None)
@@ -118,13 +119,32 @@ def old_server() -> Iterator[str]:
         yield f"mysql://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
 
 
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """The URL of a real MariaDB, without a database."""
+    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
+        yield f"mariadb://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
+
+
+@contextmanager
+def new_schema(url: str) -> Iterator[str]:
+    """Create an empty database beside that of a URL, yield its URL, and drop it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with lookalike.connect(url) as db:
+        db.rows(f"CREATE DATABASE {name}")
+        yield url.replace(f"/{mariadb_server.DATABASE}?", f"/{name}?")
+        db.rows(f"DROP DATABASE IF EXISTS {name}")
+
+
 @pytest.fixture(params=ENGINES)
-def engine(
-    request: pytest.FixtureRequest, database_url: str, index_sizes: IndexSizes
-) -> Iterator[Database]:
+def engine(request: pytest.FixtureRequest, index_sizes: IndexSizes) -> Iterator[Database]:
     """A new, empty database on each engine."""
-    with lookalike.connect(database_url, index_sizes=index_sizes) as db:
+    is_mariadb = request.param == "mariadb"
+    server = request.getfixturevalue("mariadb" if is_mariadb else "server")
+    make = new_schema if is_mariadb else new_database
+    with make(server) as url, lookalike.connect(url, index_sizes=index_sizes) as db:
         if request.param == "mysql_native":
             db.install_functions()
-        db.dialect = ENGINES[request.param]()
+            db.dialect = ENGINES[request.param]()
+        assert db.dialect.name == request.param
         yield db

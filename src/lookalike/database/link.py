@@ -3,7 +3,7 @@
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from lookalike.core.vectors import pack
 from lookalike.database.errors import UnknownVariable, too_large, translated
 from lookalike.database.session import (
     COLLATION,
+    OPTIONAL,
     SMALLEST_PACKET,
     differing,
     read_session,
@@ -141,19 +142,13 @@ class Link:
     def _begin_session(self) -> None:
         """Set what every statement relies on, and check that it holds."""
         try:
-            with self.errors(), self._driver.cursor() as cursor:
-                cursor.execute(*set_session())
-                cursor.execute(read_session().sql)
-                values = cursor.fetchone() or ()
-        except UnknownVariable as error:
-            with self.running(Statement("SELECT VERSION()")) as cursor:
-                (version,) = cursor.fetchone()
-            raise UnsupportedServer(
-                f"{self.url} is version {version}, which lacks a setting of MySQL's sessions "
-                f"({error}): use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
-                code=error.code,
-            ) from error
-        if (found := differing(values)) is not None:
+            values = self._set_session()
+        except UnknownVariable:
+            values = self._set_session(OPTIONAL)
+            found = differing(values, OPTIONAL)
+        else:
+            found = differing(values)
+        if found is not None:
             raise ConnectionFailed(
                 f"{self.url} does not keep the settings of a session: {found}; "
                 "have lookalike connect to the server itself, not through a proxy that changes it"
@@ -164,6 +159,24 @@ class Link:
                 f"{self.url} has max_allowed_packet = {self.max_packet}, too little for an "
                 f"embedding: have an administrator SET PERSIST max_allowed_packet = 67108864"
             )
+
+    def _set_session(self, without: Sequence[str] = ()) -> Sequence[Any]:
+        """Set the session and return its values. Raises UnsupportedServer if the server cannot."""
+        try:
+            with self.errors(), self._driver.cursor() as cursor:
+                cursor.execute(*set_session(without))
+                cursor.execute(read_session(without).sql)
+                return cursor.fetchone() or ()
+        except UnknownVariable as error:
+            if not without:
+                raise
+            with self.running(Statement("SELECT VERSION()")) as cursor:
+                (version,) = cursor.fetchone()
+            raise UnsupportedServer(
+                f"{self.url} is version {version}, which lacks a setting of sessions "
+                f"({error}): use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
+                code=error.code,
+            ) from error
 
     @property
     def is_mine(self) -> bool:

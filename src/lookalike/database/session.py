@@ -1,6 +1,6 @@
 """What every statement of lookalike relies on, set on connecting whatever the server's defaults."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from lookalike.dialects import Statement
@@ -38,6 +38,9 @@ SETTINGS: dict[str, int | str] = {
     "wait_timeout": 28_800,
     "net_write_timeout": 600,
 }
+OPTIONAL = ("max_execution_time", "information_schema_stats_expiry")
+"""Settings that only MySQL has; other engines do not need them."""
+
 LOCK_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 """For locks of tables and of rows, in seconds: the server's, but not a year."""
 
@@ -45,24 +48,27 @@ COLLATION = "utf8mb4_0900_ai_ci"
 """Of the session's character set utf8mb4: what texts are compared by where no column decides."""
 
 
-def set_session() -> Statement:
-    """Set everything, for the connection's lifetime."""
-    settings = [f"SESSION {name} = %s" for name in SETTINGS]
+def set_session(without: Collection[str] = ()) -> Statement:
+    """Set everything, for the connection's lifetime; without: settings that the server lacks."""
+    settings = {name: value for name, value in SETTINGS.items() if name not in without}
+    assigned = [f"SESSION {name} = %s" for name in settings]
     waits = [f"SESSION {name} = {_at_most(name)}" for name in LOCK_WAITS]
     longest = [LOCK_WAIT_SECONDS] * len(LOCK_WAITS)
-    return Statement(f"SET {', '.join(settings + waits)}", (*SETTINGS.values(), *longest))
+    return Statement(f"SET {', '.join(assigned + waits)}", (*settings.values(), *longest))
 
 
-def read_session() -> Statement:
+def read_session(without: Collection[str] = ()) -> Statement:
     """Return the values of the settings, the lock waits, the collation, and max_allowed_packet."""
-    names = (*SETTINGS, *LOCK_WAITS, "collation_connection", "max_allowed_packet")
+    settings = (name for name in SETTINGS if name not in without)
+    names = (*settings, *LOCK_WAITS, "collation_connection", "max_allowed_packet")
     return Statement("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))
 
 
-def differing(values: Sequence[Any]) -> str | None:
+def differing(values: Sequence[Any], without: Collection[str] = ()) -> str | None:
     """Tell the first setting of a session that is not as it was set, None where there is none."""
     *settings, table_wait, row_wait, collation, _ = values
-    for (name, value), found in zip(SETTINGS.items(), settings, strict=True):
+    wanted = [(name, value) for name, value in SETTINGS.items() if name not in without]
+    for (name, value), found in zip(wanted, settings, strict=True):
         if _normal(found) != _normal(value):
             return f"{name} is {found}, not {value}"
     for name, found in zip(LOCK_WAITS, (table_wait, row_wait), strict=True):

@@ -53,7 +53,7 @@ class DatabaseURL:
             raise InputError(f"the database URL has an @ after its host: {_ESCAPED}")
         if parts.fragment:
             raise InputError(f"the database URL has a # after its host: {_ESCAPED}")
-        if parts.scheme not in ("mysql", "mysql+pymysql"):
+        if parts.scheme not in ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"):
             raise InputError(f"{parts.scheme or 'no scheme'!r} is not a database URL; {_FORM}")
         database = unquote(parts.path.lstrip("/"))
         if not database or not parts.username:

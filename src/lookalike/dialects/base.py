@@ -59,6 +59,10 @@ class Dialect(
         """Return the EXPLAIN ANALYZE of a statement, with rows and time of each step."""
         return Statement(f"EXPLAIN ANALYZE {statement.sql}", statement.params)
 
+    def ranks(self, metric: str) -> bool:
+        """Whether the server can rank embeddings by a metric; then `nearest` is available."""
+        return self.has_nearest
+
     def nearest(
         self,
         table: Table,

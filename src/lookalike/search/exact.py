@@ -17,7 +17,7 @@ def exact_statement(
     table: VectorTable, query: FloatArray, options: SearchOptions, where: Filter | None
 ) -> Statement:
     """Return the statement that ranks on the server, or else reads the rows to rank here."""
-    if table.dialect.has_nearest:
+    if table.dialect.ranks(table.metric):
         return table.dialect.nearest(
             table, table.metric, pack(query), options.k, options.floor, where
         )
@@ -33,7 +33,7 @@ def search_exactly(
 ) -> list[Match]:
     """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked."""
     statement = exact_statement(table, query, options, where)
-    if table.dialect.has_nearest:
+    if table.dialect.ranks(table.metric):
         with trace.step("rank on the server", statement) as touched:
             rows = table.connection.query(statement)
             touched.rows = len(rows)

@@ -52,7 +52,7 @@ class Searcher:
         else:
             read = exact_statement(table, query, wider, self._where)
             columns = "id, embedding, image_name"
-        if planned is not None or not dialect.has_nearest:
+        if planned is not None or not dialect.ranks(table.metric):
             read = dialect.ranked(read, columns, table.metric, pack(query), options.floor)
         return dialect.page(read, options.k, options.offset, left_out)
 

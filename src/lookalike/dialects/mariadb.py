@@ -1,0 +1,89 @@
+"""MariaDB 11.7 and newer: a VECTOR type, distances, and a vector index of its own."""
+
+from typing import ClassVar
+
+from lookalike.dialects.base import Dialect
+from lookalike.dialects.primitives import Lock
+from lookalike.dialects.statement import Statement, places
+from lookalike.dialects.table import Table
+from lookalike.dialects.tables.filters import Filter, and_
+
+_FUNCTION = {"cosine": "VEC_DISTANCE_COSINE", "euclidean": "VEC_DISTANCE_EUCLIDEAN"}
+_SIMILARITY = {"cosine": "1 - ", "euclidean": "-"}
+
+
+class MariaDB(Dialect):
+    """MariaDB: the server ranks by cosine and euclidean, the client by dot."""
+
+    name = "mariadb"
+    scheme = "mariadb"
+    has_nearest = True
+    needs_index = False
+    exact_collation = "utf8mb4_nopad_bin"
+    folding_collation = "utf8mb4_uca1400_nopad_ai_ci"
+    locks: ClassVar[dict[Lock, str]] = {
+        "": "",
+        "share": "LOCK IN SHARE MODE",
+        "share nowait": "LOCK IN SHARE MODE NOWAIT",
+        "update": "FOR UPDATE",
+        "update nowait": "FOR UPDATE NOWAIT",
+    }
+
+    def probes(self) -> list[Statement]:
+        return [
+            Statement("SELECT VEC_DISTANCE_EUCLIDEAN(VEC_FromText('[1]'), VEC_FromText('[3]')) = 2")
+        ]
+
+    def analyze(self, statement: Statement) -> Statement:
+        return Statement(f"ANALYZE FORMAT=JSON {statement.sql}", statement.params)
+
+    def values_table(self, n_columns: int, n_rows: int) -> str:
+        return f"(VALUES {', '.join([f'({places(n_columns)})'] * n_rows)})"
+
+    def json_value(self, column: str, path: str, type_: str) -> str:
+        value = f"JSON_VALUE({column}, {path})"
+        return f"CAST({value} AS DOUBLE)" if type_ == "DOUBLE" else value
+
+    def json_contains(self, array: str) -> str:
+        return f"JSON_CONTAINS({array}, JSON_QUOTE(%s))"
+
+    def table_columns(self, table: Table) -> Statement:
+        # JSON is a LONGTEXT with a check of the column's name.
+        is_this, names = table.is_this
+        return Statement(
+            "SELECT column_name, IF(EXISTS (\n"
+            "    SELECT 1 FROM information_schema.check_constraints AS k\n"
+            "    WHERE k.constraint_schema = c.table_schema AND k.table_name = c.table_name\n"
+            "    AND k.constraint_name = c.column_name AND k.check_clause LIKE 'json_valid(%%'\n"
+            "), 'json', column_type) FROM information_schema.columns AS c\n"
+            f"WHERE {is_this} ORDER BY ordinal_position",
+            names,
+        )
+
+    def create_failures(self, table: Table) -> Statement:
+        made = super().create_failures(table)
+        return Statement(made.sql.replace("STORED PRIMARY KEY", "STORED UNIQUE"))
+
+    def ranks(self, metric: str) -> bool:
+        return metric in _FUNCTION
+
+    def nearest(
+        self,
+        table: Table,
+        metric: str,
+        query: bytes,
+        k: int,
+        min_similarity: float | None,
+        where: Filter | None = None,
+    ) -> Statement:
+        # The index serves only this form of ORDER BY, without a tiebreaker.
+        distance = f"{_FUNCTION[metric]}({table.embedding}, %s)"
+        similarity = f"{_SIMILARITY[metric]}{distance}"
+        passing = and_(where)
+        return Statement(
+            f"SELECT {table.id}, {table.image_name()}, {similarity} AS similarity "
+            f"FROM {table.sql} AS v "
+            f"WHERE {table.embedding} IS NOT NULL{passing.sql} "
+            f"ORDER BY {distance} LIMIT %s",
+            (query, *passing.params, query, k),
+        )
