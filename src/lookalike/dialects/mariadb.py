@@ -6,6 +6,7 @@ from lookalike.dialects.base import Dialect
 from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
+from lookalike.dialects.tables.attributes import MAX_TEXT
 from lookalike.dialects.tables.filters import Filter, and_
 
 _FUNCTION = {"cosine": "VEC_DISTANCE_COSINE", "euclidean": "VEC_DISTANCE_EUCLIDEAN"}
@@ -42,7 +43,12 @@ class MariaDB(Dialect):
 
     def json_value(self, column: str, path: str, type_: str) -> str:
         value = f"JSON_VALUE({column}, {path})"
-        return f"CAST({value} AS DOUBLE)" if type_ == "DOUBLE" else value
+        if type_ == "DOUBLE":
+            return f"CAST({value} AS DOUBLE)"
+        # JSON_VALUE makes 1 of true.
+        whole = f"JSON_EXTRACT({column}, {path})"
+        text = f"IF(JSON_TYPE({whole}) = 'BOOLEAN', {whole}, {value})"
+        return f"LEFT({text}, {MAX_TEXT}) COLLATE {self.exact_collation}"
 
     def json_contains(self, array: str) -> str:
         return f"JSON_CONTAINS({array}, JSON_QUOTE(%s))"
