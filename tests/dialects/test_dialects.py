@@ -39,9 +39,9 @@ def test_a_statement_is_written_out_with_its_values():
 
 
 def test_a_server_with_distance_ranks_by_itself():
-    statement = MySQLNative().nearest(Table("t"), "cosine", b"\0" * 8, 5, 0.25)
+    statement = MySQLNative().nearest(Table("t"), "cosine", b"\0" * 8, 5)
     assert statement.sql.count("%s") == len(statement.params)
-    assert statement.params == (b"\0" * 8, b"\0" * 8, 0.25, b"\0" * 8, 5)
+    assert statement.params == (b"\0" * 8, b"\0" * 8, 5)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))

@@ -190,6 +190,10 @@ class CollectionState:
         self.percentiles.forget_if_grown()
         if maintain(self.index, compare=compare):
             self.train()
+        if self.dialect.indexed_metrics and self.own is None:
+            from lookalike.index import server_index
+
+            server_index.maintain(self.index)
 
     def refresh(self, *, compare: bool = True) -> None:
         """Bring the index up to date with what other programs have changed.

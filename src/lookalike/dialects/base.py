@@ -19,6 +19,9 @@ from lookalike.dialects.tables.thresholds import ThresholdsSQL
 from lookalike.dialects.tables.user_tables import UserTablesSQL
 from lookalike.dialects.tables.versions import VersionsSQL
 
+SERVER_INDEX = "lookalike_vectors"
+"""Name of the server's own vector index, where lookalike creates it."""
+
 
 class Dialect(
     AttributesSQL,
@@ -43,6 +46,8 @@ class Dialect(
     name = ""
     has_nearest = False
     """Whether the server can rank embeddings; then `nearest` is available."""
+    indexed_metrics: frozenset[str] = frozenset()
+    """The metrics that the server's own vector index serves; empty without one."""
     needs_index = True
     """Whether fast searches need lookalike's own index."""
 
@@ -69,8 +74,30 @@ class Dialect(
         metric: str,
         query: bytes,
         k: int,
-        min_similarity: float | None,
         where: Filter | None = None,
+        *,
+        exact: bool = False,
+        embedding: bool = False,
     ) -> Statement:
-        """Select the k nearest rows, ranked by the server: id, image_name, similarity."""
+        """Select the k nearest rows, ranked by the server: id, image_name, similarity.
+
+        exact: compare every row; otherwise the server's own index is used if there is one and no
+        filter. embedding: also select its bytes.
+        """
+        raise NotImplementedError
+
+    def widened(self, statement: Statement, k: int) -> Statement:
+        """Return the statement with the server's index searched wide enough for k rows."""
+        return statement
+
+    # The server's own vector index, for engines that have one.
+
+    def server_indexes(self, table: Table) -> Statement:
+        """Select the names of the server's own vector indexes of a table."""
+        raise NotImplementedError
+
+    def create_server_index(self, table: Table, metric: str) -> Statement:
+        raise NotImplementedError
+
+    def drop_server_index(self, table: Table) -> Statement:
         raise NotImplementedError

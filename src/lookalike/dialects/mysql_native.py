@@ -34,20 +34,20 @@ class MySQLNative(Dialect):
         metric: str,
         query: bytes,
         k: int,
-        min_similarity: float | None,
         where: Filter | None = None,
+        *,
+        exact: bool = False,
+        embedding: bool = False,
     ) -> Statement:
         # No tiebreaker in ORDER BY: it would prevent the use of a vector index.
         distance = f"DISTANCE({table.embedding}, %s, '{metric.upper()}')"
-        similarity = f"{_SIMILARITY[metric]}{distance}"
-        within = "" if min_similarity is None else f" AND {similarity} >= %s"
-        bound = () if min_similarity is None else (query, min_similarity)
         passing = and_(where)
+        read = f", {self.embedding_bytes(table)}" if embedding else ""
         direction = " DESC" if metric == "dot" else ""
+        order = f"{distance}{direction}" + (f", {table.id}" if exact else "")
         return Statement(
-            f"SELECT {table.id}, {table.image_name()}, {similarity} AS similarity "
-            f"FROM {table.sql} AS v "
-            f"WHERE {table.embedding} IS NOT NULL{within}{passing.sql} "
-            f"ORDER BY {distance}{direction} LIMIT %s",
-            (query, *bound, *passing.params, query, k),
+            f"SELECT {table.id}, {table.image_name()}, {_SIMILARITY[metric]}{distance} "
+            f"AS similarity{read} FROM {table.sql} AS v "
+            f"WHERE {table.embedding} IS NOT NULL{passing.sql} ORDER BY {order} LIMIT %s",
+            (query, *passing.params, query, k),
         )

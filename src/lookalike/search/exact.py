@@ -7,7 +7,7 @@ from lookalike.core.vectors import FloatArray, ids_array, pack, similarity, unpa
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Filter, Statement
 from lookalike.search.options import SearchOptions
-from lookalike.search.ranking import best, clamp, matches_of
+from lookalike.search.ranking import best, matches_of, rank
 from lookalike.search.trace import Trace
 
 _SCAN_BATCH = 4096
@@ -17,11 +17,12 @@ def exact_statement(
     table: VectorTable, query: FloatArray, options: SearchOptions, where: Filter | None
 ) -> Statement:
     """Return the statement that ranks on the server, or else reads the rows to rank here."""
-    if table.dialect.ranks(table.metric):
-        return table.dialect.nearest(
-            table, table.metric, pack(query), options.k, options.floor, where
+    dialect = table.dialect
+    if dialect.ranks(table.metric):
+        return dialect.nearest(
+            table, table.metric, pack(query), options.k, where, exact=options.exact
         )
-    return table.dialect.all_rows(table, where)
+    return dialect.all_rows(table, where)
 
 
 def search_exactly(
@@ -31,22 +32,39 @@ def search_exactly(
     where: Filter | None,
     trace: Trace,
 ) -> list[Match]:
-    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked."""
-    statement = exact_statement(table, query, options, where)
+    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked.
+
+    A server that has an index of its own uses it, except for filters and if `exact` is asked for.
+    """
     if table.dialect.ranks(table.metric):
-        with trace.step("rank on the server", statement) as touched:
-            rows = table.connection.query(statement)
-            touched.rows = len(rows)
-        found = [
-            Match(row_id, name or "", clamp(score, table.metric))
-            for row_id, name, score in rows
-            if score is not None
-        ]
-        return sorted(found, key=lambda match: (-match.similarity, match.id))
+        return _ranked_by_server(table, query, options, where, trace)
+    statement = exact_statement(table, query, options, where)
     what = "every embedding" if where is None else "all matching rows"
     with trace.step(f"rank {what}", statement) as touched:
         matches, touched.rows = _scan(table, statement, query, options.k)
     return matches
+
+
+def _ranked_by_server(
+    table: VectorTable,
+    query: FloatArray,
+    options: SearchOptions,
+    where: Filter | None,
+    trace: Trace,
+) -> list[Match]:
+    """Return the k rows that the server ranks first, with similarities computed here in float64."""
+    dialect, k = table.dialect, options.k
+    may_miss = bool(dialect.indexed_metrics) and where is None and not options.exact
+    for exact in (False, True) if may_miss else (True,):
+        statement = dialect.nearest(
+            table, table.metric, pack(query), k, where, exact=exact, embedding=True
+        )
+        with trace.step("rank on the server", statement) as touched:
+            rows = table.connection.query(statement if exact else dialect.widened(statement, k))
+            touched.rows = len(rows)
+        if exact or len(rows) == k:
+            break  # an index that has lost rows may return fewer
+    return rank(query, [(row[0], row[1], row[3]) for row in rows], k, table.metric)
 
 
 def _scan(
