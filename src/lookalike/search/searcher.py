@@ -52,9 +52,11 @@ class Searcher:
         else:
             read = exact_statement(table, query, wider, self._where)
             columns = "id, embedding, image_name"
+        least = options.floor
         if planned is not None or not dialect.ranks(table.metric):
-            read = dialect.ranked(read, columns, table.metric, pack(query), options.floor)
-        return dialect.page(read, options.k, options.offset, left_out)
+            read = dialect.ranked(read, columns, table.metric, pack(query), least)
+            least = None  # it has left those out
+        return dialect.page(read, options.k, options.offset, left_out, least)
 
     def search(self, asked: Asked, trace: Trace) -> Found:
         """Return the nearest rows without left_out, ties by id.
