@@ -17,6 +17,7 @@ from lookalike.core.errors import (
     InputError,
     MissingExtra,
     ServerError,
+    UnsupportedServer,
 )
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
 from lookalike.database.connection import Connection, Row, Tracer
@@ -316,9 +317,17 @@ class Database:
 
     def install_functions(self) -> list[str]:
         """Create my_dot_product, my_vec_norm and DISTANCE in this database; return their names."""
+        self._require_functions()
         from lookalike.database.functions import install_functions
 
         return install_functions(self.connection)
+
+    def _require_functions(self) -> None:
+        if not self.dialect.has_functions:
+            raise UnsupportedServer(
+                f"{self.connection.url} cannot run lookalike's SQL functions and procedures: "
+                f"{self.dialect.instead_of_functions}"
+            )
 
     def install_native_functions(self) -> list[str]:
         """Build the native functions, create them on the server, and return their names.
@@ -330,6 +339,7 @@ class Database:
             ServerError: gcc is missing or failed.
             DatabaseError: Something else is missing; the message has an administrator's commands.
         """
+        self._require_functions()
         from lookalike.database.native import install_native
 
         return install_native(self.connection)
@@ -359,6 +369,7 @@ class Database:
         Raises:
             DatabaseError: The server has one of its own, or the user lacks a privilege.
         """
+        self._require_functions()
         from lookalike.database.mysql_ai import install_mysql_ai
 
         return install_mysql_ai(self.connection)

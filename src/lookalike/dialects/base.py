@@ -48,8 +48,17 @@ class Dialect(
     """Whether the server can rank embeddings; then `nearest` is available."""
     indexed_metrics: frozenset[str] = frozenset()
     """The metrics that the server's own vector index serves; empty without one."""
+    instead_of_functions = ""
+    """What the server has instead of lookalike's functions and procedures; empty where they run."""
+    has_vector_results = True
+    """Whether results tell a vector from other bytes."""
     needs_index = True
     """Whether fast searches need lookalike's own index."""
+
+    @property
+    def has_functions(self) -> bool:
+        """Whether lookalike's SQL functions and procedures run on the server."""
+        return not self.instead_of_functions
 
     # Identify the server and its features.
 

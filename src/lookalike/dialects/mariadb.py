@@ -22,6 +22,10 @@ class MariaDB(Dialect):
     scheme = "mariadb"
     has_nearest = True
     needs_index = False
+    instead_of_functions = (
+        "rank with VEC_DISTANCE_COSINE(embedding, VEC_FromText('[...]')) or VEC_DISTANCE_EUCLIDEAN"
+    )
+    has_vector_results = False
     indexed_metrics = frozenset(_FUNCTION)
     exact_collation = "utf8mb4_nopad_bin"
     folding_collation = "utf8mb4_uca1400_nopad_ai_ci"
