@@ -19,6 +19,7 @@ from lookalike.core.errors import (
     ServerError,
     UnsupportedServer,
 )
+from lookalike.core.progress import StepProgress, silent
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
@@ -31,7 +32,7 @@ from lookalike.server.address import PrivateAddress
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lookalike.core.reports import CollectionRemoval, IndexStatus, Status
+    from lookalike.core.reports import CollectionCopy, CollectionRemoval, IndexStatus, Status
     from lookalike.models.base import Model
 
 URL_VARIABLE = "LOOKALIKE_DATABASE"
@@ -219,6 +220,11 @@ class Database:
 
         drop(self.connection, self.dialect, name)
 
+    @property
+    def url(self) -> str:
+        """The database's URL, without the password."""
+        return str(self.connection.url)
+
     def collections(self) -> list[str]:
         """Return the names of all collections, sorted."""
         names = [row[0] for row in self.connection.query(self.dialect.collection_names())]
@@ -274,6 +280,46 @@ class Database:
 
         rename_collection(self.connection, self.dialect, name, new_name)
         return self.collection(new_name)
+
+    def copy_collection(
+        self,
+        name: str,
+        to: Database,
+        *,
+        dry_run: bool = False,
+        progress: StepProgress = silent,
+    ) -> CollectionCopy:
+        """Copy a collection to another database, of any engine, and index it there.
+
+        Embeddings are copied byte for byte, with ids, names, files, failures, attributes, facts,
+        decisions and the threshold; at the end both are compared. This database is only read.
+        Repeat the call if it was interrupted: it goes on. Until it has finished, the copy's
+        `status()` says so, and nothing can be added to it.
+
+        Args:
+            name: Name of the collection, here and there.
+            to: The other database.
+            dry_run: Check whether it can be copied, and copy nothing.
+            progress: Called with (step, rows done, rows in all).
+
+        Raises:
+            InputError: There is no such collection, the other server cannot hold it, or the other
+                database has another collection of this name; that stays as it is.
+            DatabaseError: The collection does not stop to change; what was copied is kept.
+        """
+        from lookalike.collection.copying import copy_collection
+
+        if not isinstance(to, Database):
+            raise wrong("to", to, "a Database")
+        return copy_collection(
+            self._state(name), to._state(name), dry_run=dry_run, progress=progress
+        )
+
+    def _state(self, name: str) -> CollectionState:
+        request = Request(name, None, None, None)
+        return CollectionState(
+            self.connection, self.dialect, request, self._notify, self._index_sizes
+        )
 
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> pd.DataFrame:
         """Run any SQL and return its result as a pandas DataFrame, empty if there is none.

@@ -196,6 +196,16 @@ def make_index(table: VectorTable, name: str) -> bool:
     return made
 
 
+def indexed_attributes(table: VectorTable) -> list[str]:
+    """Return the attributes that lookalike has indexed in the database, by name."""
+    indexes = {row[0] for row in table.connection.query(table.dialect.indexed_columns(table))}
+    return sorted(
+        each.name
+        for each in known_attributes(table)
+        if any(attribute_index(each, kind) in indexes for kind in _index_kinds(each))
+    )
+
+
 def _index_kinds(attribute: Attribute) -> list[Kind]:
     """Return the kinds that need an index each: a column has one type, and a JSON true is text."""
     kinds: set[Kind] = {"text" if kind == "boolean" else kind for kind in attribute.kinds}

@@ -61,6 +61,8 @@ def _lines(status: Status) -> list[str]:
     ]
     if status.threshold is not None:
         lines.append(f"threshold   {status.threshold:.4g} (of `screen`)")
+    if status.copy_of is not None:
+        lines.append(f"copy        unfinished, of {status.copy_of}: lookalike copy goes on")
     lines.append(f"failures    {status.failures:,}")
     return lines + ([f"last run    {_run(status.last_run)}"] if status.last_run else [])
 

@@ -43,6 +43,7 @@ COMMANDS = {
         "List the attributes of a collection's images: name, kind and how many have it.",
     ),
     "collections": ("catalog", "List the collections: images, model, size on disk and index."),
+    "copy": ("copy", "Copy collections to another database, such as from MySQL to MariaDB."),
     "index": ("index", "The index of a collection, or of a table of your own."),
     "sql": ("sql", "Run any SQL and print its result as a table."),
     "install-functions": (
@@ -57,6 +58,8 @@ COMMANDS = {
 MEANT = {
     "delete": ("remove", "collections delete", "duplicates --delete"),
     "drop": ("collections delete", "attributes drop", "index drop"),
+    "migrate": ("copy",),
+    "move": ("copy", "collections rename"),
     "create": ("index create",),
     "refresh": ("index refresh",),
     "find": ("search",),

@@ -279,7 +279,7 @@ class Collection:
         """Return the collection's status and the result of its last `add`."""
         from lookalike.collection.status import read_status
 
-        return read_status(self._state.index, self.model_id, self._state.held)
+        return read_status(self._state.index, self.model_id, self._state.held, self._state.copy_of)
 
     def search(
         self,

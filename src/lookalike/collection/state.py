@@ -118,6 +118,11 @@ class CollectionState:
         return self.record.own if self.record is not None else None
 
     @property
+    def copy_of(self) -> str | None:
+        """What it is an unfinished copy of; None otherwise."""
+        return self.record.copy_of if self.record is not None else None
+
+    @property
     def index(self) -> IndexStore:
         """The index of the collection's table."""
         with self._opening:
@@ -158,11 +163,22 @@ class CollectionState:
         return self.record
 
     def require_collection(self) -> None:
-        """Raise InputError for a table of the user's own, which lookalike never changes."""
+        """Raise InputError for what lookalike does not change.
+
+        That is a table of the user's own, and an unfinished copy: whoever finishes that makes it
+        equal to its source again.
+        """
         if self.own is not None:
             raise InputError(
                 f"{self.name!r} is a table of your own, which lookalike only reads: change "
                 f"{self.own.table.shown} with SQL"
+            )
+        if self.copy_of is not None:  # finished meanwhile, perhaps
+            self.record = find_collection(self.connection, self.dialect, self.name)
+        if self.copy_of is not None:
+            raise InputError(
+                f"{self.name!r} is an unfinished copy of {self.copy_of}: finish it with the same "
+                f"lookalike copy, or delete it: lookalike collections delete {self.name}"
             )
 
     def require_own(self, why: str) -> OpenedTable:

@@ -14,7 +14,12 @@ from lookalike.models.registry import precision_of
 from lookalike.screening.thresholds import stored_min_similarity
 
 
-def read_status(index: IndexStore, model: str | None, held: HeldIndex | None = None) -> Status:
+def read_status(
+    index: IndexStore,
+    model: str | None,
+    held: HeldIndex | None = None,
+    copy_of: str | None = None,
+) -> Status:
     """Return a collection's status."""
     table = index.table
     connection, dialect = table.connection, table.dialect
@@ -37,6 +42,7 @@ def read_status(index: IndexStore, model: str | None, held: HeldIndex | None = N
         threshold=stored_min_similarity(table),
         attributes=tuple(count_attributes(table)),
         held=held.status() if held else None,
+        copy_of=copy_of,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from lookalike.core.types import Failure, HeldState, Metric, Plan, Precision
+from lookalike.core.types import CopyState, Failure, HeldState, Metric, Plan, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,7 @@ class Status:
         threshold: The stored `min_similarity` of `screen`; None if none is stored.
         attributes: Its attributes, by name.
         held: The index in this program's memory; None if it is not held.
+        copy_of: What it is an unfinished copy of; None otherwise.
     """
 
     name: str
@@ -197,6 +198,33 @@ class Status:
     threshold: float | None
     attributes: tuple[AttributeStatus, ...]
     held: HeldStatus | None = None
+    copy_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionCopy:
+    """Result of copying a collection to another database; in a dry run, what would be done.
+
+    Attributes:
+        name: Name of the copy.
+        rows: Number of rows of the collection.
+        state: Of the copy before: "new"; "unfinished": this call went on with it; or "equal": it
+            was finished already, and nothing was done.
+        copied: Number of rows of images that were written.
+        changed: How many of these were written again, as they had changed in the source meanwhile.
+        without_index: Attributes that are indexed in the source, and cannot be in the copy.
+        seconds: Wall-clock time of the call.
+        is_dry_run: Whether nothing was changed.
+    """
+
+    name: str
+    rows: int
+    state: CopyState
+    copied: int = 0
+    changed: int = 0
+    without_index: tuple[str, ...] = ()
+    seconds: float = 0.0
+    is_dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,9 @@ INDEX_SIZES = IndexSizes()
 HeldState = Literal["loading", "ready", "waiting", "refused", "closed"]
 """What an index in memory does; see `HeldStatus`."""
 
+CopyState = Literal["new", "unfinished", "equal"]
+"""What a copy of a collection was before; see `CollectionCopy`."""
+
 Precision = Literal["float32", "bfloat16", "int8"]
 """Of embeddings in memory."""
 

@@ -15,6 +15,7 @@ from lookalike.dialects import (
     Dialect,
     Table,
     UserTable,
+    copy_of,
     is_reserved,
     quote_name,
 )
@@ -28,7 +29,8 @@ class CollectionRecord:
     model: the id of the model that made its embeddings; None for embeddings that users bring.
     metric: what its search ranks by.
     id_type: the SQL type of its id column. has_files: whether it has a side table of files.
-    own: the user's own table that it is; None for a collection.
+    own: the user's own table that it is; None for a collection. copy_of: what it is an unfinished
+    copy of; None otherwise.
     """
 
     name: str
@@ -39,6 +41,7 @@ class CollectionRecord:
     has_files: bool
     is_registered: bool
     own: OpenedTable | None = None
+    copy_of: str | None = None
 
 
 def find_collection(connection: Connection, dialect: Dialect, name: str) -> CollectionRecord | None:
@@ -83,6 +86,7 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
         id_type=id_type,
         has_files=f"{name}_files" in tables,
         is_registered=bool(row),
+        copy_of=copy_of(tables.get(name, "")),
     )
 
 
@@ -116,8 +120,12 @@ def create_collection(
     dim: int,
     model: str | None,
     metric: Metric,
+    id_type: str = "INT",
+    copy_of: str = "",
 ) -> CollectionRecord:
     """Make whatever a collection still lacks of its tables, and return its record.
+
+    copy_of: mark a new table as an unfinished copy of this.
 
     Each step may be repeated, so a run that is cut short is finished by the next. Raises
     ModelError where another process has just made it for another model, and InputError for a table
@@ -138,7 +146,7 @@ def create_collection(
         *dialect.create_indexes(),
         *dialect.create_versions(),
         *dialect.forget_dropped(name),
-        dialect.create_collection(table, dim),
+        dialect.create_collection(table, dim, id_type, copy_of),
         dialect.create_failures(table),
     ):
         connection.execute(statement)

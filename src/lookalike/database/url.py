@@ -81,6 +81,12 @@ class DatabaseURL:
         port = "" if self.port == 3306 else f":{self.port}"
         return f"mysql://{login}@{self.host}{port}/{quote(self.database)}{where}"
 
+    @property
+    def place(self) -> str:
+        """Where the database is, whoever connects: host, port or socket, and its name."""
+        where = self.options.get("unix_socket") or f"{self.host}:{self.port}"
+        return f"{where}/{self.database}"
+
     def driver_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of pymysql.connect.
 

@@ -5,6 +5,7 @@ from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import (
     Statement,
+    copy_of,
     generation_comment,
     generation_of,
     is_name,
@@ -22,6 +23,7 @@ from lookalike.dialects.tables.attributes import (
     attribute_index,
 )
 from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
+from lookalike.dialects.tables.copying import PARTS, Part, Span
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.facts import StoredFacts
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
@@ -36,9 +38,11 @@ from lookalike.dialects.tables.filters import (
 )
 from lookalike.dialects.tables.index import CellRow, CodeRow, IndexState
 from lookalike.dialects.tables.layouts import (
+    COPIED_NOTES,
     INDEXES,
     KEYS,
     LAYOUT,
+    MEASURED_NOTES,
     OF_ONE_NAME,
     REGISTRY,
     SCHEMA_TABLE,
@@ -60,6 +64,7 @@ from lookalike.dialects.tables.versions import Version
 __all__ = [
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
+    "COPIED_NOTES",
     "EVENTS",
     "IMAGE_NAME",
     "INDEXES",
@@ -69,9 +74,11 @@ __all__ = [
     "MAPPED_ID",
     "MAX_PATH",
     "MAX_TEXT",
+    "MEASURED_NOTES",
     "MODIFIED",
     "NAME_RULE",
     "OF_ONE_NAME",
+    "PARTS",
     "PATH",
     "REGISTRY",
     "SCHEMA_TABLE",
@@ -95,9 +102,11 @@ __all__ = [
     "Kept",
     "Kind",
     "Lock",
+    "Part",
     "Probe",
     "Shortlist",
     "Source",
+    "Span",
     "Statement",
     "StoredFacts",
     "StoredFile",
@@ -106,6 +115,7 @@ __all__ = [
     "UserTable",
     "Version",
     "attribute_index",
+    "copy_of",
     "generation_comment",
     "generation_of",
     "is_name",

@@ -4,6 +4,7 @@ from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import AttributesSQL
 from lookalike.dialects.tables.collections import CollectionsSQL
+from lookalike.dialects.tables.copying import CopyingSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
 from lookalike.dialects.tables.facts import FactsSQL
 from lookalike.dialects.tables.files import FilesSQL
@@ -26,6 +27,7 @@ SERVER_INDEX = "lookalike_vectors"
 class Dialect(
     AttributesSQL,
     CollectionsSQL,
+    CopyingSQL,
     DuplicatesSQL,
     FactsSQL,
     FilesSQL,
@@ -52,6 +54,12 @@ class Dialect(
     """What the server has instead of lookalike's functions and procedures; empty where they run."""
     has_vector_results = True
     """Whether results tell a vector from other bytes."""
+    max_dim = 16383
+    """The most dimensions that a collection can have."""
+    needs_embeddings = False
+    """Whether a row must have an embedding."""
+    indexes_attributes = True
+    """Whether the server can index a value in JSON."""
     needs_index = True
     """Whether fast searches need lookalike's own index."""
 

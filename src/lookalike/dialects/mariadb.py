@@ -26,6 +26,9 @@ class MariaDB(Dialect):
         "rank with VEC_DISTANCE_COSINE(embedding, VEC_FromText('[...]')) or VEC_DISTANCE_EUCLIDEAN"
     )
     has_vector_results = False
+    max_dim = 16100  # a row has at most 65,535 bytes, its embedding and name included
+    needs_embeddings = True
+    indexes_attributes = False
     indexed_metrics = frozenset(_FUNCTION)
     exact_collation = "utf8mb4_nopad_bin"
     folding_collation = "utf8mb4_uca1400_nopad_ai_ci"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lookalike.dialects.primitives import Primitives
-from lookalike.dialects.statement import Statement, places
+from lookalike.dialects.statement import Statement, copy_comment, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.layouts import KEYS
 
@@ -97,14 +97,18 @@ class CollectionsSQL(Primitives):
             "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
         )
 
-    def create_collection(self, table: Table, dim: int) -> Statement:
+    def create_collection(
+        self, table: Table, dim: int, id_type: str = "INT", copy_of: str = ""
+    ) -> Statement:
+        """Create a collection's table; copy_of: mark it as an unfinished copy of this."""
         return Statement(
             f"CREATE TABLE IF NOT EXISTS {table.sql} (\n"
-            f"    {table.id} INT PRIMARY KEY AUTO_INCREMENT,\n"
+            f"    {table.id} {id_type} PRIMARY KEY AUTO_INCREMENT,\n"
             f"    {table.image_name()} VARCHAR(255),\n"
             f"    {table.embedding} {self.vector_type(dim)},\n"
             f"    KEY image_name ({table.image_name()})\n"
-            ") ENGINE = InnoDB CHARACTER SET utf8mb4"
+            ") ENGINE = InnoDB CHARACTER SET utf8mb4" + (" COMMENT = %s" if copy_of else ""),
+            (copy_comment(copy_of),) if copy_of else (),
         )
 
     # Several tables at once.

@@ -46,6 +46,12 @@ KEYS = (
 OF_ONE_NAME = (VERSIONS, LOG)
 """Those whose records mean nothing for the same collection under another name."""
 
+COPIED_NOTES = (REGISTRY, "lookalike_attributes", "lookalike_thresholds")
+"""Those whose records a copy of a collection needs."""
+
+MEASURED_NOTES = ("lookalike_levels", "lookalike_runs")
+"""Those whose records it has too, but may lose or change without harm."""
+
 _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
 
@@ -79,8 +85,9 @@ class LayoutsSQL:
         )
 
     def existing_tables(self, names: Sequence[str]) -> Statement:
+        """Select (name, comment) of those tables that exist."""
         return Statement(
-            "SELECT table_name FROM information_schema.tables "
+            "SELECT table_name, table_comment FROM information_schema.tables "
             f"WHERE table_schema = DATABASE() AND table_name IN ({places(len(names))})",
             tuple(names),
         )
