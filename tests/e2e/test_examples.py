@@ -45,6 +45,9 @@ NOT_RUN = {
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
     "mysql shop_copy < shop.sql": OTHERS,
+    "lookalike copy mysql://me@old/shop mariadb://me@new/shop --dry-run": OTHERS,
+    "lookalike copy mysql://me@old/shop mariadb://me@new/shop": OTHERS,
+    "lookalike copy mysql://me@old/shop mysql://me@new/shop --collection pictures": OTHERS,
 }
 # What a command ends with, where that is not 0.
 STATUS = {

@@ -173,6 +173,10 @@ class CollectionState:
                 f"{self.name!r} is a table of your own, which lookalike only reads: change "
                 f"{self.own.table.shown} with SQL"
             )
+        self.require_finished()
+
+    def require_finished(self) -> None:
+        """Raise InputError for an unfinished copy."""
         if self.copy_of is not None:  # finished meanwhile, perhaps
             self.record = find_collection(self.connection, self.dialect, self.name)
         if self.copy_of is not None:
@@ -240,6 +244,7 @@ class CollectionState:
         """Train the index; return False if it was not trained: see `CollectionIndex.build`."""
         from lookalike.index.training import train  # not needed to search
 
+        self.require_finished()
         if self.own is None:
             check_indexable(self.connection, self.dialect, self.table)
         self.notify(f"Training the index of {self.name}.")
