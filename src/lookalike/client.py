@@ -27,7 +27,7 @@ from lookalike.database.probe import probe
 from lookalike.database.url import DatabaseURL
 from lookalike.database.user_tables import Wanted
 from lookalike.dialects import Dialect, Statement, is_name
-from lookalike.server.address import PrivateAddress
+from lookalike.server.address import PrivateAddress, private_at, private_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,11 +49,13 @@ def connect(
 ) -> Database:
     """Connect to a database; by default, to the private MySQL, started on demand.
 
+    "mariadb://" alone stands for the private MariaDB, and "mysql://" for the private MySQL.
+
     Threads may share the database; `tracer` and `notify` are called in the threads that use it.
 
     Args:
-        url: mysql://user:password@host:port/database. By default the LOOKALIKE_DATABASE variable,
-            or else the private MySQL.
+        url: mysql://user:password@host:port/database, or mariadb://... By default the
+            LOOKALIKE_DATABASE variable, or else the private MySQL.
         tracer: Called with every statement before it runs.
         notify: Called with one line about slow steps and automatic choices.
         pool_size: Maximum number of connections, 2 or more.
@@ -63,17 +65,17 @@ def connect(
     Raises:
         InputError: An argument is out of range.
         ConnectionFailed: The server is down, or refuses the login.
-        UnsupportedServer: The server has no VECTOR type.
-        ServerError: The private MySQL is not installed or does not start.
+        UnsupportedServer: The server has no VECTOR type, or is not what the URL says.
+        ServerError: The private server is not installed or does not start.
     """
     if not isinstance(index_sizes, IndexSizes):
         raise wrong("index_sizes", index_sizes, "an IndexSizes")
     given = url or os.environ.get(URL_VARIABLE)
     open_pool = partial(Connection, tracer=tracer, pool_size=pool_size, pool_timeout=pool_timeout)
-    if given:
-        connection = _connect_to(DatabaseURL.parse(given), open_pool)
+    if private := private_of(given):
+        connection = _connect_privately(private, open_pool, notify)
     else:
-        connection = _connect_privately(open_pool, notify)
+        connection = _connect_to(DatabaseURL.parse(given or ""), open_pool)
     try:
         return Database(connection, probe(connection), notify=notify, index_sizes=index_sizes)
     except BaseException:
@@ -82,25 +84,22 @@ def connect(
 
 
 def _connect_to(url: DatabaseURL, open_pool: Callable[..., Connection]) -> Connection:
-    """Connect to a URL; a private MySQL's socket must belong to this user's server."""
-    if path := url.options.get("unix_socket"):
-        private = PrivateAddress()
-        if path == str(private.socket):
-            return open_pool(url, dial=private.dial)
+    """Connect to a URL; a private server's socket must belong to this user's server."""
+    if private := private_at(url.options.get("unix_socket")):
+        return open_pool(url, dial=private.dial)
     return open_pool(url)
 
 
 def _connect_privately(
-    open_pool: Callable[..., Connection], notify: Callable[[str], None]
+    private: PrivateAddress, open_pool: Callable[..., Connection], notify: Callable[[str], None]
 ) -> Connection:
-    private = PrivateAddress()
     try:
         return open_pool(DatabaseURL.parse(private.url), dial=private.dial)
     except (ConnectionFailed, ServerError):
         from lookalike.server.private import PrivateServer
 
-        server = PrivateServer()
-        notify("Starting the private MySQL.")
+        server = PrivateServer(engine=private.engine.name)
+        notify(f"Starting the private {private.engine.title}.")
         server.start()
         # If the home path is long, starting the server may have changed the socket's path.
         return open_pool(DatabaseURL.parse(server.url), dial=server.dial)

@@ -32,8 +32,9 @@ def output_options(command: Command) -> Command:
 database_option = click.option(
     "--database",
     metavar="URL",
-    help="mysql://user:password@host:port/database. Default: the variable LOOKALIKE_DATABASE; if "
-    "it is not set, the private MySQL, which is started automatically.",
+    help="mysql://user:password@host:port/database, or mariadb:// alone for the private MariaDB. "
+    "Default: the variable LOOKALIKE_DATABASE; if it is not set, the private MySQL. A private "
+    "server is started automatically.",
 )
 collection_option = click.option(
     "--collection",

@@ -5,16 +5,26 @@ from lookalike.database.connection import Connection
 from lookalike.dialects import Dialect
 from lookalike.dialects.registry import DIALECTS
 
+MYSQL = "mysql"
+
 
 def probe(connection: Connection) -> Dialect:
     """Return the dialect of the first engine that the server passes for.
 
-    Raises UnsupportedServer where it is none of them.
+    Raises UnsupportedServer where it is none of them, or not that which the URL names. A URL of
+    mysql:// names the protocol: it may lead to any.
     """
+    scheme = connection.url.scheme
     for engine in DIALECTS:
         dialect = engine()
         if _is_engine(connection, dialect):
-            return dialect
+            if scheme in (MYSQL, dialect.scheme):
+                return dialect
+            version = connection.value(dialect.version())
+            raise UnsupportedServer(
+                f"{connection.url} is version {version}, which is not what {scheme}:// says: "
+                f"write its URL with {dialect.scheme}://"
+            )
     version = connection.value(dialect.version())
     raise UnsupportedServer(
         f"{connection.url} is version {version}, which lacks STRING_TO_VECTOR and MySQL's "

@@ -1,4 +1,4 @@
-"""Database URLs: `mysql://user:password@host:port/database?option=value`."""
+"""Database URLs: `mysql://user:password@host:port/database?option=value`, also `mariadb://`."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -31,6 +31,7 @@ class DatabaseURL:
     port: int
     database: str
     options: dict[str, str]
+    scheme: str = "mysql"
 
     @classmethod
     def parse(cls, url: str) -> "DatabaseURL":
@@ -72,6 +73,7 @@ class DatabaseURL:
             port=port,
             database=database,
             options=options,
+            scheme=parts.scheme.partition("+")[0],
         )
 
     def __str__(self) -> str:
@@ -79,7 +81,7 @@ class DatabaseURL:
         socket = self.options.get("unix_socket")
         where = f"?unix_socket={socket}" if socket else ""
         port = "" if self.port == 3306 else f":{self.port}"
-        return f"mysql://{login}@{self.host}{port}/{quote(self.database)}{where}"
+        return f"{self.scheme}://{login}@{self.host}{port}/{quote(self.database)}{where}"
 
     @property
     def place(self) -> str:

@@ -46,6 +46,8 @@ class Dialect(
     """The SQL of a MySQL-compatible server with the VECTOR type of MySQL 9."""
 
     name = ""
+    scheme = "mysql"
+    """That of URLs which name the engine."""
     has_nearest = False
     """Whether the server can rank embeddings; then `nearest` is available."""
     indexed_metrics: frozenset[str] = frozenset()
