@@ -25,7 +25,6 @@ from lookalike.core.vectors import FloatArray, pack
 from tests.mariadb_server import DATABASE, Connection, running
 
 HOME = CACHE / "mariadb"
-TREE = HOME / "tree"
 M = 16
 EF_SEARCH = 100
 CACHE_BYTES = 3 * 2**30
@@ -84,9 +83,9 @@ class Indexed:
 
 
 @contextmanager
-def indexed(base: FloatArray, tree: Path = TREE) -> Iterator[Indexed]:
+def indexed(base: FloatArray, home: Path = HOME) -> Iterator[Indexed]:
     """Loads vectors (n, dim) into a new server, then indexes them; it is removed afterwards."""
-    with running(tree, server_options()) as socket:
+    with running(home, server_options()) as socket:
         with connect(socket) as connection:
             create_table(connection, base.shape[1])
             load_rate, build_time = insert(connection, base), build_index(connection)

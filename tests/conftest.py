@@ -13,12 +13,13 @@ from lookalike import Database, IndexSizes, PrivateServer
 from lookalike.dialects.mariadb import MariaDB
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
-from tests import mariadb_server
 from tests.places import PHOTOS, REPO
 
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_TEST_HOME", REPO / ".test-home"))
 # With pytest-xdist each worker has a server of its own; what is downloaded is shared.
 TEST_HOME = SHARED_HOME / os.environ.get("PYTEST_XDIST_WORKER", "")
+
+HOMES = (TEST_HOME, SHARED_HOME)
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.
@@ -37,9 +38,10 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server: every fixture of one builds on an installed mysqld."""
+    """Mark what needs a server: every fixture of one builds on an installed program."""
+    needing = {"installed_mysqld", "installed_mariadbd", "engine", "mysqld"}
     for item in items:
-        if {"installed_mysqld", "old_server"} & set(getattr(item, "fixturenames", ())):
+        if needing & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
 
 
@@ -52,12 +54,24 @@ def photos() -> Path:
 @pytest.fixture(scope="session")
 def installed_mysqld() -> Path:
     """The mysqld of the tests' own home, installed if it is missing."""
-    mysqld = PrivateServer(SHARED_HOME).install()
-    tree, shared = TEST_HOME / "mysql", SHARED_HOME / "mysql"
-    if shared.exists() and not tree.exists():
-        TEST_HOME.mkdir(mode=0o700, exist_ok=True)
-        tree.symlink_to(shared)
-    return mysqld
+    return installed("mysql")
+
+
+@pytest.fixture(scope="session")
+def installed_mariadbd() -> Path:
+    """The mariadbd of the tests' own home, installed if it is missing."""
+    return installed("mariadb")
+
+
+def installed(engine: str) -> Path:
+    """Install an engine once for all workers, and return its program."""
+    shared = PrivateServer(SHARED_HOME, engine=engine)
+    program = shared.install()
+    ours, theirs = (PrivateServer(home, engine=engine).folders.tree for home in HOMES)
+    if theirs.exists() and not ours.exists():
+        ours.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ours.symlink_to(theirs)
+    return program
 
 
 @pytest.fixture(scope="session")
@@ -112,37 +126,20 @@ def embedded_model() -> lookalike.Model:
     return lookalike.load_model("efficientnet-lite2")
 
 
-@pytest.fixture
-def old_server() -> Iterator[str]:
-    """The URL of a real server that lacks MySQL's VECTOR functions."""
-    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
-        yield f"mysql://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
-
-
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[str]:
-    """The URL of a real MariaDB, without a database."""
-    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
-        yield f"mariadb://root@localhost/{mariadb_server.DATABASE}?unix_socket={socket}"
-
-
-@contextmanager
-def new_schema(url: str) -> Iterator[str]:
-    """Create an empty database beside that of a URL, yield its URL, and drop it."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with lookalike.connect(url) as db:
-        db.rows(f"CREATE DATABASE {name}")
-        yield url.replace(f"/{mariadb_server.DATABASE}?", f"/{name}?")
-        db.rows(f"DROP DATABASE IF EXISTS {name}")
+def mariadb(installed_mariadbd: Path) -> Iterator[PrivateServer]:
+    """The private MariaDB of the tests' own home, running."""
+    private = PrivateServer(TEST_HOME, engine="mariadb")
+    private.start()
+    yield private
+    private.stop()
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, index_sizes: IndexSizes) -> Iterator[Database]:
     """A new, empty database on each engine."""
-    is_mariadb = request.param == "mariadb"
-    server = request.getfixturevalue("mariadb" if is_mariadb else "server")
-    make = new_schema if is_mariadb else new_database
-    with make(server) as url, lookalike.connect(url, index_sizes=index_sizes) as db:
+    server = request.getfixturevalue("mariadb" if request.param == "mariadb" else "server")
+    with new_database(server) as url, lookalike.connect(url, index_sizes=index_sizes) as db:
         if request.param == "mysql_native":
             db.install_functions()
             db.dialect = ENGINES[request.param]()

@@ -118,7 +118,7 @@ def test_the_table_of_all_ways(dataset, database_url, db, capsys):
         more=dataset.queries,
         seconds=0.1,
         rounds=1,
-        tree=SHARED_HOME / "mariadb",
+        home=SHARED_HOME,
     )
     side_by_side.report(dataset, figures, side_by_side.TARGETS[1_000_000])
     lines = capsys.readouterr().out.splitlines()
@@ -138,7 +138,7 @@ def test_targets_name_figures_of_the_table():
 
 @pytest.mark.slow
 def test_mariadb_counts_rows_from_0(dataset):
-    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
+    with mariadb_server.running(SHARED_HOME) as socket:
         with mariadb.connect(socket) as connection:
             mariadb.create_table(connection, dataset.dim)
             mariadb.insert(connection, dataset.base)

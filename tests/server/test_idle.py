@@ -42,7 +42,7 @@ def watchers(home):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cmdline()[1:] == ["-m", "lookalike.server.idle", str(home)]:
+            if process.cmdline()[1:] == ["-m", "lookalike.server.idle", str(home), "mysql"]:
                 found.append(process)
         except psutil.Error:
             continue

@@ -22,7 +22,7 @@ def probe(connection: Connection) -> Dialect:
                 return dialect
             version = connection.value(dialect.version())
             raise UnsupportedServer(
-                f"{connection.url} is version {version}, which is not what {scheme}:// says: "
+                f"{connection.url} is version {version}, not a {scheme} server: "
                 f"write its URL with {dialect.scheme}://"
             )
     version = connection.value(dialect.version())

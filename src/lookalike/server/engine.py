@@ -115,12 +115,12 @@ MARIADB = Engine(
     origin=Origin(
         suite="trixie",
         packages=("mariadb-server-core", "mariadb-client-core"),
-        programs=frozenset({"mariadb", "mariadb-check", "mariadb-dump", "mariadb-upgrade"}),
-        megabytes=400,
+        programs=frozenset({"mariadb", "mariadb-check", "mariadb-upgrade"}),
+        megabytes=200,
         image="mariadb:11.8",
         image_files=(
-            *("usr/bin/mariadb-check", "usr/bin/mariadb-dump", "usr/bin/mariadb-upgrade"),
-            *("usr/lib/*-linux-gnu*", "usr/lib64", "usr/lib/mysql/plugin", "usr/share/mariadb"),
+            *("usr/bin/mariadb-check", "usr/bin/mariadb-upgrade", "usr/share/mariadb"),
+            *("usr/lib/*-linux-gnu*", "usr/lib64", "usr/lib/mysql/plugin"),
         ),
         formula="mariadb",
     ),

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import silent
 from lookalike.server.commands import run
+from lookalike.server.engine import MYSQL
 from lookalike.server.install import debian
 
 pytestmark = pytest.mark.skipif(
@@ -89,7 +90,7 @@ class Mirror:
         return debian.Apt(
             work,
             f"file:{self.folder}",
-            packages=("mysql-server-core",),
+            replace(MYSQL, origin=replace(MYSQL.origin, packages=("mysql-server-core",))),
             keyrings=self.folder.parent,
         )
 

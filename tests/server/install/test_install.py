@@ -8,7 +8,8 @@ import pytest
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import silent
 from lookalike.server.commands import run
-from lookalike.server.install import debian, docker
+from lookalike.server.engine import MYSQL
+from lookalike.server.install import debian
 from lookalike.server.private import PrivateServer
 
 MYSQLD = "#!/bin/sh\necho 'mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)'\n"
@@ -130,7 +131,9 @@ def test_docker_gives_what_mysql_needs_of_its_image(image: Path, tmp_path: Path)
 def test_an_image_without_mysqld(image: Path, tmp_path: Path) -> None:
     (image / "usr/sbin/mysqld").unlink()
     server = PrivateServer(tmp_path / "home")
-    with pytest.raises(ServerError, match=f"Docker's image {docker.IMAGE} could not be unpacked"):
+    with pytest.raises(
+        ServerError, match=f"Docker's image {MYSQL.origin.image} could not be unpacked"
+    ):
         server.install()
     assert [path.name for path in server.home.iterdir()] == ["install.lock"]
     assert Path(f"{image}.removed").read_text() == "c0ffee\n"
