@@ -31,6 +31,7 @@ def test_the_limit_of_a_container_counts_as_the_memory(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
+        ("InnoDB: preallocating 9 bytes for ./x failed with error 28", "the disk of /d is full"),
         ("[InnoDB] Error number 28 means 'No space left on device'", "the disk of /d is full"),
         (
             "Invalid MySQL server downgrade: Cannot downgrade from 100203 to 90704. Downgrade is",

@@ -6,7 +6,9 @@ from pathlib import Path
 from lookalike.server.commands import tail
 from lookalike.server.engine import MYSQL, Engine
 
-FULL_DISK = re.compile(r"No space left on device|(?:errno|error): 28\b|disk is full", re.IGNORECASE)
+FULL_DISK = re.compile(
+    r"No space left on device|(?:errno:|error:?) 28\b|disk is full", re.IGNORECASE
+)
 OTHER_VERSION = re.compile(r"Cannot (?:up|down)grade from (\d+) to (\d+)")
 
 
