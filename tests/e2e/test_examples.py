@@ -56,15 +56,17 @@ STATUS = {
     "ls ~/uploads/*.jpg | lookalike screen - --against prohibited --json": 1,
     "ls ~/uploads/*.jpg | lookalike screen - --against image_embeddings --json": 1,
 }
-WITHOUT_INPUT = ("lookalike server shell",)  # the SQL block below it is what one types
+# What would wait for somebody to type; the SQL block below it is that.
+WITHOUT_INPUT = ("lookalike server shell", "lookalike server shell --engine mariadb")
 
 
 @pytest.fixture(scope="module")
-def homes(installed_mysqld: Path) -> Iterator[tuple[Reader, Path, Path]]:
+def homes(installed_mysqld: Path, installed_mariadbd: Path) -> Iterator[tuple[Reader, Path, Path]]:
     """A reader, and two folders to copy its home from: after cloning, and after the README."""
     with tempfile.TemporaryDirectory(prefix="lk-") as folder:
         home, cloned, read = (Path(folder, name) for name in ("home", "cloned", "read"))
-        reader = make_home(home, SHARED_HOME / "mysql", SHARED_HOME / "cache")
+        trees = {place: SHARED_HOME / place for place in ("mysql", "mariadb/mariadb")}
+        reader = make_home(home, trees, SHARED_HOME / "cache")
         shutil.copytree(home, cloned, symlinks=True)
         for command in ("server start", "add ~/Pictures", "server stop"):
             status, said = reader.type(f"lookalike {command}")

@@ -51,7 +51,10 @@ COMMANDS = {
         "Create my_dot_product, my_vec_norm and DISTANCE in the database.",
     ),
     "serve": ("serve", "Open a web page and an HTTP API for a collection."),
-    "server": ("server", "The private MySQL: your own, without network, started when needed."),
+    "server": (
+        "server",
+        "The private MySQL or MariaDB: your own, without network, started when needed.",
+    ),
 }
 """Module and line of help of each command; a test compares them with the commands' own."""
 

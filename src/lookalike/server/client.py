@@ -20,8 +20,7 @@ def find_client(installed: Sequence[str] | None, engine: Engine = MYSQL) -> list
     if program := shutil.which(engine.client):
         return [program]
     raise ServerError(
-        f"There is no {engine.client} client on this machine: "
-        f"run `lookalike server install{engine.option}`, which brings one"
+        f"There is no {engine.client} client on this machine: {engine.to_install}, which brings one"
     )
 
 

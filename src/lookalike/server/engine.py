@@ -45,6 +45,7 @@ class Engine:
         system_tables: SQL that makes its tables, for programs that do not by themselves.
         upgrader: Program that upgrades the tables of an older version.
         tools: Programs that the upgrader calls.
+        to_install: The remedy where it is not installed; `to_stop` and `to_start` likewise.
     """
 
     name: str
@@ -61,14 +62,12 @@ class Engine:
     tls: Mapping[str, tuple[str, ...]] = field(hash=False)
     daemonizes: bool
     initialize: tuple[str, ...]
+    to_install: str
+    to_start: str
+    to_stop: str
     system_tables: tuple[str, ...] = ()
     upgrader: str | None = None
     tools: tuple[str, ...] = ()
-
-    @property
-    def option(self) -> str:
-        """What follows `lookalike server ...` to name the engine; empty for the default."""
-        return "" if self.name == "mysql" else f" --engine {self.name}"
 
     @property
     def needed(self) -> str:
@@ -102,6 +101,9 @@ MYSQL = Engine(
     tls={mode: (f"--ssl-mode={mode}",) for mode in _TLS_MODES},
     daemonizes=True,
     initialize=("--initialize-insecure",),
+    to_install="run `lookalike server install`",
+    to_start="lookalike server start",
+    to_stop="run `lookalike server stop`",
 )
 
 MARIADB = Engine(
@@ -139,6 +141,9 @@ MARIADB = Engine(
     },
     daemonizes=False,
     initialize=("--bootstrap", "--skip-grant-tables"),
+    to_install="run `lookalike server install --engine mariadb`",
+    to_start="lookalike server start --engine mariadb",
+    to_stop="run `lookalike server stop --engine mariadb`",
     system_tables=(
         "mariadb_system_tables.sql",
         "mariadb_performance_tables.sql",

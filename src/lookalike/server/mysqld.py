@@ -167,8 +167,7 @@ def find_or_refuse(tree: Path, engine: Engine = MYSQL) -> Mysqld:
     found, passed_over = _search(tree, engine)
     if found is None:
         raise ServerError(
-            f"There is no {engine.needed} on this machine: "
-            f"run `lookalike server install{engine.option}`"
+            f"There is no {engine.needed} on this machine: {engine.to_install}"
             + "".join(f"\n{reason}" for reason in passed_over)
         )
     return found

@@ -220,8 +220,8 @@ class PrivateServer(PrivateAddress):
             if time.monotonic() > deadline:
                 raise ServerError(
                     f"{self.engine.title} (pid {process.pid}) has not answered on "
-                    f"{self._folders.socket} in {START_LIMIT:.0f} s: run "
-                    f"`lookalike server stop{self.engine.option}` and start it again"
+                    f"{self._folders.socket} in {START_LIMIT:.0f} s: "
+                    f"{self.engine.to_stop} and start it again"
                 )
             progress(f"Waiting for {self.engine.title} to answer", 0, 0)
             time.sleep(STEP)
@@ -238,7 +238,7 @@ class PrivateServer(PrivateAddress):
         if not is_there:
             raise ServerError(
                 f"{self.engine.title} (pid {process.pid}) runs, but its socket is not in {folder} "
-                f"any more: run `lookalike server stop{self.engine.option}` and start it again"
+                f"any more: {self.engine.to_stop} and start it again"
             )
 
     def _connect(self, database: str | None = None) -> "pymysql.Connection[Cursor]":

@@ -75,8 +75,7 @@ def load(folders: Folders) -> Settings:
     except (OSError, ValueError, TypeError) as error:
         raise ServerError(
             f"{folders.settings} cannot be read: {error}; remove it, and repeat its settings with "
-            f"lookalike server start{folders.engine.option} --buffer-pool SIZE "
-            "--stop-after-idle TIME"
+            f"{folders.engine.to_start} --buffer-pool SIZE --stop-after-idle TIME"
         ) from error
 
 

@@ -99,8 +99,7 @@ def unpack(
     mirror = mirror or debian_mirror(sources)
     if mirror is None:
         raise ServerError(
-            f"No Debian mirror among the sources in {sources}: name one, "
-            f"`lookalike server install{engine.option} --mirror URL`"
+            f"No Debian mirror among the sources in {sources}: name one with --mirror URL"
         )
     apt = Apt(work, mirror, engine, keyrings=keyrings)
     apt.prepare()
