@@ -53,7 +53,7 @@ COMMANDS = {
     "serve": ("serve", "Open a web page and an HTTP API for a collection."),
     "server": (
         "server",
-        "The private MySQL or MariaDB: your own, without network, started when needed.",
+        "The private MySQL or MariaDB: without network, started when needed.",
     ),
 }
 """Module and line of help of each command; a test compares them with the commands' own."""

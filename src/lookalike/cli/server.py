@@ -27,7 +27,7 @@ engine_option = click.option(
 
 @click.group()
 def server() -> None:
-    """The private MySQL or MariaDB: your own, without network, started when needed."""
+    """The private MySQL or MariaDB: without network, started when needed."""
 
 
 @server.command()
