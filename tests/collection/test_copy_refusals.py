@@ -6,7 +6,7 @@ import pytest
 import lookalike
 from lookalike import InputError
 from tests.collection.copies import DIM, contents, embeddings, fill
-from tests.conftest import new_database, new_schema
+from tests.conftest import new_database
 
 OWN = "id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR({}), embedding VECTOR(2)"
 
@@ -21,7 +21,7 @@ def other(server):
 @pytest.fixture
 def maria(mariadb):
     """A new database on MariaDB."""
-    with new_schema(mariadb) as url, lookalike.connect(url) as database:
+    with new_database(mariadb) as url, lookalike.connect(url) as database:
         yield database
 
 
@@ -119,7 +119,7 @@ def test_names_that_the_other_database_cannot_hold(db, other):
 def test_rows_without_an_embedding_are_copied_where_they_can_be(db, other, maria):
     fill(db)
     db.rows("UPDATE photos SET embedding = NULL WHERE id IN (3, 4)")
-    assert "'photos' has rows without an embedding (2), which mysql" in refused(db, maria)
+    assert "'photos' has rows without an embedding (2), which mariadb" in refused(db, maria)
     db.copy_collection("photos", other)
     assert contents(other) == contents(db)
 
@@ -132,7 +132,7 @@ def test_embeddings_that_mariadb_cannot_hold(db, other, maria):
         made.attributes.set([{"path": "a", "brand": "b"}])
     db.copy_collection(f"d{most}", maria)
     assert maria.collection(f"d{most}").status().rows == 1
-    assert "has 16,101 dimensions, and a collection in mysql" in refused(db, maria, f"d{most + 1}")
+    assert "has 16,101 dimensions, and a collection in mariadb" in refused(db, maria, f"d{most + 1}")
     db.rows(f"CREATE TABLE short ({OWN.format(9)})")
     db.rows("INSERT INTO short (embedding) VALUES (STRING_TO_VECTOR('[1]'))")
     with pytest.raises(lookalike.DatabaseError, match="cannot hold some images of 'short': "):

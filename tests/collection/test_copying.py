@@ -12,7 +12,7 @@ import lookalike
 from lookalike import Database, DatabaseError, IndexSizes, InputError
 from lookalike.collection import copied_rows
 from tests.collection.copies import DIM, N, contents, embeddings, fill, stored_embeddings
-from tests.conftest import new_database, new_schema
+from tests.conftest import new_database
 
 WAYS = ["mysql-mariadb", "mariadb-mysql", "mysql-mysql"]
 UNINDEXED = IndexSizes(10**9, 10**9)
@@ -42,9 +42,8 @@ def database(request) -> Iterator:
     with ExitStack() as stack:
 
         def make(server: str) -> str:
-            is_mysql = server == "mysql"
-            url = request.getfixturevalue("server" if is_mysql else server)
-            return stack.enter_context((new_database if is_mysql else new_schema)(url))
+            private = request.getfixturevalue("server" if server == "mysql" else server)
+            return stack.enter_context(new_database(private))
 
         yield make
 

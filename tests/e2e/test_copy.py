@@ -5,13 +5,13 @@ import json
 import pytest
 
 import lookalike
-from tests.conftest import new_database, new_schema
+from tests.conftest import new_database
 
 
 @pytest.fixture
 def maria(mariadb):
     """The URL of a new database on MariaDB."""
-    with new_schema(mariadb) as url:
+    with new_database(mariadb) as url:
         yield url
 
 
