@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +14,8 @@ from lookalike import Database, IndexSizes, PrivateServer
 from lookalike.dialects.mariadb import MariaDB
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
+from lookalike.dialects.oceanbase import OceanBase
+from tests import seekdb_server
 from tests.places import PHOTOS, REPO
 
 SHARED_HOME = Path(os.environ.get("LOOKALIKE_TEST_HOME", REPO / ".test-home"))
@@ -23,7 +26,16 @@ HOMES = (TEST_HOME, SHARED_HOME)
 
 # MySQL AI, HeatWave and Percona cannot be had here: their dialect runs on MySQL Community with
 # the stored function DISTANCE, which has their name, arguments and values.
-ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative, "mariadb": MariaDB}
+ENGINES = {"mysql": MySQL, "mysql_native": MySQLNative, "mariadb": MariaDB, "oceanbase": OceanBase}
+# Further servers to test, whose URLs a user gives; each is recognised by probing.
+OTHERS = list(filter(None, os.environ.pop("LOOKALIKE_TEST_DATABASES", "").split(",")))
+
+
+def shown(url: str) -> str:
+    """A URL of a server in the names of its tests, without the password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}:{parts.hostname}"
+
 
 # No test may reach the databases or models of whoever runs it.
 os.environ.pop("LOOKALIKE_DATABASE", None)
@@ -39,10 +51,13 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server: every fixture of one builds on an installed program."""
-    needing = {"installed_mysqld", "installed_mariadbd", "engine", "mysqld"}
+    needing = {"installed_mysqld", "installed_mariadbd", "engine", "mysqld", "seekdb"}
     for item in items:
         if needing & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
+        # Its tables take seconds to make. What is in this folder runs on it always.
+        if "[oceanbase" in item.name and item.path.parent.name != "dialects":
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -135,13 +150,39 @@ def mariadb(installed_mariadbd: Path) -> Iterator[PrivateServer]:
     private.stop()
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(scope="session")
+def seekdb() -> Iterator[str]:
+    """The URL of a real seekdb, without lookalike's tables."""
+    with seekdb_server.running(SHARED_HOME / "seekdb") as socket:
+        yield seekdb_server.url(socket)
+
+
+@contextmanager
+def new_schema(url: str) -> Iterator[str]:
+    """Create an empty database beside that of a URL, yield its URL, and drop it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with lookalike.connect(url) as db:
+        db.rows(f"CREATE DATABASE {name}")
+        try:
+            yield urlsplit(url)._replace(path=f"/{name}").geturl()
+        finally:
+            db.rows(f"DROP DATABASE IF EXISTS {name}")
+
+
+@pytest.fixture(params=[*ENGINES, *OTHERS], ids=[*ENGINES, *map(shown, OTHERS)])
 def engine(request: pytest.FixtureRequest, index_sizes: IndexSizes) -> Iterator[Database]:
     """A new, empty database on each engine."""
-    server = request.getfixturevalue("mariadb" if request.param == "mariadb" else "server")
-    with new_database(server) as url, lookalike.connect(url, index_sizes=index_sizes) as db:
-        if request.param == "mysql_native":
+    name, make = request.param, new_schema
+    if name in OTHERS:
+        server = name
+    elif name == "oceanbase":
+        server = request.getfixturevalue("seekdb")
+    else:
+        server = request.getfixturevalue("mariadb" if name == "mariadb" else "server")
+        make = new_database
+    with make(server) as url, lookalike.connect(url, index_sizes=index_sizes) as db:
+        if name == "mysql_native":
             db.install_functions()
-            db.dialect = ENGINES[request.param]()
-        assert db.dialect.name == request.param
+            db.dialect = MySQLNative()
+        assert name in OTHERS or db.dialect.name == name
         yield db

@@ -40,6 +40,8 @@ def running(home: Path, options: Sequence[str] = ()) -> Iterator[Path]:
         folders, socket = Folders(Path(folder), MARIADB), Path(run, "socket")
         make_data(mariadbd, folders)
         places = [f"--datadir={folders.data}", f"--socket={socket}", f"--pid-file={run}/pid"]
+        # A MariaDB that starts removes the temporary tables in this folder, also another's.
+        places.append(f"--tmpdir={run}")
         server = subprocess.Popen(
             [*mariadbd.command(), *places, "--skip-networking", *options], stdout=log, stderr=log
         )

@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from lookalike import EmbeddingError, InputError, ModelError, Query, Text, UnsupportedServer
+from lookalike.core.vectors import unpack
+from lookalike.dialects import Table
 
 DIM = 24
 RNG_SEED = 7
@@ -143,8 +145,9 @@ def test_bad_embeddings_leave_nothing_behind(engine):
 
 
 def test_embeddings_are_stored_bit_for_bit(own, engine, vectors):
-    stored = engine.sql("SELECT CAST(embedding AS BINARY) AS bytes FROM own ORDER BY id")["bytes"]
-    assert b"".join(stored) == vectors.tobytes()
+    packed = engine.dialect.embedding_bytes(Table("own"))
+    stored = engine.rows(f"SELECT {packed} FROM own ORDER BY id")[1]
+    assert unpack([row[0] for row in stored], DIM).tobytes() == vectors.tobytes()
     assert np.array_equal([item.embedding for item in own.get(range(1, 301))], vectors)
 
 
@@ -187,7 +190,7 @@ def test_sql_returns_a_frame(own, engine):
 
 def test_a_vector_can_be_bound_in_sql(own, engine, vectors):
     if not engine.dialect.has_functions:
-        with pytest.raises(UnsupportedServer, match="rank with VEC_DISTANCE_COSINE"):
+        with pytest.raises(UnsupportedServer, match="rank with "):
             engine.install_functions()
         return
     engine.install_functions()

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from lookalike.attributes.conditions import Where, conditions
 from lookalike.attributes.filters import clauses_of, find, names_of, unknown_attribute
+from lookalike.core.errors import UnsupportedServer
 from lookalike.core.reports import AttributeStatus
 from lookalike.database.errors import DuplicateColumn, DuplicateIndex, MissingTable
 from lookalike.database.table import VectorTable
@@ -184,7 +185,18 @@ def make_index(table: VectorTable, name: str) -> bool:
     is_long = attribute.is_column and column_types(table)[attribute.name].split()[0] in _LONG_TEXTS
     indexes = connection.query(dialect.indexed_columns(table))
     made = False
-    for kind in _index_kinds(attribute):
+    kinds = _index_kinds(attribute)
+    refused = [
+        kind
+        for kind in kinds
+        if kind in dialect.unindexed_kinds and (kind == "list" or not attribute.is_column)
+    ]
+    if refused:
+        raise UnsupportedServer(
+            f"{dialect.name} cannot index the {' and '.join(refused)} values of {name!r}: "
+            "searches filter by them without an index"
+        )
+    for kind in kinds:
         is_there = any(
             index_name == attribute_index(attribute, kind)
             or (attribute.is_column and column == attribute.name)

@@ -3,7 +3,7 @@
 import re
 
 from lookalike.collection.state import CollectionState
-from lookalike.core.errors import InputError
+from lookalike.core.errors import InputError, UnsupportedServer
 from lookalike.database.errors import too_large
 from lookalike.database.own_tables import unknown
 from lookalike.database.schema import CollectionRecord, check_new_name
@@ -59,6 +59,12 @@ def check_fit(source: CollectionState, target: CollectionState) -> None:
     record, table = source.require_table(), source.table
     connection, there = source.connection, target.connection
     name, server = record.name, str(there.url)
+    for end in (source, target):
+        if end.dialect.sends_text:
+            raise UnsupportedServer(
+                f"{end.connection.url} gives embeddings as text, and a copy compares their bytes: "
+                "read them with collection.get, and store them with add_embeddings"
+            )
     if record.dim > target.dialect.max_dim:
         raise InputError(
             f"{name!r} has {record.dim:,} dimensions, and a collection in {server} has at most "

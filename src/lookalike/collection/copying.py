@@ -16,7 +16,7 @@ from lookalike.collection import copy_checks
 from lookalike.collection.copied_notes import copy_notes, differing_note
 from lookalike.collection.copied_rows import Copier, End
 from lookalike.collection.state import CollectionState
-from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.errors import DatabaseError, InputError, UnsupportedServer
 from lookalike.core.progress import StepProgress
 from lookalike.core.reports import CollectionCopy
 from lookalike.database.own_tables import no_training
@@ -180,9 +180,10 @@ def _unmark(source: CollectionState, target: CollectionState) -> None:
 
 def _index_attributes(source: VectorTable, target: VectorTable) -> tuple[str, ...]:
     """Index the attributes that the source has indexed; return those that the target cannot."""
-    names = indexed_attributes(source)
-    if not target.dialect.indexes_attributes:
-        return tuple(names)
-    for name in names:
-        make_index(target, name)
-    return ()
+    refused = []
+    for name in indexed_attributes(source):
+        try:
+            make_index(target, name)
+        except UnsupportedServer:
+            refused.append(name)
+    return tuple(refused)

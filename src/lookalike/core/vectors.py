@@ -69,18 +69,24 @@ def pack(embedding: FloatArray) -> bytes:
     return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
 
 
-def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
+def unpack(packed: Sequence[bytes | str], dim: int) -> FloatArray:
     """Return vectors from the bytes of a VECTOR column: shape (n, dim), float32.
 
-    Raises EmbeddingError for a vector of another length: VECTOR(n) also stores shorter ones.
+    Some servers send a vector as text, `[1,-0.5]`, with all the digits of each number. Raises
+    EmbeddingError for a vector of another length: VECTOR(n) also stores shorter ones.
     """
-    wrong = next((p for p in packed if len(p) != 4 * dim), None)
+    stored = [_of_text(each) if isinstance(each, str) else each for each in packed]
+    wrong = next((p for p in stored if len(p) != 4 * dim), None)
     if wrong is not None:
         raise EmbeddingError(
             f"a stored embedding has {len(wrong) // 4} dimensions, not {dim}: "
             "find it by VECTOR_DIM of the column, and replace or delete it"
         )
-    return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
+    return np.frombuffer(b"".join(stored), dtype="<f4").reshape(len(packed), dim)
+
+
+def _of_text(text: str) -> bytes:
+    return np.fromstring(text.strip("[]"), np.float64, sep=",").astype("<f4").tobytes()
 
 
 def pack_bfloat16(vectors: FloatArray) -> list[bytes]:

@@ -1,6 +1,6 @@
 """SQL to server: statements, transactions and streams, from any number of threads."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,7 +11,12 @@ from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.effects import Effect, effect_of
 from lookalike.database.link import Dial, Link
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS, Pool
-from lookalike.database.session import ALTER_WAIT_SECONDS, LOCK_WAIT_SECONDS, set_lock_wait
+from lookalike.database.session import (
+    ALTER_WAIT_SECONDS,
+    LOCK_WAIT_SECONDS,
+    set_lock_wait,
+    set_settings,
+)
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
 from lookalike.dialects.statement_size import most_bytes
@@ -69,14 +74,27 @@ class Connection:
         self._tracer = tracer
         self._dial = dial
         self._alter_wait = alter_wait
+        self._settings: dict[str, int] = {}
         self._pool = Pool(self._open, size=pool_size, timeout=pool_timeout)
         with self._taken() as link:  # raises now where the server cannot be reached
             self.max_packet = link.max_packet
 
     def _open(self) -> Link:
         link = Link(self.url, self._dial)
+        self._prepare(link)
         self.max_packet = link.max_packet
         return link
+
+    def _prepare(self, link: Link) -> None:
+        if self._settings:
+            with link.running(set_settings(self._settings)):
+                pass
+
+    def set_sessions(self, settings: Mapping[str, int]) -> None:
+        """Set what the sessions of the server's engine need beside; before threads share it."""
+        self._settings = dict(settings)
+        with self._taken() as link:
+            self._prepare(link)
 
     def close(self) -> None:
         """Close all connections; closing twice is harmless."""

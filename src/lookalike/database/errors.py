@@ -87,6 +87,10 @@ class UnknownVariable(DatabaseError):
     """The server has no system variable of this name."""
 
 
+class UnknownCollation(DatabaseError):
+    """The server has no collation of this name."""
+
+
 class LoginRefused(ConnectionFailed):
     """The server refuses this user or password."""
 
@@ -109,6 +113,8 @@ MYSQL: Kinds = {
     1062: DuplicateKey,
     1205: LockTimeout,
     1213: Deadlock,
+    # TiDB: another transaction has written the rows, or altered the table, meanwhile
+    **dict.fromkeys((8002, 8022, 8028, 9007), Deadlock),
     3572: WouldWait,
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1410), Privilege),
     1419: UntrustedFunctions,
@@ -118,12 +124,13 @@ MYSQL: Kinds = {
     **dict.fromkeys((1040, 3100, 3101), Unavailable),  # too many connections; no primary
     1153: TooLarge,
     1193: UnknownVariable,
+    1273: UnknownCollation,
     **dict.fromkeys((1045, 1698, 3118, 3159), LoginRefused),
     1049: UnknownDatabase,
     # no connection, a lost one, a server that shuts down or has waited too long for us
     **dict.fromkeys((0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031), ConnectionLost),
 }
-"""MySQL's error numbers, and those of its clients. An engine with other numbers has other Kinds."""
+"""MySQL's error numbers, those of its clients, and of other engines those that MySQL has not."""
 
 
 def translated(

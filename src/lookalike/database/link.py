@@ -22,15 +22,8 @@ from lookalike.core.errors import (
     UnsupportedServer,
 )
 from lookalike.core.vectors import pack
-from lookalike.database.errors import UnknownVariable, too_large, translated
-from lookalike.database.session import (
-    COLLATION,
-    OPTIONAL,
-    SMALLEST_PACKET,
-    differing,
-    read_session,
-    set_session,
-)
+from lookalike.database.errors import UnknownCollation, UnknownVariable, too_large, translated
+from lookalike.database.session import SESSIONS, SMALLEST_PACKET, Session
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
 
@@ -117,7 +110,6 @@ class Link:
             driver = _Driver(
                 **arguments,
                 charset="utf8mb4",
-                collation=COLLATION,
                 autocommit=None,  # the driver would go by a flag that servers get wrong
                 conv=_CONVERSIONS,
                 defer_connect=True,
@@ -141,13 +133,8 @@ class Link:
 
     def _begin_session(self) -> None:
         """Set what every statement relies on, and check that it holds."""
-        try:
-            values = self._set_session()
-        except UnknownVariable:
-            values = self._set_session(OPTIONAL)
-            found = differing(values, OPTIONAL)
-        else:
-            found = differing(values)
+        session, values = self._set_session()
+        found = session.differing(values)
         if found is not None:
             raise ConnectionFailed(
                 f"{self.url} does not keep the settings of a session: {found}; "
@@ -160,23 +147,24 @@ class Link:
                 f"embedding: have an administrator SET PERSIST max_allowed_packet = 67108864"
             )
 
-    def _set_session(self, without: Sequence[str] = ()) -> Sequence[Any]:
+    def _set_session(self) -> tuple[Session, Sequence[Any]]:
         """Set the session and return its values. Raises UnsupportedServer if the server cannot."""
-        try:
-            with self.errors(), self._driver.cursor() as cursor:
-                cursor.execute(*set_session(without))
-                cursor.execute(read_session(without).sql)
-                return cursor.fetchone() or ()
-        except UnknownVariable as error:
-            if not without:
-                raise
-            with self.running(Statement("SELECT VERSION()")) as cursor:
-                (version,) = cursor.fetchone()
-            raise UnsupportedServer(
-                f"{self.url} is version {version}, which lacks a setting of sessions "
-                f"({error}): use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
-                code=error.code,
-            ) from error
+        missing: DatabaseError | None = None
+        for session in SESSIONS:
+            try:
+                with self.errors(), self._driver.cursor() as cursor:
+                    cursor.execute(*session.set())
+                    cursor.execute(session.read().sql)
+                    return session, cursor.fetchone() or ()
+            except (UnknownVariable, UnknownCollation) as error:
+                missing = missing or error
+        with self.running(Statement("SELECT VERSION()")) as cursor:
+            (version,) = cursor.fetchone()
+        raise UnsupportedServer(
+            f"{self.url} is version {version}, which lacks a setting of sessions ({missing}): "
+            "use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
+            code=missing.code if missing else None,
+        ) from missing
 
     @property
     def is_mine(self) -> bool:

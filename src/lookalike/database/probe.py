@@ -19,6 +19,7 @@ def probe(connection: Connection) -> Dialect:
         dialect = engine()
         if _is_engine(connection, dialect):
             if scheme in (MYSQL, dialect.scheme):
+                connection.set_sessions(dialect.session_settings)
                 return dialect
             version = connection.value(dialect.version())
             raise UnsupportedServer(

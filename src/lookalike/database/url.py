@@ -8,6 +8,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from lookalike.core.arguments import check_text
 from lookalike.core.errors import InputError
 
+SCHEMES = ("mysql", "mariadb", "oceanbase", "tidb")
+"""Of the engines. mysql:// names the protocol: it may lead to any."""
+
 SSL_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _OPTIONS = ("unix_socket", "ssl_mode", "ssl_ca", "ssl_cert", "ssl_key", "connect_timeout")
 _FORM = "write it as mysql://user:password@host:port/database"
@@ -54,7 +57,7 @@ class DatabaseURL:
             raise InputError(f"the database URL has an @ after its host: {_ESCAPED}")
         if parts.fragment:
             raise InputError(f"the database URL has a # after its host: {_ESCAPED}")
-        if parts.scheme not in ("mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"):
+        if parts.scheme.removesuffix("+pymysql") not in SCHEMES:
             raise InputError(f"{parts.scheme or 'no scheme'!r} is not a database URL; {_FORM}")
         database = unquote(parts.path.lstrip("/"))
         if not database or not parts.username:

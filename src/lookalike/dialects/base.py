@@ -1,8 +1,10 @@
 """The SQL shared by all engines; each engine is a small subclass."""
 
+from typing import ClassVar
+
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
-from lookalike.dialects.tables.attributes import AttributesSQL
+from lookalike.dialects.tables.attributes import AttributesSQL, Kind
 from lookalike.dialects.tables.collections import CollectionsSQL
 from lookalike.dialects.tables.copying import CopyingSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
@@ -52,16 +54,22 @@ class Dialect(
     """Whether the server can rank embeddings; then `nearest` is available."""
     indexed_metrics: frozenset[str] = frozenset()
     """The metrics that the server's own vector index serves; empty without one."""
+    needs_server_index = True
+    """Whether it is an error if that index cannot be created."""
+    unindexed_kinds: frozenset[Kind] = frozenset()
+    """Attributes with values of these kinds cannot have an index; of columns, only lists."""
     instead_of_functions = ""
     """What the server has instead of lookalike's functions and procedures; empty where they run."""
     has_vector_results = True
     """Whether results tell a vector from other bytes."""
+    sends_text = False
+    """Whether embeddings come as text, with all digits, and not as bytes."""
     max_dim = 16383
     """The most dimensions that a collection can have."""
     needs_embeddings = False
     """Whether a row must have an embedding."""
-    indexes_attributes = True
-    """Whether the server can index a value in JSON."""
+    session_settings: ClassVar[dict[str, int]] = {}
+    """What each session is set to, beside what all engines have."""
     needs_index = True
     """Whether fast searches need lookalike's own index."""
 
@@ -115,7 +123,7 @@ class Dialect(
         """Select the names of the server's own vector indexes of a table."""
         raise NotImplementedError
 
-    def create_server_index(self, table: Table, metric: str) -> Statement:
+    def create_server_index(self, table: Table, metric: str) -> list[Statement]:
         raise NotImplementedError
 
     def drop_server_index(self, table: Table) -> Statement:

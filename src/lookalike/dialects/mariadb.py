@@ -1,5 +1,6 @@
 """MariaDB 11.7 and newer: a VECTOR type, distances, and a vector index of its own."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from lookalike.dialects.base import SERVER_INDEX, Dialect
@@ -28,10 +29,11 @@ class MariaDB(Dialect):
     has_vector_results = False
     max_dim = 16100  # a row has at most 65,535 bytes, its embedding and name included
     needs_embeddings = True
-    indexes_attributes = False
+    unindexed_kinds = frozenset({"text", "number", "list"})
     indexed_metrics = frozenset(_FUNCTION)
     exact_collation = "utf8mb4_nopad_bin"
     folding_collation = "utf8mb4_uca1400_nopad_ai_ci"
+    computed_key = "UNIQUE"
     locks: ClassVar[dict[Lock, str]] = {
         "": "",
         "share": "LOCK IN SHARE MODE",
@@ -48,8 +50,9 @@ class MariaDB(Dialect):
     def analyze(self, statement: Statement) -> Statement:
         return Statement(f"ANALYZE FORMAT=JSON {statement.sql}", statement.params)
 
-    def values_table(self, n_columns: int, n_rows: int) -> str:
-        return f"(VALUES {', '.join([f'({places(n_columns)})'] * n_rows)})"
+    def values_table(self, name: str, columns: Sequence[str], n_rows: int) -> str:
+        rows = ", ".join([f"({places(len(columns))})"] * n_rows)
+        return f"(VALUES {rows}) AS {name} ({', '.join(columns)})"
 
     def json_value(self, column: str, path: str, type_: str) -> str:
         value = f"JSON_VALUE({column}, {path})"
@@ -76,10 +79,6 @@ class MariaDB(Dialect):
             names,
         )
 
-    def create_failures(self, table: Table) -> Statement:
-        made = super().create_failures(table)
-        return Statement(made.sql.replace("STORED PRIMARY KEY", "STORED UNIQUE"))
-
     def ranks(self, metric: str) -> bool:
         return metric in _FUNCTION
 
@@ -96,11 +95,12 @@ class MariaDB(Dialect):
             names,
         )
 
-    def create_server_index(self, table: Table, metric: str) -> Statement:
-        return Statement(
+    def create_server_index(self, table: Table, metric: str) -> list[Statement]:
+        made = Statement(
             f"ALTER TABLE {table.sql} ADD VECTOR INDEX {SERVER_INDEX} ({table.embedding}) "
             f"M={_EDGES} DISTANCE={metric}"
         )
+        return [made]
 
     def drop_server_index(self, table: Table) -> Statement:
         return Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")
@@ -125,8 +125,8 @@ class MariaDB(Dialect):
         # The index serves only this form of ORDER BY; a tiebreaker makes the server compare all.
         order = f"{distance}, {table.id}" if exact or where else distance
         return Statement(
-            f"SELECT {table.id}, {table.image_name()}, {_SIMILARITY[metric]}{distance} "
-            f"AS similarity{read} FROM {table.sql} AS v "
+            f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
+            f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
             f"WHERE {table.embedding} IS NOT NULL{nonzero}{passing.sql} ORDER BY {order} LIMIT %s",
             (query, *zeros, *passing.params, query, k),
         )

@@ -46,8 +46,8 @@ class MySQLNative(Dialect):
         direction = " DESC" if metric == "dot" else ""
         order = f"{distance}{direction}" + (f", {table.id}" if exact else "")
         return Statement(
-            f"SELECT {table.id}, {table.image_name()}, {_SIMILARITY[metric]}{distance} "
-            f"AS similarity{read} FROM {table.sql} AS v "
+            f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
+            f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
             f"WHERE {table.embedding} IS NOT NULL{passing.sql} ORDER BY {order} LIMIT %s",
             (query, *passing.params, query, k),
         )

@@ -1,5 +1,6 @@
 """The parts of SQL that differ between engines; all other statements are built from them."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from lookalike.dialects.statement import places
@@ -16,6 +17,12 @@ class Primitives:
     """Compares texts byte by byte, including trailing spaces."""
     folding_collation = "utf8mb4_0900_ai_ci"
     """Ignores letter case and accents."""
+    ascii = "CHARACTER SET ascii"
+    """Of columns that hold names of lookalike's own."""
+    computed_key = "PRIMARY KEY"
+    """The key of a table by a computed column."""
+    column_type = "column_type"
+    """A column's type in information_schema, such as `vector(3)`."""
     locks: ClassVar[dict[Lock, str]] = {
         "": "",
         "share": "FOR SHARE",
@@ -25,17 +32,33 @@ class Primitives:
     }
     """The SQL clause of each lock."""
 
+    def exact(self, text: str) -> str:
+        """Return a text that is compared byte by byte."""
+        return f"{text} COLLATE {self.exact_collation}"
+
+    def folded(self, text: str) -> str:
+        """Return a text that is compared without letter case and accents."""
+        return f"{text} COLLATE {self.folding_collation}"
+
     def vector_type(self, dim: int) -> str:
         """Return the type of an embedding column."""
         return f"VECTOR({dim:d})"
 
+    def vector(self, embedding: bytes) -> bytes | str:
+        """Return what is bound for an embedding."""
+        return embedding
+
     def embedding_bytes(self, table: Table, row: str = "") -> str:
-        """Return a row's embedding as bytes; some clients take a VECTOR for text. row: as `v.`."""
+        """Return a row's embedding as bytes; some clients take a VECTOR for text. row: as `v.`.
+
+        Servers that cannot make bytes of one send all its digits as text, which `unpack` reads.
+        """
         return f"CAST({row}{table.embedding} AS BINARY)"
 
-    def values_table(self, n_columns: int, n_rows: int) -> str:
-        """Return a table of bound values; the caller names it and its columns."""
-        return f"(VALUES {', '.join([f'ROW({places(n_columns)})'] * n_rows)})"
+    def values_table(self, name: str, columns: Sequence[str], n_rows: int) -> str:
+        """Return a table of bound values, with its name and those of its columns."""
+        rows = ", ".join([f"ROW({places(len(columns))})"] * n_rows)
+        return f"(VALUES {rows}) AS {name} ({', '.join(columns)})"
 
     def json_value(self, column: str, path: str, type_: str) -> str:
         """Return the value at a path as a type, NULL for another type; an index can be used."""

@@ -4,5 +4,7 @@ from lookalike.dialects.base import Dialect
 from lookalike.dialects.mariadb import MariaDB
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
+from lookalike.dialects.oceanbase import OceanBase
+from lookalike.dialects.tidb import TiDB
 
-DIALECTS: tuple[type[Dialect], ...] = (MySQLNative, MySQL, MariaDB)
+DIALECTS: tuple[type[Dialect], ...] = (MySQLNative, MySQL, MariaDB, OceanBase, TiDB)

@@ -1,5 +1,6 @@
 """The server's own vector index, for engines that have one."""
 
+from lookalike.core.errors import DatabaseError
 from lookalike.dialects.base import SERVER_INDEX
 from lookalike.index.store import IndexStore
 
@@ -17,7 +18,13 @@ def maintain(store: IndexStore) -> bool:
         return False
     if int(connection.value(dialect.count_embeddings(table))) < store.sizes.rows_for_cells:
         return False
-    connection.alter(dialect.create_server_index(table, table.metric))
+    try:
+        for statement in dialect.create_server_index(table, table.metric):
+            connection.alter(statement)
+    except DatabaseError:
+        if dialect.needs_server_index:
+            raise
+        return False
     return True
 
 

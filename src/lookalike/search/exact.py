@@ -54,7 +54,7 @@ def _ranked_by_server(
 ) -> list[Match]:
     """Return the k rows that the server ranks first, with similarities computed here in float64."""
     dialect, k = table.dialect, options.k
-    may_miss = bool(dialect.indexed_metrics) and where is None and not options.exact
+    may_miss = table.metric in dialect.indexed_metrics and where is None and not options.exact
     for exact in (False, True) if may_miss else (True,):
         statement = dialect.nearest(
             table, table.metric, pack(query), k, where, exact=exact, embedding=True

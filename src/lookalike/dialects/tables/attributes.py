@@ -155,10 +155,9 @@ class AttributesSQL(Primitives):
             changes.append(
                 "v.attributes = JSON_MERGE_PATCH(COALESCE(v.attributes, JSON_OBJECT()), new.patch)"
             )
-        new = self.values_table(len(names), len(rows))
+        new = self.values_table("new", names, len(rows))
         return Statement(
-            f"UPDATE {table.sql} AS v JOIN {new} "
-            f"AS new ({', '.join(names)}) ON v.{table.id} = new.id SET {', '.join(changes)}",
+            f"UPDATE {table.sql} AS v JOIN {new} ON v.{table.id} = new.id SET {', '.join(changes)}",
             tuple(value for row in rows for value in row),
         )
 

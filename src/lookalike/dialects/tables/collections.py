@@ -66,7 +66,7 @@ class CollectionsSQL(Primitives):
     def table_columns(self, table: Table) -> Statement:
         is_this, names = table.is_this
         return Statement(
-            "SELECT column_name, column_type FROM information_schema.columns "
+            f"SELECT column_name, {self.column_type} FROM information_schema.columns "
             f"WHERE {is_this} ORDER BY ordinal_position",
             names,
         )
@@ -93,7 +93,7 @@ class CollectionsSQL(Primitives):
             "SELECT table_name FROM information_schema.columns "
             "WHERE table_schema = DATABASE() AND table_name NOT REGEXP '^lookalike_[0-9]+_rows$' "
             "AND (column_name IN ('id', 'image_name') "
-            "OR (column_name = 'embedding' AND data_type = 'vector')) "
+            "OR (column_name = 'embedding' AND LOWER(LEFT(data_type, 6)) = 'vector')) "
             "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
         )
 

@@ -61,7 +61,7 @@ class FilesSQL(Primitives):
     def create_failures(self, table: Table) -> Statement:
         return Statement(
             f"CREATE TABLE IF NOT EXISTS {table.side('_failures')} (\n"
-            f"{_PATH} PRIMARY KEY,\n"
+            f"{_PATH} {self.computed_key},\n"
             "    reason TEXT NOT NULL,\n"
             "    size BIGINT UNSIGNED,\n"
             "    mtime_ns BIGINT,\n"

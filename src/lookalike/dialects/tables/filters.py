@@ -191,7 +191,7 @@ def _bound(comparison: Comparison) -> tuple[str | int | float, ...]:
 def _value(sql: FiltersSQL, table: Table, attribute: Attribute, kind: Kind) -> str:
     """Return the SQL whose value is compared."""
     if attribute == IMAGE_NAME:  # a row without a name may have an empty one
-        name = f"CONVERT({table.image_name('v.')} USING utf8mb4) COLLATE {sql.exact_collation}"
+        name = sql.exact(f"CONVERT({table.image_name('v.')} USING utf8mb4)")
         return f"NULLIF({name}, '')"
     if attribute == PATH:
         return "f.path"
@@ -201,8 +201,8 @@ def _value(sql: FiltersSQL, table: Table, attribute: Attribute, kind: Kind) -> s
 def _whole(sql: FiltersSQL, attribute: Attribute, value: str) -> str:
     """Return the SQL of a whole text, compared without letter case; a column decides itself."""
     if not attribute.is_column:
-        return f"JSON_UNQUOTE({json_value(attribute)}) COLLATE {sql.folding_collation}"
-    return f"{value} COLLATE {sql.folding_collation}" if attribute.is_built_in else value
+        return sql.folded(f"JSON_UNQUOTE({json_value(attribute)})")
+    return sql.folded(value) if attribute.is_built_in else value
 
 
 def _single(value: float) -> float:

@@ -100,7 +100,7 @@ class IndexSQL(Primitives):
                 "    recall DOUBLE,\n"
                 "    target_recall DOUBLE NOT NULL DEFAULT 0.99,\n"
                 "    unit DOUBLE NOT NULL DEFAULT 1,\n"
-                "    rotation VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT 'dense'\n"
+                f"    rotation VARCHAR(16) {self.ascii} NOT NULL DEFAULT 'dense'\n"
                 ") ENGINE = InnoDB"
             ),
             Statement(

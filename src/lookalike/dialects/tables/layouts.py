@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 
+from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, generation_comment, places, quote_name
 from lookalike.dialects.tables.index import CELL_COLUMNS, SHIFT_COLUMN
 from lookalike.dialects.tables.versions import LOG, VERSIONS
@@ -56,7 +57,7 @@ _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
 
 
-class LayoutsSQL:
+class LayoutsSQL(Primitives):
     """Statements on `lookalike_schema`, and upgrades of tables to the newest version."""
 
     def create_schema(self) -> list[Statement]:
@@ -128,7 +129,7 @@ class LayoutsSQL:
     def add_rotation(self) -> Statement:
         return Statement(
             "ALTER TABLE lookalike_indexes ADD COLUMN "
-            "rotation VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT 'dense'"
+            f"rotation VARCHAR(16) {self.ascii} NOT NULL DEFAULT 'dense'"
         )
 
     def columns_since_3(self, table: str, generation: int) -> list[tuple[str, str, Statement]]:

@@ -95,7 +95,7 @@ class RankingSQL(Primitives):
         skipped = " OFFSET %s" if offset else ""
         sql = (
             f"SELECT id, image_name, similarity FROM (\n{ranked.sql}\n"
-            f") AS found (id, image_name, similarity)\n{without}"
+            f") AS found\n{without}"
             f"ORDER BY similarity DESC, id LIMIT %s{skipped}"
         )
         return Statement(sql, (*ranked.params, *left_out, *least, k, *([offset] if offset else [])))

@@ -20,7 +20,7 @@ class RowsSQL(Primitives):
         return Statement(
             f"INSERT INTO {table.sql} ({table.image_name()}, {table.embedding}) "
             f"VALUES {values(2, len(rows))}",
-            tuple(value for row in rows for value in row),
+            tuple(value for name, packed in rows for value in (name, self.vector(packed))),
         )
 
     def insert_with_ids(
@@ -30,13 +30,13 @@ class RowsSQL(Primitives):
         return Statement(
             f"INSERT INTO {table.sql} ({table.id}, {table.image_name()}, {table.embedding}) "
             f"VALUES {values(3, len(rows))}",
-            tuple(value for row in rows for value in row),
+            tuple(v for *row, packed in rows for v in (*row, self.vector(packed))),
         )
 
     def update_embedding(self, table: Table, row_id: int, embedding: bytes) -> Statement:
         return Statement(
             f"UPDATE {table.sql} SET {table.embedding} = %s WHERE {table.id} = %s",
-            (embedding, row_id),
+            (self.vector(embedding), row_id),
         )
 
     def lock_rows(self, table: Table, ids: Sequence[int]) -> Statement:

@@ -107,8 +107,8 @@ class SearchSQL(Primitives):
         """Select the ids of the best estimates in the probed cells."""
         # Saves a multiplication per row if all slopes are 1, as for cosine and euclidean.
         slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
-        columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
-        values = self.values_table(8 if slope else 7, len(shortlist.probes))
+        columns = ["cell", "base", *(["slope"] if slope else []), "step", "p0", "p1", "p2", "p3"]
+        values = self.values_table("probes", columns, len(shortlist.probes))
         distance = " + ".join(
             f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
             for j in range(4)
@@ -118,7 +118,7 @@ class SearchSQL(Primitives):
             joined = f"    JOIN {table.sql} AS v ON v.{table.id} = c.id\n    WHERE {where.sql}\n"
         sql = (
             "    SELECT STRAIGHT_JOIN c.id\n"
-            f"    FROM {values} AS probes ({columns})\n"
+            f"    FROM {values}\n"
             f"    JOIN {codes_table(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
             f"{joined}"
             f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"

@@ -148,7 +148,7 @@ class UserTablesSQL(Primitives):
         """Select the `Column`s, in order."""
         is_this, names = Table("x", source=source).is_this
         return Statement(
-            "SELECT column_name, column_type, character_set_name, collation_name "
+            f"SELECT column_name, {self.column_type}, character_set_name, collation_name "
             f"FROM information_schema.columns WHERE {is_this} ORDER BY ordinal_position",
             names,
         )
@@ -173,7 +173,7 @@ class UserTablesSQL(Primitives):
         return Statement(
             "SELECT DISTINCT table_name FROM information_schema.columns "
             f"WHERE table_schema = {'DATABASE()' if schema is None else '%s'} "
-            "AND data_type = 'vector' ORDER BY table_name",
+            "AND LOWER(LEFT(data_type, 6)) = 'vector' ORDER BY table_name",
             () if schema is None else (schema,),
         )
 
