@@ -132,7 +132,8 @@ def test_embeddings_that_mariadb_cannot_hold(db, other, maria):
         made.attributes.set([{"path": "a", "brand": "b"}])
     db.copy_collection(f"d{most}", maria)
     assert maria.collection(f"d{most}").status().rows == 1
-    assert "has 16,101 dimensions, and a collection in mariadb" in refused(db, maria, f"d{most + 1}")
+    why = refused(db, maria, f"d{most + 1}")
+    assert "has 16,101 dimensions, and a collection in mariadb" in why
     db.rows(f"CREATE TABLE short ({OWN.format(9)})")
     db.rows("INSERT INTO short (embedding) VALUES (STRING_TO_VECTOR('[1]'))")
     with pytest.raises(lookalike.DatabaseError, match="cannot hold some images of 'short': "):
