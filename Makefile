@@ -16,7 +16,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-slow test-languages coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo serve-demo test test-fast test-slow test-languages coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,6 +33,12 @@ demo: .venv/installed ## Images into a private MySQL, and similar ones back out
 	@echo "==> The command is $(BIN)/lookalike; after . $(BIN)/activate it is lookalike. On your own:"
 	@echo "      $(BIN)/lookalike add ~/Pictures"
 	@echo "      $(BIN)/lookalike remove $(PHOTOS)    (takes the demo's images out again)"
+
+serve-demo: .venv/with-web ## The example photographs on a web page; Ctrl-C ends it
+	@$(BIN)/lookalike server install
+	@$(BIN)/lookalike server start
+	@$(BIN)/lookalike add --facts $(PHOTOS)
+	@$(BIN)/lookalike serve --root $(PHOTOS) $(SERVE_ARGS)
 
 test: .venv-test/installed ## Everything that the tests need, then the tests but for the slow ones
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
@@ -66,8 +72,9 @@ format: .venv-test/installed ## Format, and mend what can be mended
 typecheck: .venv-test/installed ## mypy --strict
 	@$(TEST_BIN)/mypy
 
-docs: .venv-test/installed ## Write docs/cli.md
+docs: .venv-test/installed ## Write docs/cli.md and docs/openapi.json
 	@$(TEST_BIN)/python docs/generate_cli.py
+	@$(TEST_BIN)/python docs/generate_openapi.py
 
 bench-data: .venv-test/installed ## Make the benchmark's data, once (ten minutes)
 	@$(TEST_BIN)/python -m benchmarks.data
@@ -88,6 +95,11 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@echo "==> Making a virtual environment and installing lookalike in it (half a minute, once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable .
+	@touch $@
+
+.venv/with-web: .venv/installed
+	@echo "==> Installing what the web page needs"
+	@$(BIN)/python -m pip install $(PIP_FLAGS) --editable ".[web]"
 	@touch $@
 
 # torch first: then nothing else brings another build of it in. pip 25.1 is the first that installs

@@ -35,10 +35,10 @@ WARM = 2000
 
 
 @contextmanager
-def served() -> Iterator[tuple[int, psutil.Process]]:
-    """A server of the collection; its port and process."""
+def started(collection: str, *options: str) -> Iterator[tuple[int, psutil.Process]]:
+    """A server of a collection; its port and process."""
     command = [sys.executable, "-m", "lookalike", "serve", "--port", "0", "--json"]
-    command += ["--database", url(), "--collection", COLLECTION]
+    command += ["--database", url(), "--collection", collection, *options]
     environment = {**os.environ, "LOOKALIKE_TOKEN": TOKEN}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -48,10 +48,17 @@ def served() -> Iterator[tuple[int, psutil.Process]]:
             lines = [process.stdout.readline() for _ in range(3)]
             page = json.loads(b"".join(lines))["Page"]
             port = int(page.split(":")[2].split("/")[0])
-            wait_until_held(port)
             yield port, psutil.Process(process.pid)
         finally:
             process.terminate()
+
+
+@contextmanager
+def served() -> Iterator[tuple[int, psutil.Process]]:
+    """A server of the collection, with its index in memory; its port and process."""
+    with started(COLLECTION) as (port, process):
+        wait_until_held(port)
+        yield port, process
 
 
 def wait_until_held(port: int) -> None:

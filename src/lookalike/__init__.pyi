@@ -19,6 +19,7 @@ from .core.errors import (
     ServerError,
     UnsupportedServer,
 )
+from .core.removals import RemovalReport, Removed, RemovedFile, RestoreReport
 from .core.reports import (
     AddReport,
     AttributesReport,
@@ -45,11 +46,11 @@ from .core.types import (
     Metric,
     Orientations,
     Plan,
-    RemovalReport,
-    RemovedFile,
     Screening,
     Step,
+    StoredFile,
     Tier,
+    ValueCount,
 )
 from .database.functions import functions_sql
 from .database.mysql_ai import mysql_ai_sql
@@ -107,7 +108,9 @@ __all__ = [
     "PrivateServer",
     "Query",
     "RemovalReport",
+    "Removed",
     "RemovedFile",
+    "RestoreReport",
     "Run",
     "Screening",
     "ServerError",
@@ -115,10 +118,12 @@ __all__ = [
     "Status",
     "Step",
     "StoredFailure",
+    "StoredFile",
     "StoredImage",
     "Text",
     "Tier",
     "UnsupportedServer",
+    "ValueCount",
     "connect",
     "export_sql",
     "functions_sql",

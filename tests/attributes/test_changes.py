@@ -284,3 +284,20 @@ def test_a_text_on_purpose_stays_one(engine, own):
     assert kinds(own)["size"] == ("boolean/list/number", 3)
     own.attributes.set([{"path": "a", "size": 40}, {"path": "b", "size": None}])
     assert kinds(own)["size"] == ("number", 2) and noted(engine) == [("size", "number")]
+
+
+def test_attributes_are_updated_by_id_all_or_none(db):
+    shapes = db.collection("shapes", dim=2)
+    ids = shapes.upsert([[1, 0], [0, 1]], attributes=[{"price": 5, "old": True}, {"price": 7}])
+    assert shapes.attributes.update({key: {"tags": ["new"], "old": None} for key in ids}) == 2
+    expected = {1: {"price": 5, "tags": ["new"]}, 2: {"price": 7, "tags": ["new"]}}
+    assert shapes.attributes.get(ids) == expected
+    for changes, told in [
+        ({1: {"price": 9}, 3: {"price": 9}}, "id 3"),
+        ({1: {"price": 9}, 2: {"embedding": 1}}, "own column"),
+        ({1: {"price": float("inf")}}, "price"),
+        ({"1": {"price": 9}}, "an id"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            shapes.attributes.update(changes)
+    assert shapes.attributes.get(ids) == expected

@@ -1,4 +1,5 @@
 import datetime
+import time
 from decimal import Decimal
 
 import numpy as np
@@ -243,3 +244,11 @@ def test_alternatives_that_make_no_sense_are_refused():
 def test_one_condition_is_one():
     with pytest.raises(InputError, match="'a=1 and b=2' is more than one condition"):
         Condition.parse("a=1 and b=2")
+
+
+@pytest.mark.parametrize("text", ["a{}!", "a=b{}(", "a not{}", "a is{}x", "a in{}("])
+def test_many_spaces_take_no_longer_than_as_many_letters(text):
+    began = time.process_time()
+    with pytest.raises(InputError):
+        parse(text.format(" " * 30_000))
+    assert time.process_time() - began < 1

@@ -84,7 +84,7 @@ def test_help_imports_nothing_slow(option):
 @pytest.mark.parametrize(
     ("words", "number", "expected"),
     [
-        ("lookalike s", 1, ["search", "screen", "status", "sql", "server"]),
+        ("lookalike s", 1, ["search", "screen", "status", "sql", "serve", "server"]),
         ("lookalike search --weighted", 2, ["--weighted", "--weighted-text"]),
     ],
 )

@@ -62,6 +62,12 @@ def test_an_unknown_name_is_told_with_those_that_there_are(db):
             call("nope")
 
 
+@pytest.mark.parametrize("name", ["", "\N{CAT FACE}", "9", "a`b", "cat\0"])
+def test_what_cannot_be_a_name_is_told(db, name):
+    with pytest.raises(InputError, match="cannot be a collection's name"):
+        db.collection(name)
+
+
 def test_a_table_of_the_users_own_is_never_dropped(db):
     db.rows(f"CREATE TABLE own ({OWN})")
     with pytest.raises(InputError, match="^nothing to delete: 'own'"):

@@ -21,4 +21,5 @@ def names_in(folder):
 
 
 def asdict_(report):
-    return {name: getattr(report, name) for name in report.__slots__}
+    """What a report tells, without what undoes it."""
+    return {name: getattr(report, name) for name in report.__slots__ if name != "taken"}

@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_deleted_keeps_its_row(collection, folder, monkeyp
             raise PermissionError(13, "Permission denied")
         path.unlink()
 
-    monkeypatch.setattr(remove, "_trash", fail)
+    monkeypatch.setattr(remove, "send_to_trash", fail)
     report = collection.duplicates.delete(groups, tier="near-duplicate")
     assert [(f.path.name, f.reason) for f in report.failed] == [
         ("cat-small.jpg", "Permission denied")

@@ -34,13 +34,13 @@ def test_a_file_that_goes_while_it_is_moved_leaves_nothing(
     collection, folder, tmp_path, monkeypatch
 ):
     groups = collection.duplicates.find()
-    rename = remove._rename
+    rename = remove.rename
 
     def vanish(path, target):
         path.unlink()
         rename(path, target)
 
-    monkeypatch.setattr(remove, "_rename", vanish)
+    monkeypatch.setattr(remove, "rename", vanish)
     report = collection.duplicates.delete(groups, move_to=tmp_path / "moved", tier="near-duplicate")
     assert len(report.failed) == 4 and report.removed == ()
     assert list((tmp_path / "moved").iterdir()) == []

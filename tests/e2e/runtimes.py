@@ -26,7 +26,7 @@ PACKAGES = (
 MYSQL2 = "mysql2@3"
 
 
-def of_debian(folder: Path) -> Path:
+def of_debian(folder: Path, packages: tuple[str, ...] = PACKAGES) -> Path:
     """The folder that Debian's packages are unpacked in, once."""
     tree = folder / "debian"
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def of_debian(folder: Path) -> Path:
             mirror = debian_mirror(APT)
             assert mirror is not None, f"no Debian mirror among the sources in {APT}"
             with tempfile.TemporaryDirectory(dir=folder) as work:
-                apt = Apt(Path(work, "apt"), mirror, SUITE, PACKAGES)
+                apt = Apt(Path(work, "apt"), mirror, SUITE, packages)
                 apt.prepare()
                 apt.download(silent)
                 new = Path(work, "tree")

@@ -186,7 +186,9 @@ def test_attributes_go_before_what_every_image_has(engine):
     engine.rows("ALTER TABLE own ADD Path VARCHAR(20) DEFAULT 'theirs'")
     assert [m.id for m in own.search(ANY, where="modified=by hand")] == [1]
     assert len(own.search(ANY, where="path=theirs")) == 2
-    with pytest.raises(InputError, match="did you mean 'image_name'.*modified .text., image_name"):
+    with pytest.raises(
+        InputError, match="did you mean 'image_name'.*modified .text., folder .text., image_name"
+    ):
         own.search(ANY, where="imagename=a")
 
 

@@ -129,6 +129,7 @@ def of_mixed(operator, value):
 KINDS = st.sampled_from([f"kind {i}" for i in range(20)] + ["none", "KIND 3"])
 TAGS = st.lists(st.sampled_from(["summer", "new", "old"]), min_size=1, max_size=2)
 PATHS = st.sampled_from([f"/shop/{'ab'[i % 2]}/Item {i}.jpg" for i in range(0, 600, 7)])
+MISSING = ("note", "price", "tags", "path", "modified", "folder", "suffix", "size", "kind")
 conditions = st.one_of(
     ordered("price", st.integers(0, 150) | st.floats(0, 150).map(lambda price: round(price, 2))),
     ordered("kind", KINDS),
@@ -137,7 +138,7 @@ conditions = st.one_of(
     ordered("sale", st.booleans(), ("=", "!=")),
     st.builds(in_list, st.sampled_from([":", "in", "not in"]), TAGS),
     containing("note", st.sampled_from(["ITEM 7", "100%", "'fine'", "x"])),
-    *(missing(name) for name in ("note", "price", "tags", "path", "modified", "size", "kind")),
+    *(missing(name) for name in MISSING),
     st.builds(of_mixed, st.sampled_from(["=", "!=", "in", "not in"]), st.integers(0, 9)),
     among("image_name", st.integers(0, 700).map(lambda i: f"v{i}")),
     ordered("image_name", st.sampled_from(["v3", "V3", "v400"])),
@@ -145,6 +146,10 @@ conditions = st.one_of(
     among("path", PATHS),
     ordered("path", PATHS),
     containing("path", st.sampled_from(["/A/", "item 1", ".jpg", "x"])),
+    among("folder", st.sampled_from(["a", "b", "A", "shop"])),
+    ordered("folder", st.sampled_from(["a", "b"])),
+    containing("folder", st.sampled_from(["A", "x"])),
+    among("suffix", st.sampled_from(["jpg", "png"])),
     st.builds(days, st.sampled_from(list(ORDERS)), st.sampled_from(FIRST_DAYS)),
 )
 
@@ -172,6 +177,7 @@ def fill(db, shop):
         row["image_name"] = row.pop("path")
         if i % 4:
             row["path"] = f"/shop/{'ab'[i % 2]}/Item {i}.jpg"
+            row["folder"], row["suffix"] = "ab"[i % 2], "jpg"
             seconds = START + i * 31 * DAY // len(shop.rows)
             row["modified"] = (seconds - (seconds % DAY if i % 5 == 0 else 0)) * 10**9
         if i % 3:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 import lookalike
 from lookalike import PrivateServer
-from tests.conftest import new_database
+from tests.conftest import SHARED_HOME, new_database
 from tests.places import PHOTOS
+from tests.web.browsing import OpenPage, Visitors, pages_of
+from tests.web.chromium import FLAGS, chromium
 from tests.web.serving import Served, serving
 
 HOSTILE_NAME = "<img src=x onerror=alert(1)>.jpg"
@@ -43,3 +46,34 @@ def api(served: Served) -> Iterator[httpx.Client]:
     """A client of the API that may change things."""
     with served.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    with sync_playwright() as playwright:
+        program = chromium(SHARED_HOME / "chromium")
+        launched = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def visitors(browser: Browser, served: Served) -> Iterator[Visitors]:
+    """Those who visit the server, each in a browser of theirs."""
+    signed_in = Visitors(browser, served)
+    yield signed_in
+    signed_in.close()
+
+
+@pytest.fixture
+def open_page(visitors: Visitors) -> Iterator[OpenPage]:
+    """Opens pages of the server, signed in; the test fails if one of them reports an error."""
+    with pages_of(visitors) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """A page of the server that shows all images, 1440 pixels wide."""
+    return open_page("/")

@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -67,7 +68,11 @@ class Served:
 
 @contextmanager
 def serving(
-    database_url: str, home: Path, *options: str, token: str | None = None
+    database_url: str,
+    home: Path,
+    *options: str,
+    token: str | None = None,
+    limits: Mapping[str, float] = MappingProxyType({}),
 ) -> Iterator[Served]:
     """Run `lookalike serve` on a free port; stop it at the end, whatever happened.
 
@@ -75,10 +80,11 @@ def serving(
         database_url: Where its collections are.
         home: Its home, so that neither uploads nor caches of anybody else are touched.
         options: Of the command line.
+        limits: Other limits of requests than the usual ones.
         token: What gives access; None for the tokens that it makes itself, one of them read-only.
     """
-    command = [sys.executable, "-m", "lookalike", "serve", "--port", "0", "--json"]
-    command += ["--database", database_url, "--uploads", str(home / "uploads"), *options]
+    command = [*_program(limits), "--port", "0", "--json", "--database", database_url]
+    command += ["--uploads", str(home / "uploads"), *options]
     environment = {**os.environ, "XDG_DATA_HOME": str(home), "XDG_CACHE_HOME": str(home)}
     environment.pop("LOOKALIKE_TOKEN", None)
     if token:
@@ -107,6 +113,18 @@ def serving(
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def _program(limits: Mapping[str, float]) -> list[str]:
+    if not limits:
+        return [sys.executable, "-m", "lookalike", "serve"]
+    program = (
+        "import sys; from functools import partial; from lookalike.web import settings; "
+        f"settings.Limits = partial(settings.Limits, **{dict(limits)!r}); "
+        "sys.argv = ['lookalike', 'serve', *sys.argv[1:]]; "
+        "from lookalike.__main__ import main; main()"
+    )
+    return [sys.executable, "-c", program]
 
 
 def _token(url: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -104,6 +105,17 @@ def test_a_broken_file_is_tried_once_until_it_changes(thumbnails, photo, countin
         thumbnails.cached(photo)
     photo.write_bytes(whole)
     assert thumbnails.get(photo).width == 640
+
+
+def test_a_broken_file_is_tried_again_later(thumbnails, photo, counting, monkeypatch):
+    photo.write_bytes(photo.read_bytes()[:100])
+    with pytest.raises(ImageError):
+        thumbnails.get(photo)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 3600)
+    with pytest.raises(ImageError):
+        thumbnails.get(photo)
+    assert counting.asked == 2
 
 
 def test_a_file_that_is_gone(thumbnails, tmp_path, counting):

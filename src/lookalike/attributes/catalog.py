@@ -12,10 +12,12 @@ from lookalike.database.errors import DuplicateColumn, DuplicateIndex, MissingTa
 from lookalike.database.table import VectorTable
 from lookalike.dialects import (
     ATTRIBUTE_NAME,
+    FOLDER,
     IMAGE_NAME,
     JSON_TYPES,
     MODIFIED,
     PATH,
+    SUFFIX,
     Attribute,
     Filter,
     Kind,
@@ -144,8 +146,7 @@ def filter_of(table: VectorTable, where: Where | None) -> Filter | None:
     asked = conditions(where)
     if not asked:
         return None
-    built_in = _built_in(table)
-    found = find_attributes(table, names_of(asked), built_in)
+    found = find_attributes(table, names_of(asked), built_in_names(table))
     return table.dialect.filter(table, clauses_of(asked, found.__getitem__))
 
 
@@ -173,9 +174,10 @@ def _with(known: Sequence[Attribute], built_in: Iterable[Attribute]) -> list[Att
     return [*known, *(each for each in built_in if find(each.name, known) is None)]
 
 
-def _built_in(table: VectorTable) -> list[Attribute]:
+def built_in_names(table: VectorTable) -> list[Attribute]:
+    """Return what lookalike itself stores of every image: its name, and what its file is."""
     names = [] if table.name_column is None else [IMAGE_NAME]
-    return [*names, *([PATH, MODIFIED] if table.has_files else [])]
+    return [*names, *([PATH, MODIFIED, FOLDER, SUFFIX] if table.has_files else [])]
 
 
 def make_index(table: VectorTable, name: str) -> bool:

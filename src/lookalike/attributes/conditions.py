@@ -27,10 +27,14 @@ _MAX_DEPTH = 20
 
 _QUOTED = r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'"
 _JOINING = r"\s+(?i:and|or)(?=[\s(]|$)"
-_BARE = rf"[^\s\"'(),=<>~](?:(?!{_JOINING})[^\"(),=<>~])*"
+# Words, so that many spaces take no longer than as many letters: strangers may send them.
+_BARE = (
+    r"[^\s\"'(),=<>~][^\s\"(),=<>~]*"
+    r"(?:\s+(?!(?i:and|or)(?:[\s(]|$))[^\s\"(),=<>~]+)*"
+)
 _VALUE = re.compile(rf"\s*({_QUOTED}|{_BARE})\s*")
 _HEAD = re.compile(
-    r"\s*(?P<name>\w[\w .-]*?|\"[^\"]*\")\s*"
+    r"\s*(?P<name>\w[\w.-]*(?: +[\w.-]+)*?|\"[^\"]*\")\s*"
     r"(?P<operator>!=|!~|<=|>=|=|<|>|:|~|(?<=\s)(?i:not\s+in|in)(?=\s*\()"
     rf"|(?<=\s)(?i:is(?:\s+not)?\s+(?:missing|null))(?=\s*\)|\s*$|{_JOINING}))"
 )
@@ -52,7 +56,7 @@ class Condition:
     `parse` reads a condition from text and `str` writes it. `AnyOf` joins conditions by "or".
 
     Attributes:
-        name: The attribute, or image_name, path or modified.
+        name: The attribute, or image_name, path, modified, folder or suffix.
         operator: One of =, !=, <, <=, >, >=, in, not in, `:` (a list contains the value), `~` (a
             text contains the value, ignoring letter case) and `!~` (it does not).
         value: A text, number, bool, date or datetime; a tuple for in and not in. None with = means

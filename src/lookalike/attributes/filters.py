@@ -8,7 +8,7 @@ from lookalike.attributes.times import period, text_period
 from lookalike.core.errors import InputError
 from lookalike.core.facts import TAKEN_AT
 from lookalike.core.paths import absolute
-from lookalike.dialects import PATH, AnyClause, Attribute, Clause, Comparison, Kind
+from lookalike.dialects import PATH, SUFFIX, AnyClause, Attribute, Clause, Comparison, Kind
 
 _ORDERS = ("<", "<=", ">", ">=")
 _NEGATED = ("!=", "not in", "!~")
@@ -174,6 +174,8 @@ def _equal(condition: Condition, attribute: Attribute) -> list[Comparison]:
         texts = _texts(condition)
         if attribute == PATH:
             texts = tuple(absolute(text) for text in texts)
+        elif attribute == SUFFIX:
+            texts = tuple(text.lower().removeprefix(".") for text in texts)
         found.append(Comparison(attribute, "text", "in", texts))
     strange = [
         value

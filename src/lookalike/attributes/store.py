@@ -121,14 +121,14 @@ def attributes_of(table: VectorTable, ids: Sequence[int]) -> dict[int, dict[str,
     for row_id, *values in rows:
         own = zip(columns, values, strict=False)
         found[row_id] = {
-            column.name: _read(column, value) for column, value in own if value is not None
+            column.name: read_column(column, value) for column, value in own if value is not None
         }
         if has_json and values[-1] is not None:
             found[row_id] = json.loads(values[-1]) | found[row_id]
     return found
 
 
-def _read(column: Attribute, value: Any) -> Any:
+def read_column(column: Attribute, value: Any) -> Any:
     """Return a column's value as an attribute value."""
     if "list" in column.kinds:
         return json.loads(value)

@@ -183,9 +183,8 @@ def duplicates(
             )
         groups = _chosen(images, groups, names, loosest)
         page = images.duplicates.report(html, groups, force=force) if html else None
-        remove = partial(
-            images.duplicates.delete, groups, tier=loosest, move_to=move_to, permanently=permanently
-        )
+        removal = partial(images.duplicates.delete, groups, undo=False)
+        remove = partial(removal, tier=loosest, move_to=move_to, permanently=permanently)
         report = remove(dry_run=dry_run or asks) if removes else None
         if report and asks and _agrees(out, groups, report, verb):
             report = remove()

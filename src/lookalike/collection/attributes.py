@@ -1,19 +1,29 @@
 """Attributes of a collection's images, for filters."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lookalike.attributes.catalog import count_attributes, find_attributes, make_index
 from lookalike.attributes.changes import drop_attribute
-from lookalike.attributes.files import AttributeSource, AttributeTable, read_attributes
-from lookalike.attributes.store import attributes_of, store_attributes
+from lookalike.attributes.conditions import Where
+from lookalike.attributes.counting import value_counts
+from lookalike.attributes.files import (
+    AttributeSource,
+    AttributeTable,
+    read_attributes,
+    rows_of,
+)
+from lookalike.attributes.store import attributes_of, store_attributes, update_attributes
 from lookalike.collection.state import CollectionState
+from lookalike.core.errors import InputError
 from lookalike.core.reports import AttributesReport, AttributeStatus
+from lookalike.core.types import ValueCount
+from lookalike.index.rows import checked_ids, records
 
 
 class CollectionAttributes:
-    """`collection.attributes`: set, read, list, index and drop attributes."""
+    """`collection.attributes`: set, read, list, count, index and drop attributes."""
 
     def __init__(self, state: CollectionState) -> None:
         self._state = state
@@ -35,9 +45,54 @@ class CollectionAttributes:
         given = source if isinstance(source, AttributeTable) else read_attributes(source)
         return store_attributes(self._state.table, given, folders)
 
+    def update(self, changes: Mapping[int, Mapping[str, Any]]) -> int:
+        """Set attributes of stored images by id, all or none; return the number of images.
+
+        Args:
+            changes: The attributes to set, by id; the others stay. None removes one.
+
+        Raises:
+            InputError: An id is not stored, or a value cannot be stored.
+
+        Example:
+            >>> shapes = db.collection("shapes", dim=2)
+            >>> (row_id,) = shapes.upsert([[1, 0]], attributes=[{"price": 5, "old": True}])
+            >>> shapes.attributes.update({row_id: {"price": 6, "old": None}})
+            1
+            >>> shapes.attributes.get([row_id])
+            {1: {'price': 6}}
+        """
+        self._state.require_collection()
+        table, ids = self._state.table, checked_ids(changes)
+        given = rows_of(list(changes.values()))
+        with update_attributes(table, given) as write:
+            stored = {record.id for record in records(table, ids)}
+            for row_id in ids:
+                if row_id not in stored:
+                    raise InputError(f"collection {table.title!r} has no image with id {row_id}")
+            write(ids)
+        return len(ids)
+
     def get(self, ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Return attributes of stored images by id; unknown ids are skipped."""
         return attributes_of(self._state.table, list(ids))
+
+    def counts(self, name: str, *, where: Where | None = None, limit: int = 20) -> list[ValueCount]:
+        """Return an attribute's values with their numbers of images, the most frequent first.
+
+        Of lists, each of their values is counted. Reads the whole table, or that of the files.
+
+        Args:
+            name: An attribute; or image_name, path, modified, folder (the name of the file's
+                folder) or suffix (of its name, in lower case, without the dot), where no attribute
+                has that name.
+            where: Count only images that pass these conditions, as in `search`.
+            limit: Most values.
+
+        Raises:
+            InputError: There is no such attribute, or a condition is not valid.
+        """
+        return value_counts(self._state.table, name, where, limit)
 
     def list(self) -> list[AttributeStatus]:
         """Return all attributes by name, with the number of rows that have each.

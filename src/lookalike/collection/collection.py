@@ -11,13 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from lookalike.collection.state import CollectionState
+from lookalike.collection.removing import Removal
+from lookalike.collection.stored import StoredImages
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.types import Explanation, ImageRecord, Match, Metric, Screening
+from lookalike.core.types import Explanation, Match, Metric, Screening
 from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Statement
-from lookalike.index.rows import checked_ids, delete_rows, find, records
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 
 if TYPE_CHECKING:
@@ -27,20 +27,16 @@ if TYPE_CHECKING:
     from lookalike.collection.attributes import CollectionAttributes
     from lookalike.collection.duplicates import CollectionDuplicates
     from lookalike.collection.indexing import CollectionIndex
-    from lookalike.collection.items import Item
     from lookalike.collection.matches import Matches
     from lookalike.collection.threshold import CollectionThreshold
-    from lookalike.core.reports import AddReport, Status, StoredFailure
+    from lookalike.core.reports import AddReport, Status
     from lookalike.index.holding import HeldIndex
     from lookalike.models.base import Model
     from lookalike.search.options import SearchKeywords
     from lookalike.search.source import AnyQuery
 
-Target = int | str | os.PathLike[str]
-"""A stored image by id, name or file path; or a folder, for all images below it."""
 
-
-class Collection:
+class Collection(StoredImages, Removal):
     """Images in a MySQL table `name` (id, image_name, embedding VECTOR(dim)).
 
     Made by `Database.collection`; the first `add` or `upsert` creates the table. A collection
@@ -52,9 +48,6 @@ class Collection:
         duplicates: Find, report, delete and decide on duplicates.
         threshold: Get, set and calibrate the threshold of `screen`.
     """
-
-    def __init__(self, state: CollectionState) -> None:
-        self._state = state
 
     @property
     def name(self) -> str:
@@ -203,78 +196,6 @@ class Collection:
         """Insert new rows: `upsert` without ids."""
         return self.upsert(embeddings, names=names)
 
-    def remove(self, *targets: Target) -> int:
-        """Delete the rows of stored images, not their files; return how many were deleted.
-
-        Raises:
-            InputError: A target is not stored; nothing is deleted.
-        """
-        self._state.require_collection()
-        return delete_rows(self._state.index, find(self._state.table, targets))
-
-    def remove_rows(self, ids: Iterable[int]) -> int:
-        """Delete rows by id, not their files, and return their number; unknown ids are ignored."""
-        self._state.require_collection()
-        wanted = checked_ids(ids)
-        return delete_rows(self._state.index, wanted) if wanted else 0
-
-    def count(self) -> int:
-        """Return the number of stored images."""
-        if self._state.record is None:
-            return 0
-        table = self._state.table
-        return int(table.connection.value(table.dialect.count_rows(table)))
-
-    def get(
-        self,
-        ids: Iterable[int],
-        *,
-        include: Sequence[Literal["embedding", "attributes"]] = ("embedding", "attributes"),
-    ) -> list[Item]:
-        """Return stored images by id, in the order of ids; unknown ids are skipped.
-
-        Example:
-            >>> shapes = db.collection("shapes", dim=2)
-            >>> ids = shapes.upsert([[1, 0]], names=["right"], attributes=[{"price": 5}])
-            >>> shapes.get(ids)[0].attributes
-            {'price': 5}
-        """
-        from lookalike.collection import items
-
-        return items.get(self._state, ids, include)
-
-    def records(self, ids: Iterable[int]) -> list[ImageRecord]:
-        """Return names and paths of stored images, in the order of ids; unknown ids are skipped."""
-        return [] if self._state.record is None else records(self._state.table, ids)
-
-    def find(self, *targets: Target) -> list[ImageRecord]:
-        """Return the stored images that `remove` would remove; raises InputError as it does."""
-        return self.records(find(self._state.table, targets))
-
-    def gone(
-        self,
-        *folders: str | os.PathLike[str],
-        exclude: Sequence[str] = (),
-        hidden: bool = False,
-    ) -> list[ImageRecord]:
-        """Return stored images below folders whose files are gone: those that `add` would prune.
-
-        Args:
-            exclude, hidden: As in `add`; a file that was moved to an excluded place is gone.
-
-        Raises:
-            InputError: A folder does not exist, or cannot be read.
-        """
-        from lookalike.collection import adding
-
-        return adding.gone(self._state, folders, exclude=exclude, hidden=hidden)
-
-    def failures(self) -> list[StoredFailure]:
-        """Return the files that could not be added, and have not been added since, by path."""
-        from lookalike.collection.status import read_failures
-
-        return read_failures(self._state.table) if self._state.has_files else []
-
     def status(self) -> Status:
         """Return the collection's status and the result of its last `add`."""
         from lookalike.collection.status import read_status
@@ -306,14 +227,15 @@ class Collection:
                 supports it; or a mix, such as Image("shoe.jpg") + 0.5 * Text("red") - Query(12).
             k: Number of results.
             offset: Number of results to skip, for the next page.
-            where: Conditions on attributes, names, paths and file times, as {"brand": "acme",
+            where: Conditions on attributes, names and files, as {"brand": "acme",
                 "price": ("<", 50)} or "price<50 or sale=true"; only matching rows are searched.
             min_similarity: Omit less similar results; for cosine from -1 to 1.
             min_percentile: The same by `Match.percentile`, from 0 to 100.
             exclude_self: Omit stored images that are part of the query, and files with the bytes of
                 an image in it; None omits those given by id or name.
             include: "attributes" to return those of each result.
-            order_by: Attribute by which to order the k best; "-taken_at" for the largest first.
+            order_by: Attribute by which to order the k best, or id, image_name, path, modified,
+                folder or suffix; "-taken_at" for the largest first.
             allow_private_urls: Allow URLs of this machine and private networks.
             exact: Compare every embedding instead of using the index.
             n_probes: Number of cells of the index to read; by default as measured in training.

@@ -8,13 +8,14 @@ from lookalike.collection import pages
 from lookalike.collection.state import CollectionState
 from lookalike.core.paths import existing_folder, expand_user
 from lookalike.core.progress import Progress
+from lookalike.core.removals import RemovalReport
 from lookalike.core.sizes import check_bytes
-from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, RemovalReport, Tier
+from lookalike.core.types import DuplicateGroup, KeepRule, Orientations, Tier
 from lookalike.duplicates.choice import chosen_groups
 from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
-from lookalike.models.measured import measured, owner_of
+from lookalike.models.measured import Measured, measured, owner_of
 
 Steps = Callable[[str, int, int | None], None]
 """Called with (step, done, total)."""
@@ -24,9 +25,7 @@ def find(
     state: CollectionState, options: DuplicateOptions, progress: Steps
 ) -> list[DuplicateGroup]:
     """Find groups of duplicates, with an index where it is needed."""
-    state.require_table()
-    known = measured(state.model_id, state.metric)
-    options.check(state.metric, known, owner_of(state.model_id, state.metric))
+    known = check(state, options)
     if options.tier != "identical":
         _ready_index(state, options.most_compared)
 
@@ -34,6 +33,14 @@ def find(
         return lambda done, total: progress(what, done, total)
 
     return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
+
+
+def check(state: CollectionState, options: DuplicateOptions) -> Measured | None:
+    """Return what was measured of the model. Raises InputError for options that cannot be used."""
+    state.require_table()
+    known = measured(state.model_id, state.metric)
+    options.check(state.metric, known, owner_of(state.model_id, state.metric))
+    return known
 
 
 def _ready_index(state: CollectionState, most_compared: int) -> None:
@@ -104,6 +111,17 @@ class CollectionDuplicates:
         )
         return find(self._state, options, progress)
 
+    def check(
+        self,
+        *,
+        min_similarity: float | None = None,
+        tier: Tier = "similar",
+        keep: KeepRule = "best",
+        orientations: Orientations = "auto",
+    ) -> None:
+        """Raise InputError for options that `find` would refuse, which may be run much later."""
+        check(self._state, DuplicateOptions(min_similarity, tier, keep, orientations, ()))
+
     def delete(
         self,
         groups: Sequence[DuplicateGroup],
@@ -112,6 +130,7 @@ class CollectionDuplicates:
         move_to: str | os.PathLike[str] | None = None,
         permanently: bool = False,
         dry_run: bool = False,
+        undo: bool = True,
         progress: Progress = lambda done, total: None,
     ) -> RemovalReport:
         """Delete the files of duplicates, through the system's trash, and their rows.
@@ -125,6 +144,8 @@ class CollectionDuplicates:
             move_to: Move files to this folder instead; existing files there are not replaced.
             permanently: Do not use the trash.
             dry_run: Only report what would be done.
+            undo: Keep in the report's `taken` what `Collection.put_back` needs: some kilobytes of
+                memory an image.
             progress: Called with (groups done, groups in all).
 
         Raises:
@@ -133,7 +154,7 @@ class CollectionDuplicates:
         self._state.require_table()
         self._state.require_collection()
         folder = None if move_to is None else expand_user(move_to).absolute()
-        options = RemovalOptions(tier, folder, permanently, dry_run)
+        options = RemovalOptions(tier, folder, permanently, dry_run, undo)
         return remove_duplicates(self._state.index, groups, options, progress)
 
     def report(

@@ -78,11 +78,17 @@ def upsert(
     return stored
 
 
-def get(state: CollectionState, ids: Iterable[int], include: Sequence[str]) -> list[Item]:
-    """Return stored images by id, in the order of ids; unknown ids are skipped."""
+def check_include(include: Sequence[str]) -> None:
+    """Raise InputError for what items cannot include."""
+    check_many("include", include, "names")
     for each in include:
         if each not in INCLUDABLE:
             raise InputError(f"{each!r} cannot be included; give {' or '.join(INCLUDABLE)}")
+
+
+def get(state: CollectionState, ids: Iterable[int], include: Sequence[str]) -> list[Item]:
+    """Return stored images by id, in the order of ids; unknown ids are skipped."""
+    check_include(include)
     table, ids = state.table, checked_ids(ids)
     found = records(table, ids)
     embeddings: dict[int, FloatArray] = {}

@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Unpack
 
-from lookalike.attributes.catalog import filter_of, find_attributes
+from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.store import attributes_of
 from lookalike.collection.matches import Matches
+from lookalike.collection.ordering import order_of, values_of
 from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_many
 from lookalike.core.errors import InputError
 from lookalike.core.types import Explanation
-from lookalike.dialects import Filter, Statement
+from lookalike.dialects import Filter, Order, Statement
 from lookalike.index.rows import with_keys, with_paths
 from lookalike.search.embedding import IMAGE, EmbeddedQuery, embed_query
 from lookalike.search.levels import Rater
@@ -43,24 +44,24 @@ def search_many(
 ) -> list[Matches]:
     """Return the results of each query, in their order."""
     check_many("queries", queries, "queries")
-    options, where = _checked(state, SearchOptions(**keywords))
+    options, where, order = _checked(state, SearchOptions(**keywords))
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
     searcher = Searcher(state.index, where, state.held)
     found = searcher.search_many([each.asked for each in prepared], notify=state.notify)
-    return _rated(state, prepared, found)
+    return _rated(state, prepared, found, order)
 
 
 def explain(
     state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
 ) -> Explanation:
     """Run a search and return how it ran."""
-    trace, (options, where) = Trace(), _checked(state, SearchOptions(**keywords))
+    trace, (options, where, order) = Trace(), _checked(state, SearchOptions(**keywords))
     prepared = _prepare(state, query, options, trace)
     ran = Searcher(state.index, where, state.held).search(prepared.asked, trace)
     analysis = ""
     if trace.statement is not None:
         analysis = state.connection.value(state.dialect.analyze(trace.statement))
-    (found,) = _rated(state, [prepared], [ran])
+    (found,) = _rated(state, [prepared], [ran], order)
     return Explanation(ran.plan, state.index.plan(), tuple(trace.steps), analysis, tuple(found))
 
 
@@ -68,22 +69,20 @@ def search_sql(
     state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
 ) -> Statement:
     """Return a statement that answers a search by itself."""
-    options, where = _checked(state, SearchOptions(**keywords))
+    options, where, _ = _checked(state, SearchOptions(**keywords))
     if options.order_by is not None:
         raise InputError("the SQL of a search orders by similarity: leave out order_by")
     prepared = _prepare(state, query, options, Trace())
     return Searcher(state.index, where).statement(prepared.asked)
 
 
-def _checked(state: CollectionState, options: SearchOptions) -> tuple[SearchOptions, Filter | None]:
-    """Return the options, with order_by as the attribute is stored, and their filter."""
+def _checked(
+    state: CollectionState, options: SearchOptions
+) -> tuple[SearchOptions, Filter | None, Order | None]:
+    """Return the options, their filter, and what the results are ordered by."""
     options.check(state.metric)
-    if options.order_by is not None:
-        name = options.order_by.removeprefix("-")
-        stored = find_attributes(state.table, [name])[name].name
-        sign = options.order_by[: len(options.order_by) - len(name)]
-        options = replace(options, order_by=sign + stored)
-    return options, filter_of(state.table, options.where)
+    order = None if options.order_by is None else order_of(state.table, options.order_by)
+    return options, filter_of(state.table, options.where), order
 
 
 def _prepare(
@@ -100,7 +99,10 @@ def _prepare(
 
 
 def _rated(
-    state: CollectionState, prepared: Sequence[_Prepared], found: Sequence[Found]
+    state: CollectionState,
+    prepared: Sequence[_Prepared],
+    found: Sequence[Found],
+    order: Order | None,
 ) -> list[Matches]:
     """Return each query's matches with levels, paths and, on request, attributes, in order."""
     rater = Rater(state.table, state.model_id, state.model)
@@ -112,14 +114,14 @@ def _rated(
     if not all(ran.has_paths for ran in found):
         everything = with_paths(state.table, everything)
     options = prepared[0].options if prepared else SearchOptions()
-    if options.include or options.order_by:
+    values = values_of(state.table, order, everything) if order else {}
+    if options.include:
         ids = list({match.id for match in everything})
         known = attributes_of(state.table, ids)
         everything = [replace(match, attributes=known.get(match.id, {})) for match in everything]
-    remaining = iter(with_keys(state.table, everything))
-    pages = [Matches(islice(remaining, len(matches))) for matches in rated]
-    if options.order_by:
-        pages = [Matches(ordered(page, options.order_by)) for page in pages]
-    if options.order_by and not options.include:
-        pages = [Matches(replace(match, attributes=None) for match in page) for page in pages]
-    return pages
+    remaining = iter(everything)
+    pages = [list(islice(remaining, len(matches))) for matches in rated]
+    if order:
+        pages = [ordered(page, values, is_descending=order.is_descending) for page in pages]
+    keyed = iter(with_keys(state.table, list(chain(*pages))))
+    return [Matches(islice(keyed, len(page))) for page in pages]

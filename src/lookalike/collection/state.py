@@ -39,6 +39,7 @@ class CollectionState:
         record: What is stored about it; None before its table is created.
         model: Its model, loaded on first use.
         held: Its index in memory, while it is held there.
+        waiting_pairs: Distinct images of which one was put back, and the other may follow.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class CollectionState:
         request.check(self.record)
         self.model = LazyModel(lambda: request.load_model(self.record, notify))
         self.held: HeldIndex | None = None
+        self.waiting_pairs: set[tuple[int, int]] = set()
         self._opening = Lock()
         self._index: IndexStore | None = None
         self._percentiles: PercentileStore | None = None

@@ -4,7 +4,8 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +59,36 @@ class ImageRecord:
     id: int
     image_name: str
     path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """The file of a stored image, as it was when it was added.
+
+    Attributes:
+        path: Where it is.
+        size: In bytes.
+        modified: When it was last changed, in UTC, to the microsecond.
+        content_hash: SHA-256 of its bytes.
+    """
+
+    path: Path
+    size: int
+    modified: datetime
+    content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCount:
+    """A value of an attribute, and how many images have it.
+
+    Attributes:
+        value: Text, a number, True or False; of lists one of their values.
+        rows: Number of rows.
+    """
+
+    value: Any
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +301,34 @@ class DuplicateGroup:
         tiers = {image.tier for image in self.duplicates}
         return next(tier for tier in reversed(TIERS) if tier in tiers)
 
+    def keeping(self, row_id: int) -> "DuplicateGroup":
+        """Return the group with another of its images as the one to keep.
+
+        How the others resemble that one was not compared: their tier is the looser of both, and
+        their similarity the smaller. Those with its bytes are identical.
+
+        Raises InputError for an image that is not in the group.
+        """
+        if row_id == self.keep.id:
+            return self
+        keep = next((image for image in self.duplicates if image.id == row_id), None)
+        if keep is None:
+            raise InputError(f"image {row_id} is not in the group {self.name}")
+        own = {image.id: image.tier for image in self.duplicates}
+        former = replace(self.keep, tier=keep.tier, similarity=keep.similarity)
+        seen = []
+        for image in (former, *(each for each in self.duplicates if each is not keep)):
+            # A copy is as alike as what it is a copy of.
+            tiers = [own.get(each.copy_of or each.id, each.tier) for each in (image, keep)]
+            tier = max((each for each in tiers if each), key=TIERS.index)
+            similarity = min(image.similarity, keep.similarity)
+            if image.content_hash and image.content_hash == keep.content_hash:
+                tier, similarity = "identical", self.keep.similarity
+            seen.append(replace(image, tier=tier, similarity=similarity, copy_of=None))
+        seen.sort(key=lambda image: (TIERS.index(image.tier or "similar"), -image.similarity))
+        kept = replace(keep, tier=None, similarity=self.keep.similarity, copy_of=None)
+        return DuplicateGroup(kept, _with_copies(kept, seen))
+
     @property
     def number(self) -> int:
         """The id of the image to keep."""
@@ -288,6 +347,22 @@ class DuplicateGroup:
         return "-".join([str(self.number), *checks])
 
 
+def _with_copies(
+    keep: DuplicateImage, images: Sequence[DuplicateImage]
+) -> tuple[DuplicateImage, ...]:
+    """Mark images with the bytes of an earlier one, other than the one to keep, as its copies."""
+    first: dict[bytes, int] = {}
+    marked = []
+    for image in images:
+        content = image.content_hash
+        if content and content != keep.content_hash:
+            original = first.setdefault(content, image.id)
+            if original != image.id:
+                image = replace(image, tier="identical", copy_of=original)
+        marked.append(image)
+    return tuple(marked)
+
+
 def _check(images: Sequence[DuplicateImage]) -> str:
     """Return four letters and digits that depend on images' ids, files, bytes and tiers."""
     digest = hashlib.sha256()
@@ -297,42 +372,3 @@ def _check(images: Sequence[DuplicateImage]) -> str:
         facts = f"{image.id} {content} {image.tier} {image.copy_of}".encode()
         digest.update(facts + b"\0" + path + b"\0")
     return base64.b32encode(digest.digest()).decode().lower()[:4]
-
-
-@dataclass(frozen=True, slots=True)
-class RemovedFile:
-    """A file that was deleted or moved.
-
-    Attributes:
-        id: Row id.
-        path: Where the file was.
-        size: In bytes.
-        moved_to: Where it is now, if known.
-    """
-
-    id: int
-    path: Path
-    size: int
-    moved_to: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalReport:
-    """Result of deleting or moving duplicates; in a dry run, what would be done.
-
-    Attributes:
-        removed: Files that were deleted or moved.
-        failed: Files that were kept, with their rows, because of an error.
-        without_file: Ids of duplicates without a file; their rows are kept.
-        is_dry_run: Whether nothing was changed.
-    """
-
-    removed: tuple[RemovedFile, ...]
-    failed: tuple[Failure, ...]
-    without_file: tuple[int, ...]
-    is_dry_run: bool
-
-    @property
-    def size(self) -> int:
-        """Total size of the removed files in bytes."""
-        return sum(file.size for file in self.removed)

@@ -52,6 +52,8 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
     lookalike's own tables are brought to this version's layout first. Raises InputError for a table
     without those columns, and DatabaseError where the layout cannot be had.
     """
+    if not name or max(name) > "\uffff":  # MySQL cannot even compare such a name with those it has
+        quote_name(name)
     tables = existing_tables(connection, dialect, [USER_TABLES, name, f"{name}_files"])
     own = connection.query(dialect.user_tables(name)) if USER_TABLES in tables else []
     if own:

@@ -22,15 +22,18 @@ from lookalike.dialects.tables.attributes import (
     Kind,
     attribute_index,
 )
+from lookalike.dialects.tables.browsing import Order
 from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
 from lookalike.dialects.tables.copying import PARTS, Part, Span
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.facts import StoredFacts
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
 from lookalike.dialects.tables.filters import (
+    FOLDER,
     IMAGE_NAME,
     MODIFIED,
     PATH,
+    SUFFIX,
     AnyClause,
     Clause,
     Comparison,
@@ -49,6 +52,7 @@ from lookalike.dialects.tables.layouts import (
     SHARED_TABLES,
 )
 from lookalike.dialects.tables.memory import About, ComparedRow
+from lookalike.dialects.tables.removal import KeptColumn
 from lookalike.dialects.tables.search import Probe, Shortlist
 from lookalike.dialects.tables.user_tables import (
     EVENTS,
@@ -66,6 +70,7 @@ __all__ = [
     "COLLECTION_COLUMNS",
     "COPIED_NOTES",
     "EVENTS",
+    "FOLDER",
     "IMAGE_NAME",
     "INDEXES",
     "JSON_TYPES",
@@ -84,6 +89,7 @@ __all__ = [
     "SCHEMA_TABLE",
     "SHARED_TABLES",
     "SIDE_TABLES",
+    "SUFFIX",
     "USER_TABLES",
     "WITH_FOREIGN_KEY",
     "About",
@@ -100,8 +106,10 @@ __all__ = [
     "Filter",
     "IndexState",
     "Kept",
+    "KeptColumn",
     "Kind",
     "Lock",
+    "Order",
     "Part",
     "Probe",
     "Shortlist",

@@ -5,6 +5,7 @@ from typing import ClassVar
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import AttributesSQL, Kind
+from lookalike.dialects.tables.browsing import BrowsingSQL
 from lookalike.dialects.tables.collections import CollectionsSQL
 from lookalike.dialects.tables.copying import CopyingSQL
 from lookalike.dialects.tables.duplicates import DuplicatesSQL
@@ -16,6 +17,7 @@ from lookalike.dialects.tables.layouts import LayoutsSQL
 from lookalike.dialects.tables.levels import LevelsSQL
 from lookalike.dialects.tables.memory import MemorySQL
 from lookalike.dialects.tables.ranking import RankingSQL
+from lookalike.dialects.tables.removal import RemovalSQL
 from lookalike.dialects.tables.rows import RowsSQL
 from lookalike.dialects.tables.search import SearchSQL
 from lookalike.dialects.tables.thresholds import ThresholdsSQL
@@ -28,6 +30,7 @@ SERVER_INDEX = "lookalike_vectors"
 
 class Dialect(
     AttributesSQL,
+    BrowsingSQL,
     CollectionsSQL,
     CopyingSQL,
     DuplicatesSQL,
@@ -39,6 +42,7 @@ class Dialect(
     LevelsSQL,
     MemorySQL,
     RankingSQL,
+    RemovalSQL,
     RowsSQL,
     SearchSQL,
     ThresholdsSQL,

@@ -67,9 +67,9 @@ class OceanBase(Dialect):
     def analyze(self, statement: Statement) -> Statement:
         return Statement(f"EXPLAIN {statement.sql}", statement.params)
 
-    def embedding_bytes(self, table: Table, row: str = "") -> str:
+    def vector_bytes(self, column: str) -> str:
         # A text of float32 numbers has six digits, and one of DOUBLE as many as it takes.
-        doubles = f"array_map((x) -> CAST(x AS DOUBLE), {row}{table.embedding})"
+        doubles = f"array_map((x) -> CAST(x AS DOUBLE), {column})"
         return f"array_to_string({doubles}, ',')"
 
     # A text in utf8mb4_bin equals the same text with spaces after it.

@@ -48,12 +48,16 @@ class Primitives:
         """Return what is bound for an embedding."""
         return embedding
 
-    def embedding_bytes(self, table: Table, row: str = "") -> str:
-        """Return a row's embedding as bytes; some clients take a VECTOR for text. row: as `v.`.
+    def vector_bytes(self, column: str) -> str:
+        """Return a VECTOR column as bytes; some clients take a VECTOR for text.
 
         Servers that cannot make bytes of one send all its digits as text, which `unpack` reads.
         """
-        return f"CAST({row}{table.embedding} AS BINARY)"
+        return f"CAST({column} AS BINARY)"
+
+    def embedding_bytes(self, table: Table, row: str = "") -> str:
+        """Return a row's embedding as bytes. row: as `v.`."""
+        return self.vector_bytes(f"{row}{table.embedding}")
 
     def values_table(self, name: str, columns: Sequence[str], n_rows: int) -> str:
         """Return a table of bound values, with its name and those of its columns."""

@@ -54,8 +54,8 @@ class TiDB(Dialect):
         numbers = struct.unpack(f"<{len(embedding) // 4}f", embedding)
         return f"[{','.join(map(repr, numbers))}]"
 
-    def embedding_bytes(self, table: Table, row: str = "") -> str:
-        return f"VEC_AS_TEXT({row}{table.embedding})"  # with all digits of a float32
+    def vector_bytes(self, column: str) -> str:
+        return f"VEC_AS_TEXT({column})"  # with all digits of a float32
 
     def values_table(self, name: str, columns: Sequence[str], n_rows: int) -> str:
         first = ", ".join(f"%s AS {column}" for column in columns)

@@ -1,26 +1,22 @@
 """Duplicates' files deleted or moved, and then their rows: only where the image to keep is safe."""
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 
-from lookalike.core.errors import ImageError, InputError
-from lookalike.core.types import (
-    TIERS,
-    DuplicateGroup,
-    DuplicateImage,
-    Failure,
-    RemovalReport,
-    RemovedFile,
-    Tier,
-)
-from lookalike.images.decode import content_hash
+from lookalike.core.errors import InputError
+from lookalike.core.file_moves import rename
+from lookalike.core.removals import RemovalReport, RemovedFile, TakenRow
+from lookalike.core.trash import send_to_trash
+from lookalike.core.types import TIERS, DuplicateGroup, DuplicateImage, Failure, Tier
 from lookalike.index.rows import delete_rows
 from lookalike.index.store import IndexStore
+from lookalike.removal.files import Stays, check_file
+from lookalike.removal.removal import removed_of
+from lookalike.removal.rows import take_rows
 
 Progress = Callable[[int, int | None], None]
 
@@ -29,12 +25,14 @@ Progress = Callable[[int, int | None], None]
 class RemovalOptions:
     """tier: the loosest that is removed. move_to: a folder; without one files are deleted,
     through the system's trash unless `permanently`. dry_run: only tell what would be done.
+    undo: keep what putting them back needs.
     """
 
     tier: Tier
     move_to: Path | None
     permanently: bool
     dry_run: bool
+    undo: bool = False
 
     def check(self) -> None:
         """Raise InputError for an option that cannot be used."""
@@ -42,10 +40,6 @@ class RemovalOptions:
             raise InputError(f"there is no tier {self.tier!r}: give {', '.join(TIERS)}")
         if self.move_to is not None and self.permanently:
             raise InputError("files are moved, or deleted permanently: not both")
-
-
-class _Stays(Exception):
-    """Why a file is not removed."""
 
 
 def remove_duplicates(
@@ -77,6 +71,7 @@ class _Removal:
         self._removed: list[RemovedFile] = []
         self._failed: list[Failure] = []
         self._without_file: list[int] = []
+        self._taken: list[TakenRow] = []
         self._promised: set[Path] = set()
         self._target: os.stat_result | None = None
 
@@ -86,6 +81,7 @@ class _Removal:
             tuple(self._failed),
             tuple(self._without_file),
             self._options.dry_run,
+            removed_of(self._index.table, self._taken, self._removed) if self._taken else None,
         )
 
     def prepare(self) -> None:
@@ -127,7 +123,13 @@ class _Removal:
                     gone.append(image.id)
         finally:
             if gone and not self._options.dry_run:
-                delete_rows(self._index, gone)
+                self._delete_rows(gone)
+
+    def _delete_rows(self, ids: Sequence[int]) -> None:
+        if self._options.undo and not self._options.permanently:
+            self._taken += take_rows(self._index, ids)
+        else:
+            delete_rows(self._index, ids)
 
     def _what_stays(self, image: DuplicateImage, group: DuplicateGroup) -> DuplicateImage | None:
         """Return the image of its group that an image is a duplicate of and that stays, if any."""
@@ -141,16 +143,16 @@ class _Removal:
     def _remove(self, image: DuplicateImage, path: Path, keep: Path, links: Sequence[Path]) -> bool:
         try:
             if path.is_symlink():
-                raise _Stays("it is a link to another file")
-            _checked(image)
+                raise Stays("it is a link to another file")
+            check_file(path, image.content_hash)
             if path.samefile(keep):
-                raise _Stays(f"it is the file to keep, {keep}, by another name")
+                raise Stays(f"it is the file to keep, {keep}, by another name")
             for link in links:
                 if link.exists() and link.samefile(path):
-                    raise _Stays(f"a link leads to it, {link}")
+                    raise Stays(f"a link leads to it, {link}")
             size = path.stat().st_size
             target = self._dispose(path)
-        except _Stays as reason:
+        except Stays as reason:
             self._failed.append(Failure(path, str(reason)))
         except OSError as error:
             self._failed.append(Failure(path, error.strerror or str(error)))
@@ -164,16 +166,19 @@ class _Removal:
         options = self._options
         if options.move_to is not None:
             return self._move(path, options.move_to)
-        if not options.dry_run:
-            path.unlink() if options.permanently else _trash(path)
-        return None
+        if options.dry_run:
+            return None
+        if options.permanently:
+            path.unlink()
+            return None
+        return send_to_trash(path)
 
     def _move(self, path: Path, folder: Path) -> Path:
         """Move a file into a folder, under the first name that is free there."""
         if path.parent.resolve() == folder.resolve():
-            raise _Stays("it is in that folder already")
+            raise Stays("it is in that folder already")
         if self._target and not os.path.samestat(self._target, folder.stat()):
-            raise _Stays(f"{folder} is not the folder any more that it was at the start")
+            raise Stays(f"{folder} is not the folder any more that it was at the start")
         numbered = (f"{path.stem}-{number}{path.suffix}" for number in count(2))
         for name in chain([path.name], numbered):
             target = folder / name
@@ -183,7 +188,7 @@ class _Removal:
                     break
                 continue
             with suppress(FileExistsError):
-                _rename(path, target)
+                rename(path, target)
                 break
         return target
 
@@ -191,59 +196,6 @@ class _Removal:
 def _path_or_reason(image: DuplicateImage) -> Path | str:
     """Return the path of an image to keep, or why none of its duplicates may go."""
     try:
-        return _checked(image)
-    except _Stays as reason:
+        return check_file(image.path, image.content_hash)
+    except Stays as reason:
         return f"the file to keep, {image.path or image.id}, is not safe: {reason}"
-
-
-def _checked(image: DuplicateImage) -> Path:
-    """Return the path of an image whose file has the bytes that were compared. Raises _Stays."""
-    if image.path is None:
-        raise _Stays("it has no file")
-    try:
-        if content_hash(image.path) == image.content_hash:
-            return image.path
-    except ImageError as error:
-        raise _Stays(str(error).removeprefix(f"{image.path}: ")) from error
-    raise _Stays("it has changed since it was added; add it again")
-
-
-def _trash(path: Path) -> None:
-    from send2trash import TrashPermissionError, send2trash
-
-    try:
-        send2trash(path)
-    except TrashPermissionError as error:
-        raise _Stays("there is no trash for it; delete it permanently, or move it") from error
-
-
-def _rename(path: Path, target: Path) -> None:
-    """Give a file a free name, be it on another disk.
-
-    Raises FileExistsError where the name is taken, also by a link, whatever it leads to. Python's
-    own ways replace a file that takes the name meanwhile, or write through a link.
-    """
-    try:
-        os.link(path, target, follow_symlinks=False)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError):  # another disk, or one that knows no second names
-        _copy(path, target)
-    try:
-        path.unlink()
-    except BaseException:
-        target.unlink()  # there would be one image more, and none moved
-        raise
-
-
-def _copy(path: Path, target: Path) -> None:
-    with path.open("rb") as file, target.open("xb") as copy:
-        try:
-            shutil.copyfileobj(file, copy)
-            copy.flush()
-            os.fsync(copy.fileno())
-            if os.path.samestat(os.fstat(copy.fileno()), target.lstat()):
-                shutil.copystat(path, target)
-        except BaseException:
-            target.unlink()
-            raise

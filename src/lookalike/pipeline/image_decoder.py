@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from lookalike.core.arguments import check_int, wrong
 from lookalike.core.errors import ImageError, InputError, LookalikeError
 from lookalike.core.paths import expand_user
+from lookalike.images.addresses import is_url
 from lookalike.images.decode import MAX_PIXELS
 from lookalike.pipeline.decoder import Decoded, Decoder
 from lookalike.pipeline.decoder_process import View
@@ -64,26 +65,32 @@ class ImageDecoder:
         *,
         short_side: int | None = None,
         fit: tuple[int, int] | None = None,
+        allow_private_urls: bool = False,
     ) -> "Pillow.Image":
         """Return an image, upright and in RGB; of an animation the first frame.
 
         Args:
-            source: A path, or a file's content.
+            source: A path, an http(s) URL, or a file's content.
             short_side: Pixels that its short side will be scaled to: a large JPEG is decoded,
                 faster, at 1/2, 1/4 or 1/8 of its size if that keeps three times as many.
             fit: Width and height in which it must fit: a larger image is scaled down.
+            allow_private_urls: Allow URLs of this machine and private networks.
 
         Raises:
             ImageError: It cannot be read or decoded, has too many pixels, or takes too long.
             InputError: An option cannot be used.
             LookalikeError: No process can be started, or the decoder is closed.
         """
+        if isinstance(source, str) and is_url(source):
+            from lookalike.images.download import download
+
+            source = download(source, allow_private=allow_private_urls)
         if isinstance(source, bytes):
             what: Path | bytes = source
         elif isinstance(source, str | os.PathLike):
             what = expand_user(source)
         else:
-            raise wrong("an image", source, "a path or a file's content")
+            raise wrong("an image", source, "a path, a URL or a file's content")
         width, height = (0, 0) if fit is None else _checked_fit(fit)
         if short_side is not None:
             _check_side("short_side", short_side)

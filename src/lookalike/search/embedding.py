@@ -118,20 +118,21 @@ def _embed(table: VectorTable, model: LazyModel, source: Source, allow_private: 
             return _Part(check_embedding(model.get().embed_texts([text])[0], table.dim))
         case Vector(values):
             return _Part(check_embedding(values, table.dim))
-        case Stored(key):
+        case Stored(key, may_be_path):
             row_id = number_of(table, key)
             if row_id is None:
-                row_id = _id_of(table, key) if isinstance(key, str) else key
+                row_id = _id_of(table, key, may_be_path) if isinstance(key, str) else key
             return _Part(embedding_of(table, row_id), stored=frozenset({row_id}))
         case Picture():
             return _embed_picture(table, model, source, allow_private)
 
 
-def _id_of(table: VectorTable, name: str) -> int:
+def _id_of(table: VectorTable, name: str, may_be_path: bool) -> int:
     try:
         return id_of(table, name, allow_ending=True)
     except InputError:
-        refuse_unread(name)
+        if may_be_path:
+            refuse_unread(name)
         raise
 
 

@@ -43,15 +43,16 @@ class SearchOptions:
     Attributes:
         k: Number of results.
         offset: Number of results to skip, for the next page.
-        where: Conditions on attributes, names, paths and file times, as {"brand": "acme",
+        where: Conditions on attributes, names and files, as {"brand": "acme",
             "price": ("<", 50)} or "price<50 or sale=true"; only matching rows are searched.
         min_similarity: Omit less similar results; for cosine from -1 to 1.
         min_percentile: The same by `Match.percentile`, from 0 to 100.
         exclude_self: Omit stored images that are part of the query, and files with the bytes of an
             image in it; None omits those given by id or name.
         include: "attributes" to return those of each result.
-        order_by: Attribute by which to order the k best; "-taken_at" for the largest first. Those
-            without it come last. None orders by similarity.
+        order_by: Attribute by which to order the k best, or id, image_name, path, modified, folder
+            or suffix; "-taken_at" for the largest first. Those without it come last. None orders by
+            similarity.
         allow_private_urls: Allow URLs of this machine and private networks.
         exact: Compare every embedding instead of using the index.
         n_probes: Number of the index's cells to read; by default as measured in training.

@@ -1,6 +1,6 @@
 """Rank rows by exact similarity, ties by id."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,18 +74,16 @@ def clamp(score: float, metric: Metric) -> float:
     return max(-1.0, min(1.0, score)) if metric == "cosine" else float(score)
 
 
-def ordered(matches: Sequence[Match], by: str) -> list[Match]:
-    """Return matches in the order of an attribute, ties as they come; those without it come last.
+def ordered(
+    matches: Sequence[Match], values: Mapping[int, Any], *, is_descending: bool
+) -> list[Match]:
+    """Return matches in the order of values by id, ties as they come; those without come last.
 
-    by: its name; with - before it, the largest come first. Of values of several kinds, numbers come
-    before texts and lists.
+    Of values of several kinds, numbers come before texts and lists.
     """
-    name = by.removeprefix("-")
-    values = [(match.attributes or {}).get(name) for match in matches]
-    known = [each for each in zip(matches, values, strict=True) if each[1] is not None]
-    known.sort(key=lambda each: _key(each[1]), reverse=name != by)
-    missing = [match for match, value in zip(matches, values, strict=True) if value is None]
-    return [match for match, _ in known] + missing
+    known = [match for match in matches if match.id in values]
+    known.sort(key=lambda match: _key(values[match.id]), reverse=is_descending)
+    return known + [match for match in matches if match.id not in values]
 
 
 def _key(value: Any) -> tuple[int, Any]:

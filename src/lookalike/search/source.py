@@ -50,9 +50,13 @@ class Vector:
 
 @dataclass(frozen=True)
 class Stored:
-    """A stored image, given by id or name."""
+    """A stored image, given by id or name.
+
+    may_be_path: whether a name may have been meant as a path: an error then says what lies there.
+    """
 
     key: int | str
+    may_be_path: bool = True
 
 
 Source = Words | Picture | Vector | Stored
@@ -78,7 +82,7 @@ def _source_of(term: Term) -> Source:
     if isinstance(term, Image):
         return Picture(term.source)
     if isinstance(term, StoredImage):
-        return Stored(term.key)
+        return Stored(term.key, may_be_path=False)
     value = getattr(term, "value", term)
     if isinstance(value, list | tuple):
         value = _vector_of(value)

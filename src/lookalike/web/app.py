@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -34,8 +35,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await state.work.run(_open_default, state.collections)
+        await state.work.run(state.adders.recover)
+        loading = asyncio.create_task(state.work.decode(state.thumbnail_cache.load))
         ready()
         yield
+        await loading
         state.close()
 
     app = FastAPI(
@@ -46,6 +50,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        redirect_slashes=False,
     )
     app.state.lookalike = state
     problems.install(app)

@@ -24,6 +24,7 @@ class Collections:
         self.db = db
         self._settings = settings
         self._opened: dict[str, Collection] = {}
+        self._peeked: dict[str, Collection] = {}
         self._held: dict[str, HeldIndex] = {}
         self._lock = Lock()
 
@@ -59,10 +60,39 @@ class Collections:
                 self._hold(opened)
             return self._opened[wanted]
 
+    def peek(self, name: str | None = None) -> Collection:
+        """Return a collection that exists, for what needs no index: it is not loaded for that.
+
+        Raises Problem 404 if there is none.
+        """
+        wanted = name or self.default
+        with self._lock:
+            found = self._opened.get(wanted) or self._peeked.get(wanted)
+        if found is None or not found.exists:
+            found = self.db.collection(wanted)
+            if not found.exists:
+                return self.get(wanted)
+            with self._lock:
+                self._peeked[wanted] = found
+                while len(self._peeked) > _MOST:
+                    del self._peeked[next(iter(self._peeked))]
+        return found
+
     def forget(self, name: str | None = None) -> None:
         """Open a collection anew on its next use: it was dropped, renamed or created anew."""
         with self._lock:
             self._close(name or self.default)
+
+    def forget_gone(self) -> None:
+        """Forget the collections that other programs have dropped, renamed or created anew."""
+        with self._lock:
+            self._peeked.clear()
+            opened = list(self._opened.items())
+        for name, collection in opened:
+            there = self.db.collection(name)
+            same = (there.dim, there.model_id) == (collection.dim, collection.model_id)
+            if not (there.exists and same):
+                self.forget(name)
 
     def close(self) -> None:
         """Release the memory of all."""
@@ -80,6 +110,7 @@ class Collections:
             self._held[collection.name] = held
 
     def _close(self, name: str) -> None:
+        self._peeked.pop(name, None)
         collection = self._opened.pop(name, None)
         if collection is not None and (held := self._held.pop(collection.name, None)):
             held.close()

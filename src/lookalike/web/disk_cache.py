@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-_KEPT = 0.9
+_KEPT = 0.98
 """Share of the limit that remains after a cleaning, so that not every new file needs one."""
 
 _TOUCHED_SECONDS = 3600.0
@@ -68,6 +68,11 @@ class DiskCache:
         with self._lock:
             self._loaded()
             return self._total
+
+    def load(self) -> None:
+        """Read the folder now; otherwise the first request waits for that."""
+        with self._lock:
+            self._loaded()
 
     def mark(self, key: str) -> str | None:
         """Return the mark of a file without reading it; None if it is not known."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,9 +17,12 @@ from lookalike.web.tokens import Access, Tokens
 
 _OPEN = frozenset({"/health"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_ASKING = frozenset({"/api/v1/search", "/api/v1/screen", "/screen", "/query-images"})
+_ASKING = frozenset(
+    {"/api/v1/search", "/api/v1/screen", "/screen", "/query-images", "/selection/export"}
+)
 """Paths whose POST changes nothing of the user's."""
 
+_STRANGERS = frozenset({"cross-site", "same-site"})
 _COOKIE_SECONDS = 180 * 86400
 HEADERS = {
     "Content-Security-Policy": "; ".join(
@@ -37,11 +40,15 @@ HEADERS = {
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+_RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class Guard:
@@ -64,9 +71,9 @@ class Guard:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"] = list(message.get("headers", ()))
+                present = {name.lower() for name, _ in headers}
+                headers += [each for each in _RAW_HEADERS if each[0] not in present]
             await send(message)
 
         request = Request(scope, receive)
@@ -99,10 +106,12 @@ class Guard:
                 "header Authorization: Bearer TOKEN",
                 headers={"WWW-Authenticate": 'Bearer realm="lookalike"'},
             )
+        if self._is_open and headers.get("sec-fetch-site") in _STRANGERS and not _is_visit(headers):
+            raise Problem(403, "another site may not ask this server")
         if request.method in _READING:
             return access
         if not by_header:
-            _check_origin(headers)
+            _check_origin(headers, self._is_open)
         if access == "read" and path not in _ASKING:
             raise Problem(403, "this token may only read: use the one that may change things")
         return access
@@ -125,14 +134,16 @@ class Guard:
         path = "/" + request.url.path.lstrip("/")
         target = f"{path}?{others}" if others else path
         response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-        response.set_cookie(
-            self._cookie,
-            request.query_params["token"],
-            max_age=_COOKIE_SECONDS,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+        token = request.query_params["token"]
+        if self._tokens.access(token) != "none":  # a wrong one must not replace the right one
+            response.set_cookie(
+                self._cookie,
+                token,
+                max_age=_COOKIE_SECONDS,
+                httponly=True,
+                samesite="strict",
+                secure=request.url.scheme == "https",
+            )
         return response
 
 
@@ -140,7 +151,7 @@ def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
     """Refuse names that are not the server's: a stranger's page may have them point here."""
     given = headers.get("host", "")
     try:
-        name = urlsplit(f"//{given}").hostname or ""
+        name = "" if "@" in given else urlsplit(f"//{given}").hostname or ""
     except ValueError:
         name = ""
     if name not in allowed:
@@ -149,19 +160,38 @@ def _check_host(headers: Headers, allowed: frozenset[str]) -> None:
         )
 
 
-def _check_origin(headers: Headers) -> None:
-    """Refuse changes that another site asks for with this user's cookie."""
+def _is_visit(headers: Headers) -> bool:
+    """Whether somebody follows a link to this server."""
+    return headers.get("sec-fetch-mode") == "navigate" and (
+        headers.get("sec-fetch-dest") == "document"
+    )
+
+
+def _check_origin(headers: Headers, is_open: bool) -> None:
+    """Refuse changes that another site asks for with this user's cookie.
+
+    is_open: whether no token is needed: then programs need not send one, and browsers are known by
+    the headers that they always send.
+    """
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if origin is not None:
-        is_own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        is_own = _place(origin) == headers.get("host", "").lower()
     else:
-        is_own = site == "same-origin"
+        is_own = site == "same-origin" or (is_open and site is None)
     if not is_own:
         raise Problem(
             403,
             "changes are accepted from this server's own pages, and from programs that send the "
             "header Authorization: Bearer TOKEN",
         )
+
+
+def _place(origin: str) -> str:
+    """Return host and port of an origin; "" if it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _cookies(headers: Headers) -> Mapping[str, str]:

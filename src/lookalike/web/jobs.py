@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from threading import Event, Lock, Thread
 from typing import Any, Literal
 
+from lookalike.web.cores import use_all_cores
 from lookalike.web.problems import Problem, problem_of
 
 _LOG = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Job:
 
     def run(self, work: Callable[[Job], Any]) -> None:
         """Do the work in this thread, and note how it ends."""
+        use_all_cores()
         state: JobState = "done"
         try:
             self.result = work(self)
@@ -162,12 +164,24 @@ class Jobs:
             raise Problem(404, "there is no such job any more")
         return job
 
+    def recent(self) -> list[Job]:
+        """Return the jobs that run, and the last that ended; the last first."""
+        with self._lock:
+            return list(reversed(self._jobs.values()))
+
     def latest(self, kind: Kind, collection: str) -> Job | None:
         """Return the last job of a kind, running or not; None if there was none."""
         with self._lock:
             jobs = list(self._jobs.values())
         found = (job for job in reversed(jobs) if (job.kind, job.collection) == (kind, collection))
         return next(found, None)
+
+    def all(self, kind: Kind) -> list[Job]:
+        """Return the last job of a kind of each collection, the latest first."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        last = {job.collection: job for job in jobs if job.kind == kind}
+        return sorted(last.values(), key=lambda job: job.started_at, reverse=True)
 
     def running(self, collection: str) -> Job | None:
         """Return the job of a collection that is running, if any."""

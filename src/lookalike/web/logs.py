@@ -85,8 +85,14 @@ class _AsText(logging.Formatter):
     """A line without characters that control a terminal: paths are the client's."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        line = super().formatMessage(record)
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        return _printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(map(_printable, super().formatException(ei).split("\n")))
+
+
+def _printable(line: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def start_logging(log_format: str, *, quiet: bool = False) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,11 +14,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import lookalike
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
+_NO_TABLE = 1146
+_TYPE = re.compile(r"(str|bool|int|float|constrained-\w+)$|\w+\[|[A-Z]\w+Document$")
 
 
 class Problem(Exception):
@@ -60,11 +64,11 @@ class Problem(Exception):
 class Busy(Problem):
     """More work is waiting than the server can do in a moment."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, *, closes: bool = False) -> None:
         super().__init__(
             503,
             f"too many requests are waiting; try again in {seconds} seconds",
-            headers={"Retry-After": str(seconds)},
+            headers={"Retry-After": str(seconds), **({"Connection": "close"} if closes else {})},
         )
 
 
@@ -79,6 +83,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(422, str(error))
         case lookalike.InputError() | lookalike.EmbeddingError() | lookalike.ModelError():
             return Problem(400, str(error))
+        case lookalike.DatabaseError() if is_gone(error):
+            return Problem(404, "the collection was removed or renamed meanwhile; try again")
         case lookalike.ConnectionFailed() | lookalike.ServerError():
             detail = "the database does not answer; try again in a moment"
             return Problem(503, detail, headers={"Retry-After": "5"})
@@ -91,24 +97,61 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _invalid(error: RequestValidationError | ValidationError) -> Problem:
-    """Return a problem that names the first value that is wrong, and lists all."""
-    errors = [
-        {"where": ".".join(map(str, each["loc"])) or "the document", "problem": str(each["msg"])}
-        for each in error.errors()
-    ]
+    """Return a problem that names a value that is wrong, and lists all."""
+    # Of a value that may be of several kinds, each says what it lacks: the deepest fits best.
+    found = sorted(error.errors(), key=lambda each: -len(each["loc"]))
+    errors = [{"where": _place(each["loc"]), "problem": str(each["msg"])} for each in found]
     first = errors[0]
     return Problem(422, f"{first['where']}: {first['problem']}", errors=errors)
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    """Return where a value is, without the names of types among its parts."""
+    names = [str(part) for part in parts if isinstance(part, int) or not _TYPE.match(part)]
+    return ".".join(names) or "the document"
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of an app's routes as a problem."""
     kinds = (Problem, lookalike.LookalikeError, HTTPException, RequestValidationError)
-    for kind in (*kinds, ValidationError, Exception):
+    for kind in (*kinds, ValidationError):
         app.add_exception_handler(kind, _answer)
+    app.add_middleware(_Failures)
+
+
+class _Failures:
+    """Answer what no handler expects: Starlette would, but outside of all other middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if scope["type"] != "http" or has_begun:
+                raise
+            response = await _answer(Request(scope, receive), error)
+            await response(scope, receive, send)
+
+
+def is_gone(error: Exception) -> bool:
+    """Whether an error says that a collection's table does not exist any more."""
+    return isinstance(error, lookalike.DatabaseError) and error.code == _NO_TABLE
 
 
 async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
+    if is_gone(error):
+        state = request.app.state.lookalike
+        await state.work.run(state.collections.forget_gone)
     if problem.status >= 500 and not isinstance(error, Problem):
         _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     if wants_page(request):

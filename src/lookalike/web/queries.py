@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import lookalike
 from lookalike import InputError
@@ -17,28 +17,53 @@ if TYPE_CHECKING:
 _KINDS = ("id", "name", "text", "vector", "url", "image")
 
 
-def query_of(document: QueryDocument, images: Sequence[Picture] = ()) -> lookalike.Mix:
-    """Return the query of a document; images: those that were uploaded with it.
+class Pictures(Protocol):
+    """Finds the images of a query; none is decoded in this process."""
 
-    Raises Problem 422 unless each term has exactly one kind, and refers to an uploaded image.
+    def uploaded(self, place: int) -> Picture:
+        """Return an uploaded image. Raises Problem 422 if there are fewer."""
+
+    def at(self, url: str) -> Picture:
+        """Return the image at a URL. Raises ImageError."""
+
+
+def query_of(document: QueryDocument, pictures: Pictures) -> lookalike.Mix:
+    """Return the query of a document.
+
+    Raises Problem 422 unless each term has exactly one kind.
     """
     if document.mix is None:
-        return lookalike.Mix.of([(1.0, _term(document, images))])
+        return lookalike.Mix.of([(1.0, _term(document, pictures))])
     if any(getattr(document, kind) is not None for kind in _KINDS):
         raise Problem(422, "a query is either a mix or one term: put the term into the mix")
-    terms = [(term.weight, _term(term, images)) for term in document.mix]
+    terms = [(term.weight, _term(term, pictures)) for term in document.mix]
     return lookalike.Mix.of(terms)
+
+
+def terms_of(document: QueryDocument) -> Sequence[Term]:
+    """Return the terms of a query."""
+    return document.mix or (document,)
+
+
+def images_of(document: QueryDocument) -> list[int]:
+    """Return the places of the uploaded images that a query names."""
+    return [term.image for term in terms_of(document) if term.image is not None]
+
+
+def has_url(document: QueryDocument) -> bool:
+    """Whether a query has images that have to be downloaded."""
+    return any(term.url is not None for term in terms_of(document))
 
 
 def needs_model(document: QueryDocument) -> bool:
     """Whether a query has words or pictures, which a model has to embed."""
-    terms: Sequence[Term] = document.mix or (document,)
     return any(
-        term.text is not None or term.url is not None or term.image is not None for term in terms
+        term.text is not None or term.url is not None or term.image is not None
+        for term in terms_of(document)
     )
 
 
-def _term(term: Term, images: Sequence[Picture]) -> Any:
+def _term(term: Term, pictures: Pictures) -> Any:
     given = [(kind, value) for kind in _KINDS if (value := getattr(term, kind)) is not None]
     if len(given) != 1:
         found = ", ".join(kind for kind, _ in given) or "nothing"
@@ -48,11 +73,9 @@ def _term(term: Term, images: Sequence[Picture]) -> Any:
         case "text":
             return lookalike.Text(value)
         case "url":
-            return lookalike.Image(value)
+            return lookalike.Image(pictures.at(value))
         case "image":
-            if value >= len(images):
-                raise Problem(422, f"image {value} is not among the {len(images)} uploaded images")
-            return lookalike.Image(images[value])
+            return lookalike.Image(pictures.uploaded(value))
         case "name":
             return lookalike.StoredImage(value)
         case _:

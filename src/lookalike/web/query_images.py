@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from lookalike import ImageDecoder
+from lookalike.web.decoding import decoded
 from lookalike.web.disk_cache import DiskCache
 from lookalike.web.problems import Problem
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_SHORT_SIDE = 480
-"""Pixels of a decoded image's short side: three times those of the largest preprocessing."""
 _MOST_DECODED = 16
 _MOST_PIXELS = 4_000_000
 """Of a decoded image that is kept in memory."""
@@ -74,7 +73,7 @@ class QueryImages:
         return self._decode(content_hash, self.content(content_hash))
 
     def _decode(self, content_hash: str, content: bytes) -> Image.Image:
-        image = self._decoder.decode(content, short_side=_SHORT_SIDE)
+        image = decoded(self._decoder, content)
         if image.width * image.height > _MOST_PIXELS:
             return image
         with self._lock:

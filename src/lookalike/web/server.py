@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import resource
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,13 +15,16 @@ import uvicorn
 
 from lookalike import Database, InputError
 from lookalike.web.app import create_app
+from lookalike.web.cores import share_one_core
 from lookalike.web.logs import start_logging
 from lookalike.web.protocol import PatientProtocol
 from lookalike.web.settings import Settings
 
 _BACKLOG = 512
 _KEEP_ALIVE_SECONDS = 15
-_MOST_CONNECTIONS = 1000
+_MOST_CONNECTIONS = 900
+"""Requests on more are answered 503; still more connections are closed."""
+_OPEN_FILES = 8192
 
 
 class _Server(uvicorn.Server):
@@ -52,9 +57,18 @@ def run(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> No
         port = listener.getsockname()[1]
         settings = replace(settings, port=port)
         start_logging(settings.log_format)
-        app = create_app(db, settings, ready=lambda: ready(port))
+        _allow_open_files()
+
+        def begin() -> None:
+            # What there is now stays for good: collections of garbage need not look through it.
+            gc.collect()
+            gc.freeze()
+            ready(port)
+
+        app = create_app(db, settings, ready=begin)
         limits = settings.limits
-        protocol = type("Protocol", (PatientProtocol,), {"head_seconds": limits.head_seconds})
+        seconds = {"head_seconds": limits.head_seconds, "stall_seconds": limits.stall_seconds}
+        protocol = type("Protocol", (PatientProtocol,), seconds)
         config = uvicorn.Config(
             app,
             http=protocol,
@@ -66,7 +80,17 @@ def run(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> No
             timeout_graceful_shutdown=int(limits.stop_seconds),
             limit_concurrency=_MOST_CONNECTIONS,
         )
+        share_one_core()  # the event loop, which runs in this thread
         _Server(config, app.state.lookalike.stopping).run([listener])
+
+
+def _allow_open_files() -> None:
+    """Allow this process more open files than the usual 1,024: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -18,11 +18,16 @@ class Limits:
     Attributes:
         upload_bytes: Size of one image.
         request_bytes: Size of one request.
-        images: Number of images in one request.
-        pixels: Pixels of one image.
+        document_bytes: Size of one that is neither a form nor embeddings to store.
+        all_requests_bytes: Size of all requests that are read or answered at the same time.
+        images: Number of images in one request, uploads and URLs each.
+        pixels: Pixels of one image, and of those that one request decodes, scaled down if possible.
         queries: Number of queries in one request.
+        terms: Number of their terms.
+        results: Number of results of one request.
         head_seconds: For sending the head of a request.
         body_seconds: For sending the body of a request, and a second more for every 100 kB.
+        stall_seconds: For reading any part of an answer.
         stop_seconds: How long requests may go on after the server was told to stop.
         thumbnails_bytes: Size of the thumbnails on disk.
         query_images_bytes: Size of the images of queries on disk.
@@ -30,11 +35,16 @@ class Limits:
 
     upload_bytes: int = 50_000_000
     request_bytes: int = 200_000_000
+    document_bytes: int = 32_000_000
+    all_requests_bytes: int = 1_000_000_000
     images: int = 32
     pixels: int = 100_000_000
     queries: int = 256
+    terms: int = 1024
+    results: int = 100_000
     head_seconds: float = 10.0
     body_seconds: float = 30.0
+    stall_seconds: float = 60.0
     stop_seconds: float = 30.0
     thumbnails_bytes: int = 1_000_000_000
     query_images_bytes: int = 500_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -29,6 +30,8 @@ _PREVIEW_QUALITY = 78
 _RECIPE = b"1"
 """Change it with what is above: thumbnails are then made anew."""
 _MOST_FAILURES = 10_000
+_RETRY_SECONDS = 600.0
+"""After this, a file that could not be decoded is tried again: the machine may have been busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +63,14 @@ class Thumbnails:
         self._cache = cache
         self._decoder = decoder
         self._making: dict[str, Future[Rendition]] = {}
-        self._failed: OrderedDict[str, str] = OrderedDict()
+        self._failed: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._lock = Lock()
 
     def cached(self, path: Path, size: Size = "thumbnail") -> Rendition | None:
         """Return a copy that was made before; None if there is none.
 
         Raises:
-            ImageError: The file is gone, or could not be decoded earlier and has not changed.
+            ImageError: The file is gone, or could not be decoded a while ago and has not changed.
         """
         return self._found(_key_of(path, size))
 
@@ -100,8 +103,8 @@ class Thumbnails:
 
     def _found(self, key: str) -> Rendition | None:
         with self._lock:
-            reason = self._failed.get(key)
-        if reason is not None:
+            reason, since = self._failed.get(key, ("", 0.0))
+        if reason and time.monotonic() - since < _RETRY_SECONDS:
             raise ImageError(reason)
         found = self._cache.get(key)
         if found is None:
@@ -141,7 +144,7 @@ class Thumbnails:
 
     def _note_failure(self, key: str, reason: str) -> None:
         with self._lock:
-            self._failed[key] = reason
+            self._failed[key] = (reason, time.monotonic())
             while len(self._failed) > _MOST_FAILURES:
                 self._failed.popitem(last=False)
 

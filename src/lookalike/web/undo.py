@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
+from lookalike.web.problems import Problem
+
 
 @dataclass(frozen=True)
 class Undo:
@@ -34,7 +36,7 @@ class Undos:
         most_rows: Number of rows to keep with them; the latest change is always kept.
     """
 
-    def __init__(self, *, limit: int = 200, most_rows: int = 100_000) -> None:
+    def __init__(self, *, limit: int = 200, most_rows: int = 20_000) -> None:
         self._limit = limit
         self._most_rows = most_rows
         self._kept: OrderedDict[str, Undo] = OrderedDict()
@@ -49,10 +51,30 @@ class Undos:
                 self._kept.popitem(last=False)
         return token
 
+    def has(self, token: str) -> bool:
+        """Whether a change can still be taken back."""
+        with self._lock:
+            return token in self._kept
+
     def take(self, token: str) -> Undo | None:
         """Return a change, once; None if it was taken back before or is too old."""
         with self._lock:
             return self._kept.pop(token, None)
+
+    def take_back(self, token: str) -> str:
+        """Take a change back, and return one sentence about it.
+
+        If that fails, it can be tried again. Raises Problem 404 if it was taken back before, or is
+        too old.
+        """
+        undo = self.take(token)
+        if undo is None:
+            raise Problem(404, "this can no longer be undone")
+        try:
+            return undo.take_back()
+        except BaseException:
+            self.restore(token, undo)
+            raise
 
     def restore(self, token: str, undo: Undo) -> None:
         """Keep a change under its token again, because taking it back failed."""

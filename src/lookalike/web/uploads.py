@@ -74,7 +74,7 @@ async def read_form(
         Problem: 400: malformed. 413: too much. 415: a file is no image.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return Form(fields=_texts(await _url_encoded(request)))
+        return Form(fields=_texts(await _url_encoded(request, limits)))
     parser = MultiPartParser(
         request.headers,
         request.stream(),
@@ -84,7 +84,7 @@ async def read_form(
     )
     try:
         form = await parser.parse()
-    except MultiPartException as error:
+    except (MultiPartException, ValueError) as error:  # ValueError: a charset that is none
         raise _malformed(error, limits) from error
     try:
         return Form(await _uploads(form, limits, images), _texts(form))
@@ -115,15 +115,29 @@ async def _uploads(form: FormData, limits: Limits, images: Sequence[str]) -> lis
     return uploads
 
 
-async def _url_encoded(request: Request) -> FormData:
+async def _url_encoded(request: Request, limits: Limits) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("", "application/x-www-form-urlencoded"):
         raise Problem(415, f"the request is {kind[:80]}; send multipart/form-data")
-    return await FormParser(request.headers, request.stream()).parse()
+    parser = FormParser(
+        request.headers, request.stream(), max_fields=_MOST_FIELDS, max_part_size=_FIELD_BYTES
+    )
+    try:
+        return await parser.parse()
+    except (MultiPartException, ValueError) as error:
+        raise _malformed(error, limits) from error
 
 
 def _texts(form: FormData) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    """Return the fields that are text, as UTF-8 can write it: some charsets give other text."""
+    return [
+        (utf8(name), utf8(value)) for name, value in form.multi_items() if isinstance(value, str)
+    ]
+
+
+def utf8(text: str) -> str:
+    """Return text as UTF-8 can write it: half characters become question marks."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _shown_name(name: str | None) -> str:
@@ -132,12 +146,13 @@ def _shown_name(name: str | None) -> str:
     return "".join(char for char in last if char.isprintable())[:_MOST_NAME]
 
 
-def _malformed(error: MultiPartException, limits: Limits) -> Problem:
-    if "Too many files" in error.message:
+def _malformed(error: MultiPartException | ValueError, limits: Limits) -> Problem:
+    told = getattr(error, "message", "") or str(error)
+    if "Too many files" in told:
         return _too_many(limits)
-    if "Too many fields" in error.message or "exceeded maximum size" in error.message:
-        return Problem(413, f"the form is too large: {error.message}")
-    return Problem(400, f"the form cannot be read: {error.message}")
+    if "Too many fields" in told or "exceeded maximum size" in told:
+        return Problem(413, f"the form is too large: {told}")
+    return Problem(400, f"the form cannot be read: {told}")
 
 
 def _too_large(what: str, limit: int) -> Problem:

@@ -168,6 +168,14 @@ class FilesSQL(Primitives):
             tuple(ids),
         )
 
+    def files(self, table: Table, ids: Sequence[int]) -> Statement:
+        """Select (id, path, content_hash, size, mtime_ns) of rows that have a file."""
+        return Statement(
+            "SELECT id, path, content_hash, size, mtime_ns "
+            f"FROM {table.side('_files')} WHERE id IN ({places(len(ids))})",
+            tuple(ids),
+        )
+
     def files_below(self, table: Table, folder: str, after: int, limit: int) -> Statement:
         """Select (id, path) of files whose path begins with `folder`, starting after id `after`."""
         return Statement(

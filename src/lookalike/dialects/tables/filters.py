@@ -7,7 +7,7 @@ and its file's path and modification time, which are in `<collection>_files`.
 import ctypes
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places
@@ -25,6 +25,13 @@ from lookalike.dialects.tables.files import path_hashes
 IMAGE_NAME = Attribute("image_name", frozenset({"text"}), is_column=True, is_built_in=True)
 PATH = Attribute("path", frozenset({"text"}), is_column=True, is_built_in=True)
 MODIFIED = Attribute("modified", frozenset({"time"}), is_column=True, is_built_in=True)
+FOLDER = Attribute("folder", frozenset({"text"}), is_column=True, is_built_in=True)
+SUFFIX = Attribute("suffix", frozenset({"text"}), is_column=True, is_built_in=True)
+
+OF_FILE = (PATH, MODIFIED, FOLDER, SUFFIX)
+"""What is known of a row's file."""
+
+_FILES_BLOCK = "of_files"
 
 
 class Comparison(NamedTuple):
@@ -57,10 +64,16 @@ class AnyClause(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A condition on the row `v` of a collection's table, and the values bound to it."""
+    """A condition on the row `v` of a collection's table, and the values bound to it.
+
+    Where it is about files alone: hint, for statements that read all rows, has MySQL read the table
+    of files first; on_file is the same condition on a row `f` of that table.
+    """
 
     sql: str
     params: tuple[Any, ...]
+    hint: str = ""
+    on_file: str = ""
 
 
 def and_(where: Filter | None) -> Filter:
@@ -77,24 +90,36 @@ class FiltersSQL(Primitives):
         A row without a value matches no condition on it but `missing`.
         """
         parts = [_clause(self, table, clause) for clause in clauses]
+        hint = on_file = ""
+        about_files = [each for each in clauses if _is_about_files(each)]
+        if clauses and len(about_files) == len(clauses):
+            # Otherwise MySQL reads the rows with their embeddings, and each one's file.
+            named = f"EXISTS (SELECT /*+ QB_NAME({_FILES_BLOCK}) */"
+            first = parts[0].sql.replace("EXISTS (SELECT", named, 1)
+            parts[0] = Filter(first, parts[0].params)
+            hint = f"/*+ JOIN_PREFIX(f@{_FILES_BLOCK}) */ "
+            tests = (_any_of(self, table, clause).sql for clause in about_files)
+            on_file = " AND ".join(f"({test})" for test in tests)
         return Filter(
             " AND ".join(f"({part.sql})" for part in parts),
             tuple(value for part in parts for value in part.params),
+            hint,
+            on_file,
         )
 
     def explain_filter(self, table: Table, where: Filter) -> Statement:
         """Return the EXPLAIN table of the search for matching rows."""
         return Statement(
-            f"EXPLAIN FORMAT=TRADITIONAL SELECT v.{table.id}, v.{table.embedding} "
+            f"EXPLAIN FORMAT=TRADITIONAL SELECT {where.hint}v.{table.id}, v.{table.embedding} "
             f"FROM {table.sql} AS v WHERE {where.sql}",
             where.params,
         )
 
     def matching_ids(self, table: Table, where: Filter, limit: int) -> Statement:
-        return Statement(
-            f"SELECT v.{table.id} FROM {table.sql} AS v WHERE {where.sql} LIMIT {limit:d}",
-            where.params,
-        )
+        rows = f"SELECT v.{table.id} FROM {table.sql} AS v WHERE {where.sql}"
+        if where.on_file:
+            rows = f"SELECT f.id FROM {table.side('_files')} AS f WHERE {where.on_file}"
+        return Statement(f"{rows} LIMIT {limit:d}", where.params)
 
     def sample_filter(
         self,
@@ -117,6 +142,14 @@ class FiltersSQL(Primitives):
         )
 
 
+def _is_about_files(clause: Clause | AnyClause) -> TypeGuard[Clause]:
+    """Whether a condition says that the row has a file, and something of it."""
+    if isinstance(clause, AnyClause):
+        return False
+    first = clause.alternatives[0]
+    return first.attribute in OF_FILE and first.operator != "missing"
+
+
 def _clause(sql: FiltersSQL, table: Table, clause: Clause | AnyClause) -> Filter:
     if isinstance(clause, AnyClause):
         groups = [sql.filter(table, group) for group in clause.groups]
@@ -126,7 +159,7 @@ def _clause(sql: FiltersSQL, table: Table, clause: Clause | AnyClause) -> Filter
         )
     attribute = clause.alternatives[0].attribute
     is_missing = clause.alternatives[0].operator == "missing"
-    if attribute in (PATH, MODIFIED):
+    if attribute in OF_FILE:
         return _of_file(sql, table, clause, is_missing=is_missing)
     if is_missing:
         return Filter(_missing(sql, table, attribute, is_negated=clause.is_negated), ())
@@ -149,7 +182,9 @@ def _of_file(sql: FiltersSQL, table: Table, clause: Clause, *, is_missing: bool)
     """Return the condition that the row has a file, and that it passes; or that it has none."""
     file = f"EXISTS (SELECT 1 FROM {table.side('_files')} AS f WHERE f.id = v.{table.id}"
     if is_missing:
-        return Filter(f"{file})" if clause.is_negated else f"NOT {file})", ())
+        attribute = clause.alternatives[0].attribute
+        is_known = f"{file} AND {file_value(sql, attribute)} IS NOT NULL)"
+        return Filter(is_known if clause.is_negated else f"NOT {is_known}", ())
     test = _any_of(sql, table, clause)
     return Filter(f"{file} AND ({test.sql}))", test.params)
 
@@ -193,9 +228,24 @@ def _value(sql: FiltersSQL, table: Table, attribute: Attribute, kind: Kind) -> s
     if attribute == IMAGE_NAME:  # a row without a name may have an empty one
         name = sql.exact(f"CONVERT({table.image_name('v.')} USING utf8mb4)")
         return f"NULLIF({name}, '')"
-    if attribute == PATH:
-        return "f.path"
-    return "f.mtime_ns" if attribute == MODIFIED else expression(sql, attribute, kind, "v.")
+    if attribute in OF_FILE:
+        return file_value(sql, attribute)
+    return expression(sql, attribute, kind, "v.")
+
+
+def file_value(sql: Primitives, attribute: Attribute) -> str:
+    """Return the SQL of what is known of a file, the row `f` of the table of files.
+
+    Those without a folder or suffix have NULL.
+    """
+    if attribute == FOLDER:
+        folder = "SUBSTRING_INDEX(SUBSTRING_INDEX(f.path, '/', -2), '/', 1)"
+        return f"IF(LOCATE('/', f.path, 2) > 0, {folder}, NULL) COLLATE {sql.exact_collation}"
+    if attribute == SUFFIX:
+        name = "SUBSTRING_INDEX(f.path, '/', -1)"
+        suffix = f"IF(LOCATE('.', {name}, 2) > 0, SUBSTRING_INDEX(f.path, '.', -1), NULL)"
+        return f"LOWER({suffix}) COLLATE {sql.exact_collation}"
+    return "f.mtime_ns" if attribute == MODIFIED else "f.path"
 
 
 def _whole(sql: FiltersSQL, attribute: Attribute, value: str) -> str:

@@ -119,7 +119,8 @@ class RowsSQL(Primitives):
         """Select all rows, or matching rows, for exact ranking by the client."""
         passing = and_(where)
         return Statement(
-            f"SELECT {table.id}, {self.embedding_bytes(table)} AS embedding, {table.image_name()} "
+            f"SELECT {where.hint if where else ''}{table.id}, "
+            f"{self.embedding_bytes(table)} AS embedding, {table.image_name()} "
             f"FROM {table.sql} AS v WHERE {table.embedding} IS NOT NULL{passing.sql}",
             passing.params,
         )

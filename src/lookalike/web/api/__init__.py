@@ -1,16 +1,33 @@
-"""The HTTP API, /api/v1, and what stands at the root: /health, /ready, /metrics."""
+"""The HTTP API, /api/v1, and what stands at the root: /health, /ready, /metrics, /docs."""
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
-from lookalike.web.api import files, root, search
+from lookalike.web.api import (
+    adding,
+    collections,
+    docs,
+    duplicates,
+    files,
+    images,
+    jobs,
+    openapi,
+    removing,
+    root,
+    screen,
+    search,
+    status,
+)
+from lookalike.web.api.documents import PREFIX
+from lookalike.web.api.parameters import refuse_unknown
 
-PREFIX = "/api/v1"
+_ROUTERS = (search, images, adding, removing, files, duplicates, screen, collections, jobs, status)
 
 
 def install(app: FastAPI) -> None:
     """Add the routes of the API."""
-    app.include_router(root.router)
-    router = APIRouter(prefix=PREFIX)
-    for module in (search, files):
-        router.include_router(module.router)
+    for module in (root, openapi, docs):
+        app.include_router(module.router)
+    router = APIRouter(prefix=PREFIX, dependencies=[Depends(refuse_unknown)])
+    for each in _ROUTERS:
+        router.include_router(each.router)
     app.include_router(router)

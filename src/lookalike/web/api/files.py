@@ -83,7 +83,7 @@ async def read_preview(
 
 
 def _opened(state: AppState, collection: str | None, row_id: int) -> OpenedFile:
-    return open_image(path_of(state.collections.get(collection), row_id))
+    return open_image(path_of(state.collections.peek(collection), row_id))
 
 
 async def _scaled(
@@ -95,7 +95,7 @@ async def _scaled(
     version: str | None,
 ) -> Response:
     def find() -> tuple[Rendition | None, Callable[[], Rendition]]:
-        path = path_of(state.collections.get(collection), row_id)
+        path = path_of(state.collections.peek(collection), row_id)
         return state.thumbnails.cached(path, size), lambda: state.thumbnails.get(path, size)
 
     try:

@@ -34,7 +34,7 @@ async def metrics(state: StateDep) -> Response:
 
 
 def _figures(state: AppState) -> bytes:
-    for name, queue in (("searches", state.work.searches), ("embedding", state.work.embedding)):
+    for name, queue in state.work.queues().items():
         state.metrics.waiting.labels(name).set(queue.size)
         state.metrics.refused.labels(name).set(queue.refused)
     for name, held in state.collections.held().items():

@@ -10,6 +10,7 @@ import jinja2
 from fastapi import Request
 from starlette.responses import Response
 
+from lookalike.web.views.formats import FILTERS
 from lookalike.web.views.static import static_url
 
 _SMALLEST = 1000
@@ -25,6 +26,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals["static"] = static_url
+    environment.filters.update(FILTERS)
     return environment
 
 
@@ -32,6 +34,17 @@ def is_fragment(request: Request) -> bool:
     """Whether htmx asks for a part of a page."""
     headers = request.headers
     return "hx-request" in headers and "hx-history-restore-request" not in headers
+
+
+def rendered(request: Request, template: str, **context: Any) -> str:
+    """Return the text that a template makes.
+
+    Templates have `request`, `state` (AppState), `can_write`, and `static(name)`.
+    """
+    state = request.app.state.lookalike
+    can_write = getattr(request.state, "can_write", False)
+    made = _environment().get_template(template)
+    return made.render(request=request, state=state, can_write=can_write, **context)
 
 
 def page(
@@ -42,18 +55,8 @@ def page(
     headers: dict[str, str] | None = None,
     **context: Any,
 ) -> Response:
-    """Return the page or part that a template makes.
-
-    Templates have `request`, `state` (AppState), `can_write`, and `static(name)`.
-    """
-    state = request.app.state.lookalike
-    can_write = getattr(request.state, "can_write", False)
-    text = (
-        _environment()
-        .get_template(template)
-        .render(request=request, state=state, can_write=can_write, **context)
-    )
-    content = text.encode("utf-8", "replace")
+    """Return the page or part that a template makes; see `rendered`."""
+    content = rendered(request, template, **context).encode("utf-8", "replace")
     sent = {"Cache-Control": "no-store", "Vary": "HX-Request, Accept-Encoding", **(headers or {})}
     if len(content) > _SMALLEST and "gzip" in request.headers.get("accept-encoding", ""):
         content, sent["Content-Encoding"] = gzip.compress(content, 4, mtime=0), "gzip"

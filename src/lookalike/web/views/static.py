@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -30,12 +32,12 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StaticFile(NamedTuple):
-    """A file of the package: its bytes, the same compressed or None, type and version."""
+    """A file of the package: its bytes, the same compressed or None, type and entity tag."""
 
     content: bytes
     compressed: bytes | None
     type: str
-    version: str
+    etag: str
 
 
 @cache
@@ -50,30 +52,49 @@ def static_file(name: str) -> StaticFile | None:
     if not found.is_file():
         return None
     content = found.read_bytes()
-    version = hashlib.sha256(content).hexdigest()[:12]
+    etag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
     small = None if path.suffix in _COMPRESSED else gzip.compress(content, 9, mtime=0)
-    return StaticFile(content, small, _TYPES[path.suffix], version)
+    return StaticFile(content, small, _TYPES[path.suffix], etag)
+
+
+@cache
+def release() -> str:
+    """Return what changes when any file does.
+
+    It stands before the names in URLs, so that what scripts and styles refer to has it, too.
+    """
+    digest = hashlib.sha256()
+    for path, content in sorted(_contents(files("lookalike.web") / "static", "")):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _contents(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for each in folder.iterdir():
+        name = f"{path}/{each.name}"
+        if each.is_dir():
+            yield from _contents(each, name)
+        else:
+            yield name, each.read_bytes()
 
 
 def static_url(name: str) -> str:
-    """Return the URL of a file, which changes with its content."""
-    file = static_file(name)
-    if file is None:
+    """Return the URL of a file, which changes when any file does."""
+    if static_file(name) is None:
         raise KeyError(name)
-    return f"/static/{name}?v={file.version}"
+    return f"/static/{release()}/{name}"
 
 
-@router.get("/static/{name:path}")
-async def read_static(request: Request, name: str) -> Response:
+@router.get("/static/{version}/{name:path}")
+async def read_static(request: Request, version: str, name: str) -> Response:
     """Send a file of the page."""
     file = static_file(name)
     if file is None:
         raise Problem(404, f"no file {name!r}")
-    tag = f'"{file.version}"'
-    headers = {"Cache-Control": _FOREVER, "ETag": tag, "Vary": "Accept-Encoding"}
-    if request.query_params.get("v") != file.version:
+    headers = {"Cache-Control": _FOREVER, "ETag": file.etag, "Vary": "Accept-Encoding"}
+    if version != release():
         headers["Cache-Control"] = "no-cache"
-    if request.headers.get("if-none-match") == tag:
+    if request.headers.get("if-none-match") == file.etag:
         return Response(status_code=304, headers=headers)
     content = file.content
     if file.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):

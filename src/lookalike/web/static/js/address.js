@@ -1,0 +1,35 @@
+// The state of the search view, which its URL holds.
+
+/** The element that changes between searches. */
+export function view() {
+  return document.getElementById("view");
+}
+
+/** The parameters of the search that is shown. */
+export function parameters() {
+  const url = view()?.dataset.url ?? "/";
+  return new URLSearchParams(url.split("?")[1] ?? "");
+}
+
+/** Only the collection: a new search begins with it. */
+export function fresh() {
+  const collection = parameters().get("collection");
+  return new URLSearchParams(collection ? { collection } : {});
+}
+
+/** The parameters, with only filters and order kept: a new query in the same images. */
+export function withoutQuery() {
+  const kept = parameters();
+  for (const name of ["q", "t", "min", "order"]) kept.delete(name);
+  return kept;
+}
+
+export function urlOf(parameters, path = "/") {
+  const query = parameters.toString();
+  return query ? `${path}?${query}` : path;
+}
+
+/** A term as the URL has it. */
+export function term(kind, value, weight = 1) {
+  return `${weight === 1 ? "" : `${weight}*`}${kind}:${value}`;
+}
