@@ -208,16 +208,21 @@ class Database:
         return found
 
     def drop_index(self, name: str) -> None:
-        """Drop the index of a table of your own, triggers first; the table stays.
+        """Drop the index of a collection or of a table of your own; the table stays.
 
-        Works for a table that is gone, too.
+        Works for a table of your own that is gone, too.
 
         Raises:
-            InputError: No table is registered by this name.
+            InputError: There is no collection, and no table is registered, by this name.
         """
         from lookalike.collection.user_tables import drop
+        from lookalike.database.user_tables import registered_tables
 
-        drop(self.connection, self.dialect, name)
+        is_own = bool(registered_tables(self.connection, self.dialect, name))
+        if is_own or name not in self.collections():
+            drop(self.connection, self.dialect, name)
+        else:
+            self.collection(name).index.drop()
 
     @property
     def url(self) -> str:

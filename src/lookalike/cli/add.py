@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 import lookalike
-from lookalike import InputError
+from lookalike import IndexKind, InputError
 from lookalike.cli.options import (
     check_location,
     collection_option,
     connect,
     database_option,
     force_option,
+    index_kind_option,
     model_option,
     output_options,
     time_limit_option,
@@ -48,6 +49,7 @@ _SHOWN = 5
     "--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once."
 )
 @time_limit_option
+@index_kind_option
 @database_option
 @collection_option
 @model_option
@@ -57,6 +59,7 @@ def add(
     attributes: str | None,
     dry_run: bool,
     ignore_failed: bool,
+    kind: IndexKind | None,
     database: str | None,
     collection: str,
     model: str | None,
@@ -91,7 +94,7 @@ def add(
             return
         if paths:
             with progress_bar(out, "Adding") as progress:
-                report = images.add(*paths, progress=progress, **options)
+                report = images.add(*paths, index=kind, progress=progress, **options)
             print_report(out, report, f"to {collection}")
         if given:
             stored = images.attributes.set(given, *paths)

@@ -52,11 +52,13 @@ def _lines(status: Status) -> list[str]:
     index = f"{status.indexed:,} rows in {cells}"
     if status.plan:
         index += f"; {describe_plan(status.plan)}"
+    elif status.index == "server":
+        index = f"{status.indexed:,} rows, the server's own"
     lines = [
         f"rows        {status.rows:,}",
         f"model       {model}, {status.dim} dimensions{computes}",
         f"size        {decimal(status.size)}",
-        f"index       {index if status.n_cells else 'none; every search is exact'}",
+        f"index       {index if status.index else 'none; every search is exact'}",
         f"attributes  {_attributes(status) or 'none'}",
     ]
     if status.threshold is not None:

@@ -8,9 +8,10 @@ from lookalike.add.ingest import IngestOptions
 from lookalike.collection.state import CollectionState
 from lookalike.core.progress import Progress
 from lookalike.core.reports import AddReport
-from lookalike.core.types import ImageRecord
+from lookalike.core.types import ImageRecord, IndexKind
 from lookalike.database.retry import Persistence
 from lookalike.images.walk import ImageWalk
+from lookalike.index import kinds
 from lookalike.index.rows import records
 
 
@@ -20,10 +21,13 @@ def add(
     options: IngestOptions,
     *,
     prune: bool,
+    kind: IndexKind | None,
     progress: Progress,
 ) -> AddReport:
-    """Embed and store images, in a new table if there is none yet."""
+    """Embed and store images, in a new table if there is none yet. kind: of the index."""
     state.require_collection()
+    if kind is not None:
+        kinds.check_kind(state.dialect, state.metric, kind)
     walk.check()
     if walk.is_partial and not prune and next(walk.walk(), None) is None:
         return AddReport.of_nothing()
@@ -33,6 +37,8 @@ def add(
     known = record if record and record.model else state.model.get()
     model_id = state.model_id or state.model.get().id
     persistence.run(lambda: state.create(known.dim, model_id))
+    if kind is not None:
+        state.choose_index(kind)
     report = add_files(
         state.index,
         state.model,
@@ -44,6 +50,8 @@ def add(
         notify=state.notify,
     )
     persistence.run(lambda: state.maintain(compare=not walk.is_partial))
+    if kind is not None:
+        persistence.run(lambda: state.change_index(kind))
     return report
 
 

@@ -15,7 +15,7 @@ from lookalike.collection.removing import Removal
 from lookalike.collection.stored import StoredImages
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.types import Explanation, Match, Metric, Screening
+from lookalike.core.types import Explanation, IndexKind, Match, Metric, Screening
 from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Statement
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
@@ -119,6 +119,7 @@ class Collection(StoredImages, Removal):
         batch_size: int | None = None,
         time_limit: float = TIME_LIMIT_SECONDS,
         retry_timeout: float = RETRY_SECONDS,
+        index: IndexKind | None = None,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
         """Embed and store images: files, folders (recursive) and globs.
@@ -141,11 +142,13 @@ class Collection(StoredImages, Removal):
             batch_size: Images per batch; by default the model's best.
             time_limit: For decoding one file, in seconds.
             retry_timeout: How long to retry while the database does not answer, in seconds.
+            index: The kind of index to make and keep from now on: "lookalike" or "server", as in
+                `index.build`.
             progress: Called from another thread with (files done, files in all).
 
         Raises:
-            InputError: A path does not exist or contains no image, or you have attributes with the
-                names of facts.
+            InputError: A path does not exist or contains no image, you have attributes with the
+                names of facts, or there can be no such index.
             ConnectionFailed: The database did not come back; the message says how much is stored.
         """
         if not paths:
@@ -156,7 +159,7 @@ class Collection(StoredImages, Removal):
 
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden, only=only)
         options = IngestOptions(batch_size, retry, time_limit, retry_timeout, facts, location)
-        return adding.add(self._state, walk, options, prune=prune, progress=progress)
+        return adding.add(self._state, walk, options, prune=prune, kind=index, progress=progress)
 
     def upsert(
         self,

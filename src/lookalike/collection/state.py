@@ -8,7 +8,8 @@ from lookalike.collection import user_tables
 from lookalike.collection.request import AUTO, Request
 from lookalike.core.arguments import check_text
 from lookalike.core.errors import InputError
-from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
+from lookalike.core.progress import Progress
+from lookalike.core.types import INDEX_SIZES, IndexKind, IndexSizes, Metric
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import unknown
 from lookalike.database.schema import (
@@ -237,13 +238,70 @@ class CollectionState:
         with self._opening:
             self._index = self._percentiles = None
 
+    def build(
+        self,
+        kind: IndexKind | None,
+        *,
+        target_recall: float | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> bool:
+        """Build the index; return False if it was not built: see `CollectionIndex.build`."""
+        from lookalike.index import kinds, server_index
+
+        index, table = self.index, self.table
+        kind = kind or kinds.chosen_kind(index)
+        kinds.check_kind(self.dialect, table.metric, kind)
+        if kind == "lookalike":
+            if kinds.chosen_kind(index) != kind:
+                kinds.choose_ours(index)
+            if is_built := self.train(target_recall=target_recall, progress=progress):
+                server_index.drop(index)
+            return is_built
+        if self.own is not None:
+            raise InputError(
+                f"{self.name!r} is a table of your own, which lookalike never alters: create the "
+                "server's index with SQL, or give lookalike"
+            )
+        self.require_finished()
+        if target_recall is not None:
+            raise InputError(
+                "target_recall is for lookalike's own index; the server's is not trained"
+            )
+        server_index.drop(index)
+        is_built = server_index.has_index(index) or server_index.create(index)
+        kinds.drop_ours(index)  # last: it serves until the other is there
+        return is_built
+
+    def choose_index(self, kind: IndexKind) -> None:
+        """Remember which kind of index `maintain` makes."""
+        from lookalike.index import kinds
+
+        if kind == "lookalike" and kinds.chosen_kind(self.index) != kind:
+            kinds.choose_ours(self.index)
+
+    def change_index(self, kind: IndexKind) -> None:
+        """Build an index of this kind if the collection has another one, or both."""
+        from lookalike.index import kinds
+
+        found = {kinds.chosen_kind(self.index), kinds.existing_kind(self.index) or kind}
+        if found != {kind} or kinds.has_both(self.index):
+            self.build(kind)
+
+    def drop_index(self) -> None:
+        """Drop the collection's index, of either kind."""
+        from lookalike.index import kinds, server_index
+
+        self.require_collection()
+        server_index.drop(self.index)
+        kinds.drop_ours(self.index)
+
     def train(
         self,
         *,
         target_recall: float | None = None,
-        progress: Callable[[int, int | None], None] = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
     ) -> bool:
-        """Train the index; return False if it was not trained: see `CollectionIndex.build`."""
+        """Train lookalike's own index; return False if it was not trained."""
         from lookalike.index.training import train  # not needed to search
 
         self.require_finished()

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from lookalike.core.types import CopyState, Failure, HeldState, Metric, Plan, Precision
+from lookalike.core.types import CopyState, Failure, HeldState, IndexKind, Metric, Plan, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,7 @@ class Status:
         attributes: Its attributes, by name.
         held: The index in this program's memory; None if it is not held.
         copy_of: What it is an unfinished copy of; None otherwise.
+        index: Whose index searches use, "lookalike" or "server"; None if there is none.
     """
 
     name: str
@@ -199,6 +200,7 @@ class Status:
     attributes: tuple[AttributeStatus, ...]
     held: HeldStatus | None = None
     copy_of: str | None = None
+    index: IndexKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +286,16 @@ class IndexStatus:
         name_column: Column with the rows' names; None if there is none.
         metric: What searches rank by.
         kept: "triggers": a log tells every change. "tail": new rows are searched exactly, other
-            changes are found by `refresh` and `build`. "add": lookalike's own writes.
+            changes are found by `refresh` and `build`. "add": lookalike's own writes. "server":
+            every change, by the server.
         scheduled: How often the server itself refreshes it, as "every 60 seconds"; None for never.
         rows: Number of rows in the table.
         indexed: Number of rows in the index; 0 if there is none and search is exact.
         pending: Logged changes and new rows that the index lacks: searches compare them exactly.
         problems: What is missing of what keeps it true, such as a trigger.
-        plan: How searches use the index; None without an index.
+        plan: How searches use lookalike's own index; None without one.
+        kind: Whose index searches use, "lookalike" or "server"; None if there is none.
+        edges: M of the server's HNSW index that lookalike created; None without one.
     """
 
     name: str
@@ -306,3 +311,5 @@ class IndexStatus:
     pending: int
     problems: tuple[str, ...]
     plan: Plan | None
+    kind: IndexKind | None = None
+    edges: int | None = None

@@ -155,6 +155,9 @@ class IndexSizes:
 
 INDEX_SIZES = IndexSizes()
 
+IndexKind = Literal["lookalike", "server"]
+"""Whose index a collection has: lookalike's own, or the one of the server."""
+
 HeldState = Literal["loading", "ready", "waiting", "refused", "closed"]
 """What an index in memory does; see `HeldStatus`."""
 

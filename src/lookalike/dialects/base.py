@@ -58,6 +58,8 @@ class Dialect(
     """Whether the server can rank embeddings; then `nearest` is available."""
     indexed_metrics: frozenset[str] = frozenset()
     """The metrics that the server's own vector index serves; empty without one."""
+    server_index_edges: int | None = None
+    """M of that index if it is HNSW: edges of a node."""
     needs_server_index = True
     """Whether it is an error if that index cannot be created."""
     unindexed_kinds: frozenset[Kind] = frozenset()
@@ -76,6 +78,8 @@ class Dialect(
     """What each session is set to, beside what all engines have."""
     needs_index = True
     """Whether fast searches need lookalike's own index."""
+    instead_of_index = ""
+    """Why lookalike's own index cannot be built, and what is used instead; empty where it can."""
 
     @property
     def has_functions(self) -> bool:
@@ -98,6 +102,10 @@ class Dialect(
     def ranks(self, metric: str) -> bool:
         """Whether the server can rank embeddings by a metric; then `nearest` is available."""
         return self.has_nearest
+
+    def makes_index(self, metric: str) -> bool:
+        """Whether collections get lookalike's own index without asking for it."""
+        return self.needs_index or not self.ranks(metric)
 
     def nearest(
         self,

@@ -8,6 +8,7 @@ from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import MAX_TEXT
+from lookalike.dialects.tables.cells import CellsSQL
 from lookalike.dialects.tables.filters import Filter, and_
 
 _FUNCTION = {"cosine": "VEC_DISTANCE_COSINE", "euclidean": "VEC_DISTANCE_EUCLIDEAN"}
@@ -16,7 +17,7 @@ _EDGES, _LEAST_SEARCHED = 16, 100
 _SIMILARITY = {"cosine": "1 - ", "euclidean": "-"}
 
 
-class MariaDB(Dialect):
+class MariaDB(CellsSQL, Dialect):
     """MariaDB: the server ranks by cosine and euclidean, the client by dot."""
 
     name = "mariadb"
@@ -31,6 +32,7 @@ class MariaDB(Dialect):
     needs_embeddings = True
     unindexed_kinds = frozenset({"text", "number", "list"})
     indexed_metrics = frozenset(_FUNCTION)
+    server_index_edges = _EDGES
     exact_collation = "utf8mb4_nopad_bin"
     folding_collation = "utf8mb4_uca1400_nopad_ai_ci"
     computed_key = "UNIQUE"
@@ -79,8 +81,23 @@ class MariaDB(Dialect):
             names,
         )
 
+    def explain_filter(self, table: Table, where: Filter) -> Statement:
+        sql, params = super().explain_filter(table, where)
+        return Statement(sql.replace("FORMAT=TRADITIONAL", "PARTITIONS", 1), params)  # its columns
+
     def ranks(self, metric: str) -> bool:
         return metric in _FUNCTION
+
+    def similarity(self, embedding: str, metric: str, query: bytes) -> Statement:
+        if metric == "euclidean":
+            return Statement(f"-VEC_DISTANCE_EUCLIDEAN({embedding}, %s)", (query,))
+        length, zeros = f"VEC_DISTANCE_EUCLIDEAN({embedding}, %s)", bytes(len(query))
+        # The server says that an embedding of zeros is as near as can be.
+        cosine = f"1 - IF({length} > 0, VEC_DISTANCE_COSINE({embedding}, %s), NULL)"
+        if metric == "cosine":
+            return Statement(f"GREATEST(LEAST({cosine}, 1), -1)", (zeros, query))
+        product = f"COALESCE({cosine}, 0) * {length} * VEC_DISTANCE_EUCLIDEAN(%s, %s)"
+        return Statement(product, (zeros, query, zeros, query, zeros))
 
     # The server's own index.
 
@@ -96,11 +113,8 @@ class MariaDB(Dialect):
         )
 
     def create_server_index(self, table: Table, metric: str) -> list[Statement]:
-        made = Statement(
-            f"ALTER TABLE {table.sql} ADD VECTOR INDEX {SERVER_INDEX} ({table.embedding}) "
-            f"M={_EDGES} DISTANCE={metric}"
-        )
-        return [made]
+        made = f"{SERVER_INDEX} ({table.embedding}) M={_EDGES} DISTANCE={metric}"
+        return [Statement(f"ALTER TABLE {table.sql} ADD VECTOR INDEX {made}")]
 
     def drop_server_index(self, table: Table) -> Statement:
         return Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")
@@ -119,9 +133,8 @@ class MariaDB(Dialect):
         distance = f"{_FUNCTION[metric]}({table.embedding}, %s)"
         passing = and_(where)
         read = f", {self.embedding_bytes(table)}" if embedding else ""
-        # The server says that an embedding of zeros is as near as can be.
-        zeros = (bytes(len(query)),) if metric == "cosine" else ()
-        nonzero = f" AND {table.embedding} <> %s" if zeros else ""
+        zeros = (bytes(len(query)),) if metric == "cosine" else ()  # they have no cosine
+        nonzero = f" AND VEC_DISTANCE_EUCLIDEAN({table.embedding}, %s) > 0" if zeros else ""
         # The index serves only this form of ORDER BY; a tiebreaker makes the server compare all.
         order = f"{distance}, {table.id}" if exact or where else distance
         return Statement(
@@ -132,7 +145,5 @@ class MariaDB(Dialect):
         )
 
     def widened(self, statement: Statement, k: int) -> Statement:
-        search = max(_LEAST_SEARCHED, 2 * k)
-        return Statement(
-            f"SET STATEMENT mhnsw_ef_search = {search:d} FOR {statement.sql}", statement.params
-        )
+        width = f"mhnsw_ef_search = {max(_LEAST_SEARCHED, 2 * k):d}"
+        return Statement(f"SET STATEMENT {width} FOR {statement.sql}", statement.params)

@@ -6,6 +6,7 @@ from lookalike.dialects.base import SERVER_INDEX, Dialect
 from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement
 from lookalike.dialects.table import Table
+from lookalike.dialects.tables.cells import CellsSQL
 from lookalike.dialects.tables.filters import Filter, and_
 
 _FUNCTION = {
@@ -22,7 +23,7 @@ _LOCK_WAIT = 50_000_000
 """In microseconds. By default a statement may run 10 seconds."""
 
 
-class OceanBase(Dialect):
+class OceanBase(CellsSQL, Dialect):
     """OceanBase: the server ranks by each metric; it sends vectors as text."""
 
     name = "oceanbase"
@@ -35,6 +36,7 @@ class OceanBase(Dialect):
     has_vector_results = False
     sends_text = True
     indexed_metrics = frozenset(_INDEXED_BY)
+    server_index_edges = _EDGES
     unindexed_kinds = frozenset({"list"})  # such an index cannot be added to a table
     session_settings: ClassVar[dict[str, int]] = {
         "ob_query_timeout": _DAY,
@@ -83,6 +85,12 @@ class OceanBase(Dialect):
 
     def folded(self, text: str) -> str:
         return f"CONVERT({text} USING utf8mb4) COLLATE {self.folding_collation}"
+
+    def similarity(self, embedding: str, metric: str, query: bytes) -> Statement:
+        return Statement(f"{_SIMILARITY[metric]}{_FUNCTION[metric]}({embedding}, %s)", (query,))
+
+    def sent_vector(self, column: str) -> str:
+        return f"CONCAT('[', {column}, ']')"
 
     # The server's own index.
 

@@ -31,6 +31,7 @@ class TiDB(Dialect):
     has_nearest = True
     needs_index = False
     needs_server_index = False
+    instead_of_index = "on TiDB nobody has tested it; its own index is used (kind server)"
     instead_of_functions = "rank with VEC_COSINE_DISTANCE(embedding, '[...]') or VEC_L2_DISTANCE"
     has_vector_results = False
     sends_text = True

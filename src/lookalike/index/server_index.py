@@ -8,12 +8,20 @@ from lookalike.index.store import IndexStore
 def maintain(store: IndexStore) -> bool:
     """Create the server's index once the collection is large enough; return whether it was.
 
+    It is not created where lookalike's own index was asked for.
+    """
+    if store.table.metric not in store.table.dialect.indexed_metrics:
+        return False
+    return store.state() is None and not has_index(store) and create(store)
+
+
+def create(store: IndexStore) -> bool:
+    """Create the server's index; return False for a collection that is too small for one.
+
     Rows are loaded first: an index slows inserts down far more than its creation takes.
     """
     table = store.table
     connection, dialect = table.connection, table.dialect
-    if table.metric not in dialect.indexed_metrics or has_index(store):
-        return False
     if table.id_range() < store.sizes.rows_for_cells:
         return False
     if int(connection.value(dialect.count_embeddings(table))) < store.sizes.rows_for_cells:
@@ -22,23 +30,34 @@ def maintain(store: IndexStore) -> bool:
         for statement in dialect.create_server_index(table, table.metric):
             connection.alter(statement)
     except DatabaseError:
-        if dialect.needs_server_index:
+        if dialect.needs_server_index and not has_index(store):  # made by another client
             raise
         return False
     return True
 
 
+def index_names(store: IndexStore) -> list[str]:
+    """Return the names of the server's indexes of the embeddings, also of the user's own."""
+    table = store.table
+    if table.metric not in table.dialect.indexed_metrics:
+        return []
+    return [row[0] for row in table.connection.query(table.dialect.server_indexes(table))]
+
+
 def has_index(store: IndexStore) -> bool:
     """Whether the server has an index of the embeddings, lookalike's or the user's own."""
-    table = store.table
-    return bool(table.connection.query(table.dialect.server_indexes(table)))
+    return bool(index_names(store))
+
+
+def has_made(store: IndexStore) -> bool:
+    """Whether the server has an index that lookalike created."""
+    return store.table.source is None and SERVER_INDEX in index_names(store)
 
 
 def drop(store: IndexStore) -> bool:
     """Drop the server's index if lookalike created it; return whether it did."""
     table = store.table
-    names = [row[0] for row in table.connection.query(table.dialect.server_indexes(table))]
-    if SERVER_INDEX not in names:
+    if not has_made(store):
         return False
     table.connection.alter(table.dialect.drop_server_index(table))
     return True

@@ -6,6 +6,7 @@ from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray, ids_array, pack, similarity, unpack
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Filter, Statement
+from lookalike.index.ivf import comparable
 from lookalike.search.options import SearchOptions
 from lookalike.search.ranking import best, matches_of, rank
 from lookalike.search.trace import Trace
@@ -17,10 +18,10 @@ def exact_statement(
     table: VectorTable, query: FloatArray, options: SearchOptions, where: Filter | None
 ) -> Statement:
     """Return the statement that ranks on the server, or else reads the rows to rank here."""
-    dialect = table.dialect
+    dialect, metric = table.dialect, table.metric
     if dialect.ranks(table.metric):
         return dialect.nearest(
-            table, table.metric, pack(query), options.k, where, exact=options.exact
+            table, metric, pack(comparable(query, metric)), options.k, where, exact=options.exact
         )
     return dialect.all_rows(table, where)
 
@@ -53,12 +54,11 @@ def _ranked_by_server(
     trace: Trace,
 ) -> list[Match]:
     """Return the k rows that the server ranks first, with similarities computed here in float64."""
-    dialect, k = table.dialect, options.k
+    dialect, k, metric = table.dialect, options.k, table.metric
+    asked = pack(comparable(query, metric))
     may_miss = table.metric in dialect.indexed_metrics and where is None and not options.exact
     for exact in (False, True) if may_miss else (True,):
-        statement = dialect.nearest(
-            table, table.metric, pack(query), k, where, exact=exact, embedding=True
-        )
+        statement = dialect.nearest(table, metric, asked, k, where, exact=exact, embedding=True)
         with trace.step("rank on the server", statement) as touched:
             rows = table.connection.query(statement if exact else dialect.widened(statement, k))
             touched.rows = len(rows)
