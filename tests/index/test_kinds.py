@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import lookalike
-from lookalike import IndexSizes, InputError
+from lookalike import EmbeddingError, IndexSizes, InputError
+from lookalike.cli.main import main
+from lookalike.collection import duplicates
 from lookalike.core.vectors import pack
 from lookalike.dialects.base import SERVER_INDEX
+from lookalike.duplicates.find import DuplicateOptions
 from lookalike.index import server_index
 from tests.conftest import new_database
 from tests.index.clusters import clustered, names, recall
@@ -170,12 +174,8 @@ def test_duplicates_borrow_our_index(maria, vectors):
     own = filled(maria, np.concatenate([vectors, vectors[:5]]))
     options = {"min_similarity": 0.9999}
     together = own.duplicates.find(**options)
-    by_index = own._state
-    from lookalike.collection import duplicates
-    from lookalike.duplicates.find import DuplicateOptions
-
     asked = DuplicateOptions(min_similarity=0.9999, most_compared=10)
-    found = duplicates.find(by_index, asked, lambda what, done, total: None)
+    found = duplicates.find(own._state, asked, lambda what, done, total: None)
     assert [group.name for group in found] == [group.name for group in together]
     assert len(found) == 5 and found_in(maria) == (False, True)
 
@@ -215,6 +215,23 @@ def test_filters_are_exact_within_the_cells(maria, vectors, share):
     assert hits >= 0.98 * 20 * min(10, len(kept))
 
 
+@pytest.mark.parametrize("kind", ["server", "lookalike"])
+def test_embeddings_of_very_different_lengths(maria, vectors, kind):
+    """MariaDB computes the squares of lengths in float32."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.logspace(-16.5, 17.5, ROWS, dtype=np.float32)[:, None]
+    for length in (1e-18, 1e19):
+        with pytest.raises(EmbeddingError, match="embedding 0 has the length 1e"):
+            maria.collection("own", dim=DIM).upsert(unit[:1] * np.float32(length))
+    own = filled(maria, unit * lengths)
+    own.index.build(kind=kind)
+    maria.rows("INSERT INTO own (embedding) VALUES (%s)", (pack(unit[0] * np.float32(1e-30)),))
+    for query in (unit[0], unit[1] * np.float32(1e-30), unit[2] * np.float32(1e30)):
+        expected = nearest(vectors, query)
+        for options in ({"exact": True}, {"n_probes": 1000}, {"where": "image_name~v"}):
+            assert ids(own.search(query, **options)) == expected
+
+
 def test_rows_that_others_change_are_seen(maria, vectors):
     own = filled(maria, vectors)
     own.index.build(kind="lookalike")
@@ -238,7 +255,7 @@ def test_our_index_is_held_in_memory_as_fresh_as_the_table(maria, vectors, metri
     own = filled(maria, vectors, metric)
     own.index.build(kind="lookalike")
     rows, rng = dict(enumerate(vectors, 1)), np.random.default_rng(0)
-    with own.hold_index() as held, lookalike.connect(maria.connection.url) as other:
+    with own.hold_index() as held, lookalike.connect(maria.url) as other:
         assert held.wait(30)
         theirs = other.collection("own")
         for query in clustered(12, DIM, seed=6):
@@ -271,16 +288,11 @@ def test_what_cannot_be_held_is_told(maria, vectors):
     assert "The server's own index searches own" in told[-1]
 
 
-def test_the_command_shows_and_changes_the_kind(maria, vectors, capfd):
+def test_the_command_shows_and_changes_the_kind(maria, vectors):
     filled(maria, vectors)
-    url = maria.connection.url
 
     def run(*arguments):
-        from click.testing import CliRunner
-
-        from lookalike.cli.main import main
-
-        done = CliRunner().invoke(main, [*arguments, "--database", url.full])
+        done = CliRunner().invoke(main, [*arguments, "--database", maria.url])
         assert done.exit_code == 0, done.output
         return done.output
 

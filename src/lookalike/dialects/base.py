@@ -72,6 +72,8 @@ class Dialect(
     """Whether embeddings come as text, with all digits, and not as bytes."""
     max_dim = 16383
     """The most dimensions that a collection can have."""
+    lengths: tuple[float, float] | None = None
+    """The least and the largest length of embeddings that it can compare; None for all."""
     needs_embeddings = False
     """Whether a row must have an embedding."""
     session_settings: ClassVar[dict[str, int]] = {}

@@ -29,6 +29,7 @@ class MariaDB(CellsSQL, Dialect):
     )
     has_vector_results = False
     max_dim = 16100  # a row has at most 65,535 bytes, its embedding and name included
+    lengths = (1e-17, 1e18)  # their squares are float32 numbers
     needs_embeddings = True
     unindexed_kinds = frozenset({"text", "number", "list"})
     indexed_metrics = frozenset(_FUNCTION)
