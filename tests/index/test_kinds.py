@@ -1,5 +1,7 @@
 """Which index a collection has: lookalike's own, or that of a server that has one."""
 
+import functools
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -229,7 +231,9 @@ def test_embeddings_of_very_different_lengths(maria, vectors, kind):
     for query in (unit[0], unit[1] * np.float32(1e-30), unit[2] * np.float32(1e30)):
         expected = nearest(vectors, query)
         for options in ({"exact": True}, {"n_probes": 1000}, {"where": "image_name~v"}):
-            assert ids(own.search(query, **options)) == expected
+            found = ids(own.search(query, k=11, **options))
+            # The tiny one is compared here until it has a code.
+            assert [row_id for row_id in found if row_id <= ROWS][:10] == expected
 
 
 def test_rows_that_others_change_are_seen(maria, vectors):
@@ -288,7 +292,9 @@ def test_what_cannot_be_held_is_told(maria, vectors):
     assert "The server's own index searches own" in told[-1]
 
 
-def test_the_command_shows_and_changes_the_kind(maria, vectors):
+def test_the_command_shows_and_changes_the_kind(maria, vectors, monkeypatch, index_sizes):
+    connect = functools.partial(lookalike.connect, index_sizes=index_sizes)
+    monkeypatch.setattr("lookalike.cli.options.lookalike.connect", connect, raising=False)
     filled(maria, vectors)
 
     def run(*arguments):

@@ -14,7 +14,7 @@ from lookalike.dialects.tables.filters import Filter, and_
 _FUNCTION = {"cosine": "VEC_DISTANCE_COSINE", "euclidean": "VEC_DISTANCE_EUCLIDEAN"}
 _EDGES, _LEAST_SEARCHED = 16, 100
 """M and ef_search: with the server's own defaults, 6 and 20, recall is .83 instead of .997."""
-_SIMILARITY = {"cosine": "1 - ", "euclidean": "-"}
+_SIMILARITY, _SHORTEST = {"cosine": "1 - ", "euclidean": "-"}, 1e-17
 
 
 class MariaDB(CellsSQL, Dialect):
@@ -29,7 +29,7 @@ class MariaDB(CellsSQL, Dialect):
     )
     has_vector_results = False
     max_dim = 16100  # a row has at most 65,535 bytes, its embedding and name included
-    lengths = (1e-17, 1e18)  # their squares are float32 numbers
+    lengths = (_SHORTEST, 1e18)  # their squares are float32 numbers
     needs_embeddings = True
     unindexed_kinds = frozenset({"text", "number", "list"})
     indexed_metrics = frozenset(_FUNCTION)
@@ -46,9 +46,8 @@ class MariaDB(CellsSQL, Dialect):
     }
 
     def probes(self) -> list[Statement]:
-        return [
-            Statement("SELECT VEC_DISTANCE_EUCLIDEAN(VEC_FromText('[1]'), VEC_FromText('[3]')) = 2")
-        ]
+        one, three = "VEC_FromText('[1]')", "VEC_FromText('[3]')"
+        return [Statement(f"SELECT VEC_DISTANCE_EUCLIDEAN({one}, {three}) = 2")]
 
     def analyze(self, statement: Statement) -> Statement:
         return Statement(f"ANALYZE FORMAT=JSON {statement.sql}", statement.params)
@@ -93,8 +92,8 @@ class MariaDB(CellsSQL, Dialect):
         if metric == "euclidean":
             return Statement(f"-VEC_DISTANCE_EUCLIDEAN({embedding}, %s)", (query,))
         length, zeros = f"VEC_DISTANCE_EUCLIDEAN({embedding}, %s)", bytes(len(query))
-        # The server says that an embedding of zeros is as near as can be.
-        cosine = f"1 - IF({length} > 0, VEC_DISTANCE_COSINE({embedding}, %s), NULL)"
+        # The server says that zeros are as near as can be, and fails for what is almost zero.
+        cosine = f"1 - IF({length} > {_SHORTEST}, VEC_DISTANCE_COSINE({embedding}, %s), NULL)"
         if metric == "cosine":
             return Statement(f"GREATEST(LEAST({cosine}, 1), -1)", (zeros, query))
         product = f"COALESCE({cosine}, 0) * {length} * VEC_DISTANCE_EUCLIDEAN(%s, %s)"
@@ -135,7 +134,8 @@ class MariaDB(CellsSQL, Dialect):
         passing = and_(where)
         read = f", {self.embedding_bytes(table)}" if embedding else ""
         zeros = (bytes(len(query)),) if metric == "cosine" else ()  # they have no cosine
-        nonzero = f" AND VEC_DISTANCE_EUCLIDEAN({table.embedding}, %s) > 0" if zeros else ""
+        length = f"VEC_DISTANCE_EUCLIDEAN({table.embedding}, %s)"
+        nonzero = f" AND {length} > {_SHORTEST}" if zeros else ""
         # The index serves only this form of ORDER BY; a tiebreaker makes the server compare all.
         order = f"{distance}, {table.id}" if exact or where else distance
         return Statement(

@@ -163,8 +163,9 @@ def of_length_1(vectors: FloatArray) -> FloatArray:
 
 
 def comparable(query: FloatArray, metric: Metric) -> FloatArray:
-    """Return a query, shape (dim,), as servers that compute in float32 rank by it."""
-    return of_length_1(query[np.newaxis])[0] if metric == "cosine" else query
+    """Return a query, shape (dim,), whose square is a float32: some servers compute in float32."""
+    is_extreme = metric == "cosine" and not 1e-15 < np.linalg.norm(query.astype(float)) < 1e15
+    return of_length_1(query[np.newaxis])[0] if is_extreme else query
 
 
 @dataclass(frozen=True, eq=False)
