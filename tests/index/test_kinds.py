@@ -11,10 +11,11 @@ from lookalike import EmbeddingError, IndexSizes, InputError
 from lookalike.cli.main import main
 from lookalike.collection import duplicates
 from lookalike.core.vectors import pack
+from lookalike.dialects import Table
 from lookalike.dialects.base import SERVER_INDEX
 from lookalike.duplicates.find import DuplicateOptions
 from lookalike.index import server_index
-from tests.conftest import new_database
+from tests.conftest import new_database, new_schema
 from tests.index.clusters import clustered, names, recall
 from tests.oracle import similarities
 
@@ -33,6 +34,17 @@ def maria(mariadb, index_sizes):
         yield db
 
 
+@pytest.fixture(params=["mariadb", "oceanbase"])
+def served(request, index_sizes):
+    """A database on a server that has an index of its own."""
+    if request.param == "mariadb":
+        yield request.getfixturevalue("maria")
+        return
+    server = request.getfixturevalue("seekdb")
+    with new_schema(server) as url, lookalike.connect(url, index_sizes=index_sizes) as db:
+        yield db
+
+
 @pytest.fixture
 def vectors():
     return clustered(ROWS, DIM)
@@ -47,8 +59,8 @@ def filled(db, vectors, metric="cosine"):
 def found_in(db):
     """What exists: lookalike's codes, the server's index."""
     tables = {name for (name,) in db.rows("SHOW TABLES")[1]}
-    (row,) = db.rows("SHOW CREATE TABLE own")[1]
-    return any("_codes_" in name for name in tables), SERVER_INDEX in row[1]
+    found = {row[0] for row in db.connection.query(db.dialect.server_indexes(Table("own")))}
+    return any("_codes_" in name for name in tables), SERVER_INDEX in found
 
 
 def nearest(vectors, query, metric="cosine", k=10):
@@ -60,34 +72,34 @@ def ids(matches):
     return [match.id for match in matches]
 
 
-def test_the_servers_index_is_the_default_and_ours_is_on_request(maria, vectors):
-    own = filled(maria, vectors)
-    assert found_in(maria) == (False, True)
+def test_the_servers_index_is_the_default_and_ours_is_on_request(served, vectors):
+    own = filled(served, vectors)
+    assert found_in(served) == (False, True)
     status = own.index.status()
     assert (status.kind, status.edges, status.indexed, status.plan) == ("server", 16, ROWS, None)
     assert status.kept == "server" and own.status().index == "server"
     assert own.index.build(kind="lookalike")
-    assert found_in(maria) == (True, False)
+    assert found_in(served) == (True, False)
     status = own.index.status()
     assert (status.kind, status.edges, status.indexed) == ("lookalike", None, ROWS)
     assert status.plan.n_probes and own.index.check().is_consistent
     own.add_embeddings(["more"], vectors[:1])  # stays so, with and without saying it
-    assert own.index.build() and found_in(maria) == (True, False)
+    assert own.index.build() and found_in(served) == (True, False)
     assert own.index.build(kind="server")
-    assert found_in(maria) == (False, True)
+    assert found_in(served) == (False, True)
     own.add_embeddings(["more"], vectors[:1])
-    assert own.index.build() and found_in(maria) == (False, True)
+    assert own.index.build() and found_in(served) == (False, True)
 
 
-def test_a_choice_is_remembered_while_the_collection_is_small(maria, vectors):
-    own = filled(maria, vectors[:100])
+def test_a_choice_is_remembered_while_the_collection_is_small(served, vectors):
+    own = filled(served, vectors[:100])
     assert not own.index.build(kind="lookalike")
     own.add_embeddings(names(ROWS - 100), vectors[100:])
-    assert found_in(maria) == (True, False)
+    assert found_in(served) == (True, False)
     assert own.index.build(kind="server")
-    maria.delete_collection("own")
-    filled(maria, vectors)  # the next of this name is not asked for ours
-    assert found_in(maria) == (False, True)
+    served.delete_collection("own")
+    filled(served, vectors)  # the next of this name is not asked for ours
+    assert found_in(served) == (False, True)
 
 
 def test_add_takes_the_kind(maria, photos, embedded_model):
@@ -102,15 +114,15 @@ def test_add_takes_the_kind(maria, photos, embedded_model):
     assert own.search(photos / "cat.jpg", k=1)[0].image_name == "cat.jpg"
 
 
-def test_drop_drops_either_kind(maria, vectors):
-    own = filled(maria, vectors)
+def test_drop_drops_either_kind(served, vectors):
+    own = filled(served, vectors)
     for kind in ("server", "lookalike"):
         own.index.build(kind=kind)
         own.index.drop()
-        assert found_in(maria) == (False, False) and own.index.status().kind is None
+        assert found_in(served) == (False, False) and own.index.status().kind is None
         assert ids(own.search(vectors[3])) == nearest(vectors, vectors[3])
     own.add_embeddings(["more"], vectors[:1])
-    assert found_in(maria) == (False, True)
+    assert found_in(served) == (False, True)
 
 
 def test_drop_and_rebuild_on_a_server_without_an_index(db, vectors):
@@ -172,20 +184,20 @@ def _interrupt():
     raise KeyboardInterrupt
 
 
-def test_duplicates_borrow_our_index(maria, vectors):
-    own = filled(maria, np.concatenate([vectors, vectors[:5]]))
+def test_duplicates_borrow_our_index(served, vectors):
+    own = filled(served, np.concatenate([vectors, vectors[:5]]))
     options = {"min_similarity": 0.9999}
     together = own.duplicates.find(**options)
     asked = DuplicateOptions(min_similarity=0.9999, most_compared=10)
     found = duplicates.find(own._state, asked, lambda what, done, total: None)
     assert [group.name for group in found] == [group.name for group in together]
-    assert len(found) == 5 and found_in(maria) == (False, True)
+    assert len(found) == 5 and found_in(served) == (False, True)
 
 
 @pytest.mark.parametrize("metric", ALL_METRICS)
-def test_our_index_finds_what_numpy_finds(maria, metric):
+def test_our_index_finds_what_numpy_finds(served, metric):
     vectors = clustered(3000, DIM, seed=3) * np.linspace(0.3, 3, 3000, dtype=np.float32)[:, None]
-    own = filled(maria, vectors, metric)
+    own = filled(served, vectors, metric)
     own.index.build(kind="lookalike")
     queries = clustered(40, DIM, seed=4)
     assert own.explain(queries[0]).plan == "cells and codes"
@@ -197,13 +209,13 @@ def test_our_index_finds_what_numpy_finds(maria, metric):
         scores = similarities(vectors, query, metric)[[match.id - 1 for match in matches]]
         assert [match.similarity for match in matches] == pytest.approx(scores, rel=1e-6)
     statement = own.search_sql(queries[0], k=7, n_probes=100_000)
-    assert [row[0] for row in maria.rows(*statement)[1]] == nearest(vectors, queries[0], metric, 7)
+    assert [row[0] for row in served.rows(*statement)[1]] == nearest(vectors, queries[0], metric, 7)
     assert own.search_sql(queries[0], k=7, min_similarity=-1.0).sql
 
 
 @pytest.mark.parametrize("share", [2, 20, 300])
-def test_filters_are_exact_within_the_cells(maria, vectors, share):
-    own = maria.collection("own", dim=DIM)
+def test_filters_are_exact_within_the_cells(served, vectors, share):
+    own = served.collection("own", dim=DIM)
     groups = [{"part": i % share} for i in range(ROWS)]
     own.upsert(vectors, names=names(ROWS), attributes=groups)
     own.index.build(kind="lookalike")
@@ -236,17 +248,17 @@ def test_embeddings_of_very_different_lengths(maria, vectors, kind):
             assert [row_id for row_id in found if row_id <= ROWS][:10] == expected
 
 
-def test_rows_that_others_change_are_seen(maria, vectors):
-    own = filled(maria, vectors)
+def test_rows_that_others_change_are_seen(served, vectors):
+    own = filled(served, vectors)
     own.index.build(kind="lookalike")
     query = clustered(1, DIM, seed=9)[0]
     insert = "INSERT INTO own (image_name, embedding) VALUES ('theirs', %s)"
-    maria.rows(insert, (pack(query),))
+    served.rows(insert, (pack(query),))
     assert own.search(query, k=1)[0].id == ROWS + 1  # before it has a code
     best = nearest(vectors, query, k=3)
-    maria.rows("DELETE FROM own WHERE id IN (%s, %s)", (best[0], best[2]))
+    served.rows("DELETE FROM own WHERE id IN (%s, %s)", (best[0], best[2]))
     assert ids(own.search(query, k=2)) == [ROWS + 1, best[1]]
-    maria.rows("UPDATE own SET embedding = %s WHERE id = %s", (bytes(4 * DIM), best[1]))
+    served.rows("UPDATE own SET embedding = %s WHERE id = %s", (bytes(4 * DIM), best[1]))
     assert best[1] not in ids(own.search(query, k=ROWS))  # zeros have no cosine
     own.index.refresh()
     assert own.index.check().missing == () and own.index.check().stale == (best[1],)
@@ -255,11 +267,11 @@ def test_rows_that_others_change_are_seen(maria, vectors):
 
 
 @pytest.mark.parametrize("metric", ALL_METRICS)
-def test_our_index_is_held_in_memory_as_fresh_as_the_table(maria, vectors, metric):
-    own = filled(maria, vectors, metric)
+def test_our_index_is_held_in_memory_as_fresh_as_the_table(served, vectors, metric):
+    own = filled(served, vectors, metric)
     own.index.build(kind="lookalike")
     rows, rng = dict(enumerate(vectors, 1)), np.random.default_rng(0)
-    with own.hold_index() as held, lookalike.connect(maria.url) as other:
+    with own.hold_index() as held, lookalike.connect(served.url) as other:
         assert held.wait(30)
         theirs = other.collection("own")
         for query in clustered(12, DIM, seed=6):

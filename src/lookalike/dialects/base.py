@@ -72,6 +72,10 @@ class Dialect(
     """Whether embeddings come as text, with all digits, and not as bytes."""
     max_dim = 16383
     """The most dimensions that a collection can have."""
+    has_explain_table = True
+    """Whether EXPLAIN tells in a table how rows are read, and how many."""
+    has_checksums = True
+    """Whether it computes CRC32s of embeddings, which tell whether copies in memory are equal."""
     lengths: tuple[float, float] | None = None
     """The least and the largest length of embeddings that it can compare; None for all."""
     needs_embeddings = False

@@ -24,11 +24,10 @@ class MariaDB(CellsSQL, Dialect):
     scheme = "mariadb"
     has_nearest = True
     needs_index = False
-    instead_of_functions = (
-        "rank with VEC_DISTANCE_COSINE(embedding, VEC_FromText('[...]')) or VEC_DISTANCE_EUCLIDEAN"
-    )
+    instead_of_functions = "rank with VEC_DISTANCE_COSINE(a, b) or VEC_DISTANCE_EUCLIDEAN(a, b)"
     has_vector_results = False
     max_dim = 16100  # a row has at most 65,535 bytes, its embedding and name included
+    session_settings: ClassVar[dict[str, int]] = {"mhnsw_ef_search": _LEAST_SEARCHED}
     lengths = (_SHORTEST, 1e18)  # their squares are float32 numbers
     needs_embeddings = True
     unindexed_kinds = frozenset({"text", "number", "list"})
@@ -146,5 +145,5 @@ class MariaDB(CellsSQL, Dialect):
         )
 
     def widened(self, statement: Statement, k: int) -> Statement:
-        width = f"mhnsw_ef_search = {max(_LEAST_SEARCHED, 2 * k):d}"
-        return Statement(f"SET STATEMENT {width} FOR {statement.sql}", statement.params)
+        wide = f"SET STATEMENT mhnsw_ef_search = {2 * k:d} FOR " if 2 * k > _LEAST_SEARCHED else ""
+        return Statement(wide + statement.sql, statement.params)

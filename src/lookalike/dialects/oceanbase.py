@@ -35,6 +35,7 @@ class OceanBase(CellsSQL, Dialect):
     )
     has_vector_results = False
     sends_text = True
+    has_explain_table = has_checksums = False
     indexed_metrics = frozenset(_INDEXED_BY)
     server_index_edges = _EDGES
     unindexed_kinds = frozenset({"list"})  # such an index cannot be added to a table
@@ -85,6 +86,9 @@ class OceanBase(CellsSQL, Dialect):
 
     def folded(self, text: str) -> str:
         return f"CONVERT({text} USING utf8mb4) COLLATE {self.folding_collation}"
+
+    def several_primaries(self) -> Statement:
+        return Statement("SELECT 1 FROM DUAL WHERE 1 = 0")  # its variables are not MySQL's
 
     def similarity(self, embedding: str, metric: str, query: bytes) -> Statement:
         return Statement(f"{_SIMILARITY[metric]}{_FUNCTION[metric]}({embedding}, %s)", (query,))

@@ -35,6 +35,7 @@ class TiDB(Dialect):
     instead_of_functions = "rank with VEC_COSINE_DISTANCE(embedding, '[...]') or VEC_L2_DISTANCE"
     has_vector_results = False
     sends_text = True
+    has_explain_table = has_checksums = False
     indexed_metrics = frozenset({"cosine", "euclidean"})
     unindexed_kinds = frozenset({"text", "number", "list"})
     computed_key = "UNIQUE"

@@ -160,7 +160,7 @@ class HeldIndex:
             self._store,
             notify=notify,
             limit=self._limit,
-            with_vectors=self._with_vectors,
+            with_vectors=self._with_vectors and self._store.table.dialect.has_checksums,
             progress=self._progress,
             is_stopped=self._closed.is_set,
         )
