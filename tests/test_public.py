@@ -17,7 +17,7 @@ def test_the_version_is_that_of_the_installed_package():
 def test_every_error_has_one_root():
     errors = [getattr(lookalike, name) for name in lookalike.__all__]
     errors = [e for e in errors if isinstance(e, type) and issubclass(e, Exception)]
-    assert len(errors) == 10
+    assert len(errors) == 11
     assert all(issubclass(error, lookalike.LookalikeError) for error in errors)
 
 

@@ -53,6 +53,7 @@ from .core.types import (
     Tier,
     ValueCount,
 )
+from .database.errors import MissingTable
 from .database.functions import functions_sql
 from .database.mysql_ai import mysql_ai_sql
 from .dialects import Statement
@@ -102,6 +103,7 @@ __all__ = [
     "Matches",
     "Metric",
     "MissingExtra",
+    "MissingTable",
     "Mix",
     "Model",
     "ModelError",

@@ -41,6 +41,7 @@ NOT_RUN = {
     "lookalike collections rename OLD NEW": NAMES,
     "lookalike watch ~/Pictures --prune": "runs until Ctrl-C",
     "lookalike serve": "runs until Ctrl-C",
+    "make serve-demo": "runs until Ctrl-C",
     "lookalike serve --allowed-host images.example.com": "runs until Ctrl-C",
     ".venv/bin/pip install '.[web]'": "the tests have the extra",
     "lookalike index create shop.products.embedding --id product_id": TABLES,

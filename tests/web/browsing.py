@@ -17,6 +17,8 @@ HEIGHTS = {1440: 900, 768: 1024, 390: 844}
 SECONDS = 20
 """Patience with a busy machine; what is there at once takes no time."""
 expect.set_options(timeout=SECONDS * 1000)
+_GIVEN_UP = ("htmx:sendAbort", "htmx:afterRequest")
+"""What htmx logs of a request that is given up for a newer one."""
 _SERIOUS = ("serious", "critical")
 
 
@@ -110,7 +112,8 @@ class _Pages:
             page.close()
 
     def unexpected(self) -> list[str]:
-        return [error for error in self.errors if not any(text in error for text in self._expected)]
+        known = (*_GIVEN_UP, *self._expected)
+        return [error for error in self.errors if not any(text in error for text in known)]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.web.serving import serving
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = int(os.environ.get("LOOKALIKE_KILLS", "6"))
+ROUNDS = int(os.environ.get("LOOKALIKE_KILLS", "4"))
 CLIENTS = 6
 RECOVERY_SECONDS = 60
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web.serving import serving
+from tests.web.serving import run_apart, serving
 
 API = "/api/v1"
 LIMITS = {
@@ -177,9 +177,7 @@ def test_no_traceback_reaches_a_client():
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get(path)
 
-    import asyncio
-
-    response = asyncio.run(ask("/boom"))
+    response = run_apart(ask("/boom"))
     assert response.status_code == 500
     assert response.json()["detail"] == "the server failed; its log says why"
     assert "secret" not in response.text and "Traceback" not in response.text

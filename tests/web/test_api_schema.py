@@ -87,14 +87,14 @@ def at_random(examples):
 
 
 @schema.parametrize()
-@at_random(8)
+@at_random(3)
 def test_nothing_that_is_asked_is_the_server_s_failure(case, fuzzed, session):
     ask(case, fuzzed, session)
 
 
 @pytest.mark.slow
 @schema.parametrize()
-@at_random(100)
+@at_random(25)
 def test_much_that_is_asked(case, fuzzed, session):
     ask(case, fuzzed, session)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.web.app import create_app
 from lookalike.web.problems import Problem
 from lookalike.web.settings import Settings
-from tests.web.serving import serving
+from tests.web.serving import run_apart, serving
 
 API = "/api/v1"
 FIELD = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\n'
@@ -120,7 +120,7 @@ def test_requests_that_are_read_at_the_same_time_are_limited(strict):
             await asyncio.gather(*halves)
             return refused, await post(b"a" * 150_000)
 
-    refused, later = asyncio.run(ask())
+    refused, later = run_apart(ask())
     assert refused.status_code == 503 and refused.headers["retry-after"]
     assert later.status_code == 400
 
@@ -244,8 +244,9 @@ def test_pages_ask_the_database_in_threads():
             for what in ("tag", "remove", "trash", "distinct", "export"):
                 answer = await client.post(f"/selection/{what}", json={"ids": [1]})
                 assert answer.status_code == 404
+        return threading.current_thread()
 
-    asyncio.run(ask())
+    of_loop = run_apart(ask())
     assert len(threads) == len(paths) + 5
-    assert threading.main_thread() not in threads
+    assert of_loop not in threads
     state.work.close()

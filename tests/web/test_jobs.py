@@ -8,6 +8,7 @@ import pytest
 from lookalike import InputError
 from lookalike.web.jobs import Jobs, changes, event
 from lookalike.web.problems import Problem
+from tests.web.serving import run_apart
 
 
 def wait_for(job):
@@ -16,7 +17,7 @@ def wait_for(job):
     async def look():
         return [each async for each in changes(job, asyncio.Event(), look_seconds=0.001)]
 
-    return asyncio.run(asyncio.wait_for(look(), 10))
+    return run_apart(asyncio.wait_for(look(), 10))
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_a_stream_ends_when_the_server_stops(jobs):
         stopping.set()
         return [each async for each in stream]
 
-    assert len(asyncio.run(asyncio.wait_for(look(), 10))) <= 1
+    assert len(run_apart(asyncio.wait_for(look(), 10))) <= 1
 
 
 def test_events_of_several_lines():

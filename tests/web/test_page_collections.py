@@ -1,10 +1,16 @@
 """The collections in a browser: status, and adding a folder with live progress."""
 
+import re
 import shutil
 
 from playwright.sync_api import expect
 
 from tests.web.browsing import serious_findings
+
+
+def numbers(page):
+    """Return how many images there are, and collections."""
+    return [int(each) for each in re.findall(r"\d+", page.locator("#totals").inner_text())]
 
 
 def test_the_status_of_a_collection(open_page):
@@ -23,6 +29,7 @@ def test_a_folder_is_added_with_live_progress(open_page, served_photos):
         shutil.copy(served_photos / "rocket.jpg", folder)
         (folder / "<i>broken.jpg").write_bytes(b"\xff\xd8\xff")
         page = open_page("/collections", width=390, scheme="dark")
+        rows, collections = numbers(page)
         page.get_by_role("button", name="Add images").click()
         assert serious_findings(page) == []
         page.get_by_label("Folder").fill(str(folder))
@@ -31,6 +38,7 @@ def test_a_folder_is_added_with_live_progress(open_page, served_photos):
         card = page.locator("#c-live")
         expect(card.locator(".notice")).to_contain_text("1 image added, 1 failed", timeout=30_000)
         expect(card.locator(".covers img")).to_have_count(1)
+        assert numbers(page) == [rows + 1, collections + 1]
         card.get_by_text("1 file could not be read").click()
         expect(card.get_by_role("cell", name="<i>broken.jpg")).to_be_visible()
         assert serious_findings(page) == []

@@ -65,6 +65,33 @@ def test_an_image_that_is_not_there_says_so(open_page):
     expect(page.get_by_role("heading", name="This is not here")).to_be_visible()
 
 
+def test_a_server_that_does_not_answer_leaves_what_is_shown(open_page):
+    open_page.expect("Failed to load", "htmx:")
+    page = open_page("/?q=cat")
+    url = page.url
+    page.route(re.compile("/image/|/parts/"), lambda route: route.abort())
+    page.locator("#grid > .tile > a").first.click()
+    expect(page.locator(".toast.failed")).to_have_text(
+        "The server does not answer. Is lookalike still running?"
+    )
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(page).to_have_url(url)
+    page.get_by_role("button", name="Folder").click()
+    expect(page.locator("#filter-menu")).to_be_hidden()
+    page.get_by_role("button", name="SQL").click()
+    expect(page.locator("#sql")).to_be_hidden()
+    expect(page.locator(".toast.failed")).to_have_count(1)
+    page.unroute_all()
+    page.locator("#grid > .tile > a").first.click()
+    expect(page.locator(".detail")).to_be_visible()
+    first, name = page.url, page.locator(".about h2").inner_text()
+    page.route("**/image/*", lambda route: route.abort())
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".toast.failed")).to_be_visible()
+    expect(page).to_have_url(first)
+    expect(page.locator(".about h2")).to_have_text(name)
+
+
 def test_two_images_side_by_side_zoom_together(open_page, ids, served):
     page = open_page(f"/compare?a={ids['cat.jpg']}&b={ids['cat-crop.jpg']}")
     with lookalike.connect(served.database_url) as db:

@@ -1,6 +1,7 @@
 """The page by keyboard alone."""
 
 import re
+import time
 
 from playwright.sync_api import expect
 
@@ -66,6 +67,24 @@ def test_previous_and_next_by_keys(page):
     page.go_back()
     expect(page.locator("#viewer")).to_be_hidden()
     assert focused_name(page) == shown[1]
+
+
+def test_keys_need_not_wait_for_an_image(page):
+    """The next image is asked for while the first is on its way."""
+    shown = names(page)
+
+    def slowly(route):
+        time.sleep(0.3)
+        route.continue_()
+
+    page.route(re.compile(r"/image/\d+$"), slowly)
+    page.locator("#grid > .tile > a").first.click()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator(".about h2")).to_have_text(shown[3])
+    expect(page.locator(".about h2")).to_be_visible()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".about h2")).to_have_text(shown[2])
 
 
 def test_the_focus_stays_in_the_viewer(page):

@@ -61,6 +61,24 @@ def test_a_pasted_image_and_one_that_is_broken(open_page, served_photos, tmp_pat
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_one_that_is_no_image_does_not_keep_the_others_from_being_screened(
+    open_page, served_photos, tmp_path
+):
+    contents = {"notes.jpg": b"not an image", "empty.png": b""}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    page = open_page(SCREEN)
+    drop(
+        page,
+        [tmp_path / "notes.jpg", served_photos / "cat.jpg", tmp_path / "empty.png"],
+        target="#screen-drop",
+    )
+    expect(page.locator(".verdict.is-match")).to_have_count(1)
+    told = page.get_by_role("alert").locator(".notice")
+    expect(told).to_have_count(2)
+    expect(told.first).to_contain_text("notes.jpg")
+
+
 def test_by_keyboard_alone(open_page):
     page = open_page(SCREEN)
     page.locator("#blocklist").focus()

@@ -58,7 +58,9 @@ def test_similarities_and_levels_are_those_of_the_library(page, served):
     texts = page.locator(".similarity").evaluate_all(
         "all => all.map(e => [e.lastChild.textContent.trim(), e.className])"
     )
-    assert [text for text, _ in texts] == [f"{match.similarity:.2f}" for match in expected]
+    numbers = [f"{match.similarity:.2f}" for match in expected]
+    shown = ["0.00" if each == "-0.00" else each.replace("-", "\u2212") for each in numbers]
+    assert [text for text, _ in texts] == shown
     assert [kind.split()[-1] for _, kind in texts] == [match.level for match in expected]
     divider = page.locator(".divider")
     expect(divider).to_have_count(1)
@@ -72,7 +74,7 @@ def test_nothing_that_matches_is_said(page):
     expect(page.locator("#grid > .tile").first).to_be_visible()
     page.goto("/?q=cat&min=0.99")
     expect(page.get_by_role("heading", name="Nothing here matches")).to_be_visible()
-    page.get_by_role("link", name="Remove the filters").click()
+    page.get_by_role("link", name="Show less similar ones").click()
     expect(page.locator("#grid > .tile").first).to_be_visible()
     assert "min=" not in page.url
 
@@ -82,6 +84,9 @@ def test_words_that_the_model_does_not_know_are_explained(open_page):
     page = open_page("/")
     found(page, "zorgblat")
     expect(page.get_by_text("does not know 'zorgblat'")).to_be_visible()
+    expect(page.locator(".command code")).to_have_text(
+        re.compile(r"^lookalike add \w+ --model clip")
+    )
     page.get_by_role("link", name="Show all images").click()
     expect(page.locator("#grid > .tile")).to_have_count(27)
 
@@ -154,6 +159,34 @@ def test_order_by_name_and_by_date(page):
     page.goto("/?q=cat&order=-date")
     assert names(page)
     assert not page.locator(".similarity.chance").count()
+
+
+def test_only_the_most_similar_are_ordered_and_that_is_said(open_page, served):
+    with lookalike.connect(served.database_url) as db:
+        rng = np.random.default_rng(6)
+        crowd = db.collection("crowd", dim=4)
+        crowd.upsert(rng.normal(size=(520, 4)), names=[f"row {n:03}" for n in range(520)])
+        first = crowd.find("row 000")[0].id
+        page = open_page(f"/?collection=crowd&t=id:{first}&order=name")
+        expect(page.locator(".considered")).to_have_text("By name, of the 500 most similar.")
+        page.goto("/?q=cat&order=name")
+        expect(page.locator("#grid > .tile").first).to_be_visible()
+        expect(page.locator(".considered")).to_have_count(0)
+        db.delete_collection("crowd")
+
+
+def test_what_is_changed_while_a_search_runs_comes_on_top_of_it(page):
+    page.goto("/?q=cat")
+    page.evaluate(
+        """() => {
+            for (const [id, value] of [["order", "name"], ["least", "0.3"]]) {
+                const field = document.getElementById(id);
+                field.value = value;
+                field.dispatchEvent(new Event("change", { bubbles: true }));
+            }
+        }"""
+    )
+    expect(page).to_have_url(re.compile(r"min=0\.3.*order=name"))
 
 
 def test_the_sql_is_one_click_away(page, served):

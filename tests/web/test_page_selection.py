@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 import lookalike
-from tests.web.browsing import names
+from tests.web.browsing import names, serious_findings
 
 
 @pytest.fixture
@@ -87,6 +87,40 @@ def test_removed_images_go_at_once_and_undo_puts_them_back(page, photos, served_
     after = photos.get([before.id])[0]
     assert (after.embedding == before.embedding).all()
     assert after.attributes == before.attributes
+
+
+def test_many_are_removed_only_after_a_question(page, photos):
+    count = photos.count()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    question = page.get_by_role("dialog", name=f"Move {count} images to the trash?")
+    expect(question).to_be_visible()
+    assert serious_findings(page) == []
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    page.locator("#selection").get_by_role("button", name="More").click()
+    page.get_by_role("button", name="Remove from the collection").click()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.locator(".toast")).to_contain_text(f"{count} images removed")
+    assert photos.count() == 0
+    page.locator(".toast .undo").click()
+    expect(page.locator(".toast")).to_contain_text(f"{count} images put back")
+    assert photos.count() == count
+
+
+def test_the_key_undoes_what_was_removed_also_after_the_toast_has_gone(page, photos):
+    shown = names(page)
+    select(page, "gravel.jpg")
+    page.keyboard.press("Delete")
+    page.locator(".toast").get_by_role("button", name="Dismiss").click()
+    expect(page.locator(".toast")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(page.locator(".toast")).to_contain_text("1 image put back")
+    assert names(page) == shown
+    expect(page.locator(".toast")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    assert photos.count() == len(shown)
 
 
 def test_an_image_is_removed_from_its_own_view(page, photos):

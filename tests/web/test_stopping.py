@@ -9,13 +9,15 @@ import lookalike
 from tests.conftest import new_database
 from tests.web.serving import serving
 
+MANY = 320  # so many that it is stopped long before the end
+
 
 @pytest.mark.slow
 def test_a_running_add_ends_and_goes_on_later(server, tmp_path):
     folder = tmp_path / "many"
     folder.mkdir()
     noise = Image.effect_noise((500, 500), 90).convert("RGB")
-    for number in range(200):
+    for number in range(MANY):
         noise.rotate(number).save(folder / f"{number:03}.png", compress_level=0)
     home = tmp_path / "home"
     home.mkdir()
@@ -26,7 +28,7 @@ def test_a_running_add_ends_and_goes_on_later(server, tmp_path):
             place = _events(api)
             with api.stream("GET", place) as stream:
                 for line in stream.iter_lines():
-                    if " of 200" in line and ">0 of" not in line:
+                    if f" of {MANY}" in line and ">0 of" not in line:
                         break
                 began = time.monotonic()
                 assert served.stop() == 0
@@ -34,10 +36,10 @@ def test_a_running_add_ends_and_goes_on_later(server, tmp_path):
         with lookalike.connect(url) as db:
             many = db.collection("many")
             stored = many.count()
-            assert 0 < stored < 200
+            assert 0 < stored < MANY
             assert many.status().last_run.error == "stopped"
             assert many.add(folder).unchanged == stored
-            assert many.count() == 200
+            assert many.count() == MANY
 
 
 def _events(api):

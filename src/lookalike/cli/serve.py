@@ -102,8 +102,10 @@ def serve(
     this machine can connect, unless --host says more. Ctrl-C ends it; requests that run then are
     finished.
     """
+    from lookalike.web import check_installed
     from lookalike.web import serve as run
 
+    check_installed()  # before a server is started for nothing
     settings, addresses = _settings(max_upload, thumbnail_cache, **options)
     with connect(database, out, computes=True) as db:
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lookalike import Database
 
-__all__ = ["Settings", "serve"]
+__all__ = ["Settings", "check_installed", "serve"]
 
 
 def serve(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> None:
@@ -29,6 +29,14 @@ def serve(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> 
         MissingExtra: The extra `web` is not installed.
         InputError: The address cannot be bound.
     """
+    check_installed()
+    from lookalike.web.server import run
+
+    run(db, settings, ready=ready)
+
+
+def check_installed() -> None:
+    """Raise MissingExtra if the extra `web` is not installed."""
     from lookalike import MissingExtra
 
     try:
@@ -36,6 +44,3 @@ def serve(db: Database, settings: Settings, *, ready: Callable[[int], None]) -> 
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise MissingExtra("web", "lookalike serve") from error
-    from lookalike.web.server import run
-
-    run(db, settings, ready=ready)

@@ -11,10 +11,10 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
-from lookalike import AddReport, Collection, DatabaseError, InputError, LookalikeError
+from lookalike import AddReport, Collection, InputError, LookalikeError, MissingTable
 from lookalike.web.collections import Collections
 from lookalike.web.cores import use_all_cores
-from lookalike.web.problems import Busy, Problem, is_gone
+from lookalike.web.problems import Busy, Problem
 from lookalike.web.settings import Settings
 from lookalike.web.upload_folder import Kept, UploadFolder, upload_folders
 from lookalike.web.uploads import Upload
@@ -129,10 +129,8 @@ class Adder:
         """Add files to the collection, which is created if it does not exist."""
         try:
             return self._add_to(self._collections.open(self._name), paths)
-        except DatabaseError as error:
-            if not is_gone(error):
-                raise
-        self._collections.forget_gone()
+        except MissingTable:
+            self._collections.forget_gone()
         return self._add_to(self._collections.open(self._name), paths)
 
     def _add_to(self, images: Collection, paths: Sequence[Path]) -> tuple[Collection, AddReport]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from threading import Lock
 
 from lookalike import Collection, Database, HeldIndex, HeldStatus, InputError
 from lookalike.web.problems import Problem
 from lookalike.web.settings import Settings
 
+_CHECK_SECONDS = 2.0
+"""How long a collection that was created anew by others may be taken for the old one."""
 _MOST = 32
 """Collections that are open at the same time."""
 
@@ -26,6 +29,7 @@ class Collections:
         self._opened: dict[str, Collection] = {}
         self._peeked: dict[str, Collection] = {}
         self._held: dict[str, HeldIndex] = {}
+        self._checked: dict[str, float] = {}
         self._lock = Lock()
 
     @property
@@ -48,6 +52,7 @@ class Collections:
     def open(self, name: str | None = None) -> Collection:
         """Return a collection, which may not exist yet."""
         wanted = name or self.default
+        self._check(wanted)
         with self._lock:
             if wanted not in self._opened:
                 model = self._settings.model if wanted == self.default else None
@@ -89,10 +94,7 @@ class Collections:
             self._peeked.clear()
             opened = list(self._opened.items())
         for name, collection in opened:
-            there = self.db.collection(name)
-            same = (there.dim, there.model_id) == (collection.dim, collection.model_id)
-            if not (there.exists and same):
-                self.forget(name)
+            self._compare(name, collection)
 
     def close(self) -> None:
         """Release the memory of all."""
@@ -104,6 +106,25 @@ class Collections:
         """Return what is in memory, by collection."""
         return {name: held.status() for name, held in list(self._held.items())}
 
+    def _check(self, name: str) -> None:
+        """Forget a collection that is another one now, if that was not looked at for a while."""
+        now = time.monotonic()
+        with self._lock:
+            collection = self._opened.get(name)
+            if collection is None or now - self._checked.get(name, 0.0) < _CHECK_SECONDS:
+                return
+            self._checked[name] = now
+        if collection.exists:
+            self._compare(name, collection)
+
+    def _compare(self, name: str, collection: Collection) -> None:
+        there = self.db.collection(name)
+        same = (there.dim, there.model_id) == (collection.dim, collection.model_id)
+        if not (there.exists and same):
+            with self._lock:
+                if self._opened.get(name) is collection:
+                    self._close(name)
+
     def _hold(self, collection: Collection) -> None:
         if collection.exists and collection.name not in self._held:
             held = collection.hold_index(memory=self._settings.index_memory)
@@ -111,6 +132,7 @@ class Collections:
 
     def _close(self, name: str) -> None:
         self._peeked.pop(name, None)
+        self._checked.pop(name, None)
         collection = self._opened.pop(name, None)
         if collection is not None and (held := self._held.pop(collection.name, None)):
             held.close()

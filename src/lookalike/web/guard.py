@@ -98,12 +98,14 @@ class Guard:
         headers = request.headers
         _check_host(headers, self._hosts)
         path = request.url.path
-        access, by_header = self._access(request)
+        token, by_header = self._given(request)
+        access = "write" if self._is_open else self._tokens.access(token)
         if access == "none" and path not in _OPEN and not path.startswith("/static/"):
+            reason = "this token is wrong, or has been replaced" if token else "a token is needed"
             raise Problem(
                 401,
-                "a token is needed: open the address that `lookalike serve` printed, or send the "
-                "header Authorization: Bearer TOKEN",
+                f"{reason}: open the address that `lookalike serve` printed, or send the header "
+                "Authorization: Bearer TOKEN",
                 headers={"WWW-Authenticate": 'Bearer realm="lookalike"'},
             )
         if self._is_open and headers.get("sec-fetch-site") in _STRANGERS and not _is_visit(headers):
@@ -116,16 +118,16 @@ class Guard:
             raise Problem(403, "this token may only read: use the one that may change things")
         return access
 
-    def _access(self, request: Request) -> tuple[Access, bool]:
-        """Return what the client may do, and whether it says so by a header of its own."""
+    def _given(self, request: Request) -> tuple[str, bool]:
+        """Return the client's token, "" for none, and whether a header of its own has it."""
         if self._is_open:
-            return "write", False
+            return "", False
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            return self._tokens.access(token.strip()), True
+            return token.strip(), True
         if token := request.query_params.get("token", ""):
-            return self._tokens.access(token), False
-        return self._tokens.access(_cookies(request.headers).get(self._cookie, "")), False
+            return token, False
+        return _cookies(request.headers).get(self._cookie, ""), False
 
     def _welcome(self, request: Request) -> RedirectResponse:
         """Keep the token of the URL in a cookie, and take it out of the URL."""

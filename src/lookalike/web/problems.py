@@ -20,7 +20,6 @@ import lookalike
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logging.getLogger(__name__)
-_NO_TABLE = 1146
 _TYPE = re.compile(r"(str|bool|int|float|constrained-\w+)$|\w+\[|[A-Z]\w+Document$")
 
 
@@ -83,7 +82,7 @@ def problem_of(error: Exception) -> Problem:
             return Problem(422, str(error))
         case lookalike.InputError() | lookalike.EmbeddingError() | lookalike.ModelError():
             return Problem(400, str(error))
-        case lookalike.DatabaseError() if is_gone(error):
+        case lookalike.MissingTable():
             return Problem(404, "the collection was removed or renamed meanwhile; try again")
         case lookalike.ConnectionFailed() | lookalike.ServerError():
             detail = "the database does not answer; try again in a moment"
@@ -142,18 +141,16 @@ class _Failures:
             await response(scope, receive, send)
 
 
-def is_gone(error: Exception) -> bool:
-    """Whether an error says that a collection's table does not exist any more."""
-    return isinstance(error, lookalike.DatabaseError) and error.code == _NO_TABLE
-
-
 async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
-    if is_gone(error):
+    if isinstance(error, lookalike.MissingTable):
         state = request.app.state.lookalike
         await state.work.run(state.collections.forget_gone)
     if problem.status >= 500 and not isinstance(error, Problem):
-        _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        known = isinstance(error, lookalike.LookalikeError)
+        told = f": {error}" if known else ""
+        info = None if known else error  # of a database that is away, one line says enough
+        _LOG.error("%s %s failed%s", request.method, request.url.path, told, exc_info=info)
     if wants_page(request):
         from lookalike.web.views.failed import failed_page
 

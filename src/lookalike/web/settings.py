@@ -35,7 +35,7 @@ class Limits:
 
     upload_bytes: int = 50_000_000
     request_bytes: int = 200_000_000
-    document_bytes: int = 32_000_000
+    document_bytes: int = 16_000_000
     all_requests_bytes: int = 1_000_000_000
     images: int = 32
     pixels: int = 100_000_000

@@ -61,7 +61,11 @@ class Form:
 
 
 async def read_form(
-    request: Request, limits: Limits, *, images: Sequence[str] = ("image",)
+    request: Request,
+    limits: Limits,
+    *,
+    images: Sequence[str] = ("image",),
+    takes_any: bool = False,
 ) -> Form:
     """Read a multipart or URL-encoded request.
 
@@ -69,6 +73,7 @@ async def read_form(
         request: The request, whose body has not been read.
         limits: Of the request.
         images: Names of the fields that are images.
+        takes_any: Refuse no file for what it is: whoever decodes it says so, and the others count.
 
     Raises:
         Problem: 400: malformed. 413: too much. 415: a file is no image.
@@ -87,12 +92,14 @@ async def read_form(
     except (MultiPartException, ValueError) as error:  # ValueError: a charset that is none
         raise _malformed(error, limits) from error
     try:
-        return Form(await _uploads(form, limits, images), _texts(form))
+        return Form(await _uploads(form, limits, images, takes_any), _texts(form))
     finally:
         await form.close()
 
 
-async def _uploads(form: FormData, limits: Limits, images: Sequence[str]) -> list[Upload]:
+async def _uploads(
+    form: FormData, limits: Limits, images: Sequence[str], takes_any: bool
+) -> list[Upload]:
     uploads = []
     for name, value in form.multi_items():
         if not isinstance(value, UploadFile):
@@ -105,9 +112,9 @@ async def _uploads(form: FormData, limits: Limits, images: Sequence[str]) -> lis
         if (value.size or 0) > limits.upload_bytes:
             raise _too_large(label or "the image", limits.upload_bytes)
         content = await value.read()
-        if not content:
+        if not content and not takes_any:
             raise Problem(400, f"{label or 'an image'} is empty")
-        if media_type(content[:HEAD_BYTES]) is None:
+        if not takes_any and media_type(content[:HEAD_BYTES]) is None:
             raise Problem(415, f"{label or 'a file'} is not an image that can be read")
         uploads.append(Upload(label, content))
     if len(uploads) > limits.images:

@@ -47,6 +47,8 @@ def _remove(state: AppState, name: str | None, ids: Sequence[int]) -> dict[str, 
             raise Problem(404, f"there is no image {row_id} in {images.name}")
     removed = images.take_out(*ids)
     number = len(removed.ids)
+    if not number:  # another request was faster
+        raise Problem(404, f"there is no image {ids[0]} in {images.name} any more")
     undo = Undo(images.name, f"{_count(number)} removed", number, partial(_put, images, removed))
     return {"removed": number, "undo": state.undo.keep(undo)}
 

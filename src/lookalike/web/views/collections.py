@@ -48,7 +48,9 @@ async def show_one(request: Request, state: StateDep, name: str) -> Response:
         if job is None:
             raise
         return page(request, "collections/begun.html", job=job)
-    return page(request, "collections/collection.html", found=found)
+    rows, number = await state.work.run(_totals, state)
+    template = "collections/shown-anew.html"
+    return page(request, template, found=found, rows=rows, number=number)
 
 
 @router.post("/collections/add", dependencies=[Depends(require_writer)])
@@ -62,6 +64,12 @@ async def add(request: Request, state: StateDep) -> Response:
     if is_fragment(request):
         return Response(status_code=204, headers={"HX-Refresh": "true"})
     return RedirectResponse(f"/collections#c-{quote(name or state.collections.default)}", 303)
+
+
+def _totals(state: AppState) -> tuple[int, int]:
+    """Return how many images there are, and collections."""
+    found = state.db.status()
+    return sum(each.rows for each in found), len(found)
 
 
 def _start(state: AppState, name: str, folder: str) -> None:

@@ -15,7 +15,7 @@ from lookalike import Collection, Item, StoredFile, StoredImage
 from lookalike.web.api.parameters import RowId
 from lookalike.web.problems import Problem
 from lookalike.web.state import AppState, StateDep
-from lookalike.web.views.formats import date_text, size_text
+from lookalike.web.views.formats import date_text, moment_text, size_text
 from lookalike.web.views.rendering import is_fragment, page
 from lookalike.web.views.search import find
 from lookalike.web.views.terms import Search
@@ -181,4 +181,4 @@ def _shown(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else moment_text(str(value))

@@ -44,6 +44,21 @@ def time_text(time: datetime | None) -> str:
     return f"{date_text(time)}, {local:%H:%M}"
 
 
+def moment_text(text: str) -> str:
+    """Return a time in ISO format as 3 Mar 2024, 14:05, by its own clock; other text as it is."""
+    try:
+        time = datetime.fromisoformat(text) if "T" in text else None
+    except ValueError:
+        time = None
+    return text if time is None else f"{time.day} {time:%b %Y, %H:%M}"
+
+
+def similarity_text(similarity: float, digits: int = 2) -> str:
+    """Return a similarity as 0.97 or \u22120.12; never as -0.00."""
+    text = f"{abs(similarity):.{digits}f}"
+    return f"\u2212{text}" if similarity < 0 and float(text) else text
+
+
 def seconds_text(seconds: float) -> str:
     """Return a duration as 0.4 s, 12 s, 3 min or 2 h 05 min."""
     if seconds < 10:
@@ -59,4 +74,5 @@ FILTERS = {
     "date": date_text,
     "when": time_text,
     "seconds": seconds_text,
+    "similarity": similarity_text,
 }

@@ -87,7 +87,7 @@ async def show(request: Request, state: StateDep) -> Response:
 @router.post("/screen")
 async def screen(request: Request, state: StateDep) -> Response:
     """Keep the uploaded images, and show which of them match."""
-    form = await read_form(request, state.settings.limits)
+    form = await read_form(request, state.settings.limits, takes_any=True)
     kept, failed = await _kept(state, form.uploads)
     images = [*form.all("kept"), *(each.content_hash for each in kept)]
     asked = _asked(form.get("collection"), images, form.get("min"))

@@ -38,12 +38,14 @@ class Results:
         next: Where the next page begins; None after the last.
         is_chance: Whether all are no more similar than chance; None if that is not known.
         problem: Why the query could not be answered, "" if it was.
+        considered: So many of the most similar images were put in order; None for all that match.
     """
 
     tiles: Sequence[Tile] = ()
     next: int | None = None
     is_chance: bool | None = None
     problem: str = ""
+    considered: int | None = None
 
     @property
     def best(self) -> float | None:
@@ -129,6 +131,7 @@ def queue_of(state: AppState, search: Search) -> Run:
 def _find(state: AppState, search: Search, offset: int) -> Results:
     images = state.collections.get(search.collection or None)
     where = search.where() or None
+    considered = None
     if not search.is_query:
         order = _BROWSED.get(search.order, "-id")
         found = images.browse(
@@ -140,14 +143,15 @@ def _find(state: AppState, search: Search, offset: int) -> Results:
         matches = _matches(state, images, search, k=min(PAGE, _MOST - offset), offset=offset)
         following = offset + PAGE if len(matches) == PAGE and offset + PAGE < _MOST else None
     else:
-        ordered = _matches(state, images, search, k=_ORDERED, order_by=_BROWSED[search.order])
-        ordered = [match for match in ordered if match.level != "chance"] or ordered
+        nearest = _matches(state, images, search, k=_ORDERED, order_by=_BROWSED[search.order])
+        ordered = [match for match in nearest if match.level != "chance"] or nearest
+        considered = _ORDERED if len(ordered) == _ORDERED else None
         matches = ordered[offset : offset + PAGE]
         following = offset + PAGE if offset + PAGE < len(ordered) else None
     levels = {match.level for match in matches if match.level}
     is_chance = None if not levels else levels == {"chance"}
     tiles = tiles_of(state, matches, collection=search.collection)
-    return Results(tiles, following, is_chance)
+    return Results(tiles, following, is_chance, considered=considered)
 
 
 def _matches(

@@ -1,5 +1,6 @@
 // What is done with selected images. The server answers with a toast, which may offer Undo.
 import { parameters } from "./address.js";
+import { ask, MANY } from "./confirm.js";
 import { onKey } from "./keys.js";
 import { busy, problemOf } from "./requests.js";
 import { clear, drop, isSelecting, selected } from "./selection.js";
@@ -79,6 +80,18 @@ export async function remove(name, ids) {
   if (stay.length) hide(stay, false);
 }
 
+const questions = {
+  remove: (n) => [`Remove ${n} images from the collection? Their files stay, and you can undo it.`, "Remove"],
+  trash: (n) => [`Move ${n} images to the trash? You can undo it.`, "Move to the trash"],
+};
+
+/** Remove the selected images; if they are many, ask first. */
+function removeSelected(name) {
+  const ids = selected();
+  if (ids.length > MANY) ask(...questions[name](ids.length), () => void remove(name, ids));
+  else void remove(name, ids);
+}
+
 async function save(format, ids) {
   const answer = await post("/selection/export", { ids: ids.map(Number), format });
   if (!answer.ok) {
@@ -114,8 +127,8 @@ document.getElementById("tag-form")?.addEventListener("submit", (event) => {
 const does = {
   none: () => clear(),
   tag: () => askTags(selected()),
-  remove: () => remove("remove", selected()),
-  trash: () => remove("trash", selected()),
+  remove: () => removeSelected("remove"),
+  trash: () => removeSelected("trash"),
   distinct: () => act("distinct", selected()).then((done) => done && clear()),
   compare: () => {
     const [a, b] = selected();

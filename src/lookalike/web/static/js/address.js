@@ -5,9 +5,16 @@ export function view() {
   return document.getElementById("view");
 }
 
-/** The parameters of the search that is shown. */
+let awaited = null;
+
+/** Say which search has been asked for and is not shown yet; null for none. */
+export function awaits(url) {
+  awaited = url;
+}
+
+/** The parameters of the search that is shown, or of the one on its way: changes come on top of it. */
 export function parameters() {
-  const url = view()?.dataset.url ?? "/";
+  const url = awaited ?? view()?.dataset.url ?? "/";
   return new URLSearchParams(url.split("?")[1] ?? "");
 }
 

@@ -1,7 +1,6 @@
 // Duplicates: which images of a group stay, by hand and by keys.
+import { ask, MANY } from "./confirm.js";
 import { onKey } from "./keys.js";
-
-const MANY = 20;
 
 function boxes(group) {
   return [...group.querySelectorAll('input[name="keep"]')];
@@ -31,19 +30,10 @@ document.addEventListener("htmx:load", (event) => {
   }
 });
 
-// A question before much is removed.
-const dialog = document.getElementById("confirm");
-let go = null;
 document.addEventListener("htmx:confirm", (event) => {
-  if (!event.detail.question || !dialog) return;
+  if (!event.detail.question) return;
   event.preventDefault();
-  document.getElementById("confirm-text").textContent = event.detail.question;
-  go = () => event.detail.issueRequest(true);
-  dialog.showModal();
-});
-dialog?.querySelector("[data-confirmed]").addEventListener("click", () => {
-  dialog.close();
-  go?.();
+  ask(event.detail.question, "Move to the trash", () => event.detail.issueRequest(true));
 });
 
 // Keys: one group after another.

@@ -1,5 +1,6 @@
 // Filters: a menu for each, filled when it is opened, so that nothing is counted in vain.
 import { parameters, urlOf, view } from "./address.js";
+import { load } from "./requests.js";
 import { visit } from "./visits.js";
 
 const menu = document.getElementById("filter-menu");
@@ -19,7 +20,10 @@ async function fill(name) {
   const asked = parameters();
   asked.set("name", name);
   const path = name ? "/parts/filter" : "/parts/filters";
-  await window.htmx.ajax("GET", urlOf(asked, path), { target: menu, swap: "innerHTML" });
+  if (!await load(urlOf(asked, path), menu)) {
+    menu.hidePopover();
+    return;
+  }
   place();
   menu.querySelector("input, button")?.focus({ preventScroll: true });
 }
@@ -89,5 +93,5 @@ document.addEventListener("click", (event) => {
   const body = document.getElementById("sql-body");
   body.innerHTML = SKELETON;
   document.getElementById("sql").showModal();
-  void window.htmx.ajax("GET", opener.dataset.sql, { target: body, swap: "innerHTML" });
+  void load(opener.dataset.sql, body).then((isThere) => isThere || document.getElementById("sql").close());
 });

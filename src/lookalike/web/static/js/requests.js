@@ -18,6 +18,20 @@ export async function busy(work) {
   }
 }
 
+/** Show what a URL answers in an element; return whether it did. If not, a toast says why.
+ *  What the element asked for before and has not come is given up. */
+export async function load(url, target) {
+  let isShown = false;
+  target.setAttribute("hx-sync", "this:replace");
+  const note = (event) => { isShown ||= event.detail.target === target; };
+  document.addEventListener("htmx:afterSwap", note);
+  try {
+    await window.htmx.ajax("GET", url, { source: target, target, swap: "innerHTML" });
+  } catch { /* the server is gone */ }
+  document.removeEventListener("htmx:afterSwap", note);
+  return isShown;
+}
+
 /** Return what an answer says went wrong. */
 export async function problemOf(response) {
   try {

@@ -6,7 +6,17 @@ const LEAVING_MS = 220;
 
 const box = document.getElementById("toasts");
 
+/** What can be undone although its toast has gone: the URLs, the latest last. */
+const undoable = [];
+
+function keepUndo(element) {
+  const url = element.querySelector(".undo")?.getAttribute("hx-post");
+  if (url) undoable.push(url);
+}
+
 function leave(element) {
+  if (!element.isConnected) return;
+  keepUndo(element);
   element.classList.add("is-leaving");
   setTimeout(() => element.remove(), LEAVING_MS);
 }
@@ -29,7 +39,10 @@ if (box) {
     for (const { addedNodes } of changes) {
       for (const node of addedNodes) if (node instanceof HTMLElement && node.matches(".toast")) begin(node);
     }
-    while (box.children.length > 3) box.firstElementChild.remove();
+    while (box.children.length > 3) {
+      keepUndo(box.firstElementChild);
+      box.firstElementChild.remove();
+    }
   }).observe(box, { childList: true });
 }
 
@@ -38,6 +51,9 @@ export function toast(message, { failed = false } = {}) {
   const element = document.createElement("div");
   element.className = failed ? "toast failed" : "toast";
   if (failed) element.setAttribute("role", "alert");
+  for (const same of box?.querySelectorAll(".toast.failed") ?? []) {
+    if (same.querySelector("span")?.textContent === message) same.remove();
+  }
   const text = document.createElement("span");
   text.className = "grow";
   text.textContent = message;
@@ -55,10 +71,11 @@ export function toast(message, { failed = false } = {}) {
 // The key for Undo: the latest that can still be undone.
 addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "z" && !event.target.closest?.("input, textarea")) {
-    const buttons = box?.querySelectorAll(".undo") ?? [];
-    if (buttons.length) {
-      event.preventDefault();
-      buttons[buttons.length - 1].click();
-    }
+    const buttons = box?.querySelectorAll(".toast:not(.is-leaving) .undo") ?? [];
+    const gone = buttons.length ? undefined : undoable.pop();
+    if (!buttons.length && !gone) return;
+    event.preventDefault();
+    if (gone) void window.htmx.ajax("POST", gone, { target: box, swap: "beforeend" });
+    else buttons[buttons.length - 1].click();
   }
 });

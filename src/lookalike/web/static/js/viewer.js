@@ -5,6 +5,7 @@ import { tiles } from "./grid.js";
 import { onKey } from "./keys.js";
 import { similar } from "./likes.js";
 import { focusTile } from "./moves.js";
+import { load } from "./requests.js";
 import { toggle } from "./selection.js";
 import { attachZoom } from "./zoom.js";
 
@@ -46,6 +47,16 @@ function begin() {
   for (const by of [1, -1]) preview(beside(by));
 }
 
+/** Go on showing an image because the next did not come; without one, show the grid. */
+function stay(id) {
+  if (!id) {
+    close();
+    return;
+  }
+  shown = id;
+  history.replaceState({ image: id }, "", urlOf(parameters(), `/image/${id}`));
+}
+
 /** Show an image over the grid. */
 export async function openImage(id, { push = true } = {}) {
   const wasOpen = isOpen();
@@ -57,8 +68,13 @@ export async function openImage(id, { push = true } = {}) {
   }
   viewer.hidden = false;
   setBackground(true);
-  await window.htmx.ajax("GET", url, { target: viewer, swap: "innerHTML" });
+  const before = viewer.querySelector(".detail")?.dataset.id;
+  const isThere = await load(url, viewer);
   if (shown !== String(id)) return;
+  if (!isThere) {
+    stay(before);
+    return;
+  }
   begin();
   if (!wasOpen) viewer.querySelector("[data-viewer=close]")?.focus();
 }

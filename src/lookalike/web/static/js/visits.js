@@ -1,5 +1,5 @@
 // Go from one search to another: only the view is fetched, and going back is instant.
-import { view } from "./address.js";
+import { awaits, view } from "./address.js";
 import { busy } from "./requests.js";
 import { toast } from "./toasts.js";
 
@@ -45,8 +45,10 @@ async function fetched(url) {
  *   scroll position.
  */
 export async function visit(url, { push = true, stay = false } = {}) {
+  awaits(url);
   try {
     const next = await busy(() => fetched(url));
+    awaits(null);
     if (!next) {
       location.assign(url);
       return;
@@ -58,7 +60,9 @@ export async function visit(url, { push = true, stay = false } = {}) {
     put(next, stay ? scrollY : 0);
     document.title = title();
   } catch (error) {
-    if (error.name !== "AbortError") toast("The server does not answer. Is lookalike still running?", { failed: true });
+    if (error.name === "AbortError") return;
+    awaits(null);
+    toast("The server does not answer. Is lookalike still running?", { failed: true });
   }
 }
 
@@ -71,8 +75,13 @@ function title() {
 export function revisit(url) {
   if (view()?.dataset.url === url) return;
   const before = kept.get(url);
-  if (before) put(before.shown, before.top);
-  else void visit(url, { push: false });
+  if (before) {
+    asking?.abort();
+    awaits(null);
+    put(before.shown, before.top);
+  } else {
+    void visit(url, { push: false });
+  }
 }
 
 document.addEventListener("click", (event) => {
