@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -75,6 +76,30 @@ def test_rows_of_other_programs_are_encoded_within_seconds(db, scheduler, key_ty
     assert goods.index.unschedule().scheduled is None
     assert db.rows(EVENTS)[1] == []
     assert goods.index.unschedule().scheduled is None  # twice is harmless
+
+
+@pytest.mark.parametrize("key_type", ["INT", "VARCHAR(20)"])
+def test_a_refresh_beside_a_writer_that_has_not_committed(db, database_url, key_type):
+    """What commits while a refresh runs is not lost, and neither waits for the other."""
+    db.install_functions()
+    goods = filled(db, key_type=key_type)
+    goods.index.build()
+    new = pack(vectors_of(2, 1)[0])
+    with lookalike.connect(database_url) as other, other.session(), ThreadPoolExecutor(1) as pool:
+        other.rows("START TRANSACTION")
+        other.rows("UPDATE `goo'ds` SET v = %s WHERE id = 5", (new,))
+        other.rows("INSERT INTO `goo'ds` VALUES (-7, %s)", (new,))
+        refreshed = pool.submit(db.rows, "CALL lookalike_refresh(%s)", ("goo'ds",))
+        with suppress(TimeoutError):
+            refreshed.result(1)
+        other.rows("INSERT INTO `goo'ds` VALUES (998, %s)", (new,))
+        other.rows("COMMIT")
+        refreshed.result(60)
+    db.rows("CALL lookalike_refresh(%s)", ("goo'ds",))
+    report = goods.index.check()
+    assert report.is_consistent and report.codes == ROWS + 2, report
+    found = goods.search(vectors_of(2, 1)[0], k=3)
+    assert sorted(str(match.key or match.id) for match in found) == ["-7", "5", "998"]
 
 
 def test_dropping_an_index_leaves_no_event(db, scheduler):

@@ -42,8 +42,14 @@ CREATE PROCEDURE lookalike__refresh_batch(IN index_name TEXT, OUT is_last BOOLEA
     COMMENT 'lookalike: encode some new rows'
 BEGIN
     DECLARE generation, building INT UNSIGNED;
-    DECLARE n INT DEFAULT 1;
     DECLARE n_rows, n_logged INT DEFAULT 0;
+    COMMIT;
+    -- Where triggers keep a log, each statement reads what is committed by then: a snapshot taken
+    -- before the log is read could be older than what the log tells, and locks would make writers
+    -- wait. Without a log, the locks of the rows above the tail keep writers from below it.
+    IF @lookalike_kept = 'triggers' THEN
+        SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
+    END IF;
     START TRANSACTION;
     -- Lock first, so that later reads are not older than the rows under the locks.
     SELECT i.generation, i.building INTO generation, building FROM lookalike_indexes AS i
@@ -57,7 +63,7 @@ BEGIN
     DROP TEMPORARY TABLE IF EXISTS lookalike__new;
     CALL lookalike__run(CONCAT('
 CREATE TEMPORARY TABLE lookalike__new (
-    n INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, id ', @lookalike_id_type, ' NOT NULL, UNIQUE KEY (id)
+    id ', @lookalike_id_type, ' NOT NULL PRIMARY KEY
 )'));
     CALL lookalike__run(CONCAT(
         'INSERT INTO lookalike__new (id) SELECT ', @lookalike_id, ' FROM ', @lookalike_rows,
@@ -73,12 +79,11 @@ CREATE TEMPORARY TABLE lookalike__new (
     END IF;
     SET is_last = n_rows < 200 AND n_logged < 200, @lookalike_encoded = 0,
         @lookalike_ids = JSON_ARRAY();
-    SELECT COUNT(*) INTO n_rows FROM lookalike__new;
-    WHILE n <= n_rows DO
-        SET @lookalike_row = NULL, @lookalike_stored = NULL;
-        SELECT id INTO @lookalike_row FROM lookalike__new AS new WHERE new.n = n;
+    SELECT MIN(id) INTO @lookalike_row FROM lookalike__new;
+    WHILE @lookalike_row IS NOT NULL DO
+        SET @lookalike_stored = NULL;
         CALL lookalike__encode();
-        SET n = n + 1;
+        SELECT MIN(id) INTO @lookalike_row FROM lookalike__new WHERE id > @lookalike_row;
     END WHILE;
     IF @lookalike_through IS NOT NULL THEN
         INSERT INTO lookalike_index_tails (collection, indexed_through)
