@@ -16,7 +16,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve-demo test test-fast test-slow test-languages coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo serve-demo test test-fast test-slow test-languages engines coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of t
 
 test-languages: .venv-test/installed ## The examples in PHP, Java, Go, Node.js and the shell
 	@$(TEST_BIN)/python -m pytest tests/e2e/test_languages.py -m slow $(PYTEST_ARGS)
+
+engines: .venv-test/installed ## What each engine can do, on real servers, into docs/engines.md
+	@$(TEST_BIN)/python -m tests.engines.table $(PYTEST_ARGS)
 
 coverage: .venv-test/installed ## The tests but for the slow ones, and which lines they run
 	@$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered $(PYTEST_ARGS)

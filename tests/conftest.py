@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 import lookalike
 from lookalike import Database, IndexSizes, PrivateServer
+from lookalike.core.types import INDEX_SIZES
 from lookalike.dialects.mariadb import MariaDB
 from lookalike.dialects.mysql import MySQL
 from lookalike.dialects.mysql_native import MySQLNative
@@ -51,12 +53,15 @@ def pytest_sessionstart() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a server: every fixture of one builds on an installed program."""
-    needing = {"installed_mysqld", "installed_mariadbd", "engine", "mysqld", "seekdb"}
+    needing = {
+        *("installed_mysqld", "installed_mariadbd", "mysqld", "seekdb"),
+        *("engine", "module_engine"),
+    }
     for item in items:
         if needing & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
-        # Its tables take seconds to make. What is in this folder runs on it always.
-        if "[oceanbase" in item.name and item.path.parent.name != "dialects":
+        # Its tables take seconds to make. What is in these folders runs on it always.
+        if "[oceanbase" in item.name and item.path.parent.name not in ("dialects", "engines"):
             item.add_marker(pytest.mark.slow)
 
 
@@ -169,10 +174,32 @@ def new_schema(url: str) -> Iterator[str]:
             db.rows(f"DROP DATABASE IF EXISTS {name}")
 
 
-@pytest.fixture(params=[*ENGINES, *OTHERS], ids=[*ENGINES, *map(shown, OTHERS)])
+EACH: dict[str, Any] = {
+    "params": [*ENGINES, *OTHERS],
+    "ids": [*ENGINES, *map(shown, OTHERS)],
+}
+
+
+@pytest.fixture(**EACH)
 def engine(request: pytest.FixtureRequest, index_sizes: IndexSizes) -> Iterator[Database]:
     """A new, empty database on each engine."""
-    name, make = request.param, new_schema
+    with database_on(request, request.param, index_sizes) as db:
+        yield db
+
+
+@pytest.fixture(scope="module", **EACH)
+def module_engine(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """A database on each engine that the tests of a module share."""
+    with database_on(request, request.param) as db:
+        yield db
+
+
+@contextmanager
+def database_on(
+    request: pytest.FixtureRequest, name: str, index_sizes: IndexSizes = INDEX_SIZES
+) -> Iterator[Database]:
+    """A new, empty database on an engine or on a further server."""
+    make = new_schema
     if name in OTHERS:
         server = name
     elif name == "oceanbase":

@@ -17,13 +17,12 @@ from lookalike.core.errors import (
     InputError,
     MissingExtra,
     ServerError,
-    UnsupportedServer,
 )
 from lookalike.core.progress import StepProgress, silent
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
-from lookalike.database.probe import probe
+from lookalike.database.probe import probe, require_functions
 from lookalike.database.url import DatabaseURL
 from lookalike.database.user_tables import Wanted
 from lookalike.dialects import Dialect, Statement, is_name
@@ -367,17 +366,10 @@ class Database:
 
     def install_functions(self) -> list[str]:
         """Create my_dot_product, my_vec_norm and DISTANCE in this database; return their names."""
-        self._require_functions()
+        require_functions(self.connection, self.dialect)
         from lookalike.database.functions import install_functions
 
         return install_functions(self.connection)
-
-    def _require_functions(self) -> None:
-        if not self.dialect.has_functions:
-            raise UnsupportedServer(
-                f"{self.connection.url} cannot run lookalike's SQL functions and procedures: "
-                f"{self.dialect.instead_of_functions}"
-            )
 
     def install_native_functions(self) -> list[str]:
         """Build the native functions, create them on the server, and return their names.
@@ -389,7 +381,7 @@ class Database:
             ServerError: gcc is missing or failed.
             DatabaseError: Something else is missing; the message has an administrator's commands.
         """
-        self._require_functions()
+        require_functions(self.connection, self.dialect)
         from lookalike.database.native import install_native
 
         return install_native(self.connection)
@@ -400,6 +392,8 @@ class Database:
         Raises:
             DatabaseError: A privilege is missing; the message has an administrator's statements.
         """
+        if not self.dialect.has_functions:
+            return []
         from lookalike.database.native import remove_native
 
         return remove_native(self.connection)
@@ -419,7 +413,7 @@ class Database:
         Raises:
             DatabaseError: The server has one of its own, or the user lacks a privilege.
         """
-        self._require_functions()
+        require_functions(self.connection, self.dialect)
         from lookalike.database.mysql_ai import install_mysql_ai
 
         return install_mysql_ai(self.connection)

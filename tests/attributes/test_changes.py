@@ -13,6 +13,8 @@ from lookalike.dialects import Attribute, Statement, attribute_index
 from tests.collection.albums import everything
 from tests.search.shops import ANY, url_of
 
+pytestmark = pytest.mark.capability("attributes")
+
 
 @pytest.fixture
 def own(engine):

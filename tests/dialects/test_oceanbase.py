@@ -48,16 +48,6 @@ def test_only_approximate_without_conditions_uses_the_index():
     assert "APPROXIMATE" not in OceanBase().nearest(TABLE, "dot", query, 5).sql
 
 
-def test_embeddings_are_read_bit_for_bit(ob):
-    """Also those whose digits are many, and the sign of a zero."""
-    bits = np.random.default_rng(0).integers(0, 2**32, 40_000, np.uint32).view("<f4")
-    numbers = bits[np.isfinite(bits)][: 2000 * DIM].reshape(-1, DIM)
-    numbers[0, :4] = [-0.0, 1e-45, -3.4028235e38, 16777217]
-    own = filled(ob, numbers)
-    stored = np.array([item.embedding for item in own.get(range(1, len(numbers) + 1))])
-    assert stored.tobytes() == numbers.tobytes()
-
-
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_its_own_index_is_made_and_used(ob, vectors, metric):
     own = filled(ob, vectors, metric)
@@ -104,7 +94,7 @@ def test_lists_cannot_be_indexed_and_other_attributes_can(ob):
     own = ob.collection("own", dim=2)
     own.add_embeddings(["a", "b"], [[1, 1], [1, 0]])
     own.attributes.set([{"path": "a", "tags": ["x"], "kind": "K "}, {"path": "b", "kind": "k"}])
-    with pytest.raises(UnsupportedServer, match="oceanbase cannot index the list values of 'tags'"):
+    with pytest.raises(UnsupportedServer, match="oceanbase cannot index lists, as 'tags' has"):
         own.attributes.index("tags")
     assert own.attributes.index("kind") is True
     assert [match.id for match in own.search([1, 1], where="tags:x")] == [1]

@@ -6,6 +6,8 @@ import pytest
 from lookalike import InputError
 from tests.duplicates.finding import find_with
 
+pytestmark = pytest.mark.capability("duplicates")
+
 DIM = 24
 
 

@@ -11,6 +11,8 @@ import lookalike
 from lookalike import Condition, InputError
 from tests.search.shops import ANY, QUERIES, N, products, shapes, url_of
 
+pytestmark = pytest.mark.capability("filters")
+
 CASES = [
     ("kind=kind 3", lambda row: row["kind"] == "kind 3"),
     ('kind!="kind 3"', lambda row: row["kind"] != "kind 3"),

@@ -13,6 +13,8 @@ from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.conditions import parse
 from tests.search.shops import QUERIES
 
+pytestmark = pytest.mark.capability("filters")
+
 DAY = 86_400
 START = 1_704_067_200
 """2024-01-01 in UTC, in seconds."""

@@ -194,9 +194,10 @@ def make_index(table: VectorTable, name: str) -> bool:
         if kind in dialect.unindexed_kinds and (kind == "list" or not attribute.is_column)
     ]
     if refused:
+        what = "lists" if refused == ["list"] else "attributes in JSON"
         raise UnsupportedServer(
-            f"{dialect.name} cannot index the {' and '.join(refused)} values of {name!r}: "
-            "searches filter by them without an index"
+            f"{dialect.name} cannot index {what}, as {name!r} has: searches filter by it without "
+            "an index"
         )
     for kind in kinds:
         is_there = any(

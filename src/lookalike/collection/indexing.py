@@ -11,6 +11,7 @@ from lookalike.core.reports import IndexReport, IndexStatus
 from lookalike.core.sizes import check_bytes
 from lookalike.core.types import IndexKind, Metric
 from lookalike.database.connection import Connection
+from lookalike.database.probe import require_functions
 from lookalike.dialects import UserTable
 from lookalike.index import kinds, server_index
 from lookalike.index.check import check_index
@@ -126,10 +127,12 @@ class CollectionIndex:
 
         Raises:
             InputError: It is a collection, whose index `add` keeps.
+            UnsupportedServer: The server does not run lookalike's procedures.
             DatabaseError: The event scheduler is off, the procedures are missing, the account lacks
                 the EVENT privilege, or the index needs `build`; the message says what to do.
         """
         own = self._state.require_own("is refreshed by lookalike add")
+        require_functions(self._state.connection, self._state.dialect)
         index = self._state.index.state()
         if index is None or index.generation == 0:
             raise InputError(

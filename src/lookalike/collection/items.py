@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from lookalike.attributes.files import rows_of
@@ -13,8 +12,7 @@ from lookalike.attributes.store import attributes_of, update_attributes
 from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_int, check_many, check_text
 from lookalike.core.errors import EmbeddingError, InputError
-from lookalike.core.vectors import FloatArray, check_embeddings, ids_array, unpack
-from lookalike.dialects import Dialect
+from lookalike.core.vectors import FloatArray, check_embeddings, check_lengths, ids_array, unpack
 from lookalike.index.rows import checked_ids, insert_rows, put_rows, records
 
 INCLUDABLE = ("embedding", "attributes")
@@ -62,7 +60,7 @@ def upsert(
     if ids is not None and len(set(ids)) != len(ids):
         twice = next(row_id for row_id in ids if list(ids).count(row_id) > 1)
         raise InputError(f"id {twice} comes twice")
-    _check_lengths(checked, state.dialect)
+    check_lengths(checked, state.dialect.lengths, state.dialect.name)
     given_attributes = None if attributes is None else rows_of(attributes)
     model_id = state.model_id
     if model_id is None and state.request.model is not None:
@@ -79,20 +77,6 @@ def upsert(
     index.advance_tail(stored)
     state.maintain()
     return stored
-
-
-def _check_lengths(embeddings: FloatArray, dialect: Dialect) -> None:
-    """Raise EmbeddingError for embeddings (n, dim) that the server cannot compare."""
-    if dialect.lengths is None:
-        return
-    least, most = dialect.lengths
-    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=1)
-    wrong = np.flatnonzero((lengths < least) | (lengths > most))
-    if wrong.size:
-        raise EmbeddingError(
-            f"embedding {wrong[0]} has the length {lengths[wrong[0]]:.3g}; {dialect.name} compares "
-            f"lengths from {least:g} to {most:g}"
-        )
 
 
 def check_include(include: Sequence[str]) -> None:

@@ -146,6 +146,10 @@ class CollectionState:
         self.require_collection()
         if self.has_files:
             return
+        if dim > self.dialect.max_dim:
+            raise InputError(
+                f"dim is {dim}; {self.dialect.name} stores up to {self.dialect.max_dim} dimensions"
+            )
         self.record = create_collection(
             self.connection,
             self.dialect,

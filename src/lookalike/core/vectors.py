@@ -43,6 +43,19 @@ def check_embedding(embedding: npt.ArrayLike, dim: int) -> FloatArray:
     return checked
 
 
+def check_lengths(embeddings: FloatArray, limits: tuple[float, float] | None, server: str) -> None:
+    """Raise EmbeddingError for embeddings (n, dim) whose lengths a server cannot compare."""
+    if limits is None:
+        return
+    (least, most), lengths = limits, np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    wrong = np.flatnonzero((lengths < least) | (lengths > most))
+    if wrong.size:
+        raise EmbeddingError(
+            f"embedding {wrong[0]} has the length {lengths[wrong[0]]:.3g}; {server} compares "
+            f"lengths from {least:g} to {most:g}"
+        )
+
+
 def _refuse_rows(bad: npt.ArrayLike, why: str) -> None:
     rows = np.flatnonzero(bad)
     if rows.size:
@@ -75,7 +88,7 @@ def unpack(packed: Sequence[bytes | str], dim: int) -> FloatArray:
     Some servers send a vector as text, `[1,-0.5]`, with all the digits of each number. Raises
     EmbeddingError for a vector of another length: VECTOR(n) also stores shorter ones.
     """
-    stored = [_of_text(each) if isinstance(each, str) else each for each in packed]
+    stored = [of_server(each) for each in packed]
     wrong = next((p for p in stored if len(p) != 4 * dim), None)
     if wrong is not None:
         raise EmbeddingError(
@@ -85,8 +98,11 @@ def unpack(packed: Sequence[bytes | str], dim: int) -> FloatArray:
     return np.frombuffer(b"".join(stored), dtype="<f4").reshape(len(packed), dim)
 
 
-def _of_text(text: str) -> bytes:
-    return np.fromstring(text.strip("[]"), np.float64, sep=",").astype("<f4").tobytes()
+def of_server(vector: bytes | str) -> bytes:
+    """Return the bytes of a vector, which some servers send as text."""
+    if isinstance(vector, bytes):
+        return vector
+    return np.fromstring(vector.strip("[]"), np.float64, sep=",").astype("<f4").tobytes()
 
 
 def pack_bfloat16(vectors: FloatArray) -> list[bytes]:

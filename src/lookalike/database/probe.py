@@ -33,6 +33,15 @@ def probe(connection: Connection) -> Dialect:
     )
 
 
+def require_functions(connection: Connection, dialect: Dialect) -> None:
+    """Raise UnsupportedServer where lookalike's functions, procedures and events do not run."""
+    if not dialect.has_functions:
+        raise UnsupportedServer(
+            f"{connection.url} cannot run lookalike's SQL functions and procedures: "
+            f"{dialect.instead_of_functions}"
+        )
+
+
 def _is_engine(connection: Connection, dialect: Dialect) -> bool:
     try:
         return all(connection.value(each) for each in dialect.probes())

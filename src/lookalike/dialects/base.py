@@ -60,6 +60,8 @@ class Dialect(
     """The metrics that the server's own vector index serves; empty without one."""
     server_index_edges: int | None = None
     """M of that index if it is HNSW: edges of a node."""
+    has_automatic_index = False
+    """Whether the server may use an index of its own that nobody has created."""
     needs_server_index = True
     """Whether it is an error if that index cannot be created."""
     unindexed_kinds: frozenset[Kind] = frozenset()

@@ -36,6 +36,8 @@ class MariaDB(CellsSQL, Dialect):
     exact_collation = "utf8mb4_nopad_bin"
     folding_collation = "utf8mb4_uca1400_nopad_ai_ci"
     computed_key = "UNIQUE"
+    removes_by_patch = False  # 11.8.9 leaves others as they were after the first key is removed
+    visible_index = "ignored = 'NO'"
     locks: ClassVar[dict[Lock, str]] = {
         "": "",
         "share": "LOCK IN SHARE MODE",
@@ -63,6 +65,10 @@ class MariaDB(CellsSQL, Dialect):
         whole = f"JSON_EXTRACT({column}, {path})"
         text = f"IF(JSON_TYPE({whole}) = 'BOOLEAN', {whole}, {value})"
         return f"LEFT({text}, {MAX_TEXT}) COLLATE {self.exact_collation}"
+
+    def json_items(self, value: str) -> str:
+        # A path of JSON_TABLE finds nothing in what is no list, and knows no `to`.
+        return f"IF(JSON_TYPE({value}) = 'ARRAY', {value}, CONCAT('[', {value}, ']')), '$[*]'"
 
     def json_contains(self, array: str) -> str:
         return f"JSON_CONTAINS({array}, JSON_QUOTE(%s))"

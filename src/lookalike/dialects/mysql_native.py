@@ -15,6 +15,7 @@ class MySQLNative(Dialect):
     name = "mysql_native"
     has_nearest = True
     needs_index = False
+    has_automatic_index = True  # MySQL AI and HeatWave, from 9.5 on
 
     def probes(self) -> list[Statement]:
         vectors = "STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]')"
@@ -39,15 +40,18 @@ class MySQLNative(Dialect):
         exact: bool = False,
         embedding: bool = False,
     ) -> Statement:
-        # No tiebreaker in ORDER BY: it would prevent the use of a vector index.
         distance = f"DISTANCE({table.embedding}, %s, '{metric.upper()}')"
         passing = and_(where)
+        # Zeros have no cosine, and what is NULL comes first. Neither this condition nor a
+        # tiebreaker may stand where an index is to be used.
+        usable, zeros = f"{table.embedding} IS NOT NULL", metric == "cosine" and exact
+        usable = f"{distance} IS NOT NULL" if zeros else usable
         read = f", {self.embedding_bytes(table)}" if embedding else ""
         direction = " DESC" if metric == "dot" else ""
         order = f"{distance}{direction}" + (f", {table.id}" if exact else "")
         return Statement(
             f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
             f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
-            f"WHERE {table.embedding} IS NOT NULL{passing.sql} ORDER BY {order} LIMIT %s",
-            (query, *passing.params, query, k),
+            f"WHERE {usable}{passing.sql} ORDER BY {order} LIMIT %s",
+            (query, *([query] if zeros else []), *passing.params, query, k),
         )

@@ -36,6 +36,8 @@ class OceanBase(CellsSQL, Dialect):
     has_vector_results = False
     sends_text = True
     has_explain_table = has_checksums = False
+    lengths = (1e-15, 1e18)  # it computes in float32, and fails for what is beyond
+    max_dim = 16000
     indexed_metrics = frozenset(_INDEXED_BY)
     server_index_edges = _EDGES
     unindexed_kinds = frozenset({"list"})  # such an index cannot be added to a table

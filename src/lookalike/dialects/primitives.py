@@ -23,6 +23,10 @@ class Primitives:
     """The key of a table by a computed column."""
     column_type = "column_type"
     """A column's type in information_schema, such as `vector(3)`."""
+    removes_by_patch = True
+    """Whether JSON_MERGE_PATCH may remove keys of an object."""
+    visible_index = "is_visible = 'YES'"
+    """The condition that queries may use an index, in information_schema.statistics."""
     locks: ClassVar[dict[Lock, str]] = {
         "": "",
         "share": "FOR SHARE",
@@ -67,6 +71,10 @@ class Primitives:
     def json_value(self, column: str, path: str, type_: str) -> str:
         """Return the value at a path as a type, NULL for another type; an index can be used."""
         return f"JSON_VALUE({column}, {path} RETURNING {type_})"
+
+    def json_items(self, value: str) -> str:
+        """Return a value and the path of its items, for JSON_TABLE; what is no list is an item."""
+        return f"{value}, '$[0 to last]'"
 
     def json_contains(self, array: str) -> str:
         """Return the condition that a JSON array contains a bound value."""

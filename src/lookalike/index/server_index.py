@@ -1,6 +1,7 @@
 """The server's own vector index, for engines that have one."""
 
 from lookalike.core.errors import DatabaseError
+from lookalike.database.errors import DuplicateIndex
 from lookalike.dialects.base import SERVER_INDEX
 from lookalike.index.store import IndexStore
 
@@ -29,6 +30,8 @@ def create(store: IndexStore) -> bool:
     try:
         for statement in dialect.create_server_index(table, table.metric):
             connection.alter(statement)
+    except DuplicateIndex:  # another client has made it meanwhile
+        return False
     except DatabaseError:
         if dialect.needs_server_index and not has_index(store):  # made by another client
             raise

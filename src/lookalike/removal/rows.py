@@ -10,6 +10,7 @@ from typing import Any
 from lookalike.attributes.files import AttributeRow, AttributeTable
 from lookalike.attributes.store import Plan, writing
 from lookalike.core.removals import TakenFacts, TakenFile, TakenRow
+from lookalike.core.vectors import of_server
 from lookalike.database.connection import Row
 from lookalike.database.errors import MissingTable
 from lookalike.database.table import VectorTable
@@ -56,7 +57,10 @@ def _read(table: VectorTable, columns: Sequence[KeptColumn], ids: Sequence[int])
     return [
         TakenRow(
             row_id,
-            dict(zip((column.name for column in columns), values, strict=True)),
+            {
+                column.name: of_server(value) if column.is_vector and value is not None else value
+                for column, value in zip(columns, values, strict=True)
+            },
             TakenFile(Path(files[row_id][0]), *files[row_id][1:]) if row_id in files else None,
             TakenFacts(*facts[row_id]) if row_id in facts else None,
             tuple(distinct[row_id]),
@@ -83,8 +87,8 @@ def put_back_rows(
     made when it is put back.
     """
     table, failed = index.table, dict[int, str]()
-    there = {column.name for column in _columns(table)}
-    plan = _plan(table, rows, there)
+    there = _columns(table)
+    plan = _plan(table, rows, {column.name for column in there})
     with writing(table, plan):
         index.hold()
         for start in range(0, len(rows), _BATCH):
@@ -121,12 +125,12 @@ def hindrances(
     return failed
 
 
-def _insert(index: IndexStore, rows: Sequence[TakenRow], there: set[str]) -> None:
+def _insert(index: IndexStore, rows: Sequence[TakenRow], there: Sequence[KeptColumn]) -> None:
     table = index.table
     dialect, connection = table.dialect, table.connection
-    names = [name for name in rows[0].columns if name in there]
-    whole = [(row.id, *(row.columns[name] for name in names)) for row in rows]
-    connection.execute_parts(whole, lambda part: dialect.insert_whole_rows(table, names, part))
+    columns = [column for column in there if column.name in rows[0].columns]
+    whole = [(row.id, *(row.columns[column.name] for column in columns)) for row in rows]
+    connection.execute_parts(whole, lambda part: dialect.insert_whole_rows(table, columns, part))
     files = [
         (row.id, StoredFile(row.file.path, row.file.content_hash, row.file.size, row.file.mtime_ns))
         for row in rows

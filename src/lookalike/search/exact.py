@@ -3,7 +3,14 @@
 import numpy as np
 
 from lookalike.core.types import Match
-from lookalike.core.vectors import FloatArray, ids_array, pack, similarity, unpack
+from lookalike.core.vectors import (
+    FloatArray,
+    check_lengths,
+    ids_array,
+    pack,
+    similarity,
+    unpack,
+)
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Filter, Statement
 from lookalike.index.ivf import comparable
@@ -55,16 +62,20 @@ def _ranked_by_server(
 ) -> list[Match]:
     """Return the k rows that the server ranks first, with similarities computed here in float64."""
     dialect, k, metric = table.dialect, options.k, table.metric
-    asked = pack(comparable(query, metric))
-    may_miss = table.metric in dialect.indexed_metrics and where is None and not options.exact
+    query_of_server = comparable(query, metric)
+    check_lengths(query_of_server[np.newaxis], dialect.lengths, dialect.name)
+    asked = pack(query_of_server)
+    has_index = metric in dialect.indexed_metrics or dialect.has_automatic_index
+    may_miss = has_index and where is None and not options.exact
     for exact in (False, True) if may_miss else (True,):
         statement = dialect.nearest(table, metric, asked, k, where, exact=exact, embedding=True)
         with trace.step("rank on the server", statement) as touched:
             rows = table.connection.query(statement if exact else dialect.widened(statement, k))
             touched.rows = len(rows)
-        if exact or len(rows) == k:
-            break  # an index that has lost rows may return fewer
-    return rank(query, [(row[0], row[1], row[3]) for row in rows], k, table.metric)
+        found = rank(query, [(row[0], row[1], row[3]) for row in rows], k, metric)
+        if len(found) == k:
+            break  # an index that has lost rows may return fewer, and rows of zeros are none
+    return found
 
 
 def _scan(

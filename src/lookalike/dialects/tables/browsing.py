@@ -92,20 +92,21 @@ class BrowsingSQL(Primitives):
         that of files.
         """
         rows = _passing(table, attribute, where)
-        value, counted = _value(self, table, attribute), "COUNT(*)"
+        value, counted, grouped = _value(self, table, attribute), "COUNT(*)", "found"
         if "list" in attribute.kinds:
-            # What is no list is an item itself: such a path takes it for a list of one.
-            path = "'$[0 to last]' COLUMNS (value JSON PATH '$')"
-            rows = rows._replace(source=f"{rows.source} JOIN JSON_TABLE({value}, {path}) AS item")
+            items = f"JSON_TABLE({self.json_items(value)} COLUMNS (value JSON PATH '$')) AS item"
+            rows = rows._replace(source=f"{rows.source} JOIN {items}")
             value, counted = "item.value", f"COUNT(DISTINCT v.{table.id})"
         # After grouping: a condition on the value itself would compute each twice.
         if not attribute.is_column or "list" in attribute.kinds:
             has_value = "JSON_TYPE(found) <> 'NULL'"
         else:
             has_value = "found <> ''" if attribute == IMAGE_NAME else "found IS NOT NULL"
+        if attribute == IMAGE_NAME:  # as it is filtered by, whatever the column's collation
+            value, grouped = f"MIN({value})", self.exact(value)
         return Statement(
             f"SELECT {rows.hint}{value} AS found, {counted} AS n FROM {rows.sql} "
-            f"GROUP BY found HAVING {has_value} ORDER BY n DESC, found LIMIT %s",
+            f"GROUP BY {grouped} HAVING {has_value} ORDER BY n DESC, found LIMIT %s",
             (*rows.params, limit),
         )
 

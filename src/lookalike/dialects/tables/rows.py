@@ -75,9 +75,9 @@ class RowsSQL(Primitives):
         """Select ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
         name = table.image_name()
         return Statement(
-            # The first condition can use an index; the second compares letter case.
+            # The first condition can use an index; the second compares letter case, and spaces.
             f"SELECT {table.id} FROM {table.sql} WHERE {name} = %s AND "
-            f"CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY {table.id} LIMIT 2",
+            f"{self.exact(f'CONVERT({name} USING utf8mb4)')} = %s ORDER BY {table.id} LIMIT 2",
             (image_name, image_name),
         )
 

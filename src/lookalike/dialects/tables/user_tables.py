@@ -163,7 +163,7 @@ class UserTablesSQL(Primitives):
             "SELECT index_name, MAX(column_name) FROM information_schema.statistics "
             f"WHERE {is_this} AND non_unique = 0 GROUP BY index_name "
             "HAVING COUNT(*) = 1 AND MAX(column_name) IS NOT NULL AND MAX(nullable) = '' "
-            "AND MAX(sub_part) IS NULL AND MAX(is_visible) = 'YES' "
+            f"AND MAX(sub_part) IS NULL AND MIN({self.visible_index}) = 1 "
             "ORDER BY index_name <> 'PRIMARY', index_name",
             names,
         )

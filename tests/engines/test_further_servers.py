@@ -12,7 +12,7 @@ def test_the_fixture_engine_takes_further_servers(server, mariadb):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-v"),
-            *("-k", "localhost and ties", "tests/dialects/test_conformance.py"),
+            *("-k", "localhost and ties", "tests/engines/test_searching.py"),
         ],
         cwd=REPO,
         env=environment,

@@ -1,0 +1,58 @@
+"""Refusals, which the table of engines repeats, and collections to read on every engine."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from lookalike import Collection, Database, LookalikeError, UnsupportedServer
+
+DIM = 24
+
+Refused = Callable[..., AbstractContextManager[None]]
+
+
+class Stored(NamedTuple):
+    """A collection with embeddings, shape (300, DIM), whose ids begin with 1."""
+
+    db: Database
+    collection: Collection
+    vectors: np.ndarray
+
+
+@pytest.fixture
+def refused(request: pytest.FixtureRequest) -> Refused:
+    """Expects a refusal, whose sentence becomes a note of the table."""
+
+    @contextmanager
+    def refusing(
+        db: Database, match: str, error: type[LookalikeError] = UnsupportedServer
+    ) -> Iterator[None]:
+        with pytest.raises(error, match=match) as told:
+            yield
+        sentence = str(told.value).replace(db.url, "the server")
+        assert "\n" not in sentence and "database refused" not in sentence
+        request.node.user_properties.append(("refused", sentence))
+
+    return refusing
+
+
+@pytest.fixture
+def remark(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a note to the table: by which means an engine does it."""
+    return lambda text: request.node.user_properties.append(("remark", text))
+
+
+@pytest.fixture(scope="module")
+def vectors() -> np.ndarray:
+    return np.random.default_rng(7).standard_normal((300, DIM)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def stored(module_engine: Database, vectors: np.ndarray) -> Stored:
+    """A collection to read."""
+    collection = module_engine.collection("own", dim=DIM)
+    collection.add_embeddings([f"v{i}" for i in range(len(vectors))], vectors)
+    return Stored(module_engine, collection, vectors)

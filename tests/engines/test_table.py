@@ -1,0 +1,62 @@
+"""The table of engines in docs/engines.md: whole, and how it is made."""
+
+import re
+
+from tests.conftest import ENGINES
+from tests.engines.capabilities import CAPABILITIES
+from tests.engines.table import PASSED, TITLES, Result, committed, table_of, write
+
+
+def test_the_committed_table_is_whole():
+    """Every engine and capability; each note is there, and used."""
+    (head, *rows), notes = committed()
+    assert list(TITLES) == list(ENGINES)
+    assert all(
+        re.fullmatch(rf"{re.escape(title)} \d\S+", cell)
+        for title, cell in zip(TITLES.values(), head[1:], strict=True)
+    )
+    assert [row[0] for row in rows] == list(CAPABILITIES.values())
+    used = set()
+    for row in rows:
+        for cell in row[1:]:
+            assert re.fullmatch(rf"({PASSED}|refused|refused in part)( \([\d, ]+\))?", cell), row
+            assert "refused" not in cell or "(" in cell
+            used |= set(re.findall(r"\d+", cell))
+    assert used == {note.partition(".")[0] for note in notes}
+    assert all(len(note) > 20 and "Traceback" not in note for note in notes)
+
+
+def test_servers_that_could_not_be_had_are_named():
+    from tests.engines.table import PAGE
+
+    text = " ".join(PAGE.read_text().split())
+    for name in ("TiDB", "HeatWave", "MySQL AI", "Percona"):
+        assert name in text
+    assert "no server could be had" in text.lower()
+
+
+def test_results_become_words_and_notes(tmp_path):
+    results = {
+        ("rows", "mysql"): [Result("passed"), Result("passed")],
+        ("rows", "mariadb"): [Result("passed"), Result("passed", ("It cannot.",))],
+        ("bits", "mysql"): [Result("passed"), Result("failed")],
+        ("bits", "mariadb"): [Result("passed", ("It cannot.",)), Result("skipped", ("No.",))],
+        ("cosine", "mysql"): [Result("passed", (), ("By the client.",))],
+    }
+    table = table_of(
+        results, {"mysql": "9.7.4", "mariadb": "11.8.9-MariaDB-0"}, ["mysql", "mariadb"]
+    )
+    lines = table.splitlines()
+    assert lines[0] == "|  | MySQL 9.7.4 | MariaDB 11.8.9 |"
+    assert f"| {CAPABILITIES['rows']} | passed | refused in part (1) |" in lines
+    assert f"| {CAPABILITIES['bits']} | **failed** | refused (1, 2) |" in lines
+    assert f"| {CAPABILITIES['cosine']} | passed (3) | not tested |" in lines
+    assert lines[-3:] == ["1. It cannot.", "2. No.", "3. By the client."]
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- made by `make engines` -->\nold\n<!-- end -->\nz\n")
+    write(page, table)
+    write(page, table)
+    assert page.read_text().startswith("a\n<!-- made") and page.read_text().endswith(
+        "<!-- end -->\nz\n"
+    )
+    assert committed(page)[0][0][1:] == ["MySQL 9.7.4", "MariaDB 11.8.9"]
