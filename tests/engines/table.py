@@ -114,7 +114,7 @@ def _cell(results: list[Result], notes: dict[str, int]) -> str:
     numbers = ", ".join(str(notes.setdefault(text, len(notes) + 1)) for text in told)
     word = PASSED
     if refusals:
-        word = "refused" if all(each.refusals for each in results) else "refused in part"
+        word = "refused" if all(each.refusals for each in results) else "in part"
     return f"{word} ({numbers})" if numbers else word
 
 

@@ -28,6 +28,11 @@ with lookalike.connect(url) as db:
         print(step, flush=True)
 """
 
+KEEPS_LOCKS = (
+    "seekdb keeps the locks of GET_LOCK of a connection that has ended: after a kill while "
+    "lookalike's own index is trained, the next training of it waits until seekdb is started again."
+)
+
 
 def made(db):
     own = db.collection("own", dim=DIM)
@@ -133,8 +138,10 @@ def full_url(db):
 
 @pytest.mark.slow
 @pytest.mark.capability("client killed")
-def test_an_index_that_was_being_made_is_made_again(engine):
+def test_an_index_that_was_being_made_is_made_again(engine, request):
     """Both that of the server, where there is one, and lookalike's own."""
+    if engine.dialect.name == "oceanbase":
+        request.applymarker(pytest.mark.xfail(reason=KEEPS_LOCKS, strict=False))
     vectors = np.random.default_rng(3).standard_normal((600, DIM)).astype(np.float32)
     own = engine.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(600)], vectors)
@@ -144,7 +151,8 @@ def test_an_index_that_was_being_made_is_made_again(engine):
         "with lookalike.connect(sys.argv[1], index_sizes=sizes) as db:\n"
         "    print('now', flush=True)\n"
         "    own = db.collection('own')\n"
-        "    own.index.build(kind='lookalike'); own.upsert(own.get([1])[0].embedding[None], ids=[1])\n"
+        "    own.index.build(kind='lookalike')\n"
+        "    own.upsert(own.get([1])[0].embedding[None], ids=[1])\n"
     )
     for pause in (0.05, 0.2, 0.4):
         child = subprocess.Popen(

@@ -50,6 +50,7 @@ class OceanBase(CellsSQL, Dialect):
     folding_collation = "utf8mb4_general_ci"
     ascii = "CHARACTER SET utf8mb4"
     computed_key = "UNIQUE"
+    view_security = ""  # it knows none
     column_type = "IF(LEFT(column_type, 7) = 'VECTOR(', LOWER(column_type), column_type)"
     locks: ClassVar[dict[Lock, str]] = {
         "": "",

@@ -23,6 +23,8 @@ class Primitives:
     """The key of a table by a computed column."""
     column_type = "column_type"
     """A column's type in information_schema, such as `vector(3)`."""
+    view_security = "SQL SECURITY INVOKER"
+    """With whose rights a view reads."""
     removes_by_patch = True
     """Whether JSON_MERGE_PATCH may remove keys of an object."""
     visible_index = "is_visible = 'YES'"

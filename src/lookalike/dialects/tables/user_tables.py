@@ -284,7 +284,7 @@ class UserTablesSQL(Primitives):
         """Create the view of the user's table with the number of each key."""
         of_row = ", ".join(f"t.{identifier(column)}" for column in columns)
         return Statement(
-            f"CREATE OR REPLACE ALGORITHM = MERGE SQL SECURITY INVOKER VIEW "
+            f"CREATE OR REPLACE ALGORITHM = MERGE {self.view_security} VIEW "
             f"{_side(table, 'rows')} AS SELECT k.id AS {MAPPED_ID}, {of_row} "
             f"FROM {_side(table, 'keys')} AS k JOIN {table.original.sql} AS t "
             f"ON t.{identifier(table.id_column)} = k.key_value"
