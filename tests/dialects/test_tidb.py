@@ -9,12 +9,15 @@ import re
 import numpy as np
 import pytest
 
+import lookalike
 from lookalike.core.vectors import pack, unpack
 from lookalike.database.errors import Deadlock, translated
 from lookalike.database.url import DatabaseURL
-from lookalike.dialects import Filter, Table
+from lookalike.dialects import Dialect, Filter, Table
+from lookalike.dialects.mysql_native import MySQLNative
 from lookalike.dialects.registry import DIALECTS
 from lookalike.dialects.tidb import TiDB
+from tests.engines.everything import use_everything
 
 TABLE = Table("own")
 QUERY = np.array([0.1, -0.0, 2.5], np.float32)
@@ -96,6 +99,48 @@ def test_conflicts_are_retried_like_deadlocks(code):
 
 
 # What both understand.
+
+
+class OnMySQL(TiDB):
+    """TiDB's SQL for all that is no vector: a MySQL with the stored function DISTANCE runs it."""
+
+    has_explain_table = has_checksums = True
+    indexed_metrics = frozenset()
+    vector, vector_bytes = Dialect.vector, Dialect.vector_bytes
+    nearest = MySQLNative.nearest
+    sends_text = False
+
+
+UNKNOWN_TO_TIDB = r"JSON_TABLE|JSON_VALUE|\bROW\(|LATERAL|FOR SHARE|SHARE MODE|BIT_COUNT|TRIGGER"
+
+
+def test_it_is_sent_nothing_that_it_does_not_know(database_url, photos, embedded_model):
+    """By its documentation; MySQL runs the statements and returns what the other engines do."""
+    sent = []
+    with lookalike.connect(database_url, tracer=lambda statement: sent.append(statement.sql)) as db:
+        db.install_functions()
+        db.dialect = OnMySQL()
+        sent.clear()
+        use_everything(db)
+        images = db.collection("photos", model=embedded_model)
+        images.add(photos / "cat.jpg", photos / "bee.jpg", facts=True)
+        images.duplicates.find(tier="identical")
+        assert images.search("cat.jpg", where="format=jpeg")[0].image_name == "bee.jpg"
+    assert [sql for sql in sent if re.search(UNKNOWN_TO_TIDB, sql)] == []
+    assert len(sent) > 100
+
+
+def test_items_of_lists_without_json_table(db):
+    """What is no list is an item, as JSON_TABLE takes it."""
+    db.rows("CREATE TABLE t (id INT PRIMARY KEY, a JSON)")
+    for i, value in enumerate([["x", 1, None], [], "x", 5, [["x"]], {"b": [1]}, None]):
+        db.rows("INSERT INTO t VALUES (%s, %s)", (i, json.dumps(value)))
+    found = []
+    for dialect in (TiDB(), Dialect()):
+        table, item = dialect.items_table("t.a")
+        rows = db.rows(f"SELECT t.id, {item} FROM t JOIN {table}")[1]
+        found.append(sorted(str(row) for row in rows if row[1] not in (None, "null")))
+    assert found[0] == found[1] and len(found[0]) == 6
 
 
 def test_values_without_json_value_are_those_of_json_value(db):

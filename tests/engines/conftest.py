@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from lookalike import Collection, Database, LookalikeError, UnsupportedServer
+from tests.conftest import ENGINES
+from tests.engines.table import MAKES_THE_TABLE, committed, engine_of
 
 DIM = 24
 
@@ -34,7 +36,7 @@ def refused(request: pytest.FixtureRequest) -> Refused:
             yield
         sentence = str(told.value).replace(db.url, "the server")
         assert "\n" not in sentence and "database refused" not in sentence
-        request.node.user_properties.append(("refused", sentence))
+        _note(request, "refused", sentence)
 
     return refusing
 
@@ -42,7 +44,17 @@ def refused(request: pytest.FixtureRequest) -> Refused:
 @pytest.fixture
 def remark(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Adds a note to the table: by which means an engine does it."""
-    return lambda text: request.node.user_properties.append(("remark", text))
+    return lambda text: _note(request, "remark", text)
+
+
+def _note(request: pytest.FixtureRequest, kind: str, text: str) -> None:
+    """Keep a note for the table. The committed table has it, or is out of date."""
+    request.node.user_properties.append((kind, text))
+    is_made_now = request.config.pluginmanager.has_plugin(MAKES_THE_TABLE)
+    engine = engine_of(request.node)
+    if engine in ENGINES and not is_made_now:
+        notes = [note.partition(". ")[2] for note in committed()[1]]
+        assert text in notes, "the table in docs/engines.md is out of date: run `make engines`"
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,15 @@ class Result(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+MAKES_THE_TABLE = "table_of_engines"
+"""The name of the plugin that does."""
+
+
 class Recorder:
     """A plugin of pytest that keeps the results by capability and engine, and versions."""
 
     def __init__(self) -> None:
+        self.__name__ = MAKES_THE_TABLE
         self.results: dict[tuple[str, str], list[Result]] = defaultdict(list)
         self.versions: dict[str, str] = {}
 

@@ -17,16 +17,15 @@ from lookalike import PrivateServer, UnsupportedServer
 from lookalike.dialects.mysql_native import MySQLNative
 from tests import seekdb_server
 from tests.conftest import ENGINES, TEST_HOME, database_on
+from tests.engines.everything import DIM, use_everything
 from tests.oracle import nearest
 
-DIM = 8
 MODES = [
     "ANSI,NO_BACKSLASH_ESCAPES,IGNORE_SPACE",
     "TRADITIONAL,PIPES_AS_CONCAT,NO_UNSIGNED_SUBTRACTION,HIGH_NOT_PRECEDENCE",
     "NO_AUTO_VALUE_ON_ZERO,PAD_CHAR_TO_FULL_LENGTH,ANSI_QUOTES",
     "",
 ]
-NAMES = ["plain", "it's", 'a "b"', "back\\slash", "%s %d", "ümläut `", "new\nline", "100%", "a||b"]
 
 
 @pytest.mark.slow
@@ -41,23 +40,6 @@ def test_the_servers_sql_mode_changes_nothing(request, engine, mode):
             use_everything(db)
     finally:
         engine.rows("SET GLOBAL sql_mode = %s", (before,))
-
-
-def use_everything(db):
-    vectors = np.random.default_rng(6).standard_normal((len(NAMES), DIM)).astype(np.float32)
-    own = db.collection("own", dim=DIM)
-    values = [{"label": name, "tags": [name], "n": i} for i, name in enumerate(NAMES)]
-    own.upsert(vectors, names=NAMES, attributes=values)
-    for place, name in enumerate(NAMES):
-        assert own.search(name, k=1, exclude_self=False)[0].id == place + 1
-        for where in ({"label": name}, {"tags": (":", name)}, {"image_name": name}):
-            assert [item.id for item in own.browse(where=where)] == [place + 1]
-    assert [m.id for m in own.search(vectors[3], k=9)] == nearest(vectors, vectors[3])
-    assert own.count("n>=4") == 5
-    own.put_back(own.take_out(2, 3))
-    own.attributes.drop("n")
-    assert own.index.check().is_consistent
-    assert db.rows(*own.search_sql(vectors[3], k=2))[1][0][0] == 4
 
 
 # Killed.

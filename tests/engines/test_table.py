@@ -2,9 +2,11 @@
 
 import re
 
+from lookalike.core.types import METRICS
 from tests.conftest import ENGINES
 from tests.engines.capabilities import CAPABILITIES
-from tests.engines.table import PASSED, TITLES, Result, committed, table_of, write
+from tests.engines.table import PAGE, PASSED, TITLES, Result, committed, table_of, write
+from tests.places import REPO
 
 
 def test_the_committed_table_is_whole():
@@ -26,9 +28,15 @@ def test_the_committed_table_is_whole():
     assert all(len(note) > 20 and "Traceback" not in note for note in notes)
 
 
-def test_servers_that_could_not_be_had_are_named():
-    from tests.engines.table import PAGE
+def test_each_capability_has_tests_and_each_mark_is_a_row():
+    """So a table that lacks a row is noticed, and a row that nothing tests."""
+    files = (REPO / "tests").rglob("test_*.py")
+    marks = re.compile(r"\bcapability\(\"([^\"]+)\"\)")
+    found = {name for file in files for name in marks.findall(file.read_text())}
+    assert found | set(METRICS) == set(CAPABILITIES)
 
+
+def test_servers_that_could_not_be_had_are_named():
     text = " ".join(PAGE.read_text().split())
     for name in ("TiDB", "HeatWave", "MySQL AI", "Percona"):
         assert name in text

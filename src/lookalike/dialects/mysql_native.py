@@ -43,15 +43,19 @@ class MySQLNative(Dialect):
         distance = f"DISTANCE({table.embedding}, %s, '{metric.upper()}')"
         passing = and_(where)
         # Zeros have no cosine, and what is NULL comes first. Neither this condition nor a
-        # tiebreaker may stand where an index is to be used.
-        usable, zeros = f"{table.embedding} IS NOT NULL", metric == "cosine" and exact
-        usable = f"{distance} IS NOT NULL" if zeros else usable
+        # tiebreaker may stand where an index is to be used: there such rows are left out after.
+        has_zeros = metric == "cosine"
+        zeros = has_zeros and (exact or where is not None)
+        usable = f"{distance if zeros else table.embedding} IS NOT NULL"
         read = f", {self.embedding_bytes(table)}" if embedding else ""
         direction = " DESC" if metric == "dot" else ""
         order = f"{distance}{direction}" + (f", {table.id}" if exact else "")
-        return Statement(
+        ranked = (
             f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
             f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
-            f"WHERE {usable}{passing.sql} ORDER BY {order} LIMIT %s",
-            (query, *([query] if zeros else []), *passing.params, query, k),
+            f"WHERE {usable}{passing.sql} ORDER BY {order} LIMIT %s"
         )
+        if has_zeros and not zeros:
+            ranked = f"SELECT * FROM (\n{ranked}\n) AS found WHERE similarity IS NOT NULL"
+        params = (query, *([query] if zeros else []), *passing.params, query, k)
+        return Statement(ranked, params)

@@ -78,6 +78,12 @@ class Primitives:
         """Return a value and the path of its items, for JSON_TABLE; what is no list is an item."""
         return f"{value}, '$[0 to last]'"
 
+    def items_table(self, value: str) -> tuple[str, str]:
+        """Return a table to join that has a row for each item, and the SQL of the item."""
+        return f"JSON_TABLE({self.json_items(value)} COLUMNS (value JSON PATH '$')) AS item", (
+            "item.value"
+        )
+
     def json_contains(self, array: str) -> str:
         """Return the condition that a JSON array contains a bound value."""
         return f"%s MEMBER OF ({array})"

@@ -20,6 +20,8 @@ _FUNCTION = {
     "dot": "VEC_NEGATIVE_INNER_PRODUCT",
 }
 _SIMILARITY = {"cosine": "1 - ", "euclidean": "-", "dot": "-"}
+_PLACES = "n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 999)"
+"""Places in a list, as many as a recursion may make by default."""
 _NUMBERS = "'INTEGER', 'UNSIGNED INTEGER', 'DOUBLE', 'DECIMAL'"
 
 
@@ -74,11 +76,17 @@ class TiDB(Dialect):
         text = f"LEFT(JSON_UNQUOTE({value}), {MAX_TEXT}) COLLATE {self.exact_collation}"
         return f"IF({kind} IN ('NULL', 'OBJECT', 'ARRAY'), NULL, {text})"
 
+    def items_table(self, value: str) -> tuple[str, str]:
+        items = f"IF(JSON_TYPE({value}) = 'ARRAY', {value}, JSON_ARRAY({value}))"
+        places = f"(WITH RECURSIVE {_PLACES} SELECT i FROM n) AS item"
+        found = f"JSON_EXTRACT({items}, CONCAT('$[', item.i, ']'))"
+        return f"{places} ON item.i < JSON_LENGTH({items})", found
+
     def stored_attributes(self, table: Table) -> Statement:
         keys = "JSON_KEYS(v.attributes)"
         name = f"JSON_UNQUOTE(JSON_EXTRACT({keys}, CONCAT('$[', n.i, ']')))"
         return Statement(
-            "WITH RECURSIVE n AS (SELECT 0 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 999), "
+            f"WITH RECURSIVE {_PLACES}, "
             f"k AS (SELECT v.attributes, {name} AS name "
             f"FROM {table.sql} AS v JOIN n ON n.i < JSON_LENGTH({keys})) "
             "SELECT k.name, JSON_TYPE(JSON_EXTRACT(k.attributes, "

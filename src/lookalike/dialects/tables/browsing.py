@@ -14,10 +14,12 @@ from lookalike.dialects.tables.attributes import (
     json_value,
 )
 from lookalike.dialects.tables.filters import (
+    FOLDER,
     IMAGE_NAME,
     MODIFIED,
     OF_FILE,
     PATH,
+    SUFFIX,
     Filter,
     and_,
     file_value,
@@ -94,9 +96,9 @@ class BrowsingSQL(Primitives):
         rows = _passing(table, attribute, where)
         value, counted, grouped = _value(self, table, attribute), "COUNT(*)", "found"
         if "list" in attribute.kinds:
-            items = f"JSON_TABLE({self.json_items(value)} COLUMNS (value JSON PATH '$')) AS item"
+            items, value = self.items_table(value)
             rows = rows._replace(source=f"{rows.source} JOIN {items}")
-            value, counted = "item.value", f"COUNT(DISTINCT v.{table.id})"
+            counted = f"COUNT(DISTINCT v.{table.id})"
         # After grouping: a condition on the value itself would compute each twice.
         if not attribute.is_column or "list" in attribute.kinds:
             has_value = "JSON_TYPE(found) <> 'NULL'"
@@ -104,6 +106,8 @@ class BrowsingSQL(Primitives):
             has_value = "found <> ''" if attribute == IMAGE_NAME else "found IS NOT NULL"
         if attribute == IMAGE_NAME:  # as it is filtered by, whatever the column's collation
             value, grouped = f"MIN({value})", self.exact(value)
+        elif attribute in (FOLDER, SUFFIX):  # what is compared byte by byte may be no text
+            value, grouped = f"MIN(CONVERT({value} USING utf8mb4))", value
         return Statement(
             f"SELECT {rows.hint}{value} AS found, {counted} AS n FROM {rows.sql} "
             f"GROUP BY {grouped} HAVING {has_value} ORDER BY n DESC, found LIMIT %s",

@@ -240,11 +240,11 @@ def file_value(sql: Primitives, attribute: Attribute) -> str:
     """
     if attribute == FOLDER:
         folder = "SUBSTRING_INDEX(SUBSTRING_INDEX(f.path, '/', -2), '/', 1)"
-        return f"IF(LOCATE('/', f.path, 2) > 0, {folder}, NULL) COLLATE {sql.exact_collation}"
+        return sql.exact(f"IF(LOCATE('/', f.path, 2) > 0, {folder}, NULL)")
     if attribute == SUFFIX:
         name = "SUBSTRING_INDEX(f.path, '/', -1)"
         suffix = f"IF(LOCATE('.', {name}, 2) > 0, SUBSTRING_INDEX(f.path, '.', -1), NULL)"
-        return f"LOWER({suffix}) COLLATE {sql.exact_collation}"
+        return sql.exact(f"LOWER({suffix})")
     return "f.mtime_ns" if attribute == MODIFIED else "f.path"
 
 
