@@ -30,7 +30,7 @@ with lookalike.connect(url) as db:
 
 KEEPS_LOCKS = (
     "seekdb keeps the locks of GET_LOCK of a connection that has ended: after a kill while "
-    "lookalike's own index is trained, the next training of it waits until seekdb is started again."
+    "lookalike's own index is trained, nobody can train it until seekdb is started again."
 )
 
 
