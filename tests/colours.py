@@ -59,6 +59,7 @@ def add_with(collection: Collection, folder: Path, **options: Any) -> AddReport:
         ImageWalk([folder]),
         IngestOptions(**options),
         prune=False,
+        kind=None,
         progress=lambda done, total: None,
     )
 
