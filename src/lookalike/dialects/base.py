@@ -133,8 +133,8 @@ class Dialect(
         """
         raise NotImplementedError
 
-    def widened(self, statement: Statement, k: int) -> Statement:
-        """Return the statement with the server's index searched wide enough for k rows."""
+    def widened(self, statement: Statement, n_candidates: int) -> Statement:
+        """Return the statement with the server's index searched so wide."""
         return statement
 
     # The server's own vector index, for engines that have one.

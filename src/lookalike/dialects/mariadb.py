@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from lookalike.dialects.base import SERVER_INDEX, Dialect
+from lookalike.dialects.hnsw import LEAST_CANDIDATES
 from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
@@ -12,8 +13,8 @@ from lookalike.dialects.tables.cells import CellsSQL
 from lookalike.dialects.tables.filters import Filter, and_
 
 _FUNCTION = {"cosine": "VEC_DISTANCE_COSINE", "euclidean": "VEC_DISTANCE_EUCLIDEAN"}
-_EDGES, _LEAST_SEARCHED = 16, 100
-"""M and ef_search: with the server's own defaults, 6 and 20, recall is .83 instead of .997."""
+_EDGES = 16
+"""M: with the server's own defaults, 6, and 20 candidates, recall is .83 instead of .997."""
 _SIMILARITY, _SHORTEST = {"cosine": "1 - ", "euclidean": "-"}, 1e-17
 
 
@@ -27,7 +28,7 @@ class MariaDB(CellsSQL, Dialect):
     instead_of_functions = "rank with VEC_DISTANCE_COSINE(a, b) or VEC_DISTANCE_EUCLIDEAN(a, b)"
     has_vector_results = False
     max_dim = 16100  # a row has at most 65,535 bytes, its embedding and name included
-    session_settings: ClassVar[dict[str, int]] = {"mhnsw_ef_search": _LEAST_SEARCHED}
+    session_settings: ClassVar[dict[str, int]] = {"mhnsw_ef_search": LEAST_CANDIDATES}
     lengths = (_SHORTEST, 1e18)  # their squares are float32 numbers
     needs_embeddings = True
     unindexed_kinds = frozenset({"text", "number", "list"})
@@ -150,6 +151,6 @@ class MariaDB(CellsSQL, Dialect):
             (query, *zeros, *passing.params, query, k),
         )
 
-    def widened(self, statement: Statement, k: int) -> Statement:
-        wide = f"SET STATEMENT mhnsw_ef_search = {2 * k:d} FOR " if 2 * k > _LEAST_SEARCHED else ""
-        return Statement(wide + statement.sql, statement.params)
+    def widened(self, statement: Statement, n_candidates: int) -> Statement:
+        wide = f"SET STATEMENT mhnsw_ef_search = {n_candidates:d} FOR {statement.sql}"
+        return Statement(wide, statement.params)

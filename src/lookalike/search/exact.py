@@ -13,7 +13,9 @@ from lookalike.core.vectors import (
 )
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Filter, Statement
+from lookalike.dialects.hnsw import candidates
 from lookalike.index.ivf import comparable
+from lookalike.index.store import IndexStore
 from lookalike.search.options import SearchOptions
 from lookalike.search.ranking import best, matches_of, rank
 from lookalike.search.trace import Trace
@@ -34,7 +36,7 @@ def exact_statement(
 
 
 def search_exactly(
-    table: VectorTable,
+    store: IndexStore,
     query: FloatArray,
     options: SearchOptions,
     where: Filter | None,
@@ -44,8 +46,9 @@ def search_exactly(
 
     A server that has an index of its own uses it, except for filters and if `exact` is asked for.
     """
+    table = store.table
     if table.dialect.ranks(table.metric):
-        return _ranked_by_server(table, query, options, where, trace)
+        return _ranked_by_server(store, query, options, where, trace)
     statement = exact_statement(table, query, options, where)
     what = "every embedding" if where is None else "all matching rows"
     with trace.step(f"rank {what}", statement) as touched:
@@ -54,14 +57,15 @@ def search_exactly(
 
 
 def _ranked_by_server(
-    table: VectorTable,
+    store: IndexStore,
     query: FloatArray,
     options: SearchOptions,
     where: Filter | None,
     trace: Trace,
 ) -> list[Match]:
     """Return the k rows that the server ranks first, with similarities computed here in float64."""
-    dialect, k, metric = table.dialect, options.k, table.metric
+    table, k, metric = store.table, options.k, store.table.metric
+    dialect = table.dialect
     query_of_server = comparable(query, metric)
     check_lengths(query_of_server[np.newaxis], dialect.lengths, dialect.name)
     asked = pack(query_of_server)
@@ -69,8 +73,12 @@ def _ranked_by_server(
     may_miss = has_index and where is None and not options.exact
     for exact in (False, True) if may_miss else (True,):
         statement = dialect.nearest(table, metric, asked, k, where, exact=exact, embedding=True)
+        asked_for = statement
+        if not exact:
+            kept = candidates(k, store.rough_size(), options.oversampling)
+            asked_for = dialect.widened(statement, kept)
         with trace.step("rank on the server", statement) as touched:
-            rows = table.connection.query(statement if exact else dialect.widened(statement, k))
+            rows = table.connection.query(asked_for)
             touched.rows = len(rows)
         found = rank(query, [(row[0], row[1], row[3]) for row in rows], k, metric)
         if len(found) == k:

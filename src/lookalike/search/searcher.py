@@ -162,7 +162,7 @@ class Searcher:
                 plan = "codes" if index.n_cells == 1 else "cells and codes"
                 return Found(plan, above(matches, options))
         plan = "exact" if self._where is None else "filter first"
-        matches = search_exactly(self._store.table, query, options, self._where, trace)
+        matches = search_exactly(self._store, query, options, self._where, trace)
         return Found(plan, above(matches, options))
 
 
