@@ -3,11 +3,10 @@
 from math import ceil, log10
 
 LEAST_CANDIDATES = 100
-"""This many find .996 of the 10 nearest of 100,000 rows."""
+"""This many find .997 of the 10 nearest of 100,000 rows."""
 
 _SERVED_BY_LEAST = 100_000
 _PER_TENFOLD = 2.0
-_PER_RESULT = 1.5
 _MOST = 10_000
 """The largest that the server takes."""
 
@@ -18,7 +17,8 @@ def candidates(k: int, n_rows: int, oversampling: float | None = None) -> int:
     oversampling: keep k times as many instead.
     """
     if oversampling is not None:
-        return min(max(k, ceil(oversampling * k)), _MOST)
-    tenfolds = max(0.0, log10(max(n_rows, 1) / _SERVED_BY_LEAST))
-    wanted = max(LEAST_CANDIDATES * _PER_TENFOLD**tenfolds, _PER_RESULT * k)
-    return min(ceil(wanted), _MOST)
+        wanted = oversampling * k
+    else:
+        tenfolds = log10(max(n_rows, _SERVED_BY_LEAST) / _SERVED_BY_LEAST)
+        wanted = LEAST_CANDIDATES * _PER_TENFOLD**tenfolds
+    return min(max(k, ceil(wanted)), _MOST)
