@@ -4,7 +4,7 @@
 
 Each block of queries is searched on every engine before the next one, so that noise hits all alike.
 Filters are on attributes without an index. seekdb, from `pylibseekdb`, has a memory budget of 5 GB:
-with 1 GB, its default, it does not finish an index of 100,000 vectors.
+with 1 GB, its default, making an index has hung.
 """
 
 import argparse
