@@ -60,10 +60,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if needing & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
-        # seekdb takes 10 seconds of a core to start, and some for each table; DISTANCE written in
-        # SQL compares 10,000 rows a second. tests/dialects runs on both always.
-        is_native = "[mysql_native" in item.name and item.path.stem == "test_indexes"
-        if "[oceanbase" in item.name or is_native:
+        # seekdb takes 10 seconds of a core to start, and some for each table.
+        is_slow = "[oceanbase" in item.name or "seekdb" in getattr(item, "fixturenames", ())
+        if "[mysql_native" in item.name:  # DISTANCE written in SQL compares 10,000 rows a second
+            is_slow = item.path.stem == "test_indexes" or "photos" in item.fixturenames
+        if is_slow:
             item.add_marker(pytest.mark.slow)
 
 

@@ -30,13 +30,17 @@ def refused(request: pytest.FixtureRequest) -> Refused:
 
     @contextmanager
     def refusing(
-        db: Database, match: str, error: type[LookalikeError] = UnsupportedServer
+        db: Database,
+        match: str,
+        error: type[LookalikeError] = UnsupportedServer,
+        *,
+        is_part: bool = False,  # of the capability; the rest of it is there
     ) -> Iterator[None]:
         with pytest.raises(error, match=match) as told:
             yield
         sentence = str(told.value).replace(db.url, "the server")
         assert "\n" not in sentence and "database refused" not in sentence
-        _note(request, "refused", sentence)
+        _note(request, "part" if is_part else "refused", sentence)
 
     return refusing
 

@@ -26,11 +26,12 @@ PASSED, FAILED, UNTESTED = "passed", "**failed**", "not tested"
 
 
 class Result(NamedTuple):
-    """What one test says of an engine: why it is not there, by which means it is, or neither."""
+    """What one test says of an engine: why it is not there, or a part is not, or how it is done."""
 
     outcome: str
     refusals: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 MAKES_THE_TABLE = "table_of_engines"
@@ -78,25 +79,63 @@ def _result(report: pytest.TestReport) -> Result:
         is_expected = hasattr(report, "wasxfail")
         reason = report.wasxfail if is_expected else str(report.longrepr[2])  # type: ignore[index]
         refusals.append(reason.removeprefix("reason: ").removeprefix("Skipped: "))
-    remarks = tuple(str(text) for name, text in properties if name == "remark")
-    return Result(report.outcome, tuple(refusals), remarks)
+    remarks, parts = (
+        tuple(str(text) for name, text in properties if name == kind) for kind in ("remark", "part")
+    )
+    return Result(report.outcome, tuple(refusals), remarks, parts)
+
+
+class Cell(NamedTuple):
+    """What the table says of a capability of an engine, and why."""
+
+    word: str = UNTESTED
+    notes: tuple[str, ...] = ()
 
 
 def table_of(
     results: Mapping[tuple[str, str], Iterable[Result]],
     versions: Mapping[str, str],
     engines: Iterable[str],
+    before: str = "",
 ) -> str:
-    """Return the table with its notes, as Markdown."""
+    """Return the table with its notes, as Markdown.
+
+    before: a page with an earlier table, whose cells stay where nothing was tested now.
+    """
     columns = list(engines)
-    heads = [f"{TITLES.get(each, each)} {_short(versions.get(each, ''))}" for each in columns]
-    lines = [_row(["", *heads]), _row(["---"] * (len(columns) + 1))]
-    notes: dict[str, int] = {}
-    for name, title in CAPABILITIES.items():
-        cells = [_cell(list(results.get((name, each), ())), notes) for each in columns]
-        lines.append(_row([title, *cells]))
-    numbered = [f"{number}. {note}" for note, number in notes.items()]
-    return "\n".join([*lines, "", *numbered]) + "\n"
+    heads, cells = _read(before)
+    titles = [TITLES.get(each, each) for each in columns]
+    tested = [
+        f"{title} {_short(versions[each])}" if each in versions else heads.get(title, title)
+        for each, title in zip(columns, titles, strict=True)
+    ]
+    lines = [_row(["", *tested]), _row(["---"] * (len(columns) + 1))]
+    numbers: dict[str, int] = {}
+    for name, capability in CAPABILITIES.items():
+        row = [capability]
+        for each, title in zip(columns, titles, strict=True):
+            found = list(results.get((name, each), ()))
+            cell = _cell(found) if found else cells.get((capability, title), Cell())
+            told = ", ".join(str(numbers.setdefault(it, len(numbers) + 1)) for it in cell.notes)
+            row.append(f"{cell.word} ({told})" if told else cell.word)
+        lines.append(_row(row))
+    return "\n".join([*lines, "", *(f"{n}. {note}" for note, n in numbers.items())]) + "\n"
+
+
+def _read(page: str) -> tuple[dict[str, str], dict[tuple[str, str], Cell]]:
+    """Return the heads of a page's columns by title, and its cells by capability and title."""
+    rows, noted = parsed(page)
+    if not rows:
+        return {}, {}
+    notes = dict(note.split(". ", 1) for note in noted)
+    heads = {head.rpartition(" ")[0]: head for head in rows[0][1:]}
+    cells = {}
+    for capability, *others in rows[1:]:
+        for title, text in zip(heads, others, strict=True):
+            word, _, numbers = text.removesuffix(")").partition(" (")
+            told = tuple(notes[number] for number in numbers.split(", ") if number)
+            cells[capability, title] = Cell(word, told)
+    return heads, cells
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -108,19 +147,16 @@ def _short(version: str) -> str:
     return found[1] if found else "?"
 
 
-def _cell(results: list[Result], notes: dict[str, int]) -> str:
-    if not results:
-        return UNTESTED
+def _cell(results: list[Result]) -> Cell:
     if any(each.outcome == "failed" for each in results):
-        return FAILED
+        return Cell(FAILED)
     refusals = [text for each in results for text in each.refusals]
+    parts = [text for each in results for text in each.parts]
     remarks = [text for each in results for text in each.remarks]
-    told = list(dict.fromkeys(refusals + remarks))
-    numbers = ", ".join(str(notes.setdefault(text, len(notes) + 1)) for text in told)
     word = PASSED
-    if refusals:
+    if refusals or parts:
         word = "refused" if all(each.refusals for each in results) else "in part"
-    return f"{word} ({numbers})" if numbers else word
+    return Cell(word, tuple(dict.fromkeys(refusals + parts + remarks)))
 
 
 def main(arguments: list[str]) -> int:
@@ -130,7 +166,8 @@ def main(arguments: list[str]) -> int:
     recorder = Recorder()
     options = ["-q", "-m", "capability", "-p", "no:cacheprovider", *arguments]
     status = int(pytest.main([*options, str(REPO / "tests")], plugins=[recorder]))
-    table = table_of(recorder.results, recorder.versions, [*ENGINES, *OTHERS])
+    before = "" if OTHERS else PAGE.read_text()
+    table = table_of(recorder.results, recorder.versions, [*ENGINES, *OTHERS], before)
     if OTHERS or status == pytest.ExitCode.INTERRUPTED:
         print(table)
         return status
@@ -149,7 +186,12 @@ def write(page: Path, table: str) -> None:
 
 def committed(page: Path = PAGE) -> tuple[list[list[str]], list[str]]:
     """Return the rows of the page's table, with the head first, and the notes."""
-    _, _, rest = page.read_text().partition(BEGIN)
+    return parsed(page.read_text())
+
+
+def parsed(page: str) -> tuple[list[list[str]], list[str]]:
+    """Return the same of the text of a page."""
+    _, _, rest = page.partition(BEGIN)
     lines = rest.partition(END)[0].strip().splitlines()
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in lines if line[:1] == "|"

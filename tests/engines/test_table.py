@@ -50,6 +50,7 @@ def test_results_become_words_and_notes(tmp_path):
         ("bits", "mysql"): [Result("passed"), Result("failed")],
         ("bits", "mariadb"): [Result("passed", ("It cannot.",)), Result("skipped", ("No.",))],
         ("cosine", "mysql"): [Result("passed", (), ("By the client.",))],
+        ("dot", "mysql"): [Result("passed", (), (), ("Not so long ones.",))],
     }
     table = table_of(
         results, {"mysql": "9.7.4", "mariadb": "11.8.9-MariaDB-0"}, ["mysql", "mariadb"]
@@ -59,7 +60,9 @@ def test_results_become_words_and_notes(tmp_path):
     assert f"| {CAPABILITIES['rows']} | passed | in part (1) |" in lines
     assert f"| {CAPABILITIES['bits']} | **failed** | refused (1, 2) |" in lines
     assert f"| {CAPABILITIES['cosine']} | passed (3) | not tested |" in lines
-    assert lines[-3:] == ["1. It cannot.", "2. No.", "3. By the client."]
+    assert f"| {CAPABILITIES['dot']} | in part (4) | not tested |" in lines
+    told = ["1. It cannot.", "2. No.", "3. By the client.", "4. Not so long ones."]
+    assert lines[-4:] == told
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- made by `make engines` -->\nold\n<!-- end -->\nz\n")
     write(page, table)
@@ -68,3 +71,10 @@ def test_results_become_words_and_notes(tmp_path):
         "<!-- end -->\nz\n"
     )
     assert committed(page)[0][0][1:] == ["MySQL 9.7.4", "MariaDB 11.8.9"]
+    # What a later run does not test stays as it was.
+    assert table_of({}, {}, ["mysql", "mariadb"], page.read_text()) == table
+    later = {("rows", "mariadb"): [Result("passed")], ("bits", "mysql"): [Result("passed")]}
+    again = table_of(later, {"mariadb": "12.0.2"}, ["mysql", "mariadb"], page.read_text())
+    assert again.splitlines()[0] == "|  | MySQL 9.7.4 | MariaDB 12.0.2 |"
+    assert f"| {CAPABILITIES['rows']} | passed | passed |" in again
+    assert f"| {CAPABILITIES['bits']} | passed | refused (1, 2) |" in again
