@@ -14,7 +14,6 @@ from lookalike.database.own_tables import no_training
 from lookalike.dialects import Dialect
 from lookalike.index import server_index
 from lookalike.index.store import IndexStore
-from lookalike.index.training import drop_generations
 from lookalike.index.versions import note_changes
 
 
@@ -86,6 +85,8 @@ def has_both(store: IndexStore) -> bool:
 
 def drop_ours(store: IndexStore) -> bool:
     """Drop lookalike's own index, and no longer choose it; return whether there was one."""
+    from lookalike.index.training import drop_generations  # not needed to search
+
     table = store.table
     connection, dialect = table.connection, table.dialect
     if (state := store.state()) is None:
