@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,15 +234,16 @@ def _texts_of(table: VectorTable, keys: Sequence[str]) -> dict[str, int]:
     wanted = set(keys)  # the server ignores letter case
     ids = sorted((row_id for row_id, name in rows if name in wanted), reverse=True)
     if table.has_files and ids:
-        of_files = dict(connection.query_parts(ids, lambda part: dialect.paths(table, part)))
-        ids = [row_id for row_id in ids if row_id not in of_files]
+        files = connection.query_parts(ids, lambda part: dialect.paths(table, part))
+        with_file = {row[0] for row in files}
+        ids = [row_id for row_id in ids if row_id not in with_file]
     names = dict(rows)
     return {names[row_id]: row_id for row_id in ids}
 
 
 def _images_of(table: VectorTable, keys: Sequence[str]) -> dict[str, int]:
     """Return the ids of stored files by path."""
-    paths = [key for key in keys if os.path.isabs(key)]
+    paths = [key for key in keys if Path(key).is_absolute()]
     if not table.has_files or not paths:
         return {}
     found = table.connection.query_parts(paths, lambda part: table.dialect.known_files(table, part))

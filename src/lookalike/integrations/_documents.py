@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 import lookalike
-from lookalike import Collection, Database, Document, InputError, Metric, Model
-from lookalike.attributes.conditions import Where
+from lookalike import AnyOf, Collection, Condition, Database, Document, InputError, Metric, Model
 
+Where = Mapping[str, Any] | Sequence[Any] | str | Condition | AnyOf
+"""Conditions as in `Collection.search`."""
 FloatArray = npt.NDArray[np.float32]
 
 

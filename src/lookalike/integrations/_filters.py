@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lookalike import AnyOf, Condition, InputError
-from lookalike.attributes.conditions import Test, Where, conditions
+from lookalike.integrations._documents import Where
 
 _OPERATORS = {
     "$eq": "=",
@@ -27,25 +27,27 @@ def where_of(given: Where | Mapping[str, Any] | None) -> Where | None:
     """
     if not isinstance(given, Mapping):
         return given
-    return [test for name, asked in given.items() for test in _tests(name, asked)]
+    return [each for name, asked in given.items() for each in _all_of(name, asked)]
 
 
-def _tests(name: str, asked: Any) -> tuple[Test, ...]:
+def _all_of(name: str, asked: Any) -> list[Where]:
+    """Return conditions that must all hold."""
     if name in ("$and", "$or"):
         if not isinstance(asked, list | tuple) or not asked:
             raise InputError(f"{name} is {asked!r}; give a list of filters")
-        groups = [where_of(each) for each in asked]
-        return conditions(groups) if name == "$and" else (AnyOf(*map(_one, groups)),)
+        groups = [_some(each) for each in asked]
+        return groups if name == "$and" else [AnyOf(*groups)]
     if name.startswith("$"):
         raise InputError(f"lookalike has no filter {name}; give $and, $or or a name")
     if not isinstance(asked, Mapping):
-        return conditions({name: asked})
-    return tuple(_condition(name, operator, value) for operator, value in asked.items())
+        return [{name: asked}]
+    return [_condition(name, operator, value) for operator, value in asked.items()]
 
 
-def _one(group: Where | None) -> Where:
-    if group is None:
-        raise InputError("a filter of $or is None; give conditions in each")
+def _some(given: Any) -> Where:
+    group = where_of(given)
+    if not group:
+        raise InputError("a filter of $and or $or is empty; give conditions in each")
     return group
 
 

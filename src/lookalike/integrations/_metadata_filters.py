@@ -12,7 +12,8 @@ from llama_index.core.vector_stores.types import (
 )
 
 from lookalike import AnyOf, Condition, InputError
-from lookalike.attributes.conditions import Test
+
+Test = Condition | AnyOf
 
 _SAME = {
     FilterOperator.EQ: "=",

@@ -19,8 +19,7 @@ from lookalike import (
     Text,
 )
 from lookalike import Document as StoredDocument
-from lookalike.attributes.conditions import Where
-from lookalike.integrations._documents import DocumentStore, refuse
+from lookalike.integrations._documents import DocumentStore, Where, refuse
 from lookalike.integrations._filters import where_of
 
 try:
@@ -151,15 +150,15 @@ class LookalikeVectorStore(VectorStore):
         if not paths:
             return []
         report = self.collection.add(*paths, retry=True)
-        failed = {failure.path.resolve() for failure in report.failures}
+        failed = {failure.path.resolve() for failure in report.failed}
         there = [place for place, path in enumerate(paths) if Path(path).resolve() not in failed]
         keys = self.collection.documents.describe(
             [paths[place] for place in there],
             [texts[place] for place in there],
             [every[place] for place in there],
         )
-        if report.failures:
-            raise ImageError(str(report.failures[0]))
+        if report.failed:
+            raise ImageError(str(report.failed[0]))
         return keys
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
@@ -184,7 +183,7 @@ class LookalikeVectorStore(VectorStore):
         """Return the k documents most similar to a text, best first."""
         return [document for document, _ in self._search(self._query(query), k, filter, kwargs)]
 
-    def similarity_search_with_score(  # type: ignore[override] # the base names no argument
+    def similarity_search_with_score(
         self, query: str, k: int = 4, filter: Filter | None = None, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """Return the same with their similarities, larger for the nearer."""

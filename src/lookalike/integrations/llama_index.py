@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from lookalike import Database, Document, InputError, Metric, MissingExtra
-from lookalike.attributes.conditions import Test, conditions
+from lookalike import Condition, Database, Document, InputError, Metric, MissingExtra
 from lookalike.integrations._documents import DocumentStore, refuse
-from lookalike.integrations._metadata_filters import conditions_of
+from lookalike.integrations._metadata_filters import Test, conditions_of
 
 try:
     from llama_index.core.bridge.pydantic import PrivateAttr
@@ -55,7 +54,7 @@ class LookalikeVectorStore(BasePydanticVectorStore):
         collection: str = "nodes",
         metric: Metric | None = None,
     ) -> None:
-        super().__init__(stores_text=True, collection=collection)
+        super().__init__(stores_text=True, collection=collection)  # type: ignore[call-arg]
         self._store = DocumentStore(database, collection, metric=metric)
 
     @classmethod
@@ -105,7 +104,7 @@ class LookalikeVectorStore(BasePydanticVectorStore):
         Without ids and filters nothing is deleted: see `clear`.
         """
         refuse(delete_kwargs, "delete_nodes")
-        if node_ids is not None or filters is not None:
+        if node_ids or (node_ids is None and filters is not None and filters.filters):
             self._documents.delete_where(_where(node_ids, filters))
 
     def clear(self) -> None:
@@ -121,6 +120,8 @@ class LookalikeVectorStore(BasePydanticVectorStore):
         """
         if node_ids is not None and filters is None:
             return [_node(each) for each in self._documents.get(node_ids)]
+        if node_ids == []:
+            return []
         return [_node(each) for each in self._documents.find(_where(node_ids, filters))]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
@@ -139,7 +140,7 @@ class LookalikeVectorStore(BasePydanticVectorStore):
         k = query.similarity_top_k
         tests = [*_where(query.node_ids, query.filters)]
         if query.doc_ids:
-            tests += conditions({"doc_id": list(query.doc_ids)})
+            tests.append(Condition("doc_id", "in", tuple(query.doc_ids)))
         if query.node_ids == []:
             found = []
         elif query.mode == VectorStoreQueryMode.MMR:
@@ -196,7 +197,7 @@ class LookalikeVectorStore(BasePydanticVectorStore):
 
 
 def _where(node_ids: Sequence[str] | None, filters: MetadataFilters | None) -> tuple[Test, ...]:
-    ids = () if node_ids is None else conditions({"image_name": list(node_ids)})
+    ids = [] if not node_ids else [Condition("image_name", "in", tuple(node_ids))]
     return (*ids, *conditions_of(filters))
 
 
