@@ -38,8 +38,10 @@ def _kept(tests: Iterable[Test], known: Sequence[Attribute]) -> tuple[Test, ...]
         elif (attribute := _attribute(test.name, known)) is None:
             if not (test.is_about_presence and test.operator == "="):
                 return None
-        elif test.operator == "=" and test.value == "" and "text" not in attribute.kinds:
-            return None
+        elif test.value == "" and "text" not in attribute.kinds:
+            if test.operator != "!=":
+                return None
+            kept.append(Condition(attribute.name, "!=", None))
         else:
             kept.append(Condition(attribute.name, test.operator, test.value))
     return tuple(kept)

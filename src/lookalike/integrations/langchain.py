@@ -97,6 +97,7 @@ class LookalikeVectorStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
         **kwargs: Any,
     ) -> list[str]:
         """Store texts, all or none, and return their ids; texts with known ids are replaced.
@@ -105,6 +106,7 @@ class LookalikeVectorStore(VectorStore):
             texts: The texts, which are embedded.
             metadatas: JSON objects, one each.
             ids: Their ids, 255 characters at most; a random one for None.
+            batch_size: How many texts to embed at once; by default all.
 
         Raises:
             InputError: The lengths differ, or an id or metadata cannot be stored.
@@ -115,7 +117,12 @@ class LookalikeVectorStore(VectorStore):
         if len(keys) != len(given):
             raise InputError(f"{len(keys)} ids do not fit {len(given)} texts")
         if given:
-            vectors = self.embeddings.embed_documents(given)
+            step = len(given) if batch_size is None else batch_size
+            vectors = [
+                vector
+                for start in range(0, len(given), step)
+                for vector in self.embeddings.embed_documents(given[start : start + step])
+            ]
             self.collection.documents.put(keys, vectors, given, metadatas or None)
         return keys
 

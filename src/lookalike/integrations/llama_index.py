@@ -138,12 +138,11 @@ class LookalikeVectorStore(BasePydanticVectorStore):
         refuse(kwargs, "query")
         vector = _checked(query)
         k = query.similarity_top_k
+        # LlamaIndex's retrievers give an empty list for all nodes.
         tests = [*_where(query.node_ids, query.filters)]
         if query.doc_ids:
             tests.append(Condition("doc_id", "in", tuple(query.doc_ids)))
-        if query.node_ids == []:
-            found = []
-        elif query.mode == VectorStoreQueryMode.MMR:
+        if query.mode == VectorStoreQueryMode.MMR:
             weight = query.mmr_threshold if weight is None else weight
             found = self._store.search_diverse(
                 vector,
