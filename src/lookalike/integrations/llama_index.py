@@ -8,7 +8,6 @@ from typing import Any
 
 from lookalike import Condition, Database, Document, InputError, Metric, MissingExtra
 from lookalike.integrations._documents import DocumentStore, refuse
-from lookalike.integrations._metadata_filters import Test, conditions_of
 
 try:
     from llama_index.core.bridge.pydantic import PrivateAttr
@@ -21,6 +20,8 @@ try:
         VectorStoreQueryResult,
     )
     from llama_index.core.vector_stores.utils import metadata_dict_to_node, node_to_metadata_dict
+
+    from lookalike.integrations._metadata_filters import Test, conditions_of
 except ImportError as error:
     raise MissingExtra("llama-index", "lookalike.integrations.llama_index") from error
 
