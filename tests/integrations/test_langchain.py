@@ -221,6 +221,22 @@ def test_images_added_otherwise_are_found_with_their_attributes(db, pictures):
     )
 
 
+def test_a_table_of_ones_own_is_searched_and_not_written(db):
+    db.rows("CREATE TABLE shoes (sku VARCHAR(9) PRIMARY KEY, title TEXT, price INT, v VECTOR(6))")
+    for text in TEXTS[:3]:
+        vector = np.array(FAKE.embed_query(text), np.float32).tobytes()
+        db.rows("INSERT INTO shoes VALUES (%s, %s, 5, %s)", (text, text.upper(), vector))
+    db.table("shoes", name="title")
+    store = LookalikeVectorStore(FAKE, database=db, collection="shoes")
+    (found,) = store.similarity_search("text 1", k=1, filter={"price": {"$lt": 6}})
+    assert found == Document(
+        id="TEXT 1", page_content="TEXT 1", metadata={"sku": "text 1", "price": 5}
+    )
+    for write in (store.delete, lambda: store.add_texts(["x"])):
+        with pytest.raises(InputError, match="a table of your own, which lookalike only reads"):
+            write()
+
+
 def test_a_store_closes_what_it_opened(database_url, db):
     store = LookalikeVectorStore(FAKE, database=database_url)
     store.close()
