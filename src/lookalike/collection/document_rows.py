@@ -18,7 +18,7 @@ from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_many, check_text
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.core.paths import absolute
-from lookalike.core.vectors import FloatArray, check_embeddings
+from lookalike.core.vectors import FloatArray, check_embeddings, check_lengths
 from lookalike.database.session import LOCK_WAIT_SECONDS
 from lookalike.database.table import VectorTable
 from lookalike.index.rows import MAX_NAME, insert_rows, put_rows
@@ -121,7 +121,7 @@ def put(state: CollectionState, given: Given, embeddings: npt.ArrayLike) -> list
     checked = check_embeddings(array, dim or array.shape[-1])
     if len(checked) != len(given.keys):
         raise InputError(f"{len(checked)} embeddings do not fit {len(given.keys)} ids")
-    items.check_lengths(checked, state.dialect)
+    check_lengths(checked, state.dialect.lengths, state.dialect.name)
     items.create(state, checked.shape[1])
     last = {key: place for place, key in enumerate(given.keys)}
     places = list(last.values())
