@@ -4,6 +4,7 @@ from .attributes.conditions import AnyOf, Condition
 from .attributes.files import read_attributes
 from .client import Database, connect
 from .collection.collection import Collection
+from .collection.documents import Document
 from .collection.export import export_sql
 from .collection.items import Item
 from .collection.matches import Matches
@@ -80,6 +81,7 @@ __all__ = [
     "ConnectionFailed",
     "Database",
     "DatabaseError",
+    "Document",
     "DuplicateGroup",
     "DuplicateImage",
     "EmbeddingError",

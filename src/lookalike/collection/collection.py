@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from lookalike.attributes.conditions import Where
     from lookalike.collection.attributes import CollectionAttributes
+    from lookalike.collection.documents import CollectionDocuments
     from lookalike.collection.duplicates import CollectionDuplicates
     from lookalike.collection.indexing import CollectionIndex
     from lookalike.collection.matches import Matches
@@ -45,6 +46,7 @@ class Collection(StoredImages, Removal):
     Attributes:
         index: Build and check the index.
         attributes: Set, get, list, index and drop the images' attributes.
+        documents: Texts and images with text ids and metadata, as frameworks store them.
         duplicates: Find, report, delete and decide on duplicates.
         threshold: Get, set and calibrate the threshold of `screen`.
     """
@@ -87,6 +89,13 @@ class Collection(StoredImages, Removal):
         from lookalike.collection.attributes import CollectionAttributes
 
         return CollectionAttributes(self._state)
+
+    @cached_property
+    def documents(self) -> CollectionDocuments:
+        """The rows as documents."""
+        from lookalike.collection.documents import CollectionDocuments
+
+        return CollectionDocuments(self._state)
 
     @cached_property
     def duplicates(self) -> CollectionDuplicates:

@@ -62,10 +62,7 @@ def upsert(
         raise InputError(f"id {twice} comes twice")
     check_lengths(checked, state.dialect.lengths, state.dialect.name)
     given_attributes = None if attributes is None else rows_of(attributes)
-    model_id = state.model_id
-    if model_id is None and state.request.model is not None:
-        model_id = state.model.get().id
-    state.create(dim, model_id)
+    create(state, dim)
     table, index = state.table, state.index
     with update_attributes(table, given_attributes) as set_attributes:
         if ids is None:
@@ -77,6 +74,14 @@ def upsert(
     index.advance_tail(stored)
     state.maintain()
     return stored
+
+
+def create(state: CollectionState, dim: int) -> None:
+    """Create the collection's tables, those that are missing, for embeddings that users bring."""
+    model_id = state.model_id
+    if model_id is None and state.request.model is not None:
+        model_id = state.model.get().id
+    state.create(dim, model_id)
 
 
 def check_include(include: Sequence[str]) -> None:

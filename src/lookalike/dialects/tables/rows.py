@@ -47,6 +47,19 @@ class RowsSQL(Primitives):
             tuple(ids),
         )
 
+    def documents_lock(self, table: Table, seconds: int) -> Statement:
+        """Select 1 if only this connection may store documents, until it is closed; else 0."""
+        return Statement(
+            "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s, '.documents'), 256), 64), %s)",
+            (table.name, seconds),
+        )
+
+    def documents_unlock(self, table: Table) -> Statement:
+        return Statement(
+            "SELECT RELEASE_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s, '.documents'), 256), 64))",
+            (table.name,),
+        )
+
     def delete_rows(self, table: Table, ids: Sequence[int]) -> Statement:
         return Statement(
             f"DELETE FROM {table.sql} WHERE {table.id} IN ({places(len(ids))})", tuple(ids)
