@@ -2,6 +2,7 @@
 
 from .attributes.conditions import AnyOf, Condition
 from .attributes.files import read_attributes
+from .borrowing import BorrowedDatabase, borrow
 from .client import Database, connect
 from .collection.collection import Collection
 from .collection.export import export_sql
@@ -72,6 +73,7 @@ __all__ = [
     "AnyOf",
     "AttributeStatus",
     "AttributesReport",
+    "BorrowedDatabase",
     "Calibration",
     "Collection",
     "CollectionCopy",
@@ -128,6 +130,7 @@ __all__ = [
     "Tier",
     "UnsupportedServer",
     "ValueCount",
+    "borrow",
     "connect",
     "export_sql",
     "functions_sql",
