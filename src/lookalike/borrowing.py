@@ -8,8 +8,9 @@ from lookalike.client import Database
 from lookalike.collection.collection import Collection
 from lookalike.core.errors import InputError
 from lookalike.database.borrowed import Borrowing
+from lookalike.database.errors import MissingTable
 from lookalike.database.probe import probe
-from lookalike.database.user_tables import registered_tables
+from lookalike.dialects import Dialect, UserTable
 
 
 class BorrowedDatabase(Database):
@@ -19,6 +20,10 @@ class BorrowedDatabase(Database):
     """
 
     connection: Borrowing
+
+    def __init__(self, connection: Borrowing, dialect: Dialect) -> None:
+        super().__init__(connection, dialect, notify=lambda line: None)
+        self._collections: dict[object, Collection] = {}
 
     @contextmanager
     def over(self, connection: Any) -> Iterator[Self]:
@@ -31,7 +36,9 @@ class BorrowedDatabase(Database):
             yield self
 
     def index_of(self, table: str, vector: str, *, schema: str | None = None) -> Collection:
-        """Open the collection or the index of a table of your own by its VECTOR column.
+        """Return the collection or the index of a table of your own by its VECTOR column.
+
+        It is opened once, and again after its index was dropped and created.
 
         Args:
             table: Name of the table.
@@ -42,13 +49,29 @@ class BorrowedDatabase(Database):
             InputError: The column has no index; the message has the command that creates it.
         """
         own = self.connection.url.database
-        for each in registered_tables(self.connection, self.dialect):
+        for each in self._registered():
             if (each.schema or own, each.table, each.vector) == (schema or own, table, vector):
-                return self.collection(each.name)
+                return self._opened(each, each.name)
         if vector == "embedding" and schema in (None, own) and table in self.collections():
-            return self.collection(table)
+            return self._opened(table, table)
         place = f"{schema or own}.{table}.{vector}"
         raise InputError(f"{place} has no index: run lookalike index create {place}")
+
+    def index_named(self, name: str) -> Collection:
+        """Return a collection or an index of a table of your own by its name, opened once."""
+        of_table = [each for each in self._registered() if each.name == name]
+        return self._opened(of_table[0] if of_table else name, name)
+
+    def _registered(self) -> list[UserTable]:
+        try:
+            return [UserTable(*row) for row in self.connection.query(self.dialect.user_tables())]
+        except MissingTable:
+            return []
+
+    def _opened(self, key: object, name: str) -> Collection:
+        if key not in self._collections:
+            self._collections[key] = self.collection(name)
+        return self._collections[key]
 
 
 def borrow(connection: Any) -> BorrowedDatabase:
@@ -79,4 +102,4 @@ def borrow(connection: Any) -> BorrowedDatabase:
     borrowing = Borrowing(connection)
     with borrowing.over(connection):
         dialect = probe(borrowing)
-    return BorrowedDatabase(borrowing, dialect, notify=lambda line: None)
+    return BorrowedDatabase(borrowing, dialect)

@@ -61,10 +61,20 @@ class BorrowedLink(Link):
         if not sql.lstrip().upper().startswith(_READS):
             raise ReadOnly("over a connection of your own lookalike only reads")
         self._check_size(sql)
-        with closing(self._raw.cursor()) as cursor:
+        with closing(self._raw.cursor()) as cursor, self._without_notes(cursor, sql):
             with self.errors():
                 cursor.execute(sql)
             yield cursor
+
+    @contextmanager
+    def _without_notes(self, cursor: Any, sql: str) -> Iterator[None]:
+        """Keep the server from noting what it explains: asynchronous drivers print its notes."""
+        if not sql.startswith("EXPLAIN"):
+            yield
+            return
+        cursor.execute("SET @lookalike_notes = @@SESSION.sql_notes, SESSION sql_notes = 0")
+        yield
+        cursor.execute("SET SESSION sql_notes = @lookalike_notes")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -98,7 +108,9 @@ class Borrowing(Connection):
             ((database, user, max_packet),) = cursor.fetchall()
         if not database:
             raise InputError("this connection has chosen no database: name one in its URL")
-        self.url = DatabaseURL(_text(user).partition("@")[0], "", "localhost", 3306, _text(database), {})
+        self.url = DatabaseURL(
+            _text(user).partition("@")[0], "", "localhost", 3306, _text(database), {}
+        )
         self.max_packet = int(max_packet)
         self._tracer = None
 

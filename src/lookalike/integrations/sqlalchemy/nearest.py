@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Float, bindparam, column, inspect, select
+from sqlalchemy import Float, bindparam, column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.schema import Column, Table
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from lookalike import Collection, InputError, LookalikeError, Metric
+from lookalike import BorrowedDatabase, Collection, InputError, Metric
 from lookalike.integrations.sqlalchemy.conditions import conditions_of
 from lookalike.integrations.sqlalchemy.distances import (
     cosine_distance,
@@ -20,7 +20,6 @@ from lookalike.integrations.sqlalchemy.distances import (
     max_inner_product,
 )
 from lookalike.integrations.sqlalchemy.running import (
-    Reader,
     connection_of,
     is_mariadb,
     reading,
@@ -126,7 +125,8 @@ def _column_of(given: Any) -> Column[Any]:
     table = getattr(table, "element", table)  # of an alias
     if not isinstance(table, Table) or element.name not in table.c:
         raise InputError(f"{given} is no column of a table")
-    return table.c[element.name]
+    found: Column[Any] = table.c[element.name]
+    return found
 
 
 def _key_of(found: Column[Any]) -> Column[Any]:
@@ -148,9 +148,9 @@ def _find(element: _Nearest, compiler: SQLCompiler, **keywords: Any) -> str:
         return _show(element, compiler)
     if is_mariadb(compiler.dialect):
         return _ranked(element.asked, compiler, **keywords)
-    with reading(connection) as reader:
-        if not reader.db.dialect.has_nearest:
-            return _values(_search(reader, element.asked), compiler, **keywords)
+    with reading(connection) as db:
+        if not db.dialect.has_nearest:
+            return _values(_search(db, element.asked), compiler, **keywords)
     return _ranked(element.asked, compiler, **keywords)
 
 
@@ -179,28 +179,19 @@ def _values(found: list[tuple[Any, float]], compiler: SQLCompiler, **keywords: A
     return f"(SELECT column_0 AS id, column_1 AS distance FROM (VALUES {rows}) AS found)"
 
 
-def _search(reader: Reader, asked: _Asked) -> list[tuple[Any, float]]:
+def _search(db: BorrowedDatabase, asked: _Asked) -> list[tuple[Any, float]]:
     """Return keys and distances, nearest first."""
-    place = (asked.index or asked.column.table.fullname, asked.column.name)
-    is_cached = place in reader.collections
-    try:
-        return _search_in(reader, place, asked)
-    except LookalikeError:
-        if not is_cached:
-            raise
-    del reader.collections[place]  # its index may be another one now
-    return _search_in(reader, place, asked)
-
-
-def _search_in(reader: Reader, place: tuple[str, str], asked: _Asked) -> list[tuple[Any, float]]:
-    if place not in reader.collections:
-        reader.collections[place] = _open(reader, asked)
-    collection = reader.collections[place]
+    table = asked.column.table
+    collection = (
+        db.index_of(table.name, asked.column.name, schema=table.schema)
+        if asked.index is None
+        else db.index_named(asked.index)
+    )
     if asked.metric not in (None, collection.metric):
         raise InputError(
             f"the index of {asked.column} ranks by {collection.metric}, not by {asked.metric}"
         )
-    where = [part for each in asked.where for part in conditions_of(each, asked.column.table.name)]
+    where = [part for each in asked.where for part in conditions_of(each, table.name)]
     matches = collection.search(asked.query, k=asked.k, where=where or None, exact=asked.is_exact)
     return [
         (match.id if match.key is None else match.key, _distance(match.similarity, collection))
@@ -210,11 +201,3 @@ def _search_in(reader: Reader, place: tuple[str, str], asked: _Asked) -> list[tu
 
 def _distance(similarity: float, collection: Collection) -> float:
     return 1 - similarity if collection.metric == "cosine" else -similarity
-
-
-def _open(reader: Reader, asked: _Asked) -> Collection:
-    """Return the index of a column. Raises InputError, which says how to create it."""
-    if asked.index is not None:
-        return reader.db.collection(asked.index)
-    table = asked.column.table
-    return reader.db.index_of(table.name, asked.column.name, schema=table.schema)

@@ -10,28 +10,20 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from lookalike import BorrowedDatabase, Collection, DatabaseError, borrow
+from lookalike import BorrowedDatabase, DatabaseError, borrow
 
 NATIVE, STORED = "lookalike_native_distance", "DISTANCE"
-
-
-class Reader:
-    """A database that one statement at a time reads, with the collections that it has opened."""
-
-    def __init__(self, raw: Any) -> None:
-        self.db: BorrowedDatabase = borrow(raw)
-        self.collections: dict[tuple[str, ...], Collection] = {}
 
 
 class _Known:
     """What is known of one database of one engine.
 
-    idle: readers that no statement uses now. A statement has one to itself: tasks of asyncio that
+    idle: those that no statement uses now. A statement has one to itself: tasks of asyncio that
     share a thread would wait for each other's locks for ever.
     """
 
     def __init__(self) -> None:
-        self.idle: list[Reader] = []
+        self.idle: list[BorrowedDatabase] = []
         self.function: str | None = None
 
 
@@ -64,14 +56,18 @@ def connection_of(compiler: SQLCompiler) -> Connection | None:
 
 
 @contextmanager
-def reading(connection: Connection) -> Iterator[Reader]:
+def reading(connection: Connection) -> Iterator[BorrowedDatabase]:
     """Lend a connection's transaction to lookalike in a `with` block."""
+    if not connection.in_transaction():
+        connection.begin()  # SQLAlchemy does so after it has compiled
     raw = connection.connection.dbapi_connection
     known = _known_of(connection)
-    reader = known.idle.pop() if known.idle else Reader(raw)
-    with reader.db.over(raw):
-        yield reader
-    known.idle.append(reader)
+    db = known.idle.pop() if known.idle else borrow(raw)
+    try:
+        with db.over(raw):
+            yield db
+    finally:
+        known.idle.append(db)
 
 
 def _known_of(connection: Connection) -> _Known:
@@ -88,8 +84,8 @@ def distance_function(compiler: SQLCompiler) -> str:
         return STORED
     known = _known_of(connection)
     if known.function is None:
-        with reading(connection) as reader:
-            known.function = _function(reader.db)
+        with reading(connection) as db:
+            known.function = _function(db)
     return known.function
 
 
