@@ -91,7 +91,7 @@ class BorrowedLink(Link):
             code = getattr(error, "errno", None) or (error.args[0] if error.args else None)
             if not isinstance(code, int):
                 raise
-            same = pymysql.err.MySQLError(code, error.args[-1])
+            same = pymysql.MySQLError(code, error.args[-1])
             raise translated(same, self.url) from error
 
 

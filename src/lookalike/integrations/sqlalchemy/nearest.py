@@ -12,7 +12,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.schema import Column, Table
 from sqlalchemy.sql.selectable import TableValuedAlias
 
-from lookalike import BorrowedDatabase, Collection, InputError, Metric
+from lookalike import BorrowedDatabase, InputError, Metric
+from lookalike.integrations.reading import distance_of
 from lookalike.integrations.sqlalchemy.conditions import conditions_of
 from lookalike.integrations.sqlalchemy.distances import (
     cosine_distance,
@@ -176,7 +177,7 @@ def _values(found: list[tuple[Any, float]], compiler: SQLCompiler, **keywords: A
         return compiler.process(bindparam(None, value, unique=True), **keywords)
 
     rows = ", ".join(f"ROW({bound(key)}, {bound(distance)})" for key, distance in found)
-    return f"(SELECT column_0 AS id, column_1 AS distance FROM (VALUES {rows}) AS found)"
+    return f"(SELECT column_0 AS id, column_1 AS distance FROM (VALUES {rows}) AS found)"  # noqa: S608
 
 
 def _search(db: BorrowedDatabase, asked: _Asked) -> list[tuple[Any, float]]:
@@ -194,10 +195,9 @@ def _search(db: BorrowedDatabase, asked: _Asked) -> list[tuple[Any, float]]:
     where = [part for each in asked.where for part in conditions_of(each, table.name)]
     matches = collection.search(asked.query, k=asked.k, where=where or None, exact=asked.is_exact)
     return [
-        (match.id if match.key is None else match.key, _distance(match.similarity, collection))
+        (
+            match.id if match.key is None else match.key,
+            distance_of(match.similarity, collection.metric),
+        )
         for match in matches
     ]
-
-
-def _distance(similarity: float, collection: Collection) -> float:
-    return 1 - similarity if collection.metric == "cosine" else -similarity

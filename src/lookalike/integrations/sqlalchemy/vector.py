@@ -3,19 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import LargeBinary, cast, func, type_coerce
 from sqlalchemy.dialects.mysql.base import ischema_names
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from sqlalchemy.types import UserDefinedType
 
-from lookalike import EmbeddingError, InputError
 from lookalike.integrations.sqlalchemy import distances
-
-FloatArray = npt.NDArray[np.float32]
-MAX_DIM = 16383
+from lookalike.integrations.vectors import FloatArray, check_dim, pack, unpack
 
 
 class VECTOR(UserDefinedType[FloatArray]):
@@ -37,8 +32,7 @@ class VECTOR(UserDefinedType[FloatArray]):
     cache_ok = True
 
     def __init__(self, dim: int | None = None) -> None:
-        if dim is not None and not 1 <= dim <= MAX_DIM:
-            raise InputError(f"VECTOR({dim}): give 1 to {MAX_DIM} dimensions")
+        check_dim(dim, "VECTOR")
         self.dim = dim
 
     def get_col_spec(self, **_: object) -> str:
@@ -47,11 +41,11 @@ class VECTOR(UserDefinedType[FloatArray]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str | None]:
         """Return what makes hexadecimal digits of a value."""
-        return lambda value: None if value is None else self._packed(value).hex()
+        return lambda value: None if value is None else pack(value, self.dim).hex()
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         """Return what makes a literal of a value, for literal_binds."""
-        return lambda value: f"'{self._packed(value).hex()}'"
+        return lambda value: f"'{pack(value, self.dim).hex()}'"
 
     def bind_expression(self, bindvalue: BindParameter[FloatArray]) -> ColumnElement[FloatArray]:
         """Return the expression that makes bytes of the digits."""
@@ -65,20 +59,7 @@ class VECTOR(UserDefinedType[FloatArray]):
         self, dialect: Dialect, coltype: object
     ) -> Callable[[Any], FloatArray | None]:
         """Return what makes an array of the bytes that are read."""
-        return lambda value: None if value is None else _unpacked(value)
-
-    def _packed(self, value: npt.ArrayLike) -> bytes:
-        try:
-            with np.errstate(over="ignore"):
-                vector = np.asarray(value).astype("<f4")
-        except (ValueError, TypeError) as error:
-            raise EmbeddingError(f"a vector must be numbers: {error}") from error
-        if vector.ndim != 1 or (self.dim is not None and len(vector) != self.dim):
-            expected = f"({self.dim},)" if self.dim is not None else "(dim,)"
-            raise EmbeddingError(f"a vector has shape {expected}, not {vector.shape}")
-        if not np.isfinite(vector).all():
-            raise EmbeddingError("a vector has NaN or infinity")
-        return vector.tobytes()
+        return lambda value: None if value is None else unpack(value)
 
     class Comparator(UserDefinedType.Comparator[FloatArray]):
         """The distances of a column to a vector or another column, as in pgvector-python."""
@@ -106,10 +87,6 @@ class VECTOR(UserDefinedType[FloatArray]):
 
 Vector = VECTOR
 """The same, as pgvector-python calls it."""
-
-
-def _unpacked(value: Any) -> FloatArray:
-    return np.frombuffer(bytes(value), "<f4").copy()
 
 
 def _register() -> None:
