@@ -1,6 +1,8 @@
 """The server's error numbers: which class each becomes, and that only one module knows them."""
 
 import re
+import subprocess
+import sys
 import tokenize
 from contextlib import closing
 from pathlib import Path
