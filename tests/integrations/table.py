@@ -20,7 +20,7 @@ OLDER = REPO / ".venv-test" / "sqlalchemy-2.0"
 PAGES = {"SQLAlchemy": REPO / "docs" / "sqlalchemy.md", "Django": REPO / "docs" / "django.md"}
 DRIVERS = {
     "SQLAlchemy": ("pymysql", "mysql.connector", "MySQLdb", "asyncmy", "aiomysql", "mariadb"),
-    "Django": ("MySQLdb mysql", "pymysql mysql", "pymysql mariadb"),
+    "Django": ("MySQLdb mysql", "MySQLdb mariadb", "pymysql mysql", "pymysql mariadb"),
 }
 SHOWN = {"mysql": "MySQL", "mariadb": "MariaDB"}
 

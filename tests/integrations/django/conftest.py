@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from django.conf import settings
 
 from tests.conftest import new_database
+from tests.places import REPO
 
 DRIVER = os.environ.get("LOOKALIKE_DJANGO_DRIVER", "pymysql")
 """What stands for MySQLdb: PyMySQL, which installs everywhere, or mysqlclient itself."""
@@ -21,27 +23,25 @@ DIM = 8
 EMBEDDINGS = np.random.default_rng(3).standard_normal((300, DIM)).astype(np.float32)
 QUERY = EMBEDDINGS[17] + np.float32(0.1)
 
-MODELS = f"""
-from django.db import models
-from lookalike.integrations.django import VectorField
 
-class Product(models.Model):
-    title = models.CharField(max_length=100)
-    price = models.DecimalField(max_digits=8, decimal_places=2)
-    embedding = VectorField(dimensions={DIM})
-"""
+def of_docs(file: str) -> str:
+    """A file as docs/django.md shows it."""
+    page = (REPO / "docs" / "django.md").read_text()
+    (found,) = re.findall(rf"```py\n# {re.escape(file)}\n(.*?)```", page, re.S)
+    return str(found)
 
 
 def set_up(folder: Path) -> None:
     """Set Django up, once for the process."""
-    app = folder / "django_shop"
+    app = folder / "shop"
     (app / "migrations").mkdir(parents=True)
     for name in ("__init__.py", "migrations/__init__.py"):
         (app / name).touch()
-    (app / "models.py").write_text(MODELS)
+    models = of_docs("shop/models.py").replace("dimensions=512", f"dimensions={DIM}")
+    (app / "models.py").write_text(models)
     sys.path.insert(0, str(folder))
     settings.configure(
-        INSTALLED_APPS=["django_shop"],
+        INSTALLED_APPS=["shop"],
         DATABASES={"default": {"ENGINE": "django.db.backends.mysql", "NAME": "unknown"}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
         USE_TZ=True,
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the app, with Django set up."""
     folder = tmp_path_factory.mktemp("project")
     set_up(folder)
-    return folder / "django_shop"
+    return folder / "shop"
 
 
 @pytest.fixture(scope="module", params=["mysql", "mariadb"])

@@ -8,22 +8,13 @@ import pytest
 
 import lookalike
 from lookalike import InputError
-from tests.integrations.django.conftest import DIM, EMBEDDINGS, QUERY
-
-INDEX = """
-from django.db import migrations
-from lookalike.integrations.django import CreateVectorIndex
-
-class Migration(migrations.Migration):
-    dependencies = [("django_shop", "0001_initial")]
-    operations = [CreateVectorIndex("product", "embedding")]
-"""
+from tests.integrations.django.conftest import DIM, EMBEDDINGS, QUERY, of_docs
 
 
 def migrate(to=None):
     from django.core.management import call_command
 
-    call_command("migrate", "django_shop", *([to] if to else []), verbosity=0)
+    call_command("migrate", "shop", *([to] if to else []), verbosity=0)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +24,8 @@ def migrations(project, database):
 
     folder = project / "migrations"
     if not (folder / "0001_initial.py").exists():
-        call_command("makemigrations", "django_shop", verbosity=0)
-        (folder / "0002_index.py").write_text(INDEX)
+        call_command("makemigrations", "shop", verbosity=0)
+        (folder / "0002_index.py").write_text(of_docs("shop/migrations/0002_index.py"))
         importlib.invalidate_caches()
     return folder
 
@@ -44,7 +35,7 @@ def products(database, migrations):
     """The model, with rows and an index."""
     from django.apps import apps
 
-    model = apps.get_model("django_shop", "Product")
+    model = apps.get_model("shop", "Product")
     migrate("0001")
     model.objects.bulk_create(
         [model(title=f"p{i}", price=i % 100, embedding=each) for i, each in enumerate(EMBEDDINGS)]
@@ -87,7 +78,7 @@ def test_makemigrations_writes_the_field(migrations):
 def test_nothing_is_left_to_migrate(products):
     from django.core.management import call_command
 
-    call_command("makemigrations", "django_shop", check=True, dry_run=True, verbosity=0)
+    call_command("makemigrations", "shop", check=True, dry_run=True, verbosity=0)
 
 
 @pytest.mark.works("writes and reads vectors")
@@ -187,22 +178,22 @@ def test_migrations_run_both_ways(products, database):
     def indexes():
         if is_mariadb():
             with connection.cursor() as cursor:
-                cursor.execute("SHOW INDEX FROM django_shop_product WHERE Index_type = 'VECTOR'")
+                cursor.execute("SHOW INDEX FROM shop_product WHERE Index_type = 'VECTOR'")
                 return [row[2] for row in cursor.fetchall()]
         with lookalike.connect(database) as db:
             return [each.name for each in db.tables()]
 
-    assert indexes() == ["django_shop_product"]
+    assert indexes() == ["shop_product"]
     migrate("0001")
     assert indexes() == []
     if not is_mariadb():
-        place = r"test_\w+\.django_shop_product\.embedding"
+        place = r"test_\w+\.shop_product\.embedding"
         with pytest.raises(InputError, match=f"run lookalike index create {place}"):
             nearest(products.objects.all(), "embedding", QUERY)
     migrate()
-    assert indexes() == ["django_shop_product"]
+    assert indexes() == ["shop_product"]
     (found,) = nearest(products.objects.all(), "embedding", QUERY, k=1)
     assert found.title == nearest_titles(1)[0]
     migrate("zero")
-    assert "django_shop_product" not in connection.introspection.table_names()
+    assert "shop_product" not in connection.introspection.table_names()
     assert indexes() == [] if not is_mariadb() else True
