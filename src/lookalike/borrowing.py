@@ -93,7 +93,7 @@ def borrow(connection: Any) -> BorrowedDatabase:
         >>> ids = db.collection("outlines", dim=2).upsert([[1, 0], [0, 1]])
         >>> socket, database = db.connection.url.options["unix_socket"], db.connection.url.database
         >>> raw = pymysql.connect(unix_socket=socket, user="root", database=database)
-        >>> borrowed = lookalike.borrow(raw)
+        >>> borrowed = borrow(raw)
         >>> with borrowed.over(raw):
         ...     [match.id for match in borrowed.collection("outlines").search([1, 0.2], k=1)]
         [1]
