@@ -63,3 +63,10 @@ def test_similar_products(client, embedded_model):
         answer = client.get(f"/products/{number}/similar", params={"k": 3, "max_price": most})
         assert [each["name"] for each in answer.json()] == expected(most)
     assert client.get("/products/999/similar").status_code == 404
+
+
+def test_the_docs_show_its_code():
+    page = (REPO / "docs" / "sqlalchemy.md").read_text()
+    block = page.partition("## A shop")[2].partition("```py\n")[2].partition("```")[0]
+    code = {line.strip() for line in (SHOP / "app.py").read_text().splitlines()}
+    assert block and {line.strip() for line in block.splitlines()} <= code

@@ -197,3 +197,43 @@ def test_migrations_run_both_ways(products, database):
     migrate("zero")
     assert "shop_product" not in connection.introspection.table_names()
     assert indexes() == [] if not is_mariadb() else True
+
+
+def test_other_servers_are_refused(database):
+    from django.apps import apps
+    from django.db.backends.sqlite3.base import DatabaseWrapper
+
+    from lookalike.integrations.django import CosineDistance
+
+    sqlite = DatabaseWrapper({"NAME": ":memory:"})
+    products = apps.get_model("shop", "Product").objects
+    query = products.annotate(d=CosineDistance("embedding", QUERY)).query
+    with pytest.raises(InputError, match="vectors are for MySQL and MariaDB, not for sqlite"):
+        query.get_compiler(connection=sqlite).as_sql()
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {"USER": "a", "PASSWORD": "p@/", "HOST": "db", "PORT": "3307", "NAME": "shop"},
+            "mysql://a:p%40%2F@db:3307/shop",
+        ),
+        (
+            {"USER": "a", "HOST": "/run/my.sock", "NAME": "shop"},
+            "mysql://a@localhost/shop?unix_socket=%2Frun%2Fmy.sock",
+        ),
+        (
+            {"USER": "a", "NAME": "s", "OPTIONS": {"ssl": {"ca": "/ca.pem"}}},
+            "mysql://a@localhost/s?ssl_ca=%2Fca.pem",
+        ),
+    ],
+)
+def test_the_url_of_djangos_settings(settings, expected):
+    from types import SimpleNamespace
+
+    from lookalike.database.url import DatabaseURL
+    from lookalike.integrations.django.operations import url_of
+
+    assert url_of(SimpleNamespace(settings_dict=settings)) == expected
+    assert DatabaseURL.parse(expected).database == settings["NAME"]

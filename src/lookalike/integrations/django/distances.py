@@ -1,7 +1,6 @@
 """Distances of vectors as expressions, compiled for each engine; named as in pgvector-python."""
 
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.db.models import F, FloatField, Func, Value
 
@@ -9,13 +8,22 @@ from lookalike import InputError
 from lookalike.integrations.django.fields import VectorField
 from lookalike.integrations.reading import Readers
 
-_readers: "WeakKeyDictionary[Any, dict[str, Readers]]" = WeakKeyDictionary()
+_readers: dict[tuple[str, ...], Readers] = {}
+"""By place and name of the database: each thread has connections of its own."""
 
 
 def readers_of(connection: Any) -> Readers:
     """Return what is known of the database of one of Django's connections."""
-    name = str(connection.settings_dict["NAME"])
-    return _readers.setdefault(connection, {}).setdefault(name, Readers())
+    settings = connection.settings_dict
+    place = tuple(str(settings.get(each)) for each in ("HOST", "PORT", "USER", "NAME", "OPTIONS"))
+    return _readers.setdefault(place, Readers())
+
+
+def is_mariadb(connection: Any) -> bool:
+    """Whether the server is MariaDB. Raises InputError if it is neither that nor MySQL."""
+    if connection.vendor != "mysql":
+        raise InputError(f"vectors are for MySQL and MariaDB, not for {connection.vendor}")
+    return bool(connection.mysql_is_mariadb)
 
 
 def raw_of(connection: Any) -> Any:
@@ -42,17 +50,11 @@ class _Distance(Func):
         extra.setdefault("output_field", FloatField())
         super().__init__(expression, vector, **extra)
 
-    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> Any:
-        """Refuse: only MySQL and MariaDB are known."""
-        raise InputError(
-            f"{type(self).__name__} runs on MySQL and MariaDB, not {connection.vendor}"
-        )
-
-    def as_mysql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
-        """Return the SQL for MySQL or MariaDB."""
+    def as_sql(self, compiler: Any, connection: Any, **_: Any) -> tuple[str, list[Any]]:
+        """Return the SQL. Raises InputError for other servers than MySQL and MariaDB."""
         (one, first), (two, second) = (compiler.compile(each) for each in self.source_expressions)
         params = [*first, *second]
-        if not connection.mysql_is_mariadb:
+        if not is_mariadb(connection):
             function = readers_of(connection).distance_function(raw_of(connection))
             return f"{self.sign}{function}({one}, {two}, '{self.metric}')", params
         if self.metric != "DOT":

@@ -8,7 +8,7 @@ from django.db.models import Case, FloatField, Model, Q, QuerySet, Value, When
 
 from lookalike import InputError, Match, Metric
 from lookalike.integrations.django.conditions import conditions_of
-from lookalike.integrations.django.distances import DISTANCES, raw_of, readers_of
+from lookalike.integrations.django.distances import DISTANCES, is_mariadb, raw_of, readers_of
 from lookalike.integrations.reading import distance_of
 
 
@@ -47,7 +47,7 @@ def nearest(
     if metric is not None and metric not in DISTANCES:
         raise InputError(f"unknown metric {metric!r}; choose {', '.join(DISTANCES)}")
     connection, model = connections[queryset.db], queryset.model
-    if not connection.mysql_is_mariadb:
+    if not is_mariadb(connection):
         with readers_of(connection).reading(raw_of(connection)) as db:
             if not db.dialect.has_nearest:
                 index = db.index_of(model._meta.db_table, model._meta.get_field(field).column)

@@ -7,6 +7,7 @@ from django.db.migrations.operations.base import Operation
 
 import lookalike
 from lookalike import InputError, Metric
+from lookalike.integrations.django.distances import is_mariadb
 
 
 class CreateVectorIndex(Operation):
@@ -56,7 +57,7 @@ class CreateVectorIndex(Operation):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table, column = model._meta.db_table, model._meta.get_field(self.field).column
-        if schema_editor.connection.mysql_is_mariadb:
+        if is_mariadb(schema_editor.connection):
             if self.metric == "dot":
                 raise InputError("MariaDB's index ranks by cosine or euclidean, not by dot")
             names = [schema_editor.quote_name(each) for each in (table, self._name(model), column)]
@@ -75,7 +76,7 @@ class CreateVectorIndex(Operation):
         model = from_state.apps.get_model(app_label, self.model_name)
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
-        if schema_editor.connection.mysql_is_mariadb:
+        if is_mariadb(schema_editor.connection):
             names = [schema_editor.quote_name(n) for n in (model._meta.db_table, self._name(model))]
             schema_editor.execute("ALTER TABLE {} DROP INDEX {}".format(*names))
             return
