@@ -16,7 +16,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve-demo test test-fast test-slow test-languages engines coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo serve-demo test test-fast test-slow test-languages engines integrations coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ test-languages: .venv-test/installed ## The examples in PHP, Java, Go, Node.js a
 
 engines: .venv-test/installed ## What each engine can do, on real servers, into docs/engines.md
 	@$(TEST_BIN)/python -m tests.engines.table $(PYTEST_ARGS)
+
+integrations: .venv-test/installed .venv-test/sqlalchemy-2.0 ## What works with which version, into docs/sqlalchemy.md and docs/django.md
+	@$(TEST_BIN)/python -m tests.integrations.table
 
 coverage: .venv-test/installed ## The tests but for the slow ones, and which lines they run
 	@$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered $(PYTEST_ARGS)
@@ -113,8 +116,13 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
-		--editable ".[clip,langchain,llama-index,pandas,parquet,raw,seekdb,watch,web]" "$(TORCH)"
+		--editable ".[clip,django,langchain,llama-index,pandas,parquet,raw,seekdb,sqlalchemy,watch,web]" "$(TORCH)"
 	@touch $@
+
+# Beside the newest one; mysqlclient where what it is built with is installed.
+.venv-test/sqlalchemy-2.0: | .venv-test/installed
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --no-deps --target $@ "sqlalchemy==2.0.*"
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) mysqlclient || echo "==> Going on without mysqlclient"
 
 # The vector store of Oracle's client: its packages want older ones than ours.
 .venv-mysql-ai/installed: Makefile | check-python

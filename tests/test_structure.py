@@ -31,6 +31,7 @@ FORBIDDEN = [
     ("search/searcher.py", "from lookalike.dialects.mysql_native import MySQLNative"),
     ("add/ingest.py", "from lookalike.models.clip.load import load"),
     ("cli/search.py", "from lookalike.search.searcher import Searcher"),
+    ("integrations/reading.py", "from lookalike.database.url import DatabaseURL"),
     # Libraries stay where they are used.
     ("dialects/base.py", "import pymysql"),
     ("core/types.py", "import numpy"),

@@ -2,6 +2,7 @@
 
 from .attributes.conditions import AnyOf, Condition
 from .attributes.files import read_attributes
+from .borrowing import BorrowedDatabase, borrow
 from .client import Database, connect
 from .collection.collection import Collection
 from .collection.documents import Document
@@ -73,6 +74,7 @@ __all__ = [
     "AnyOf",
     "AttributeStatus",
     "AttributesReport",
+    "BorrowedDatabase",
     "Calibration",
     "Collection",
     "CollectionCopy",
@@ -130,6 +132,7 @@ __all__ = [
     "Tier",
     "UnsupportedServer",
     "ValueCount",
+    "borrow",
     "connect",
     "export_sql",
     "functions_sql",

@@ -177,7 +177,23 @@ def _with(known: Sequence[Attribute], built_in: Iterable[Attribute]) -> list[Att
 def built_in_names(table: VectorTable) -> list[Attribute]:
     """Return what lookalike itself stores of every image: its name, and what its file is."""
     names = [] if table.name_column is None else [IMAGE_NAME]
-    return [*names, *([PATH, MODIFIED, FOLDER, SUFFIX] if table.has_files else [])]
+    return [
+        *names,
+        *_own_names(table),
+        *([PATH, MODIFIED, FOLDER, SUFFIX] if table.has_files else []),
+    ]
+
+
+def _own_names(table: VectorTable) -> list[Attribute]:
+    """Return the key, if it is an integer, and the names of a table of the user's own."""
+    found: list[Attribute] = []
+    if table.source is None:
+        return found
+    if table.source.has_integers and not table.source.is_mapped:
+        found.append(Attribute(table.id_column, frozenset({"number"}), is_column=True))
+    if table.name_column is not None:
+        found.append(Attribute(table.name_column, frozenset({"text"}), is_column=True))
+    return found
 
 
 def make_index(table: VectorTable, name: str) -> bool:

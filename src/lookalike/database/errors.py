@@ -142,7 +142,7 @@ def translated(
     """
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     reason = str(error.args[-1] if error.args else error).strip()
-    is_drivers = isinstance(error, pymysql.err.MySQLError)
+    is_drivers = isinstance(error, pymysql.MySQLError)
     kind = kinds.get(code, DatabaseError) if code is not None else DatabaseError
     is_known_to_fail = kind in (TooLarge, LoginRefused, UnknownDatabase)
     if not is_known_to_fail and (is_lost or not is_drivers):

@@ -12,7 +12,7 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
-from pymysql.protocol import FieldDescriptorPacket
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from lookalike.core.errors import (
     ConnectionFailed,
@@ -50,7 +50,7 @@ class _Driver(_Base):
     no column, so that code stands for it here.
     """
 
-    def _read_packet(self, packet_type: Any = pymysql.protocol.MysqlPacket) -> Any:
+    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
         packet = super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
         if packet_type is FieldDescriptorPacket and packet.type_code == _VECTOR:
             packet.type_code = FIELD_TYPE.TINY_BLOB
@@ -274,7 +274,7 @@ class Link:
         except Exception as error:
             # Once the connection is lost the driver fails anywhere, and in any way.
             is_lost = not self._driver.open
-            if not (is_lost or isinstance(error, pymysql.err.MySQLError | OSError)):
+            if not (is_lost or isinstance(error, pymysql.MySQLError | OSError)):
                 raise
             explained = translated(error, self.url, is_lost=is_lost)
             if isinstance(explained, ConnectionFailed):
