@@ -59,7 +59,6 @@ def add_with(collection: Collection, folder: Path, **options: Any) -> AddReport:
         ImageWalk([folder]),
         IngestOptions(**options),
         prune=False,
-        kind=None,
         progress=lambda done, total: None,
     )
 

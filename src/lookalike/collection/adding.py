@@ -21,7 +21,7 @@ def add(
     options: IngestOptions,
     *,
     prune: bool,
-    kind: IndexKind | None,
+    kind: IndexKind | None = None,
     progress: Progress,
 ) -> AddReport:
     """Embed and store images, in a new table if there is none yet. kind: of the index."""

@@ -90,8 +90,10 @@ class Mirror:
         return debian.Apt(
             work,
             f"file:{self.folder}",
-            replace(MYSQL, origin=replace(MYSQL.origin, packages=("mysql-server-core",))),
-            keyrings=self.folder.parent,
+            MYSQL.origin.suite,
+            ("mysql-server-core",),
+            MYSQL.title,
+            self.folder.parent,
         )
 
 

@@ -101,7 +101,8 @@ def unpack(
         raise ServerError(
             f"No Debian mirror among the sources in {sources}: name one with --mirror URL"
         )
-    apt = Apt(work, mirror, engine, keyrings=keyrings)
+    origin = engine.origin
+    apt = Apt(work, mirror, origin.suite, origin.packages, engine.title, keyrings)
     apt.prepare()
     apt.download(progress)
     tree.mkdir()
@@ -113,11 +114,16 @@ def unpack(
 
 @dataclass(frozen=True)
 class Apt:
-    """apt with private state in the folder `root`, for one mirror of Debian and one engine."""
+    """apt with private state in the folder `root`, for packages of one suite of a mirror of Debian.
+
+    title: what the packages are, as people write it.
+    """
 
     root: Path
     mirror: str
-    engine: Engine = MYSQL
+    suite: str
+    packages: tuple[str, ...]
+    title: str
     keyrings: Path = KEYRINGS
 
     @property
@@ -135,7 +141,7 @@ class Apt:
         source = SOURCES.format(
             # for file: addresses apt uses packages in place; copy: copies them here
             mirror=re.sub(r"^file:", "copy:", self.mirror),
-            suite=self.engine.origin.suite,
+            suite=self.suite,
             architecture=architecture,
             keyring=_keyring(self.keyrings),
         )
@@ -148,14 +154,14 @@ class Apt:
         step = "Reading Debian's package lists"
         self._run("update", meanwhile=lambda: progress(step, 0, 0))
         install = ("install", "--yes", "--download-only")
-        plan = self._run(*install, "--print-uris", *self.engine.origin.packages)
+        plan = self._run(*install, "--print-uris", *self.packages)
         planned = PLANNED.findall(plan)
         total = sum(int(size) for _, size, _ in planned)
 
         def report() -> None:
-            progress(f"Downloading {self.engine.title}", min(_size(self.archives), total), total)
+            progress(f"Downloading {self.title}", min(_size(self.archives), total), total)
 
-        self._run(*install, *self.engine.origin.packages, meanwhile=report)
+        self._run(*install, *self.packages, meanwhile=report)
         report()
         self._verify({name: digest for name, _, digest in planned})
 
@@ -174,7 +180,7 @@ class Apt:
 
     def unpack(self, tree: Path, progress: StepProgress) -> None:
         packages = sorted(self.archives.glob("*.deb"))
-        step = f"Unpacking {self.engine.title}"
+        step = f"Unpacking {self.title}"
         for number, package in enumerate(packages):
             progress(step, number, len(packages))
             if not package.name.startswith(UNUSED_PACKAGES):
@@ -190,8 +196,8 @@ class Apt:
             ["apt-get", f"--config-file={self.root / 'apt.conf'}", *arguments],
             env={**os.environ, "LC_ALL": "C"},
             failure=(
-                f"{self.engine.title} could not be fetched from {self._public_mirror} (suite "
-                f"{self.engine.origin.suite}): check the network, or name another Debian mirror "
+                f"{self.title} could not be fetched from {self._public_mirror} (suite "
+                f"{self.suite}): check the network, or name another Debian mirror "
                 "with --mirror URL"
             ),
             meanwhile=meanwhile,
