@@ -16,7 +16,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve-demo test test-fast test-slow test-languages engines integrations coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo serve-demo test test-fast test-slow test-nightly test-languages engines integrations coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,8 +46,11 @@ test: .venv-test/installed ## Everything that the tests need, then the tests but
 test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP, a minute
 	@$(PYTEST) -m "not slow and not server" --ignore tests/models/clip $(PYTEST_ARGS)
 
-test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
-	@$(PYTEST) -m slow $(PYTEST_ARGS)
+test-slow: .venv-test/installed ## Kills, histories, the examples of the main pages
+	@$(PYTEST) -m "slow and not nightly" $(PYTEST_ARGS)
+
+test-nightly: .venv-test/installed ## What CI has no time for: long histories, every page, seekdb
+	@$(PYTEST) -m nightly $(PYTEST_ARGS)
 
 test-languages: .venv-test/installed ## The examples in PHP, Java, Go, Node.js and the shell
 	@$(TEST_BIN)/python -m pytest tests/e2e/test_languages.py -m slow $(PYTEST_ARGS)

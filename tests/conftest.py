@@ -61,10 +61,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if needing & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
         # seekdb takes 10 seconds of a core to start, and some for each table.
-        is_slow = "[oceanbase" in item.name or "seekdb" in getattr(item, "fixturenames", ())
-        if "[mysql_native" in item.name:  # DISTANCE written in SQL compares 10,000 rows a second
-            is_slow = item.path.stem == "test_indexes" or "photos" in item.fixturenames
-        if is_slow:
+        is_seekdb = "[oceanbase" in item.name or "seekdb" in getattr(item, "fixturenames", ())
+        # DISTANCE written in SQL compares 10,000 rows a second.
+        is_slow = "[mysql_native" in item.name and (
+            item.path.stem == "test_indexes" or "photos" in item.fixturenames
+        )
+        if is_seekdb and item.path.stem != "test_searching":
+            item.add_marker(pytest.mark.nightly)
+        if is_seekdb or is_slow or item.get_closest_marker("nightly"):
             item.add_marker(pytest.mark.slow)
 
 

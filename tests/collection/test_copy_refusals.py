@@ -35,6 +35,7 @@ def refused(source, target, name="photos"):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_another_collection_of_that_name_is_never_touched(db, other):
     fill(db)
     mine = other.collection("photos", dim=DIM)
@@ -61,6 +62,7 @@ def test_another_collection_of_that_name_is_never_touched(db, other):
         db.copy_collection("photos", other)
 
 
+@pytest.mark.slow
 def test_an_unfinished_copy_of_another_collection_is_not_gone_on_with(db, other):
     fill(db)
     db.copy_collection("photos", other)
@@ -124,6 +126,7 @@ def test_rows_without_an_embedding_are_copied_where_they_can_be(db, other, maria
     assert contents(other) == contents(db)
 
 
+@pytest.mark.slow
 def test_embeddings_that_mariadb_cannot_hold(db, other, maria):
     most = maria.dialect.max_dim
     for dim in (most, most + 1):

@@ -50,6 +50,7 @@ def by_sql(own, monkeypatch, **options):
         return find(own, **options)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
 def test_every_near_pair_is_in_a_group(db, metric, monkeypatch):
     vectors = planted()
@@ -94,6 +95,7 @@ def test_more_near_ones_than_are_asked_for_first(db):
     assert largest == set(range(1001, 1301))
 
 
+@pytest.mark.nightly
 def test_batches_of_any_size_find_the_same(db):
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(N)], planted())

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 import lookalike
 from tests.places import PHOTOS, REPO
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 EXAMPLES = REPO / "examples"
 PROGRAMS = ("retriever/retriever.py", "upload_guard/guard.py", "archive/archive.py")

@@ -22,6 +22,7 @@ from tests.reader import Reader, make_home
 pytestmark = pytest.mark.slow
 
 FROM_THE_CLONE = ("README.md", "docs/installing.md")
+MAIN = ("README.md", "docs/adding.md", "docs/searching.md", "docs/duplicates.md")  # in CI
 TWICE = ("README.md",)  # its Python is what people paste first, and again
 
 CLIP = "needs CLIP: gigabytes of packages, and weights from a hub"
@@ -94,7 +95,10 @@ def reader(homes: tuple[Reader, Path, Path], page: str) -> Iterator[Reader]:
     shutil.rmtree(reader.home)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[] if page in MAIN else pytest.mark.nightly) for page in PAGES],
+)
 def test_every_example_of_a_page_runs(reader: Reader, page: str) -> None:
     found = examples(page)
     problems = [

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.places import REPO
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 SHOP, PRODUCTS = REPO / "examples" / "shop", REPO / "examples" / "products"
 

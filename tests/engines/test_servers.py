@@ -28,7 +28,7 @@ MODES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.capability("sql_mode")
 @pytest.mark.parametrize("mode", MODES)
 def test_the_servers_sql_mode_changes_nothing(request, engine, mode):
@@ -85,7 +85,7 @@ def seekdb_to_kill(folder):
     yield started
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.capability("server killed")
 @pytest.mark.parametrize("engine_name", list(ENGINES))
 def test_what_was_stored_is_there_after_kills_of_the_server(request, engine_name):

@@ -95,7 +95,7 @@ def test_threads_write_at_once(engine):
     assert own.index.check().is_consistent
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.capability("client killed")
 def test_batches_of_killed_clients_are_whole(engine):
     own = made(engine)
@@ -136,7 +136,7 @@ def full_url(db):
     return f"{url.scheme}://root@localhost/{url.database}?unix_socket={url.options['unix_socket']}"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.capability("client killed")
 def test_an_index_that_was_being_made_is_made_again(engine, request):
     """Both that of the server, where there is one, and lookalike's own."""

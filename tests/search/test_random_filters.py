@@ -205,7 +205,7 @@ def ids_of(matches):
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_exactly_the_rows_that_pass_are_found(engine, shop):
     fill(engine, shop)
 
@@ -221,7 +221,7 @@ def test_exactly_the_rows_that_pass_are_found(engine, shop):
     check()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_nearest_of_the_rows_that_pass_are_found_through_the_index(db, large):
     fill(db, large)
     plans, recalls = set(), []

@@ -13,7 +13,7 @@ from lookalike.server.private import PrivateServer
 from lookalike.server.process import launch
 from tests.server.processes import PAGE
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
+pytestmark = [pytest.mark.nightly, pytest.mark.usefixtures("mysqld")]
 
 
 def test_data_of_a_newer_mysql(server: PrivateServer, mysqld: Mysqld) -> None:

@@ -16,7 +16,7 @@ from lookalike.server.private import PrivateServer
 from lookalike.server.process import find_process, make_data
 from tests.server.processes import cli, processes_of, query, root, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
+pytestmark = [pytest.mark.nightly, pytest.mark.usefixtures("mysqld")]
 
 MEGABYTE = 2**20
 

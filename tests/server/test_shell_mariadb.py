@@ -13,7 +13,7 @@ from lookalike.server.mysqld import Mysqld
 from lookalike.server.private import PrivateServer
 from tests.server.processes import cli, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
+pytestmark = [pytest.mark.nightly, pytest.mark.usefixtures("mysqld")]
 
 PASSWORD, QUOTED = 'p/w: "%?', "p%2Fw%3A%20%22%25%3F"
 
