@@ -1,4 +1,4 @@
-"""Form a group of MySQL servers on this machine: Group Replication with the private server's binaries.
+"""Form a group of MySQL servers on this machine, from the private server's binaries.
 
     python examples/cluster/cluster.py start [--nodes 3] [--folder FOLDER]
     python examples/cluster/cluster.py status | kill N | restart N | stop
@@ -18,7 +18,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class Node:
     folder: Path
     command: list[str]
     options: list[str]
+    process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
 
     @property
     def socket(self) -> Path:
@@ -92,14 +93,23 @@ class Node:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start the server; it answers later."""
         for stale in ("socket", "socket.lock", "pid"):
             (self.folder / stale).unlink(missing_ok=True)
         with (self.folder / "log").open("a") as log:
-            process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [*self.command, *self.options], stdout=log, stderr=log, start_new_session=True
             )
-        (self.folder / "pid").write_text(str(process.pid))
-        _wait(START_LIMIT, f"node {self.number} does not start: see {log.name}", self._answers)
+        (self.folder / "pid").write_text(str(self.process.pid))
+
+    def wait(self) -> None:
+        """Wait until the server answers."""
+        failed = f"node {self.number} does not start: see {self.folder / 'log'}"
+        _wait(START_LIMIT, failed, self._answers)
 
     def _answers(self) -> bool:
         with suppress(pymysql.err.OperationalError):
@@ -122,6 +132,8 @@ class Node:
             process.send_signal(number)
             if number == signal.SIGKILL:
                 process.wait(START_LIMIT)
+                if self.process:
+                    self.process.wait()
 
     def kill(self) -> None:
         """End the process as `kill -9` does."""
@@ -193,7 +205,9 @@ class Cluster:
         shutil.rmtree(template)
         self._note()
         for node in self.nodes:
-            node.start()
+            node.launch()
+        for node in self.nodes:
+            node.wait()
             node.run(*ACCOUNTS, "RESET BINARY LOGS AND GTIDS", CHANNEL)
             node.join(first=node.number == 1)
         self.nodes[0].run(f"CREATE DATABASE {DATABASE}")
@@ -235,6 +249,13 @@ class Cluster:
         """The nodes that follow it."""
         online = {port for port, told in self.members().items() if told == ("ONLINE", "SECONDARY")}
         return [node for node in self.nodes if node.port in online]
+
+    def run_on_primary(self, *statements: str) -> list[tuple[Any, ...]]:
+        """Run statements where writes go, as soon as that is known."""
+        _wait(JOIN_LIMIT, "the group has no primary", lambda: self.primary)
+        primary = self.primary
+        assert primary is not None
+        return primary.run(*statements)
 
     def restart(self, node: Node) -> None:
         """Start a node that was killed, and have it join again; found a group if there is none."""

@@ -1,0 +1,43 @@
+"""A group of three MySQL servers of the session's own."""
+
+import signal
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.cluster.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def formed(installed_mysqld: Path) -> Iterator[Cluster]:
+    """A group whose members tests may kill and stop."""
+    with tempfile.TemporaryDirectory(prefix="lk-") as folder:
+        cluster = Cluster(Path(folder, "c"), installed_mysqld)
+        try:
+            cluster.form()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+@pytest.fixture
+def group(formed: Cluster) -> Cluster:
+    """The group, with all members online whatever the last test left."""
+    for node in formed.nodes:
+        node.signal(signal.SIGCONT)
+    for node in formed.nodes:
+        formed.restart(node)
+    assert len(formed.secondaries) == 2
+    return formed
+
+
+@pytest.fixture
+def url(group: Cluster) -> Iterator[str]:
+    """The URL of a new, empty database in the group."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    group.run_on_primary(f"CREATE DATABASE {name}")
+    yield group.url.replace("/lookalike", f"/{name}")
+    group.run_on_primary(f"DROP DATABASE {name}")
