@@ -124,8 +124,12 @@ def test_servers_that_are_no_cluster(group, url, mysqld_url):
     lost = "mysql://root@127.0.0.1:1,127.0.0.1:2/lookalike"
     with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1.*127\.0\.0\.1:2"):
         lookalike.connect(lost)
-    with pytest.raises(UnsupportedServer, match="gtid_mode = OFF"):
+    with pytest.raises(UnsupportedServer, match="log_bin = 0"):
         lookalike.connect(mysqld_url)
+    port = group.primary.port
+    twice = f"mysql://root@127.0.0.1:{port},localhost:{port}/lookalike"
+    with pytest.raises(UnsupportedServer, match="addresses in the URL are those of one server"):
+        lookalike.connect(twice)
     with pytest.raises(InputError, match="reads is 'all'; give nearest or primary"):
         lookalike.connect(url, reads="all")
     with pytest.raises(InputError, match="max_lag is '1'; give 3 seconds or more"):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
-from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.errors import DatabaseError, InputError, UnsupportedServer
 from lookalike.core.reports import ClusterMember
 from lookalike.database.errors import ConnectionLost, Unavailable
 from lookalike.database.link import Link
@@ -154,11 +154,16 @@ class Cluster:
         """Wait until there is a primary, while any server answers. Raises why there is none."""
         self._watch()
         with self._changed:
-            self._changed.wait_for(lambda: self._primary() or self._is_hopeless(), seconds)
+            self._changed.wait_for(self._is_settled, seconds)
         self.primary()
 
-    def _is_hopeless(self) -> bool:
-        return all(each.is_asked and each.answer is None for each in self._members)
+    def _is_settled(self) -> bool:
+        """Whether there is a primary, or waiting does not help."""
+        if not all(each.is_asked for each in self._members):
+            # Without a group another one may take writes, too.
+            return self._primary() is not None and self._roles.is_group
+        answered = any(each.answer for each in self._members)
+        return self._primary() is not None or self._roles.is_final or not answered
 
     def primary(self) -> DatabaseURL:
         """Return the server that takes writes.
@@ -175,6 +180,8 @@ class Cluster:
                     raise type(error)(str(error), code=error.code)
             if len(errors) == len(self._members):
                 raise ConnectionLost(" ".join(f"{error}" for error in errors))
+            if self._roles.is_final:
+                raise UnsupportedServer(f"{self.url} cannot be used: {self._roles.problem}")
             raise Unavailable(f"{self.url} has no primary at present: {self._roles.problem}")
 
     def _primary(self) -> Member | None:
@@ -357,9 +364,9 @@ class Cluster:
         """Remember what the cluster has committed, to ask the secondaries for it."""
         if roles.known is None or (self._marks and self._marks[-1][0] >= roles.since):
             return
+        is_first = not self._marks
         if self._marks and self._marks[-1][1] == roles.known:
             self._marks.pop()
-        is_first = not self._marks
         self._marks.append((roles.since, roles.known))
         while self._marks[0][0] < roles.since - self.options.max_lag:
             self._marks.popleft()

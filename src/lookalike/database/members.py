@@ -102,8 +102,8 @@ def ask(link: Link) -> Answer:
         ) from error
     if gtid_mode != "ON" or not has_log:
         raise UnsupportedServer(
-            f"{link.url} has gtid_mode = {gtid_mode} and log_bin = {'ON' if has_log else 'OFF'}, so "
-            "nobody can tell who is behind: each server of a cluster needs both to be ON"
+            f"{link.url} has gtid_mode = {gtid_mode} and log_bin = {has_log}, "
+            "so nobody can tell who is behind: each server of a cluster needs both"
         )
     return Answer(
         asked_at,
