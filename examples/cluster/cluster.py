@@ -1,7 +1,7 @@
 """Form a group of MySQL servers on this machine, from the private server's binaries.
 
-    python examples/cluster/cluster.py start [--nodes 3] [--folder FOLDER]
-    python examples/cluster/cluster.py status | kill N | restart N | stop
+    python -m examples.cluster.cluster start [--nodes 3] [--folder FOLDER]
+    python -m examples.cluster.cluster status | kill N | restart N | stop
 
 The servers listen on 127.0.0.1 alone, without passwords: for tests and demos.
 """

@@ -107,12 +107,17 @@ class Connection:
             self.close()
             raise
 
+    @property
+    def url_of_primary(self) -> DatabaseURL:
+        """The server that takes writes."""
+        return self.cluster.primary() if self.cluster else self.url
+
     def _open(self) -> Link:
         if self.cluster is None or self._routing is None:
             return self._open_at(self.url)
         self._routing.tell()
         try:
-            return self._open_at(self.cluster.primary())
+            return self._open_at(self.url_of_primary)
         except ConnectionFailed:
             self.cluster.suspect()
             raise
