@@ -21,7 +21,7 @@ from lookalike.core.errors import (
 )
 from lookalike.core.progress import StepProgress, silent
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
-from lookalike.database.cluster import Reads, options_of
+from lookalike.database.cluster_options import Reads, options_of
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe

@@ -35,9 +35,8 @@ def group(formed: Cluster) -> Cluster:
 
 
 @pytest.fixture
-def url(group: Cluster) -> Iterator[str]:
-    """The URL of a new, empty database in the group."""
+def url(group: Cluster) -> str:
+    """The URL of a new, empty database in the group; it goes when the group does."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     group.run_on_primary(f"CREATE DATABASE {name}")
-    yield group.url.replace("/lookalike", f"/{name}")
-    group.run_on_primary(f"DROP DATABASE {name}")
+    return group.url.replace("/lookalike", f"/{name}")

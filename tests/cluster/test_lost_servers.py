@@ -114,6 +114,15 @@ def test_a_secondary_that_lags_does_not_answer(group, url):
     assert answers.oldest < MAX_LAG + SLACK
 
 
+def test_a_table_that_a_secondary_has_not_got_yet(group, url):
+    with lookalike.connect(url) as db:
+        time.sleep(2.5)
+        with locked(*group.secondaries):
+            new = db.collection("new", dim=2)
+            ids = new.upsert([[1, 0]])
+            assert [match.id for match in new.search([1, 0])] == ids
+
+
 def test_own_writes_are_seen_while_a_secondary_lags(group, url):
     """It is waited for, and where it takes too long another server answers."""
     given = f"{url}?max_lag={MAX_LAG:g}&read_your_writes=true"
@@ -179,8 +188,7 @@ def test_a_search_that_waits_for_a_lost_server_is_answered_by_another(group, url
         db.collection("points", dim=2).upsert([[1, 0]])
         points = db.collection("points")
         time.sleep(2.5)
-        for node in group.secondaries:
-            node.signal(signal.SIGSTOP)
+        group.secondaries[0].signal(signal.SIGSTOP)
         found = []
         searching = [
             threading.Thread(target=lambda: found.append(points.search([1, 0]))) for _ in range(4)
@@ -190,6 +198,21 @@ def test_a_search_that_waits_for_a_lost_server_is_answered_by_another(group, url
         for thread in searching:
             thread.join(30)
         assert [[match.id for match in each] for each in found] == [[1]] * 4
+
+
+def test_without_a_majority_nothing_is_answered_for_long(group, url):
+    """What the last server sees may be old, and it cannot know."""
+    with lookalike.connect(f"{url}?max_lag={MAX_LAG:g}") as db:
+        points = db.collection("points", dim=2)
+        points.upsert([[1, 0]])
+        stopped = [group.primary, group.secondaries[0]]
+        for node in stopped:
+            node.signal(signal.SIGSTOP)
+        time.sleep(MAX_LAG + 6)
+        with pytest.raises(lookalike.DatabaseError, match="has no primary at present"):
+            points.search([1, 0])
+        for node in stopped:
+            node.signal(signal.SIGCONT)
 
 
 def test_connecting_waits_for_a_new_primary(group, url):

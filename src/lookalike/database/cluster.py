@@ -11,29 +11,32 @@ from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
 
-from lookalike.core.errors import DatabaseError, InputError, UnsupportedServer
+from lookalike.core.errors import DatabaseError, UnsupportedServer
 from lookalike.core.reports import ClusterMember
+from lookalike.database.cluster_options import ClusterOptions
 from lookalike.database.errors import ConnectionLost, Unavailable
 from lookalike.database.link import Link
 from lookalike.database.members import Answer, GTIDs, Roles, ask, has_all, roles_of
 from lookalike.database.url import DatabaseURL
 
-Reads = Literal["nearest", "primary"]
-
 ASK_SECONDS = 1.0
 """Between two questions to a server."""
+
+ELECTION_ASK_SECONDS = 0.25
+"""The same while there is no primary, and after one without an answer."""
 
 ANSWER_SECONDS = 2.0
 """How long a server may take to connect, and to answer such a question."""
 
+LOST = 2
+"""A server that does not answer so many questions in a row is lost."""
+
+OPEN_SECONDS = 5.0
+"""How long opening a connection for other statements may take."""
+
 ELECTION_SECONDS = 30.0
 """How long connecting waits for a group that is choosing its primary."""
-
-MAX_LAG_SECONDS = 5.0
-LEAST_LAG_SECONDS = 3.0
-"""That a secondary is not behind is known a second or two late."""
 
 NEAR_SECONDS = 0.005
 """Servers whose round trip is at most so much longer than the shortest are as near."""
@@ -41,54 +44,12 @@ NEAR_SECONDS = 0.005
 _ROUND_TRIPS = 5
 
 
-@dataclass(frozen=True)
-class ClusterOptions:
-    """How a cluster is used.
-
-    Attributes:
-        reads: "nearest" for searches on secondaries, "primary" for none.
-        read_your_writes: Whether a search sees what this program has committed before.
-        max_lag: By how many seconds a secondary that answers may be behind.
-    """
-
-    reads: Reads = "nearest"
-    read_your_writes: bool = False
-    max_lag: float = MAX_LAG_SECONDS
-
-
-def options_of(
-    url: DatabaseURL, reads: str | None, read_your_writes: bool | None
-) -> ClusterOptions | None:
-    """Return how a URL's cluster is used; None for one server. Arguments take precedence."""
-    if not url.members:
-        if reads is None and read_your_writes is None:
-            return None
-        raise InputError(
-            "reads and read_your_writes are for a cluster, and the database URL names one server: "
-            "list them all, as in mysql://user:password@a,b,c/database"
-        )
-    if reads is None:
-        reads = url.options.get("reads", "nearest")
-    if reads not in get_args(Reads):
-        raise InputError(f"reads is {str(reads)[:40]!r}; give nearest or primary")
-    if read_your_writes is None:
-        text = url.options.get("read_your_writes", "false")
-        if text not in ("true", "false"):
-            raise InputError(f"read_your_writes is {text[:40]!r}; give true or false")
-        read_your_writes = text == "true"
-    lag = url.options.get("max_lag", f"{MAX_LAG_SECONDS:g}")
-    with suppress(ValueError):
-        if LEAST_LAG_SECONDS <= float(lag) < 1e6:
-            return ClusterOptions(cast(Reads, reads), read_your_writes, float(lag))
-    raise InputError(f"max_lag is {lag[:40]!r}; give {LEAST_LAG_SECONDS:g} seconds or more")
-
-
 @dataclass(eq=False)
 class Member:
     """One server of the cluster; changed under the cluster's lock.
 
-    answer: the latest, None while it cannot be reached. error: why it cannot. fresh_at: up to when
-    it has all that the cluster had committed. n_failures: questions in a row without an answer.
+    answer: the latest, None while it is lost. error: why it did not answer the last question.
+    fresh_at: up to when it has all that the cluster had committed. n_failures: questions in a row without an answer.
     may_search: whether it could answer when the last search asked; None before it first could.
     """
 
@@ -120,6 +81,8 @@ class Cluster:
         self.url = url
         self.options = options
         self._on_change = on_change
+        for each in url.members:
+            each.driver_arguments()  # raises InputError for options that cannot be used
         self._members = [Member(each) for each in url.members]
         self._reset()
         _CLUSTERS.add(self)
@@ -228,7 +191,7 @@ class Cluster:
         """Return why a server must not answer searches; "" if it may."""
         if not member.is_asked:
             return "it was not asked yet"
-        if member.answer is None:
+        if member.error is not None or member.answer is None:
             return f"it does not answer: {member.error}"
         if self._is_primary(member):
             return "it is the primary"
@@ -243,24 +206,29 @@ class Cluster:
     def _lag(self, member: Member) -> float | None:
         return None if member.fresh_at is None else time.monotonic() - member.fresh_at
 
-    def suspect(self, url: DatabaseURL | None = None) -> None:
-        """Ask all servers now; one that failed must not answer until it has."""
+    def suspect(self, url: DatabaseURL | None = None, error: DatabaseError | None = None) -> None:
+        """Ask all servers now; the one that failed answers no search until it has told."""
         with self._changed:
             for member in self._members:
                 if member.url == url:
-                    member.fresh_at = None
+                    member.error = error
                 member.wake.set()
 
     def is_current(self, link: Link) -> bool:
-        """Whether a connection for writes leads to the primary; True while there is none."""
+        """Whether a connection for writes leads to the primary. Nobody else may be asked."""
         with self._changed:
             primary = self._primary()
-            return primary is None or primary.url == link.url
+            return primary is not None and primary.url == link.url
 
-    def answers(self, link: Link) -> bool:
-        """Whether the server of a connection for searches is not known to be lost."""
+    def is_lost_primary(self, link: Link) -> bool:
+        """Whether a connection for writes leads nowhere, or to what is no primary any more."""
         with self._changed:
-            return all(each.n_failures < 2 for each in self._members if each.url == link.url)
+            primary = self._primary()
+            return self.is_lost(link) if primary is None else primary.url != link.url
+
+    def is_lost(self, link: Link) -> bool:
+        """Whether a connection's server has not answered lately."""
+        return any(each.n_failures >= LOST for each in self._members if each.url == link.url)
 
     def news(self) -> list[str]:
         """Return what has changed since the last call, a line each."""
@@ -281,7 +249,7 @@ class Cluster:
         is_primary = self._is_primary(member)
         return ClusterMember(
             address=member.url.address,
-            role="primary" if is_primary else "secondary" if member.answer else None,
+            role="primary" if is_primary else None if member.error else "secondary",
             lag=0.0 if is_primary else self._lag(member),
             round_trip=member.round_trip if member.answer else None,
             problem=None if is_primary else self._why_not(member) or None,
@@ -317,9 +285,14 @@ class Cluster:
                     link.close()
                 link = None
                 self._miss(member, error)
-            member.wake.wait(ASK_SECONDS)
+            is_settled = member.error is None and self._has_primary()
+            member.wake.wait(ASK_SECONDS if is_settled else ELECTION_ASK_SECONDS)
         if link is not None:
             link.close()
+
+    def _has_primary(self) -> bool:
+        with self._changed:
+            return self._primary() is not None
 
     def _marks_now(self) -> list[tuple[float, GTIDs]]:
         with self._changed:
@@ -338,10 +311,12 @@ class Cluster:
 
     def _miss(self, member: Member, error: DatabaseError) -> None:
         with self._changed:
-            member.answer, member.error = None, error
+            member.error = error
             member.fresh_at = None
             member.is_asked = True
             member.n_failures += 1
+            if member.n_failures >= LOST:  # what it told before counts until then
+                member.answer = None
             self._decide()
         self._on_change()
 

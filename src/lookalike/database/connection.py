@@ -9,7 +9,8 @@ from threading import get_ident
 from typing import Any, TypeVar, cast
 
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
-from lookalike.database.cluster import Cluster, ClusterOptions
+from lookalike.database.cluster import OPEN_SECONDS, Cluster
+from lookalike.database.cluster_options import ClusterOptions
 from lookalike.database.effects import Effect, effect_of
 from lookalike.database.errors import UnknownVariable
 from lookalike.database.link import Dial, Link
@@ -90,11 +91,8 @@ class Connection:
         make_pool = partial(Pool, size=pool_size, timeout=pool_timeout)
         if url.members:
             self.cluster = Cluster(url, cluster or ClusterOptions(), self._hang_up)
-            answers = self.cluster.answers
             self._routing = Routing(
-                self.cluster,
-                lambda url: make_pool(partial(self._open_at, url), is_current=answers),
-                notify,
+                self.cluster, lambda url: make_pool(partial(self._open_at, url)), notify
             )
             make_pool = partial(make_pool, is_current=self.cluster.is_current)
         self._pool = make_pool(self._open)
@@ -123,9 +121,10 @@ class Connection:
             raise
 
     def _open_at(self, url: DatabaseURL) -> Link:
-        link = Link(url, self._dial)
+        link = Link(url, self._dial, timeout=OPEN_SECONDS if self.cluster else None)
         try:
             self._prepare(link)
+            link.wait_for_ever()
         except BaseException:
             link.close()
             raise
@@ -134,8 +133,8 @@ class Connection:
 
     def _hang_up(self) -> None:
         """End what waits for servers that are lost, or are not the primary any more."""
-        self._pool.hang_up()
-        if self._routing:
+        if self.cluster and self._routing:
+            self._pool.hang_up(self.cluster.is_lost_primary)
             self._routing.hang_up()
 
     def _prepare(self, link: Link) -> None:

@@ -174,6 +174,10 @@ class Link:
             code=missing.code if missing else None,
         ) from missing
 
+    def wait_for_ever(self) -> None:
+        """Wait for answers as long as they take: the timeout was for connecting."""
+        vars(self._driver).update(_read_timeout=None, _write_timeout=None)
+
     @property
     def is_mine(self) -> bool:
         """Whether this process opened it, and not one that it was forked from."""

@@ -64,12 +64,12 @@ class Pool:
         """The number of connections in use."""
         return self._n_taken
 
-    def hang_up(self) -> None:
-        """End the connections that are not current, also those in use: their users get errors."""
+    def hang_up(self, is_lost: Callable[[Link], bool]) -> None:
+        """End the connections that are lost, also those in use: their users get errors."""
         with self._returned:
             links = list(self._links)
         for link in links:
-            if not self._is_current(link):
+            if is_lost(link):
                 link.hang_up()
 
     def take(self) -> Link:

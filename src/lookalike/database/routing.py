@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from lookalike.database.cluster import Cluster
-from lookalike.database.errors import ConnectionLost, Unavailable
+from lookalike.database.errors import ConnectionLost, MissingTable, Unavailable
 from lookalike.database.link import Link
 from lookalike.database.pool import Pool
 from lookalike.database.url import DatabaseURL
@@ -67,8 +67,10 @@ class Routing:
                 if self._has_writes(url, primary):
                     with self._use(self._pools[url]):
                         return action()
-            except (ConnectionLost, Unavailable):
-                self._cluster.suspect(url)
+            except (ConnectionLost, Unavailable) as error:
+                self._cluster.suspect(url, error)
+            except MissingTable:  # it was created a moment ago, perhaps
+                break
         self.tell()
         return action()
 
@@ -100,7 +102,7 @@ class Routing:
     def hang_up(self) -> None:
         """End the searches that wait for a server that is lost."""
         for pool in self._pools.values():
-            pool.hang_up()
+            pool.hang_up(self._cluster.is_lost)
 
     def close(self) -> None:
         """Close all connections to secondaries."""
