@@ -53,7 +53,7 @@ class Opened:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rows", type=int, default=20_000, help="0: failover only")
     parser.add_argument("--kills", type=int, default=5)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lk-") as folder:
@@ -62,10 +62,11 @@ def main() -> None:
             started = time.monotonic()
             cluster.form()
             print(f"formed in {time.monotonic() - started:.0f} s", flush=True)
-            rng = np.random.default_rng(0)
-            _load(cluster.url, rng, given.rows)
-            queries = rng.standard_normal((200, DIM)).astype(np.float32)
-            print(_throughput(cluster, queries).table(), flush=True)
+            if given.rows:
+                rng = np.random.default_rng(0)
+                _load(cluster.url, rng, given.rows)
+                queries = rng.standard_normal((200, DIM)).astype(np.float32)
+                print(_throughput(cluster, queries).table(), flush=True)
             for expel in (0, EXPEL_DEFAULT):
                 _failover(cluster, given.kills, expel)
         finally:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ def statements(group):
     return {node.port: int(node.run(query)[0][1]) for node in group.nodes}
 
 
-def test_writes_go_to_the_primary_and_searches_to_the_secondaries(group, url, tmp_path):
-    """All in one test: a group takes as long to form as the rest."""
+def test_writes_go_to_the_primary_and_searches_to_the_secondaries(group, url, server, tmp_path):
+    """All in one test, on one worker: a group takes as long to form as the rest."""
     paths = make_images(tmp_path / "images", 8, 0)
     with lookalike.connect(url, index_sizes=IndexSizes(200, 400)) as db:
         images = db.collection("images", model="efficientnet-lite2")
@@ -45,7 +46,9 @@ def test_writes_go_to_the_primary_and_searches_to_the_secondaries(group, url, tm
         _, *others = sorted(_grown(group, before), reverse=True)
         assert max(others) < 20  # what the group and this program ask
     _check_own_writes(url)
-    _check_locks(group, url)
+    _check_locks(url)
+    _check_privileges(group, url)
+    _check_refusals(group, url, server)
 
 
 def _check_tables(db):
@@ -95,7 +98,7 @@ def _check_own_writes(url):
             assert row_id in {match.id for match in points.search([1.0, number], k=3)}
 
 
-def _check_locks(group, url):
+def _check_locks(url):
     """Every URL's lock is one of the primary: two programs do not have it both."""
     with lookalike.connect(url) as one, lookalike.connect(url) as other:
         dialect, points = one.dialect, one.collection("points")._state.table
@@ -106,7 +109,8 @@ def _check_locks(group, url):
                 assert not is_theirs
 
 
-def test_a_user_who_must_not_see_the_group_is_told_what_to_grant(group, url):
+def _check_privileges(group, url):
+    """A user who must not see the group is told what to grant."""
     name = re.search(r"test_\w+", url)[0]
     group.run_on_primary(
         "CREATE USER IF NOT EXISTS plain@'%' IDENTIFIED BY 'p,@:'",
@@ -120,12 +124,15 @@ def test_a_user_who_must_not_see_the_group_is_told_what_to_grant(group, url):
         assert db.collection("points", dim=2).upsert([[1, 0]]) == [1]
 
 
-def test_servers_that_are_no_cluster(group, url, mysqld_url):
+def _check_refusals(group, url, server):
+    """Servers that are no cluster, and options that cannot be used."""
     lost = "mysql://root@127.0.0.1:1,127.0.0.1:2/lookalike"
     with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1.*127\.0\.0\.1:2"):
         lookalike.connect(lost)
     with pytest.raises(UnsupportedServer, match="log_bin = 0"):
-        lookalike.connect(mysqld_url)
+        lookalike.connect(
+            f"mysql://root@{quote(str(server.socket), safe='')},127.0.0.1:1/lookalike"
+        )
     port = group.primary.port
     twice = f"mysql://root@127.0.0.1:{port},localhost:{port}/lookalike"
     with pytest.raises(UnsupportedServer, match="addresses in the URL are those of one server"):
@@ -136,10 +143,3 @@ def test_servers_that_are_no_cluster(group, url, mysqld_url):
         lookalike.connect(f"{url}?max_lag=1")
     with pytest.raises(InputError, match="the database URL names one server"):
         lookalike.connect("mysql://root@127.0.0.1/lookalike", read_your_writes=True)
-
-
-@pytest.fixture
-def mysqld_url(server):
-    """Two names of the private server, as if it were two."""
-    path = str(server.socket)
-    return f"mysql://root@{path.replace('/', '%2F')},{path.replace('/', '%2F%2F')}/lookalike"

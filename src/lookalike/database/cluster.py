@@ -49,8 +49,9 @@ class Member:
     """One server of the cluster; changed under the cluster's lock.
 
     answer: the latest, None while it is lost. error: why it did not answer the last question.
-    fresh_at: up to when it has all that the cluster had committed. n_failures: questions in a row without an answer.
-    may_search: whether it could answer when the last search asked; None before it first could.
+    fresh_at: up to when it has all that the cluster had committed. n_failures: questions in a row
+    without an answer. may_search: whether it could answer when the last search asked; None before
+    it first could.
     """
 
     url: DatabaseURL
