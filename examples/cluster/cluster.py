@@ -63,6 +63,11 @@ CHANNEL = (
     "FOR CHANNEL 'group_replication_recovery'"
 )
 
+_VIEW = (
+    "SELECT member_port, member_state, member_role "
+    "FROM performance_schema.replication_group_members"
+)
+
 
 @dataclass
 class Node:
@@ -229,11 +234,7 @@ class Cluster:
         for node in self.nodes:
             with suppress(pymysql.err.OperationalError):
                 if node.pid and node.state() == "ONLINE":
-                    rows = node.run(
-                        "SELECT member_port, member_state, member_role "
-                        "FROM performance_schema.replication_group_members"
-                    )
-                    return {port: (state, role) for port, state, role in rows}
+                    return {port: (state, role) for port, state, role in node.run(_VIEW)}
         return {}
 
     @property
@@ -265,6 +266,28 @@ class Cluster:
         if node.state() not in ("ONLINE", "RECOVERING"):
             node.run("STOP GROUP_REPLICATION")
             node.join(first=not self.members())
+
+    def heal(self) -> None:
+        """Have every node run, and be online in the eyes of all."""
+        for node in self.nodes:
+            node.signal(signal.SIGCONT)
+            if node.pid is None:
+                node.start()
+        deadline = time.monotonic() + 2 * JOIN_LIMIT
+        while not self._is_whole():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the group does not heal: see the logs in {self.folder}")
+            for node in self.nodes:
+                if node.state() in ("OFFLINE", "ERROR"):
+                    self.restart(node)
+            time.sleep(0.5)
+
+    def _is_whole(self) -> bool:
+        views = {frozenset(node.run(_VIEW)) for node in self.nodes}
+        return len(views) == 1 and all(
+            len(view) == len(self.nodes) and all(state == "ONLINE" for _, state, _ in view)
+            for view in views
+        )
 
     def stop(self) -> None:
         """End all servers and remove their data."""

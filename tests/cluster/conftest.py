@@ -1,6 +1,5 @@
 """A group of three MySQL servers of the session's own."""
 
-import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -26,11 +25,7 @@ def formed(installed_mysqld: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def group(formed: Cluster) -> Cluster:
     """The group, with all members online whatever the last test left."""
-    for node in formed.nodes:
-        node.signal(signal.SIGCONT)
-    for node in formed.nodes:
-        formed.restart(node)
-    assert len(formed.secondaries) == 2
+    formed.heal()
     return formed
 
 

@@ -1,5 +1,7 @@
 """Who is what, from what servers tell: without servers."""
 
+from dataclasses import replace
+
 from lookalike.database.members import Answer, roles_of
 
 ALL = ("a", "b", "c")
@@ -37,6 +39,26 @@ def test_a_dead_primary_is_none_until_another_is_chosen():
     roles = roles_of(left)
     assert (roles.primary, roles.readers) == (None, {"b", "c"})
     assert (roles.known, roles.since) == ("x:1-8,x:1-9,x:1-7", 2.0)
+
+
+def test_while_the_primary_is_silent_the_word_of_the_others_counts():
+    """It may be slow, or dead: what both others have is all that was acknowledged."""
+    silent = replace(answer("a", executed="x:1-7", asked_at=1.0), is_latest=False)
+    roles = roles_of(
+        [silent, answer("b", asked_at=4.0), answer("c", asked_at=3.0, executed="x:1-8")]
+    )
+    assert (roles.primary, roles.readers) == ("a", {"b", "c"})
+    assert (roles.known, roles.since) == ("x:1-9,x:1-8", 3.0)
+
+
+def test_while_a_group_chooses_its_members_answer_searches():
+    """The dead primary has been expelled, and nobody has its role yet."""
+    left = [
+        answer(each, primary=None, a="GONE", executed=f"x:1-{n}") for n, each in enumerate("bc", 8)
+    ]
+    roles = roles_of(left)
+    assert (roles.primary, roles.readers, roles.known) == (None, {"b", "c"}, "x:1-8,x:1-9")
+    assert roles_of(left[:1]).readers == frozenset()
 
 
 def test_a_primary_that_stood_still_does_not_know_that_it_is_none():

@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lookalike.core.errors import DatabaseError, UnsupportedServer
 from lookalike.core.reports import ClusterMember
@@ -318,6 +318,8 @@ class Cluster:
             member.n_failures += 1
             if member.n_failures >= LOST:  # what it told before counts until then
                 member.answer = None
+            elif member.answer is not None:
+                member.answer = replace(member.answer, is_latest=False)
             self._decide()
         self._on_change()
 

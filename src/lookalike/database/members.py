@@ -28,6 +28,9 @@ _GROUP = (
     "FROM performance_schema.replication_group_members WHERE member_id <> ''"
 )
 
+WORD_SECONDS = 1.5
+"""The primary's word is preferred to a majority's that is not so much newer."""
+
 GTIDs = str
 """A set of transactions as MySQL writes it; two with a comma between them are their union."""
 
@@ -39,6 +42,7 @@ class Answer:
     asked_at: before it was asked, by the monotonic clock. round_trip: in seconds.
     executed: the transactions that a search there sees. received: those it got from its group.
     group: the state and role of each member of its group, by id, as it sees them; empty without.
+    is_latest: whether it has answered the last question.
     """
 
     asked_at: float
@@ -48,6 +52,7 @@ class Answer:
     executed: GTIDs
     received: GTIDs
     group: Mapping[str, tuple[str, str]]
+    is_latest: bool = True
 
     @property
     def state(self) -> str:
@@ -148,38 +153,53 @@ def roles_of(answers: Iterable[Answer]) -> Roles:
 def _in_group(answers: Sequence[Answer]) -> Roles:
     """Return the roles in a group, by the word of more than half of its members."""
     voters = [each for each in answers if each.has_majority and each.state in (ONLINE, RECOVERING)]
-    votes = Counter(primary for each in voters if (primary := _primary_of(each)))
-    for primary, count in votes.most_common(1):
-        agreed = [each for each in voters if _primary_of(each) == primary]
-        if 2 * count > max(len(each.group) for each in agreed):
-            return _agreed(primary, agreed)
     if any(_is_multi_primary(each) for each in voters):
         return Roles(
             problem="the group is in multi-primary mode, in which foreign keys with ON DELETE "
             "CASCADE are not safe: SELECT group_replication_switch_to_single_primary_mode()",
             is_final=True,
         )
-    return Roles(problem="no majority of the group answers, or it is choosing a new primary")
+    votes = Counter(_primary_of(each) for each in voters)
+    for primary, count in votes.most_common(1):
+        agreed = [each for each in voters if _primary_of(each) == primary]
+        if 2 * count > max(len(each.group) for each in agreed):
+            return _agreed(primary, agreed)
+    return Roles(problem="no majority of its members can be reached")
 
 
-def _agreed(primary: str, agreed: Sequence[Answer]) -> Roles:
+def _agreed(primary: str | None, agreed: Sequence[Answer]) -> Roles:
     views = [each.group for each in agreed]
     online = frozenset.intersection(
         *(frozenset(id for id, (state, _) in view.items() if state == ONLINE) for view in views)
     )
     readers = online & {each.server_id for each in agreed} - {primary}
-    for each in agreed:
-        if each.server_id == primary and primary in online:
-            return Roles(primary, readers, each.executed, each.asked_at, is_group=True)
-    # Whatever was acknowledged has reached a majority, and any two have a member in common.
-    known = ",".join(
-        each for answer in agreed for each in (answer.executed, answer.received) if each
-    )
-    since = min(each.asked_at for each in agreed)
-    return Roles(None, readers, known, since, "the primary is gone, or is not in the URL's list")
+    found = primary if primary in online & {each.server_id for each in agreed} else None
+    known, since = _known(found, agreed)
+    return Roles(found, readers, known, since, "" if found else _CHOOSING, is_group=True)
+
+
+def _known(primary: str | None, agreed: Sequence[Answer]) -> tuple[GTIDs | None, float]:
+    """Return what was committed, and when: by the primary's word, or else by that of a majority.
+
+    Whatever was acknowledged has reached a majority, and any two have a member in common.
+    """
+    spoken = sorted((each for each in agreed if each.is_latest), key=lambda each: -each.asked_at)
+    majority = spoken[: max(len(each.group) for each in agreed) // 2 + 1]
+    has_majority = 2 * len(majority) > max(len(each.group) for each in agreed)
+    since = majority[-1].asked_at if has_majority else 0.0
+    for each in spoken:
+        if each.server_id == primary and each.asked_at >= since - WORD_SECONDS:
+            return each.executed, each.asked_at
+    if not has_majority:
+        return None, 0.0
+    return ",".join(g for each in majority for g in (each.executed, each.received) if g), since
+
+
+_CHOOSING = "the group is choosing one, or it is not in the URL's list"
 
 
 def _primary_of(answer: Answer) -> str | None:
+    """Return whom a member takes for the primary; None while the group is choosing one."""
     found = [id for id, (_, role) in answer.group.items() if role == PRIMARY]
     return found[0] if len(found) == 1 else None
 
