@@ -17,7 +17,7 @@ from lookalike.core.reports import ClusterMember
 from lookalike.database.cluster_options import ClusterOptions
 from lookalike.database.errors import ConnectionLost, Unavailable
 from lookalike.database.link import Link
-from lookalike.database.members import Answer, GTIDs, Roles, ask, has_all, roles_of
+from lookalike.database.members import ONLINE, Answer, GTIDs, Roles, ask, has_all, roles_of
 from lookalike.database.url import DatabaseURL
 
 ASK_SECONDS = 1.0
@@ -196,9 +196,11 @@ class Cluster:
             return f"it does not answer: {member.error}"
         if self._is_primary(member):
             return "it is the primary"
-        if member.answer.server_id not in self._roles.readers:
-            state = member.answer.state if member.answer.group else self._roles.problem
-            return f"the others do not see it online (its own state is {state})"
+        answer = member.answer
+        if answer.group and (answer.state != ONLINE or not answer.has_majority):
+            return f"its state is {answer.state}, and it sees {answer.n_seen} of its group"
+        if answer.server_id not in self._roles.readers:
+            return "the others do not see it online" if answer.group else self._roles.problem
         lag = self._lag(member)
         if lag is None or lag > self.options.max_lag:
             return f"it is more than {self.options.max_lag:g} seconds behind"
@@ -327,8 +329,12 @@ class Cluster:
         """Find out who is what now; return whether the primary is another one."""
         oldest = time.monotonic() - 2 * (ASK_SECONDS + ANSWER_SECONDS)
         answers = [each.answer for each in self._members if each.answer is not None]
-        self._roles = roles_of(each for each in answers if each.asked_at > oldest)
-        self._mark(self._roles)
+        roles = roles_of(each for each in answers if each.asked_at > oldest)
+        if roles.known is None and not roles.is_final:
+            # While their views differ, nobody is known to be fresher: that ends in max_lag.
+            roles = replace(roles, readers=self._roles.readers)
+        self._roles = roles
+        self._mark(roles)
         primary = self._primary()
         has_changed = primary is not None and primary is not self._last_primary
         if has_changed and primary is not None:

@@ -62,8 +62,12 @@ class Answer:
     @property
     def has_majority(self) -> bool:
         """Whether it sees more than half of its group."""
-        states = [state for state, _ in self.group.values()]
-        return 2 * sum(state != UNREACHABLE for state in states) > len(states)
+        return 2 * self.n_seen > len(self.group)
+
+    @property
+    def n_seen(self) -> int:
+        """The number of members that it can reach, with itself."""
+        return sum(state != UNREACHABLE for state, _ in self.group.values())
 
 
 @dataclass(frozen=True)
