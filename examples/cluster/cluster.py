@@ -29,7 +29,7 @@ from lookalike import PrivateServer
 from lookalike.server.mysqld import inspect
 
 DATABASE = "lookalike"
-START_LIMIT, JOIN_LIMIT = 100.0, 60.0  # seconds
+START_LIMIT, JOIN_LIMIT, SUSPICION = 100.0, 60.0, 8.0  # seconds
 FOLDER = Path(tempfile.gettempdir(), f"lookalike-cluster-{os.geteuid()}")
 
 SMALL = (
@@ -95,6 +95,12 @@ class Node:
             if f"--datadir={self.folder / 'data'}" in process.cmdline():
                 return process.pid
         return None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it stands still, by SIGSTOP."""
+        pid = self.pid
+        return pid is not None and psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
@@ -269,8 +275,12 @@ class Cluster:
 
     def heal(self) -> None:
         """Have every node run, and be online in the eyes of all."""
-        for node in self.nodes:
+        stopped = [node for node in self.nodes if node.is_stopped]
+        for node in stopped:
             node.signal(signal.SIGCONT)
+        if stopped:
+            time.sleep(SUSPICION)  # until all know what they missed
+        for node in self.nodes:
             if node.pid is None:
                 node.start()
         deadline = time.monotonic() + 2 * JOIN_LIMIT

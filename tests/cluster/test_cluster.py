@@ -121,11 +121,13 @@ def _check_privileges(group, url):
         lookalike.connect(theirs)
     group.run_on_primary("GRANT SELECT ON performance_schema.* TO plain@'%'")
     with lookalike.connect(theirs) as db:
-        assert db.collection("points", dim=2).upsert([[1, 0]]) == [1]
+        assert db.collection("theirs", dim=2).upsert([[1, 0]]) == [1]
 
 
 def _check_refusals(group, url, server):
     """Servers that are no cluster, and options that cannot be used."""
+    with pytest.raises(ConnectionFailed, match="there is no database 'missing'"):
+        lookalike.connect(group.url.replace("/lookalike", "/missing"))
     lost = "mysql://root@127.0.0.1:1,127.0.0.1:2/lookalike"
     with pytest.raises(ConnectionFailed, match=r"127\.0\.0\.1:1.*127\.0\.0\.1:2"):
         lookalike.connect(lost)

@@ -273,11 +273,12 @@ class Cluster:
 
     def _ask_always(self, member: Member, stop: threading.Event) -> None:
         link: Link | None = None
+        url = replace(member.url, database="")  # which a secondary may not have got yet
         while not stop.is_set():
             member.wake.clear()
             try:
                 if link is None:
-                    link = Link(member.url, timeout=ANSWER_SECONDS)
+                    link = Link(url, timeout=ANSWER_SECONDS)
                 answer = ask(link)
                 marks = self._marks_now()
                 has = has_all(link, [gtids for _, gtids in marks])

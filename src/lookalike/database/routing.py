@@ -6,7 +6,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from lookalike.database.cluster import Cluster
-from lookalike.database.errors import ConnectionLost, MissingTable, Unavailable
+from lookalike.database.errors import (
+    ConnectionLost,
+    MissingTable,
+    Unavailable,
+    UnknownDatabase,
+)
 from lookalike.database.link import Link
 from lookalike.database.pool import Pool
 from lookalike.database.url import DatabaseURL
@@ -69,7 +74,7 @@ class Routing:
                         return action()
             except (ConnectionLost, Unavailable) as error:
                 self._cluster.suspect(url, error)
-            except MissingTable:  # it was created a moment ago, perhaps
+            except (MissingTable, UnknownDatabase):  # created a moment ago, perhaps
                 break
         self.tell()
         return action()
