@@ -20,6 +20,7 @@ from lookalike.core.errors import (
 )
 from lookalike.core.progress import StepProgress, silent
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
+from lookalike.database.cluster_options import Reads, options_of
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe, require_functions
@@ -31,7 +32,13 @@ from lookalike.server.address import PrivateAddress, private_at, private_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lookalike.core.reports import CollectionCopy, CollectionRemoval, IndexStatus, Status
+    from lookalike.core.reports import (
+        ClusterMember,
+        CollectionCopy,
+        CollectionRemoval,
+        IndexStatus,
+        Status,
+    )
     from lookalike.models.base import Model
 
 URL_VARIABLE = "LOOKALIKE_DATABASE"
@@ -45,6 +52,8 @@ def connect(
     pool_size: int = SIZE,
     pool_timeout: float = TIMEOUT_SECONDS,
     index_sizes: IndexSizes = INDEX_SIZES,
+    reads: Reads | None = None,
+    read_your_writes: bool | None = None,
 ) -> Database:
     """Connect to a database; by default, to the private MySQL, started on demand.
 
@@ -53,13 +62,15 @@ def connect(
     Threads may share the database; `tracer` and `notify` are called in the threads that use it.
 
     Args:
-        url: mysql://user:password@host:port/database, or mariadb://... By default the
-            LOOKALIKE_DATABASE variable, or else the private MySQL.
+        url: mysql://user:password@host:port/database, for a cluster host,host,host; mariadb://...
+            By default the LOOKALIKE_DATABASE variable, or else the private MySQL.
         tracer: Called with every statement before it runs.
         notify: Called with one line about slow steps and automatic choices.
         pool_size: Maximum number of connections, 2 or more.
         pool_timeout: How long to wait for a connection while all are in use, in seconds.
         index_sizes: From how many rows an index is trained, and from how many it has several cells.
+        reads: Of a cluster: who searches, "nearest" (default; a secondary) or "primary".
+        read_your_writes: Of a cluster: searches see all that this Database has committed before.
 
     Raises:
         InputError: An argument is out of range.
@@ -72,21 +83,20 @@ def connect(
     given = url or os.environ.get(URL_VARIABLE)
     open_pool = partial(Connection, tracer=tracer, pool_size=pool_size, pool_timeout=pool_timeout)
     if private := private_of(given):
+        options_of(DatabaseURL.parse(private.url), reads, read_your_writes)
         connection = _connect_privately(private, open_pool, notify)
     else:
-        connection = _connect_to(DatabaseURL.parse(given or ""), open_pool)
+        parsed = DatabaseURL.parse(given or "")
+        options = options_of(parsed, reads, read_your_writes)
+        # A private server's socket must belong to this user's server.
+        local = private_at(parsed.options.get("unix_socket"))
+        dial = local.dial if local else None
+        connection = open_pool(parsed, cluster=options, notify=notify, dial=dial)
     try:
         return Database(connection, probe(connection), notify=notify, index_sizes=index_sizes)
     except BaseException:
         connection.close()
         raise
-
-
-def _connect_to(url: DatabaseURL, open_pool: Callable[..., Connection]) -> Connection:
-    """Connect to a URL; a private server's socket must belong to this user's server."""
-    if private := private_at(url.options.get("unix_socket")):
-        return open_pool(url, dial=private.dial)
-    return open_pool(url)
 
 
 def _connect_privately(
@@ -222,6 +232,11 @@ class Database:
             drop(self.connection, self.dialect, name)
         else:
             self.collection(name).index.drop()
+
+    def members(self) -> list[ClusterMember]:
+        """Return the servers of a cluster: their roles, and who answers searches; else none."""
+        cluster = self.connection.cluster
+        return cluster.status() if cluster else []
 
     @property
     def url(self) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Callable, Sequence
 
-from lookalike.client import URL_VARIABLE
+from lookalike.client import URL_VARIABLE, connect
 from lookalike.database.url import DatabaseURL
 from lookalike.server.address import private_at, private_of
 from lookalike.server.client import find_client, open_client
@@ -39,6 +39,9 @@ def open_shell(
         before()
         return subprocess.run(private.client_command(args), check=False).returncode
     found = DatabaseURL.parse(given or "")
+    if found.members:
+        with connect(given) as db:
+            found = db.connection.url_of_primary
     if address := private_at(found.options.get("unix_socket")):
         # This also checks that the server is this user's own.
         PrivateServer(engine=address.engine.name).start()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from lookalike.core.types import CopyState, Failure, HeldState, IndexKind, Metric, Plan, Precision
 
@@ -313,3 +313,23 @@ class IndexStatus:
     plan: Plan | None
     kind: IndexKind | None = None
     edges: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMember:
+    """One server of a cluster, as this program sees it.
+
+    Attributes:
+        address: Host and port, or the socket's path, as in the URL.
+        role: "primary" or "secondary"; None if it does not answer.
+        lag: It has everything that the cluster had committed so many seconds ago; a second or two
+            if it is not behind, as it is asked every second. None if that is not known.
+        round_trip: Of a short statement, in seconds.
+        problem: Why it does not answer searches; None if it does, and for the primary.
+    """
+
+    address: str
+    role: Literal["primary", "secondary"] | None
+    lag: float | None
+    round_trip: float | None
+    problem: str | None

@@ -1,18 +1,24 @@
 """SQL to server: statements, transactions and streams, from any number of threads."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from threading import get_ident
 from typing import Any, TypeVar, cast
 
-from lookalike.core.errors import DatabaseError, InputError
+from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
+from lookalike.database.cluster import OPEN_SECONDS, Cluster
+from lookalike.database.cluster_options import ClusterOptions
 from lookalike.database.effects import Effect, effect_of
+from lookalike.database.errors import UnknownVariable
 from lookalike.database.link import Dial, Link
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS, Pool
+from lookalike.database.routing import Routing
 from lookalike.database.session import (
     ALTER_WAIT_SECONDS,
+    KEEP_WRITES,
     LOCK_WAIT_SECONDS,
     set_lock_wait,
     set_settings,
@@ -43,6 +49,8 @@ _pins: ContextVar[tuple[_Pin, ...]] = ContextVar("lookalike_pins", default=())
 class Connection:
     """The way to one database, safe to share: statements of several threads run side by side.
 
+    In a cluster statements go to the primary, and those of `read` to a secondary.
+
     Each statement takes a connection of a pool. Transactions and sessions keep one to themselves:
     the thread's statements in their block go over it. Lost connections are replaced.
 
@@ -55,6 +63,8 @@ class Connection:
         pool_size: The number of connections at most.
         pool_timeout: Seconds to wait for a connection while all are in use.
         alter_wait: Seconds that a statement that alters a table waits for others' transactions.
+        cluster: How a cluster is used, where the URL names one.
+        notify: Called with one line when the servers of a cluster change their roles.
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; a statement has to be shorter.
@@ -69,23 +79,68 @@ class Connection:
         pool_size: int = SIZE,
         pool_timeout: float = TIMEOUT_SECONDS,
         alter_wait: int = ALTER_WAIT_SECONDS,
+        cluster: ClusterOptions | None = None,
+        notify: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.url = url
         self._tracer = tracer
         self._dial = dial
         self._alter_wait = alter_wait
         self._settings: dict[str, int] = {}
-        self._pool = Pool(self._open, size=pool_size, timeout=pool_timeout)
-        with self._taken() as link:  # raises now where the server cannot be reached
-            self.max_packet = link.max_packet
+        self.cluster = self._routing = None
+        make_pool = partial(Pool, size=pool_size, timeout=pool_timeout)
+        if url.members:
+            self.cluster = Cluster(url, cluster or ClusterOptions(), self._hang_up)
+            self._routing = Routing(
+                self.cluster, lambda url: make_pool(partial(self._open_at, url)), notify
+            )
+            make_pool = partial(make_pool, is_current=self.cluster.is_current)
+        self._pool = make_pool(self._open)
+        try:
+            if self.cluster:
+                self.cluster.wait()
+            with self._taken() as link:  # raises now where the server cannot be reached
+                self.max_packet = link.max_packet
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def url_of_primary(self) -> DatabaseURL:
+        """The server that takes writes."""
+        return self.cluster.primary() if self.cluster else self.url
 
     def _open(self) -> Link:
-        link = Link(self.url, self._dial)
-        self._prepare(link)
+        if self.cluster is None or self._routing is None:
+            return self._open_at(self.url)
+        self._routing.tell()
+        try:
+            return self._open_at(self.url_of_primary)
+        except ConnectionFailed:
+            self.cluster.suspect()
+            raise
+
+    def _open_at(self, url: DatabaseURL) -> Link:
+        link = Link(url, self._dial, timeout=OPEN_SECONDS if self.cluster else None)
+        try:
+            self._prepare(link)
+            link.wait_for_ever()
+        except BaseException:
+            link.close()
+            raise
         self.max_packet = link.max_packet
         return link
 
+    def _hang_up(self) -> None:
+        """End what waits for servers that are lost, or are not the primary any more."""
+        if self.cluster and self._routing:
+            self._pool.hang_up(self.cluster.is_lost_primary)
+            self._routing.hang_up()
+
     def _prepare(self, link: Link) -> None:
+        if self.cluster:
+            with suppress(UnknownVariable), link.running(KEEP_WRITES):  # servers without a group
+                pass
         if self._settings:
             with link.running(set_settings(self._settings)):
                 pass
@@ -98,6 +153,9 @@ class Connection:
 
     def close(self) -> None:
         """Close all connections; closing twice is harmless."""
+        if self.cluster and self._routing:
+            self.cluster.close()
+            self._routing.close()
         self._pool.close()
 
     @property
@@ -105,22 +163,38 @@ class Connection:
         """Whether the thread keeps a connection to itself: in a transaction or a session."""
         return self._pinned() is not None
 
+    def read(self, action: Callable[[], T]) -> T:
+        """Run an action that only reads, where a cluster has a server for it.
+
+        It may run again on another server. Within transactions and sessions it sees theirs.
+        """
+        if self._routing is None or self.is_held:
+            return action()
+        return self._routing.read(action, self._pool)
+
     @contextmanager
-    def _taken(self) -> Iterator[Link]:
-        """Hold the thread's pinned connection, else one of the pool's."""
+    def _taken(self, *, to_read: bool = False) -> Iterator[Link]:
+        """Hold the thread's pinned connection, else one of the pool's.
+
+        to_read: of the server of its `read`, if it is in one.
+        """
         if (pinned := self._pinned()) is not None:
             yield pinned
-            return
-        with self._from_pool() as link:
-            yield link
+        elif to_read and self._routing and (pool := self._routing.pool) is not None:
+            with _from(pool) as link:
+                yield link
+        else:
+            with self._from_pool() as link:
+                yield link
 
     @contextmanager
     def _from_pool(self) -> Iterator[Link]:
-        link = self._pool.take()
         try:
-            yield link
+            with _from(self._pool) as link:
+                yield link
         finally:
-            self._pool.give_back(link)
+            if self._routing:
+                self._routing.note_write()
 
     def _pinned(self) -> Link | None:
         for pin in reversed(_pins.get()):
@@ -168,7 +242,7 @@ class Connection:
 
     def table(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement and return its column names and rows; no names where it has no result."""
-        with self._run(statement) as cursor:
+        with self._run(statement, to_read=True) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, list(cursor.fetchall())
 
@@ -210,7 +284,7 @@ class Connection:
         It keeps a connection until its end; one that is left is closed. In a transaction or session
         other statements raise InputError until then.
         """
-        with self._run(statement, is_stream=True) as cursor:
+        with self._run(statement, is_stream=True, to_read=True) as cursor:
             while rows := cursor.fetchmany(batch):
                 yield list(rows)
 
@@ -299,8 +373,22 @@ class Connection:
                     link.is_changed = True
 
     @contextmanager
-    def _run(self, statement: Statement, *, is_stream: bool = False) -> Iterator[Any]:
+    def _run(
+        self, statement: Statement, *, is_stream: bool = False, to_read: bool = False
+    ) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
-        with self._taken() as link, link.running(statement, is_stream=is_stream) as cursor:
+        with (
+            self._taken(to_read=to_read) as link,
+            link.running(statement, is_stream=is_stream) as cursor,
+        ):
             yield cursor
+
+
+@contextmanager
+def _from(pool: Pool) -> Iterator[Link]:
+    link = pool.take()
+    try:
+        yield link
+    finally:
+        pool.give_back(link)

@@ -84,6 +84,8 @@ class Link:
     Args:
         url: Where the database is.
         dial: Opens the socket, where it must be checked who listens there.
+        timeout: Seconds to connect, and to wait for an answer; by default as the URL says, and for
+            ever.
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; statements are shorter.
@@ -92,7 +94,9 @@ class Link:
         at_commit: What its transaction calls last before it commits; None outside transactions.
     """
 
-    def __init__(self, url: DatabaseURL, dial: Dial | None = None) -> None:
+    def __init__(
+        self, url: DatabaseURL, dial: Dial | None = None, *, timeout: float | None = None
+    ) -> None:
         self.url = url
         self.max_packet = SMALLEST_PACKET
         self.is_changed = False
@@ -100,10 +104,14 @@ class Link:
         self.at_commit: dict[tuple[str, str], Callable[[], None]] | None = None
         self._is_streaming = False
         self.pid = os.getpid()
-        self._connect(dial)
+        self._connect(dial, timeout)
 
-    def _connect(self, dial: Dial | None) -> None:
+    def _connect(self, dial: Dial | None, timeout: float | None) -> None:
         arguments = self.url.driver_arguments()
+        if timeout is not None:
+            arguments |= dict.fromkeys(
+                ("connect_timeout", "read_timeout", "write_timeout"), timeout
+            )
         # As other clients send it; the driver would take Latin-1.
         arguments["password"] = self.url.password.encode()
         try:
@@ -166,6 +174,10 @@ class Link:
             code=missing.code if missing else None,
         ) from missing
 
+    def wait_for_ever(self) -> None:
+        """Wait for answers as long as they take: the timeout was for connecting."""
+        vars(self._driver).update(_read_timeout=None, _write_timeout=None)
+
     @property
     def is_mine(self) -> bool:
         """Whether this process opened it, and not one that it was forked from."""
@@ -198,6 +210,13 @@ class Link:
             # A driver that is reading on in another thread may have closed it meanwhile.
             with suppress(pymysql.MySQLError, OSError):
                 self._driver.close()
+
+    def hang_up(self) -> None:
+        """End it from another thread: what waits for an answer raises ConnectionLost."""
+        sock = getattr(self._driver, "_sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of TLS too: its own forgets more
 
     def abandon(self) -> None:
         """Close the socket and tell the server nothing: after a fork it is the parent's."""

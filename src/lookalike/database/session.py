@@ -92,6 +92,13 @@ SESSIONS = (
 """What a session is set to, in the order in which servers are asked to take it."""
 
 
+KEEP_WRITES = Statement(
+    "SET SESSION group_replication_consistency = IF(@@SESSION.group_replication_consistency = "
+    "'EVENTUAL', 'BEFORE_ON_PRIMARY_FAILOVER', @@SESSION.group_replication_consistency)"
+)
+"""In a group: a new primary answers when it has all that the last one had acknowledged."""
+
+
 def set_settings(settings: Mapping[str, int]) -> Statement:
     """Set what the sessions of one engine need beside."""
     assigned = ", ".join(f"SESSION {name} = %s" for name in settings)
