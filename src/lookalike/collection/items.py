@@ -14,6 +14,7 @@ from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_int, check_many, check_text
 from lookalike.core.errors import EmbeddingError, InputError
 from lookalike.core.vectors import FloatArray, check_embeddings, ids_array, unpack
+from lookalike.database.leases import settle
 from lookalike.dialects import Dialect
 from lookalike.index.rows import checked_ids, insert_rows, put_rows, records
 
@@ -69,6 +70,7 @@ def upsert(
         model_id = state.model.get().id
     state.create(dim, model_id)
     table, index = state.table, state.index
+    settle(table)
     with update_attributes(table, given_attributes) as set_attributes:
         if ids is None:
             stored = insert_rows(index, names or [""] * len(checked), checked)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.effects import Effect, effect_of
+from lookalike.database.errors import ShardLost
 from lookalike.database.link import Dial, Link
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS, Pool
 from lookalike.database.session import (
@@ -25,6 +26,7 @@ Tracer = Callable[[Statement], None]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[[], None])
+E = TypeVar("E", bound=Callable[[bool | None], None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,7 @@ class Connection:
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; a statement has to be shorter.
+        named: Returns an error with the name of the shard that is lost.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Connection:
         self._dial = dial
         self._alter_wait = alter_wait
         self._settings: dict[str, int] = {}
+        self.named: Callable[[ShardLost], ShardLost] = lambda error: error
         self._pool = Pool(self._open, size=pool_size, timeout=pool_timeout)
         with self._taken() as link:  # raises now where the server cannot be reached
             self.max_packet = link.max_packet
@@ -168,9 +172,23 @@ class Connection:
 
     def table(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement and return its column names and rows; no names where it has no result."""
+        try:
+            return self._read(statement)
+        except ShardLost:
+            # A shard that was started again has closed all its connections.
+            if self.is_held or not statement.sql.startswith("SELECT"):
+                raise
+            return self._read(statement)
+
+    def _read(self, statement: Statement) -> tuple[list[str], list[Row]]:
         with self._run(statement) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, list(cursor.fetchall())
+
+    def query_beside(self, statement: Statement) -> list[Row]:
+        """Run a statement over another connection than the thread's own, and return its rows."""
+        with self.beside() as link, link.running(statement) as cursor:
+            return list(cursor.fetchall())
 
     def table_of_any(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement of the user's own like `table`; nothing of it stays on a connection.
@@ -263,6 +281,25 @@ class Connection:
             finish = link.at_commit[key] = make()
         return cast(F, finish)
 
+    def at_end(self, key: tuple[str, str], make: Callable[[], E]) -> E:
+        """Return what the thread's transaction calls when it has ended, as `at_commit` does.
+
+        It is called with True where the transaction was committed, False where it was rolled back,
+        and None where that is not known; it raises nothing.
+        """
+        link = self._pinned()
+        if link is None or link.at_commit is None:
+            raise RuntimeError("this belongs into a transaction")
+        if key not in link.at_end:
+            link.at_end[key] = make()
+        return cast(E, link.at_end[key])
+
+    @contextmanager
+    def beside(self) -> Iterator[Link]:
+        """Take a second connection; the thread's statements in the block do not go over it."""
+        with self._from_pool() as link:
+            yield link
+
     @contextmanager
     def lock_wait(self, seconds: int) -> Iterator[None]:
         """Have the block's statements wait no longer for locks on whole tables.
@@ -302,5 +339,8 @@ class Connection:
     def _run(self, statement: Statement, *, is_stream: bool = False) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
-        with self._taken() as link, link.running(statement, is_stream=is_stream) as cursor:
-            yield cursor
+        try:
+            with self._taken() as link, link.running(statement, is_stream=is_stream) as cursor:
+                yield cursor
+        except ShardLost as error:
+            raise self.named(error) from error

@@ -54,6 +54,7 @@ from lookalike.dialects.tables.layouts import (
 from lookalike.dialects.tables.memory import About, ComparedRow
 from lookalike.dialects.tables.removal import KeptColumn
 from lookalike.dialects.tables.search import Probe, Shortlist
+from lookalike.dialects.tables.shards import check_shards
 from lookalike.dialects.tables.user_tables import (
     EVENTS,
     MAPPED_ID,
@@ -123,6 +124,7 @@ __all__ = [
     "UserTable",
     "Version",
     "attribute_index",
+    "check_shards",
     "copy_of",
     "generation_comment",
     "generation_of",

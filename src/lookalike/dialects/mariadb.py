@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from lookalike.dialects.base import SERVER_INDEX, Dialect
+from lookalike.dialects.spider import SpiderSQL
 from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
@@ -17,7 +18,7 @@ _EDGES, _LEAST_SEARCHED = 16, 100
 _SIMILARITY, _SHORTEST = {"cosine": "1 - ", "euclidean": "-"}, 1e-17
 
 
-class MariaDB(CellsSQL, Dialect):
+class MariaDB(CellsSQL, SpiderSQL, Dialect):
     """MariaDB: the server ranks by cosine and euclidean, the client by dot."""
 
     name = "mariadb"
@@ -113,10 +114,14 @@ class MariaDB(CellsSQL, Dialect):
 
     def create_server_index(self, table: Table, metric: str) -> list[Statement]:
         made = f"{SERVER_INDEX} ({table.embedding}) M={_EDGES} DISTANCE={metric}"
+        if table.shards:
+            return self.on_shards(table, f"ADD VECTOR INDEX IF NOT EXISTS {made}")
         return [Statement(f"ALTER TABLE {table.sql} ADD VECTOR INDEX {made}")]
 
-    def drop_server_index(self, table: Table) -> Statement:
-        return Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")
+    def drop_server_index(self, table: Table) -> list[Statement]:
+        if table.shards:
+            return self.on_shards(table, f"DROP INDEX IF EXISTS {SERVER_INDEX}")
+        return [Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")]
 
     def nearest(
         self,
@@ -137,11 +142,20 @@ class MariaDB(CellsSQL, Dialect):
         nonzero = f" AND {length} > {_SHORTEST}" if zeros else ""
         # The index serves only this form of ORDER BY; a tiebreaker makes the server compare all.
         order = f"{distance}, {table.id}" if exact or where else distance
-        return Statement(
+        is_indexed = not (exact or where)
+        # Shards have settings of their own, but each searches at least as wide as its LIMIT.
+        most = max(2 * k, _LEAST_SEARCHED) if table.shards and is_indexed else k
+        found = Statement(
             f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
             f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
             f"WHERE {table.embedding} IS NOT NULL{nonzero}{passing.sql} ORDER BY {order} LIMIT %s",
-            (query, *zeros, *passing.params, query, k),
+            (query, *zeros, *passing.params, query, most),
+        )
+        if most == k:
+            return found
+        return Statement(
+            f"SELECT * FROM ({found.sql}) AS w ORDER BY similarity DESC LIMIT %s",
+            (*found.params, k),
         )
 
     def widened(self, statement: Statement, k: int) -> Statement:

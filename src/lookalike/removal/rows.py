@@ -12,6 +12,7 @@ from lookalike.attributes.store import Plan, writing
 from lookalike.core.removals import TakenFacts, TakenFile, TakenRow
 from lookalike.database.connection import Row
 from lookalike.database.errors import MissingTable
+from lookalike.database.leases import delete_beside, lease, settle
 from lookalike.database.table import VectorTable
 from lookalike.dialects import KeptColumn, Lock, Statement, StoredFile
 from lookalike.index.store import IndexStore
@@ -25,13 +26,18 @@ def take_rows(index: IndexStore, ids: Sequence[int]) -> list[TakenRow]:
     """Delete rows with all that belongs to them, all or none, and return it; by id."""
     table, taken = index.table, list[TakenRow]()
     columns = _columns(table)
+    settle(table)
     with table.connection.transaction():
         index.hold()
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
             taken += _read(table, columns, part)
             index.remove(part)
+            if table.shards:
+                lease(table).note(part)
             table.connection.execute(table.dialect.delete_rows(table, part))
+            if table.shards:
+                delete_beside(table.connection, table, part)
     index.prune_log()
     return taken
 
@@ -85,6 +91,7 @@ def put_back_rows(
     table, failed = index.table, dict[int, str]()
     there = {column.name for column in _columns(table)}
     plan = _plan(table, rows, there)
+    settle(table)
     with writing(table, plan):
         index.hold()
         for start in range(0, len(rows), _BATCH):
@@ -125,6 +132,8 @@ def _insert(index: IndexStore, rows: Sequence[TakenRow], there: set[str]) -> Non
     table = index.table
     dialect, connection = table.dialect, table.connection
     names = [name for name in rows[0].columns if name in there]
+    if table.shards:
+        lease(table).note([row.id for row in rows])
     whole = [(row.id, *(row.columns[name] for name in names)) for row in rows]
     connection.execute_parts(whole, lambda part: dialect.insert_whole_rows(table, names, part))
     files = [

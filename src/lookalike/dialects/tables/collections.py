@@ -13,6 +13,7 @@ SIDE_TABLES = {
     "_phashes": {"content_hash", "width", "height", "phashes", "thumbnail"},
     "_distinct": {"id", "other_id"},
     "_facts": {"id", "content_hash", "path_hash", "has_location", "facts"},
+    "_unsettled": {"id"},
 }
 """Columns of each side table, by its suffix."""
 
