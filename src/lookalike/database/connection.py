@@ -176,7 +176,7 @@ class Connection:
             return self._read(statement)
         except ShardLost:
             # A shard that was started again has closed all its connections.
-            if self.is_held or not statement.sql.startswith("SELECT"):
+            if self.is_held or not statement.sql.startswith(("SELECT", "SET STATEMENT")):
                 raise
             return self._read(statement)
 

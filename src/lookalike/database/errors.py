@@ -126,7 +126,8 @@ MYSQL: Kinds = {
     1792: ReadOnly,
     **dict.fromkeys((1290, 1836), ReadOnlyServer),
     **dict.fromkeys((1040, 3100, 3101), Unavailable),  # too many connections; no primary
-    **dict.fromkeys((1429, 12701), ShardLost),  # Spider: not connected, or no longer
+    # Spider: not connected, or no longer; and what it says of a broken connection
+    **dict.fromkeys((1429, 12701, 1158, 1159, 1160, 1161), ShardLost),
     1153: TooLarge,
     1193: UnknownVariable,
     1273: UnknownCollation,

@@ -26,6 +26,12 @@ class SpiderSQL(ShardsSQL, Primitives):
         "spider_conn_recycle_mode": 1,  # else each query makes a new connection to each shard
         "spider_direct_dup_insert": 1,  # the shard finds duplicate keys; the head cannot
         "spider_bgs_mode": 1,  # shards search at the same time
+        # Spider writes some expressions wrongly for the shards, and leaves out every COLLATE: the head
+        # sorts, cuts and counts, except for searches.
+        "spider_direct_order_limit": 0,
+        "spider_direct_aggregate": 0,
+        "spider_disable_group_by_handler": 1,
+        "max_tmp_session_space_usage": 0,  # threads of Spider leave counts of it that are wrong
         "spider_internal_xa": 0,  # its records collide for shards of one host, and outlive crashes
     }
 
@@ -73,6 +79,15 @@ class SpiderSQL(ShardsSQL, Primitives):
             "AND partition_comment LIKE 'server \"%%' ORDER BY partition_ordinal_position",
             (name,),
         )
+
+    def pushed(self, table: Table, statement: Statement) -> Statement:
+        if not table.shards:
+            return statement
+        allow = f"SET STATEMENT spider_direct_order_limit = {2**63 - 1:d} FOR "
+        sql = statement.sql.removeprefix("SET STATEMENT ")
+        if sql != statement.sql:
+            return Statement(allow.removesuffix(" FOR ") + ", " + sql, statement.params)
+        return Statement(allow + sql, statement.params)
 
     def all_shards(self) -> Statement:
         return Statement(

@@ -12,6 +12,7 @@ from lookalike.search.ranking import best, matches_of, rank
 from lookalike.search.trace import Trace
 
 _SCAN_BATCH = 4096
+_ALL = 2**63 - 1
 
 
 def exact_statement(
@@ -55,16 +56,29 @@ def _ranked_by_server(
 ) -> list[Match]:
     """Return the k rows that the server ranks first, with similarities computed here in float64."""
     dialect, k, metric = table.dialect, options.k, table.metric
+    if table.shards and where is not None:
+        where = _passing(table, where, trace)
     asked = pack(comparable(query, metric))
     may_miss = table.metric in dialect.indexed_metrics and where is None and not options.exact
     for exact in (False, True) if may_miss else (True,):
         statement = dialect.nearest(table, metric, asked, k, where, exact=exact, embedding=True)
         with trace.step("rank on the server", statement) as touched:
-            rows = table.connection.query(statement if exact else dialect.widened(statement, k))
+            wide = statement if exact else dialect.widened(statement, k)
+            rows = table.connection.query(dialect.pushed(table, wide))
             touched.rows = len(rows)
         if exact or len(rows) == k:
             break  # an index that has lost rows may return fewer
     return rank(query, [(row[0], row[1], row[3]) for row in rows], k, table.metric)
+
+
+def _passing(table: VectorTable, where: Filter, trace: Trace) -> Filter:
+    """Return a filter by the ids of the rows that pass, which shards can check."""
+    statement = table.dialect.matching_ids(table, where, _ALL)
+    with trace.step("find all matching rows", statement) as touched:
+        ids = [row[0] for row in table.connection.query(statement)]
+        touched.rows = len(ids)
+    # Literals: binding thousands would take longer than the statement.
+    return Filter(f"v.{table.id} IN ({','.join(f'{row_id:d}' for row_id in ids) or 'NULL'})", ())
 
 
 def _scan(

@@ -44,6 +44,19 @@ class ShardsSQL(Primitives):
         """Select the notes on the partitions of a table, in their order."""
         raise NotImplementedError
 
+    def pushed(self, table: Table, statement: Statement) -> Statement:
+        """Return the statement with its ORDER BY and LIMIT run on each shard."""
+        return statement
+
+    def on_head(self, table: Table, condition: str) -> str:
+        """Return a condition that shards do not check: they would read another one.
+
+        What refers to a table of the head cannot be sent to them; no id is negative.
+        """
+        if not table.shards:
+            return condition
+        return f"(({condition}) OR v.id IN (SELECT -u.id FROM {table.side(UNSETTLED)} AS u))"
+
     def all_shards(self) -> Statement:
         """Select the notes on the partitions of all spread tables of the database."""
         raise NotImplementedError
