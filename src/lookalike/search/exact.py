@@ -77,8 +77,10 @@ def _passing(table: VectorTable, where: Filter, trace: Trace) -> Filter:
     with trace.step("find all matching rows", statement) as touched:
         ids = [row[0] for row in table.connection.query(statement)]
         touched.rows = len(ids)
-    # Literals: binding thousands would take longer than the statement.
-    return Filter(f"v.{table.id} IN ({','.join(f'{row_id:d}' for row_id in ids) or 'NULL'})", ())
+    # Literals: binding thousands would take longer than the statement. One id alone would be read
+    # first, and its embedding then sent to the shard as text; no id is negative.
+    literals = ",".join(f"{row_id:d}" for row_id in (*ids, -1, -2))
+    return Filter(f"v.{table.id} IN ({literals})", ())
 
 
 def _scan(
