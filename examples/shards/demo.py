@@ -1,6 +1,6 @@
 """Spread the example photographs over four servers, search them, and stop one of the four.
 
-    python examples/shards/demo.py
+python examples/shards/demo.py
 """
 
 import shutil

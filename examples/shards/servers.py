@@ -119,9 +119,7 @@ class Servers:
         program = inspect(mariadbd, MARIADB)
         self.folder = folder
         self.shards = {
-            f"shard{number}": Server(
-                folder / f"shard{number}", program, (*COMMON, *OF_SHARDS)
-            )
+            f"shard{number}": Server(folder / f"shard{number}", program, (*COMMON, *OF_SHARDS))
             for number in range(1, n_shards + 1)
         }
         self.head = Server(folder / HEAD, program, (*COMMON, *OF_HEAD))

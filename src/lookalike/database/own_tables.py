@@ -16,6 +16,7 @@ from lookalike.database.user_tables import registered_tables
 from lookalike.dialects import (
     INDEXES,
     KEYS,
+    ONLY_SPREAD,
     SIDE_TABLES,
     WITH_FOREIGN_KEY,
     Dialect,
@@ -81,7 +82,11 @@ def _side_tables(connection: Connection, dialect: Dialect, name: str) -> list[st
         table
         for table, suffix in candidates.items()
         if columns.get(table) == SIDE_TABLES[suffix]
-        and (suffix not in WITH_FOREIGN_KEY or table in referring or is_spread)
+        and (
+            is_spread
+            or (suffix not in ONLY_SPREAD and suffix not in WITH_FOREIGN_KEY)
+            or table in referring
+        )
     ]
 
 

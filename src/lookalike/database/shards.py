@@ -1,7 +1,8 @@
 """Collections that are spread over several servers: what the shards say, and which one is lost."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.connection import Connection
@@ -9,7 +10,8 @@ from lookalike.database.errors import ShardLost
 from lookalike.dialects import Dialect, Statement, Table
 
 _TOLD = "lookalike_told"
-_COUNT = (
+_COUNT = "SELECT COUNT(*) FROM `{name}`"
+_IS_THERE = (
     "SELECT COUNT(*) FROM information_schema.tables "
     "WHERE table_schema = DATABASE() AND table_name = '{name}'"
 )
@@ -39,15 +41,18 @@ def check_can_spread(connection: Connection, dialect: Dialect, table: Table) -> 
             f"{connection.url} has spider_support_xa = ON, with which a crash loses rows that are "
             "stored already: start it with spider_support_xa = OFF"
         )
-    begun = [table.name, f"{table.name}_unsettled"]
-    if connection.query(dialect.existing_tables(begun)):
+    if connection.query(dialect.existing_tables([table.name])):
         return
-    for shard, n in zip(table.shards, _asked(connection, dialect, table, _COUNT), strict=True):
-        if n:
-            raise InputError(
-                f"shard {shard} has a table {table.name!r} already: drop it there, or choose "
-                "another name"
-            )
+    # The table of unsettled ids is made first: of an interrupted creation, shards have empty tables.
+    has_begun = bool(connection.query(dialect.existing_tables([f"{table.name}_unsettled"])))
+    with _asking(connection, dialect) as ask:
+        for shard in table.shards:
+            is_there = ask(shard, _IS_THERE.format(name=table.name))
+            if is_there and (not has_begun or ask(shard, _COUNT.format(name=table.name))):
+                raise InputError(
+                    f"shard {shard} has a table {table.name!r} already: drop it there, or choose "
+                    "another name"
+                )
 
 
 def on_all(connection: Connection, statements: Sequence[Statement]) -> None:
@@ -59,20 +64,23 @@ def on_all(connection: Connection, statements: Sequence[Statement]) -> None:
 
 def count_indexes(connection: Connection, dialect: Dialect, table: Table) -> int:
     """Return the number of shards that have a vector index of their own for the table."""
-    sql = dialect.count_on_shard(table)
-    return sum(n > 0 for n in _asked(connection, dialect, table, sql))
+    with _asking(connection, dialect) as ask:
+        return sum(ask(shard, dialect.count_on_shard(table)) > 0 for shard in table.shards)
 
 
-def _asked(connection: Connection, dialect: Dialect, table: Table, sql: str) -> list[int]:
-    """Return what each shard answers to a SELECT of one number; {name}: the table."""
-    answers = []
+@contextmanager
+def _asking(connection: Connection, dialect: Dialect) -> Iterator[Callable[[str, str], int]]:
+    """Yield a function that returns what a shard answers to a SELECT of one number."""
+
+    def ask(shard: str, sql: str) -> int:
+        connection.execute(dialect.on_shard(shard, sql, _TOLD))
+        answer = int(connection.value(Statement(f"SELECT n FROM {_TOLD}")))
+        connection.execute(Statement(f"DELETE FROM {_TOLD}"))
+        return answer
+
     with connection.apart():
         connection.execute(Statement(f"CREATE TEMPORARY TABLE {_TOLD} (n BIGINT NOT NULL)"))
-        for shard in table.shards:
-            connection.execute(dialect.on_shard(shard, sql.format(name=table.name), _TOLD))
-            answers.append(int(connection.value(Statement(f"SELECT n FROM {_TOLD}"))))
-            connection.execute(Statement(f"DELETE FROM {_TOLD}"))
-    return answers
+        yield ask
 
 
 def named(connection: Connection, dialect: Dialect, error: ShardLost) -> ShardLost:

@@ -23,7 +23,12 @@ from lookalike.dialects.tables.attributes import (
     attribute_index,
 )
 from lookalike.dialects.tables.browsing import Order
-from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
+from lookalike.dialects.tables.collections import (
+    COLLECTION_COLUMNS,
+    ONLY_SPREAD,
+    SIDE_TABLES,
+    WITH_FOREIGN_KEY,
+)
 from lookalike.dialects.tables.copying import PARTS, Part, Span
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.facts import StoredFacts
@@ -84,6 +89,7 @@ __all__ = [
     "MODIFIED",
     "NAME_RULE",
     "OF_ONE_NAME",
+    "ONLY_SPREAD",
     "PARTS",
     "PATH",
     "REGISTRY",

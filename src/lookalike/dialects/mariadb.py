@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from lookalike.dialects.base import SERVER_INDEX, Dialect
-from lookalike.dialects.spider import SpiderSQL
 from lookalike.dialects.primitives import Lock
+from lookalike.dialects.spider import SpiderSQL
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import MAX_TEXT

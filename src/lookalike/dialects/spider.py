@@ -63,7 +63,7 @@ class SpiderSQL(ShardsSQL, Primitives):
         )
         head = (
             f"{made} ENGINE = SPIDER CHARACTER SET utf8mb4 "
-            f"COMMENT = 'wrapper \"mariadb\", table \"{table.name}\"'\n"
+            f'COMMENT = \'wrapper "mariadb", table "{table.name}"\'\n'
             f"PARTITION BY HASH ({table.id}) ({partitions})"
         )
         remote = f"{made} ENGINE = InnoDB CHARACTER SET utf8mb4"

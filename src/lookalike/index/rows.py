@@ -133,12 +133,13 @@ def _delete(table: VectorTable, ids: Sequence[int]) -> int:
     connection, dialect = table.connection, table.dialect
     if not table.shards:
         return connection.execute(dialect.delete_rows(table, ids))
-    lease(table).note(ids)
     # Spider counts wrongly what it deletes.
-    deleted = len(connection.query(dialect.lock_rows(table, ids)))
-    connection.execute(dialect.delete_rows(table, ids))
-    delete_beside(connection, table, ids)
-    return deleted
+    there = [row[0] for row in connection.query(dialect.lock_rows(table, ids))]
+    if there:
+        lease(table).note(there)
+        connection.execute(dialect.delete_rows(table, there))
+        delete_beside(connection, table, there)
+    return len(there)
 
 
 def embedding_of(table: VectorTable, row_id: int) -> FloatArray:

@@ -31,10 +31,11 @@ def take_rows(index: IndexStore, ids: Sequence[int]) -> list[TakenRow]:
         index.hold()
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
-            taken += _read(table, columns, part)
+            found = _read(table, columns, part)
+            taken += found
             index.remove(part)
-            if table.shards:
-                lease(table).note(part)
+            if table.shards and found:
+                lease(table).note([row.id for row in found])
             table.connection.execute(table.dialect.delete_rows(table, part))
             if table.shards:
                 delete_beside(table.connection, table, part)

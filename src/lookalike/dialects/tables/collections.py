@@ -17,6 +17,9 @@ SIDE_TABLES = {
 }
 """Columns of each side table, by its suffix."""
 
+ONLY_SPREAD = {"_unsettled"}
+"""Side tables of collections alone that are spread over shards, which have no foreign keys."""
+
 WITH_FOREIGN_KEY = {"_files", "_distinct", "_facts"}
 """Side tables with a foreign key to the collection's table."""
 
