@@ -1,7 +1,7 @@
 """SQL to server: statements, transactions and streams, from any number of threads."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import get_ident
@@ -172,16 +172,16 @@ class Connection:
 
     def table(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement and return its column names and rows; no names where it has no result."""
-        try:
-            return self._read(statement)
-        except ShardLost:
-            # A shard that was started again has closed all its connections.
-            if self.is_held or not statement.sql.startswith(("SELECT", "SET STATEMENT")):
-                raise
-            return self._read(statement)
+        with suppress(ShardLost):
+            # A shard that was started again has closed all its connections: then ask once more.
+            if not self.is_held and statement.sql.startswith(("SELECT", "SET STATEMENT")):
+                return self._read(statement, names_shards=False)
+        return self._read(statement)
 
-    def _read(self, statement: Statement) -> tuple[list[str], list[Row]]:
-        with self._run(statement) as cursor:
+    def _read(
+        self, statement: Statement, *, names_shards: bool = True
+    ) -> tuple[list[str], list[Row]]:
+        with self._run(statement, names_shards=names_shards) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, list(cursor.fetchall())
 
@@ -336,11 +336,13 @@ class Connection:
                     link.is_changed = True
 
     @contextmanager
-    def _run(self, statement: Statement, *, is_stream: bool = False) -> Iterator[Any]:
+    def _run(
+        self, statement: Statement, *, is_stream: bool = False, names_shards: bool = True
+    ) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
         try:
             with self._taken() as link, link.running(statement, is_stream=is_stream) as cursor:
                 yield cursor
         except ShardLost as error:
-            raise self.named(error) from error
+            raise (self.named(error) if names_shards else error) from error

@@ -90,8 +90,8 @@ class Link:
         is_changed: Whether its session may have a state of its own, and cannot be used again.
         locks: The statements that release the locks by name that it holds.
         at_commit: What its transaction calls last before it commits; None outside transactions.
-        at_end: What its transaction calls when it has ended: with True where it was committed, False
-            where it was rolled back, and None where that is not known.
+        at_end: What its transaction calls when it has ended: with True where it was committed,
+            False where it was rolled back, and None where that is not known.
     """
 
     def __init__(self, url: DatabaseURL, dial: Dial | None = None) -> None:

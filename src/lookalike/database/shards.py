@@ -7,14 +7,7 @@ from contextlib import contextmanager
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.connection import Connection
 from lookalike.database.errors import ShardLost
-from lookalike.dialects import Dialect, Statement, Table
-
-_TOLD = "lookalike_told"
-_COUNT = "SELECT COUNT(*) FROM `{name}`"
-_IS_THERE = (
-    "SELECT COUNT(*) FROM information_schema.tables "
-    "WHERE table_schema = DATABASE() AND table_name = '{name}'"
-)
+from lookalike.dialects import ANSWERS, Dialect, Statement, Table
 
 
 def find_shards(connection: Connection, dialect: Dialect, name: str) -> tuple[str, ...]:
@@ -43,12 +36,12 @@ def check_can_spread(connection: Connection, dialect: Dialect, table: Table) -> 
         )
     if connection.query(dialect.existing_tables([table.name])):
         return
-    # The table of unsettled ids is made first: of an interrupted creation, shards have empty tables.
+    # Unsettled ids have their table first: of a creation cut short, shards have empty tables.
     has_begun = bool(connection.query(dialect.existing_tables([f"{table.name}_unsettled"])))
     with _asking(connection, dialect) as ask:
         for shard in table.shards:
-            is_there = ask(shard, _IS_THERE.format(name=table.name))
-            if is_there and (not has_begun or ask(shard, _COUNT.format(name=table.name))):
+            is_there = ask(shard, dialect.has_table_on_shard(table))
+            if is_there and (not has_begun or ask(shard, dialect.count_rows_on_shard(table))):
                 raise InputError(
                     f"shard {shard} has a table {table.name!r} already: drop it there, or choose "
                     "another name"
@@ -65,7 +58,7 @@ def on_all(connection: Connection, statements: Sequence[Statement]) -> None:
 def count_indexes(connection: Connection, dialect: Dialect, table: Table) -> int:
     """Return the number of shards that have a vector index of their own for the table."""
     with _asking(connection, dialect) as ask:
-        return sum(ask(shard, dialect.count_on_shard(table)) > 0 for shard in table.shards)
+        return sum(ask(shard, dialect.count_indexes_on_shard(table)) > 0 for shard in table.shards)
 
 
 @contextmanager
@@ -73,13 +66,13 @@ def _asking(connection: Connection, dialect: Dialect) -> Iterator[Callable[[str,
     """Yield a function that returns what a shard answers to a SELECT of one number."""
 
     def ask(shard: str, sql: str) -> int:
-        connection.execute(dialect.on_shard(shard, sql, _TOLD))
-        answer = int(connection.value(Statement(f"SELECT n FROM {_TOLD}")))
-        connection.execute(Statement(f"DELETE FROM {_TOLD}"))
+        connection.execute(dialect.on_shard(shard, sql, ANSWERS))
+        answer = int(connection.value(dialect.answers()))
+        connection.execute(dialect.forget_answers())
         return answer
 
     with connection.apart():
-        connection.execute(Statement(f"CREATE TEMPORARY TABLE {_TOLD} (n BIGINT NOT NULL)"))
+        connection.execute(dialect.create_answers())
         yield ask
 
 

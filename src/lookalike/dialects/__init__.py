@@ -59,7 +59,7 @@ from lookalike.dialects.tables.layouts import (
 from lookalike.dialects.tables.memory import About, ComparedRow
 from lookalike.dialects.tables.removal import KeptColumn
 from lookalike.dialects.tables.search import Probe, Shortlist
-from lookalike.dialects.tables.shards import check_shards
+from lookalike.dialects.tables.shards import ANSWERS, check_shards
 from lookalike.dialects.tables.user_tables import (
     EVENTS,
     MAPPED_ID,
@@ -72,6 +72,7 @@ from lookalike.dialects.tables.user_tables import (
 from lookalike.dialects.tables.versions import Version
 
 __all__ = [
+    "ANSWERS",
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
     "COPIED_NOTES",

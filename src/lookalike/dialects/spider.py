@@ -26,8 +26,8 @@ class SpiderSQL(ShardsSQL, Primitives):
         "spider_conn_recycle_mode": 1,  # else each query makes a new connection to each shard
         "spider_direct_dup_insert": 1,  # the shard finds duplicate keys; the head cannot
         "spider_bgs_mode": 1,  # shards search at the same time
-        # Spider writes some expressions wrongly for the shards, and leaves out every COLLATE: the head
-        # sorts, cuts and counts, except for searches.
+        # Spider writes some expressions wrongly for the shards, and leaves out every COLLATE: the
+        # head sorts, cuts and counts, except for searches.
         "spider_direct_order_limit": 0,
         "spider_direct_aggregate": 0,
         "spider_disable_group_by_handler": 1,
@@ -108,9 +108,18 @@ class SpiderSQL(ShardsSQL, Primitives):
         sql = f"ALTER TABLE {table.sql} {change}"
         return [self.on_shard(shard, sql) for shard in table.shards]
 
-    def count_on_shard(self, table: Table) -> str:
+    def has_table_on_shard(self, table: Table) -> str:
+        return f"SELECT COUNT(*) FROM information_schema.tables WHERE {_is_this(table)}"
+
+    def count_rows_on_shard(self, table: Table) -> str:
+        return f"SELECT COUNT(*) FROM {table.sql}"
+
+    def count_indexes_on_shard(self, table: Table) -> str:
         return (
             "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics "
-            f"WHERE table_schema = DATABASE() AND table_name = '{table.name}' "
-            "AND index_type = 'VECTOR'"
+            f"WHERE {_is_this(table)} AND index_type = 'VECTOR'"
         )
+
+
+def _is_this(table: Table) -> str:
+    return f"table_schema = DATABASE() AND table_name = '{table.name}'"

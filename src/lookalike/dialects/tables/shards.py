@@ -18,6 +18,7 @@ SHARD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 """The name of a server as CREATE SERVER takes it, without what ends a quoted one."""
 
 UNSETTLED = "_unsettled"
+ANSWERS = "lookalike_answers"
 
 _BESIDE = (("_files", "id"), ("_facts", "id"), ("_distinct", "id"), ("_distinct", "other_id"))
 """Side tables, and their columns that refer to rows."""
@@ -73,9 +74,26 @@ class ShardsSQL(Primitives):
         """Run a statement on a shard. into: a temporary table that gets its rows."""
         raise NotImplementedError
 
-    def count_on_shard(self, table: Table) -> str:
-        """Return the SQL that counts the server's own vector indexes on a shard."""
+    def has_table_on_shard(self, table: Table) -> str:
+        """Return the SQL that counts the tables of this name on a shard."""
         raise NotImplementedError
+
+    def count_rows_on_shard(self, table: Table) -> str:
+        raise NotImplementedError
+
+    def count_indexes_on_shard(self, table: Table) -> str:
+        """Return the SQL that counts the shard's own vector indexes of the table."""
+        raise NotImplementedError
+
+    def create_answers(self) -> Statement:
+        """Create a temporary table for the number that a shard answers."""
+        return Statement(f"CREATE TEMPORARY TABLE {ANSWERS} (n BIGINT NOT NULL)")
+
+    def answers(self) -> Statement:
+        return Statement(f"SELECT n FROM {ANSWERS}")
+
+    def forget_answers(self) -> Statement:
+        return Statement(f"DELETE FROM {ANSWERS}")
 
     # Rows that are being made or deleted.
 
