@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lookalike
+from lookalike.index import kinds
 from tests.colours import Colours, paint, paint_many
 from tests.shards.conftest import SHARDS
 
@@ -177,3 +178,13 @@ def test_deletion_drops_the_tables_of_all_shards(servers, db, shapes):
             assert shard.rows("SHOW TABLES")[1] == []
     assert db.rows("SHOW TABLES LIKE 'shapes%%'")[1] == []
     assert db.collection("shapes", dim=3, shards=SHARDS).upsert([[1, 0, 0]]) == [1]
+
+
+def test_lookalikes_own_index_is_borrowed_for_duplicates(shapes):
+    shapes.upsert(vectors(400))
+    state = shapes._state
+    with kinds.ours(state.index, state.train):  # as `duplicates` of more than 20,000 images does
+        state.index.advance_tail([])
+        assert state.index.size()[0] == 400
+        assert shapes.search(3, k=1, exclude_self=False)[0].id == 3
+    assert shapes.index.status().kind == "server"
