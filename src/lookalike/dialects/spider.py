@@ -83,11 +83,13 @@ class SpiderSQL(ShardsSQL, Primitives):
     def pushed(self, table: Table, statement: Statement) -> Statement:
         if not table.shards:
             return statement
-        allow = f"SET STATEMENT spider_direct_order_limit = {2**63 - 1:d} FOR "
+        # A long list of ids would become a table of the head, and all embeddings be read there.
+        settings = (
+            f"spider_direct_order_limit = {2**63 - 1:d}, in_predicate_conversion_threshold = 0"
+        )
         sql = statement.sql.removeprefix("SET STATEMENT ")
-        if sql != statement.sql:
-            return Statement(allow.removesuffix(" FOR ") + ", " + sql, statement.params)
-        return Statement(allow + sql, statement.params)
+        joint = " FOR " if sql == statement.sql else ", "
+        return Statement(f"SET STATEMENT {settings}{joint}{sql}", statement.params)
 
     def all_shards(self) -> Statement:
         return Statement(
