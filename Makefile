@@ -16,7 +16,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve-demo cluster-demo test test-fast test-slow test-nightly test-languages engines integrations coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo serve-demo cluster-demo shards-demo test test-fast test-slow test-nightly test-languages engines integrations coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ serve-demo: .venv/with-web ## The example photographs on a web page; Ctrl-C ends
 cluster-demo: .venv/installed ## Three servers, and kill -9 of one while images are added
 	@$(BIN)/lookalike server install
 	@$(BIN)/python -m examples.cluster.demo
+
+shards-demo: .venv/installed ## The example photographs on four MariaDB servers, one of which is killed
+	@$(BIN)/python examples/shards/demo.py
 
 test: .venv-test/installed ## Everything that the tests need, then the tests but for the slow ones
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -26,7 +26,7 @@ from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.probe import probe, require_functions
 from lookalike.database.url import DatabaseURL
 from lookalike.database.user_tables import Wanted
-from lookalike.dialects import Dialect, Statement, is_name
+from lookalike.dialects import Dialect, Statement, check_shards, is_name
 from lookalike.server.address import PrivateAddress, private_at, private_of
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ class Database:
         model: str | Model | None = None,
         dim: int | None = None,
         metric: Metric | None = None,
+        shards: Sequence[str] = (),
     ) -> Collection:
         """Open a collection; the first `add` creates its table.
 
@@ -149,11 +150,14 @@ class Database:
             model: A model or its name. By default the collection's own; "auto" for a new one.
             dim: Length of embeddings that you bring yourself, instead of a model.
             metric: How a new collection ranks: "cosine" (default), "euclidean" or "dot".
+            shards: Servers to spread a new collection over, by their names in CREATE SERVER: on
+                MariaDB with Spider.
 
         Raises:
             ModelError: The stored embeddings are another model's.
         """
-        request = Request(name, model, dim, metric)
+        spread = check_shards(shards) if shards else ()
+        request = Request(name, model, dim, metric, spread)
         return Collection(
             CollectionState(self.connection, self.dialect, request, self._notify, self._index_sizes)
         )

@@ -14,7 +14,7 @@ import lookalike
 from lookalike.database.errors import ConnectionLost
 from tests.cluster.adding import Adding, make_images
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 KILLS = int(os.environ.get("LOOKALIKE_TEST_KILLS", "1"))
 MAX_LAG = 3.0

@@ -171,3 +171,11 @@ def test_a_table_of_values_without_values(db):
     table = TiDB().values_table("new", ["id", "name"], 3)
     rows = db.rows(f"SELECT new.name, new.id FROM {table}", (1, "a", 2, None, 3, "c"))[1]
     assert rows == [("a", 1), (None, 2), ("c", 3)]
+
+
+def test_what_a_cluster_spreads_by_itself_is_not_partitioned():
+    made = TiDB().create_collection(TABLE, 3).sql
+    assert "PARTITION" not in made and "id INT PRIMARY KEY AUTO_INCREMENT" in made
+    # Side tables refer to it by foreign keys, which partitioned tables cannot have.
+    assert "FOREIGN KEY (id) REFERENCES `own` (id)" in TiDB().create_files(TABLE, "INT").sql
+    assert TiDB().shard_settings == {}

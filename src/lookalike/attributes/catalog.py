@@ -200,6 +200,11 @@ def make_index(table: VectorTable, name: str) -> bool:
     """Index an attribute in the database; return False if it already has an index."""
     connection, dialect = table.connection, table.dialect
     attribute = find_attributes(table, [name])[name]
+    if table.shards:
+        raise UnsupportedServer(
+            f"{table.title!r} is spread over shards, where attributes have no indexes: searches "
+            "filter by them without one"
+        )
     is_long = attribute.is_column and column_types(table)[attribute.name].split()[0] in _LONG_TEXTS
     indexes = connection.query(dialect.indexed_columns(table))
     made = False

@@ -50,6 +50,12 @@ _SHOWN = 5
 )
 @time_limit_option
 @index_kind_option
+@click.option(
+    "--shards",
+    metavar="NAMES",
+    help="Spread a new collection over these servers, as server1,server2: their names in CREATE "
+    "SERVER, on MariaDB with Spider.",
+)
 @database_option
 @collection_option
 @model_option
@@ -60,6 +66,7 @@ def add(
     dry_run: bool,
     ignore_failed: bool,
     kind: IndexKind | None,
+    shards: str | None,
     database: str | None,
     collection: str,
     model: str | None,
@@ -88,7 +95,8 @@ def add(
     given = lookalike.read_attributes(attributes) if attributes else None
     report, stored = None, None
     with connect(database, out, computes=True) as db:
-        images = db.collection(collection, model=model)
+        spread = shards.split(",") if shards else []
+        images = db.collection(collection, model=model, shards=spread)
         if dry_run:
             _print_gone(out, images, paths, options)
             return

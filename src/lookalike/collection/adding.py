@@ -11,7 +11,6 @@ from lookalike.core.reports import AddReport
 from lookalike.core.types import ImageRecord, IndexKind
 from lookalike.database.retry import Persistence
 from lookalike.images.walk import ImageWalk
-from lookalike.index import kinds
 from lookalike.index.rows import records
 
 
@@ -27,7 +26,7 @@ def add(
     """Embed and store images, in a new table if there is none yet. kind: of the index."""
     state.require_collection()
     if kind is not None:
-        kinds.check_kind(state.dialect, state.metric, kind)
+        state.check_index(kind)
     walk.check()
     if walk.is_partial and not prune and next(walk.walk(), None) is None:
         return AddReport.of_nothing()

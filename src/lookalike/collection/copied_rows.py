@@ -57,7 +57,7 @@ class End:
         connection, dialect = table.connection, table.dialect
         sides = find_own_tables(connection, dialect, table.name).sides
         there = ["", *(name[len(table.name) :] for name in sides)]
-        parts = {suffix: PARTS[suffix] for suffix in there}
+        parts = {suffix: PARTS[suffix] for suffix in there if suffix in PARTS}
         if "attributes" in dict(connection.query(dialect.table_columns(table))):
             own = parts[""]
             parts[""] = Part("", own.key, {**own.columns, "attributes": "json"}, own.verb)

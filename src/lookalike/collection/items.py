@@ -13,6 +13,7 @@ from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_int, check_many, check_text
 from lookalike.core.errors import EmbeddingError, InputError
 from lookalike.core.vectors import FloatArray, check_embeddings, check_lengths, ids_array, unpack
+from lookalike.database.leases import settle
 from lookalike.index.rows import checked_ids, insert_rows, put_rows, records
 
 INCLUDABLE = ("embedding", "attributes")
@@ -64,6 +65,7 @@ def upsert(
     given_attributes = None if attributes is None else rows_of(attributes)
     create(state, dim)
     table, index = state.table, state.index
+    settle(table)
     with update_attributes(table, given_attributes) as set_attributes:
         if ids is None:
             stored = insert_rows(index, names or [""] * len(checked), checked)

@@ -108,6 +108,7 @@ class CollectionState:
         return VectorTable(
             *(names.name, names.id_column, names.name_column, names.embedding_column),
             source=names.source,
+            shards=record.shards,
             connection=self.connection,
             dialect=self.dialect,
             dim=record.dim,
@@ -150,6 +151,7 @@ class CollectionState:
             raise InputError(
                 f"dim is {dim}; {self.dialect.name} stores up to {self.dialect.max_dim} dimensions"
             )
+        spread = self.record.shards if self.record else self.request.shards
         self.record = create_collection(
             self.connection,
             self.dialect,
@@ -157,6 +159,7 @@ class CollectionState:
             dim=dim,
             model=model_id,
             metric=self.metric,
+            shards=spread,
         )
         with self._opening:
             self._index = self._percentiles = None
@@ -252,9 +255,9 @@ class CollectionState:
         """Build the index; return False if it was not built: see `CollectionIndex.build`."""
         from lookalike.index import kinds, server_index
 
-        index, table = self.index, self.table
+        index = self.index
         kind = kind or kinds.chosen_kind(index)
-        kinds.check_kind(self.dialect, table.metric, kind)
+        self.check_index(kind)
         if kind == "lookalike":
             if kinds.chosen_kind(index) != kind:
                 kinds.choose_ours(index)
@@ -275,6 +278,17 @@ class CollectionState:
         is_built = server_index.has_index(index) or server_index.create(index)
         kinds.drop_ours(index)  # last: it serves until the other is there
         return is_built
+
+    def check_index(self, kind: IndexKind) -> None:
+        """Raise InputError for a kind of index that the collection cannot have."""
+        from lookalike.index import kinds
+
+        kinds.check_kind(self.dialect, self.metric, kind)
+        is_spread = self.record.shards if self.record else self.request.shards
+        if is_spread and kind == "lookalike":
+            raise InputError(
+                f"{self.name!r} is spread over shards, which have indexes of their own: give server"
+            )
 
     def choose_index(self, kind: IndexKind) -> None:
         """Remember which kind of index `maintain` makes."""

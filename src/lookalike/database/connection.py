@@ -1,27 +1,20 @@
 """SQL to server: statements, transactions and streams, from any number of threads."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import partial
-from threading import get_ident
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
-from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
-from lookalike.database.cluster import OPEN_SECONDS, Cluster
+from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.cluster_options import ClusterOptions
 from lookalike.database.effects import Effect, effect_of
-from lookalike.database.errors import UnknownVariable
-from lookalike.database.link import Dial, Link
-from lookalike.database.pool import SIZE, TIMEOUT_SECONDS, Pool
-from lookalike.database.routing import Routing
+from lookalike.database.errors import ShardLost
+from lookalike.database.link import Dial
+from lookalike.database.links import Links
+from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
 from lookalike.database.session import (
     ALTER_WAIT_SECONDS,
-    KEEP_WRITES,
     LOCK_WAIT_SECONDS,
     set_lock_wait,
-    set_settings,
 )
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
@@ -31,22 +24,10 @@ Tracer = Callable[[Statement], None]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[[], None])
+E = TypeVar("E", bound=Callable[[bool | None], None])
 
 
-@dataclass(frozen=True, eq=False)
-class _Pin:
-    """A connection that one thread has to itself for a while."""
-
-    owner: "Connection"
-    link: Link
-    thread: int
-
-
-_pins: ContextVar[tuple[_Pin, ...]] = ContextVar("lookalike_pins", default=())
-"""The latest last. A context alone is not enough: threads may run in a copy of one."""
-
-
-class Connection:
+class Connection(Links):
     """The way to one database, safe to share: statements of several threads run side by side.
 
     In a cluster statements go to the primary, and those of `read` to a secondary.
@@ -68,6 +49,7 @@ class Connection:
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; a statement has to be shorter.
+        named: Returns an error with the name of the shard that is lost.
     """
 
     def __init__(
@@ -82,154 +64,17 @@ class Connection:
         cluster: ClusterOptions | None = None,
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.url = url
         self._tracer = tracer
-        self._dial = dial
         self._alter_wait = alter_wait
-        self._settings: dict[str, int] = {}
-        self.cluster = self._routing = None
-        make_pool = partial(Pool, size=pool_size, timeout=pool_timeout)
-        if url.members:
-            self.cluster = Cluster(url, cluster or ClusterOptions(), self._hang_up)
-            self._routing = Routing(
-                self.cluster, lambda url: make_pool(partial(self._open_at, url)), notify
-            )
-            make_pool = partial(make_pool, is_current=self.cluster.is_current)
-        self._pool = make_pool(self._open)
-        try:
-            if self.cluster:
-                self.cluster.wait()
-            with self._taken() as link:  # raises now where the server cannot be reached
-                self.max_packet = link.max_packet
-        except BaseException:
-            self.close()
-            raise
-
-    @property
-    def url_of_primary(self) -> DatabaseURL:
-        """The server that takes writes."""
-        return self.cluster.primary() if self.cluster else self.url
-
-    def _open(self) -> Link:
-        if self.cluster is None or self._routing is None:
-            return self._open_at(self.url)
-        self._routing.tell()
-        try:
-            return self._open_at(self.url_of_primary)
-        except ConnectionFailed:
-            self.cluster.suspect()
-            raise
-
-    def _open_at(self, url: DatabaseURL) -> Link:
-        link = Link(url, self._dial, timeout=OPEN_SECONDS if self.cluster else None)
-        try:
-            self._prepare(link)
-            link.wait_for_ever()
-        except BaseException:
-            link.close()
-            raise
-        self.max_packet = link.max_packet
-        return link
-
-    def _hang_up(self) -> None:
-        """End what waits for servers that are lost, or are not the primary any more."""
-        if self.cluster and self._routing:
-            self._pool.hang_up(self.cluster.is_lost_primary)
-            self._routing.hang_up()
-
-    def _prepare(self, link: Link) -> None:
-        if self.cluster:
-            with suppress(UnknownVariable), link.running(KEEP_WRITES):  # servers without a group
-                pass
-        if self._settings:
-            with link.running(set_settings(self._settings)):
-                pass
-
-    def set_sessions(self, settings: Mapping[str, int]) -> None:
-        """Set what the sessions of the server's engine need beside; before threads share it."""
-        self._settings = dict(settings)
-        with self._taken() as link:
-            self._prepare(link)
-
-    def close(self) -> None:
-        """Close all connections; closing twice is harmless."""
-        if self.cluster and self._routing:
-            self.cluster.close()
-            self._routing.close()
-        self._pool.close()
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the thread keeps a connection to itself: in a transaction or a session."""
-        return self._pinned() is not None
-
-    def read(self, action: Callable[[], T]) -> T:
-        """Run an action that only reads, where a cluster has a server for it.
-
-        It may run again on another server. Within transactions and sessions it sees theirs.
-        """
-        if self._routing is None or self.is_held:
-            return action()
-        return self._routing.read(action, self._pool)
-
-    @contextmanager
-    def _taken(self, *, to_read: bool = False) -> Iterator[Link]:
-        """Hold the thread's pinned connection, else one of the pool's.
-
-        to_read: of the server of its `read`, if it is in one.
-        """
-        if (pinned := self._pinned()) is not None:
-            yield pinned
-        elif to_read and self._routing and (pool := self._routing.pool) is not None:
-            with _from(pool) as link:
-                yield link
-        else:
-            with self._from_pool() as link:
-                yield link
-
-    @contextmanager
-    def _from_pool(self) -> Iterator[Link]:
-        try:
-            with _from(self._pool) as link:
-                yield link
-        finally:
-            if self._routing:
-                self._routing.note_write()
-
-    def _pinned(self) -> Link | None:
-        for pin in reversed(_pins.get()):
-            if pin.owner is self and pin.thread == get_ident() and pin.link.is_mine:
-                return pin.link
-        return None
-
-    @contextmanager
-    def _pin(self, taken: AbstractContextManager[Link] | None = None) -> Iterator[Link]:
-        """Keep one connection for the thread's statements in a `with` block."""
-        with taken or self._taken() as link:
-            pin = _Pin(self, link, get_ident())
-            _pins.set((*_pins.get(), pin))
-            try:
-                yield link
-            finally:
-                # Another thread may end a block that its own thread has left.
-                _pins.set(tuple(each for each in _pins.get() if each is not pin))
-
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        """Keep one connection for the thread's statements in a `with` block, then close it.
-
-        For what belongs to a connection: SET, locks by name, temporary tables.
-        """
-        with self._pin() as link:
-            link.is_changed = True
-            yield
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """Like `session`, with a connection of its own also within another block."""
-        with self._pin(self._from_pool()) as link:
-            link.is_changed = True
-            yield
+        self.named: Callable[[ShardLost], ShardLost] = lambda error: error
+        super().__init__(
+            url,
+            dial=dial,
+            pool_size=pool_size,
+            pool_timeout=pool_timeout,
+            cluster=cluster,
+            notify=notify,
+        )
 
     def query(self, statement: Statement) -> list[Row]:
         """Run a statement and return all its rows."""
@@ -242,9 +87,23 @@ class Connection:
 
     def table(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement and return its column names and rows; no names where it has no result."""
-        with self._run(statement, to_read=True) as cursor:
+        with suppress(ShardLost):
+            # A shard that was started again has closed all its connections: then ask once more.
+            if not self.is_held and statement.sql.startswith(("SELECT", "SET STATEMENT")):
+                return self._read(statement, names_shards=False)
+        return self._read(statement)
+
+    def _read(
+        self, statement: Statement, *, names_shards: bool = True
+    ) -> tuple[list[str], list[Row]]:
+        with self._run(statement, to_read=True, names_shards=names_shards) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, list(cursor.fetchall())
+
+    def query_beside(self, statement: Statement) -> list[Row]:
+        """Run a statement over another connection than the thread's own, and return its rows."""
+        with self.beside() as link, link.running(statement) as cursor:
+            return list(cursor.fetchall())
 
     def table_of_any(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement of the user's own like `table`; nothing of it stays on a connection.
@@ -337,6 +196,19 @@ class Connection:
             finish = link.at_commit[key] = make()
         return cast(F, finish)
 
+    def at_end(self, key: tuple[str, str], make: Callable[[], E]) -> E:
+        """Return what the thread's transaction calls when it has ended, as `at_commit` does.
+
+        It is called with True where the transaction was committed, False where it was rolled back,
+        and None where that is not known; it raises nothing.
+        """
+        link = self._pinned()
+        if link is None or link.at_commit is None:
+            raise RuntimeError("this belongs into a transaction")
+        if key not in link.at_end:
+            link.at_end[key] = make()
+        return cast(E, link.at_end[key])
+
     @contextmanager
     def lock_wait(self, seconds: int) -> Iterator[None]:
         """Have the block's statements wait no longer for locks on whole tables.
@@ -374,21 +246,20 @@ class Connection:
 
     @contextmanager
     def _run(
-        self, statement: Statement, *, is_stream: bool = False, to_read: bool = False
+        self,
+        statement: Statement,
+        *,
+        is_stream: bool = False,
+        to_read: bool = False,
+        names_shards: bool = True,
     ) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
-        with (
-            self._taken(to_read=to_read) as link,
-            link.running(statement, is_stream=is_stream) as cursor,
-        ):
-            yield cursor
-
-
-@contextmanager
-def _from(pool: Pool) -> Iterator[Link]:
-    link = pool.take()
-    try:
-        yield link
-    finally:
-        pool.give_back(link)
+        try:
+            with (
+                self._taken(to_read=to_read) as link,
+                link.running(statement, is_stream=is_stream) as cursor,
+            ):
+                yield cursor
+        except ShardLost as error:
+            raise (self.named(error) if names_shards else error) from error

@@ -71,6 +71,10 @@ class Unavailable(DatabaseError):
     """The server or its cluster is not ready, and may be soon."""
 
 
+class ShardLost(Unavailable):
+    """The server of a shard cannot be reached, or has hung up."""
+
+
 class ReadOnlyServer(ReadOnly, Unavailable):
     """The server is read-only, perhaps until a cluster has chosen a new primary."""
 
@@ -122,6 +126,8 @@ MYSQL: Kinds = {
     1792: ReadOnly,
     **dict.fromkeys((1290, 1836), ReadOnlyServer),
     **dict.fromkeys((1040, 3100, 3101), Unavailable),  # too many connections; no primary
+    # Spider: not connected, or no longer; and what it says of a broken connection
+    **dict.fromkeys((1429, 12701, 1158, 1159, 1160, 1161), ShardLost),
     1153: TooLarge,
     1193: UnknownVariable,
     1273: UnknownCollation,
@@ -169,6 +175,8 @@ def _message(kind: type[DatabaseError], reason: str, url: DatabaseURL) -> str:
         )
     if issubclass(kind, ConnectionFailed):
         return f"cannot reach {url}: {reason}; is the server running there?"
+    if kind is ShardLost:
+        return f"a shard of {url} cannot be reached: {reason}; is its server running?"
     if kind is Privilege:
         return f"user {url.user!r} lacks a privilege: {reason}; have an administrator GRANT it"
     ending = f"; {_LOCKED}" if kind is LockTimeout else ""

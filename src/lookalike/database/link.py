@@ -5,7 +5,7 @@ import select
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pymysql
@@ -92,6 +92,8 @@ class Link:
         is_changed: Whether its session may have a state of its own, and cannot be used again.
         locks: The statements that release the locks by name that it holds.
         at_commit: What its transaction calls last before it commits; None outside transactions.
+        at_end: What its transaction calls when it has ended: with True where it was committed,
+            False where it was rolled back, and None where that is not known.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Link:
         self.is_changed = False
         self.locks: set[Statement] = set()
         self.at_commit: dict[tuple[str, str], Callable[[], None]] | None = None
+        self.at_end: dict[tuple[str, str], Callable[[bool | None], None]] = {}
         self._is_streaming = False
         self.pid = os.getpid()
         self._connect(dial, timeout)
@@ -257,16 +260,20 @@ class Link:
         with self.errors():
             self._driver.begin()
         self.at_commit = {}
+        is_committed, is_committing = cast(bool | None, None), False
         try:
             yield
             # In one order, so that no two transactions wait for each other's last locks.
             for _, finish in sorted(self.at_commit.items()):
                 finish()
+            is_committing = True
             with self.errors():
                 self._driver.commit()
+            is_committed = True
         except Exception:
             with suppress(DatabaseError), self.errors():
                 self._driver.rollback()
+                is_committed = None if is_committing else False
             raise
         except BaseException:
             # Interrupted between a statement and its answer; the server rolls back.
@@ -274,6 +281,9 @@ class Link:
             raise
         finally:
             self.at_commit = None
+            ends, self.at_end = list(self.at_end.values()), {}
+            for end in ends:
+                end(is_committed)
 
     def _check_size(self, sql: str) -> None:
         """Raise TooLarge for a statement that the server would hang up on."""

@@ -2,6 +2,7 @@
 
 from lookalike.core.errors import ConnectionFailed, DatabaseError, UnsupportedServer
 from lookalike.database.connection import Connection
+from lookalike.database.shards import named
 from lookalike.dialects import Dialect
 from lookalike.dialects.registry import DIALECTS
 
@@ -19,7 +20,7 @@ def probe(connection: Connection) -> Dialect:
         dialect = engine()
         if _is_engine(connection, dialect):
             if scheme in (MYSQL, dialect.scheme):
-                connection.set_sessions(dialect.session_settings)
+                connection.set_sessions(dialect.session_settings | _of_shards(connection, dialect))
                 return dialect
             version = connection.value(dialect.version())
             raise UnsupportedServer(
@@ -40,6 +41,14 @@ def require_functions(connection: Connection, dialect: Dialect) -> None:
             f"{connection.url} cannot run lookalike's SQL functions and procedures: "
             f"{dialect.instead_of_functions}"
         )
+
+
+def _of_shards(connection: Connection, dialect: Dialect) -> dict[str, int]:
+    """Return what sessions are set to where the server can spread tables over others."""
+    if not dialect.shard_settings or not connection.value(dialect.can_spread()):
+        return {}
+    connection.named = lambda error: named(connection, dialect, error)
+    return dialect.shard_settings
 
 
 def _is_engine(connection: Connection, dialect: Dialect) -> bool:

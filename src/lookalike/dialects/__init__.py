@@ -23,7 +23,12 @@ from lookalike.dialects.tables.attributes import (
     attribute_index,
 )
 from lookalike.dialects.tables.browsing import Order
-from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
+from lookalike.dialects.tables.collections import (
+    COLLECTION_COLUMNS,
+    ONLY_SPREAD,
+    SIDE_TABLES,
+    WITH_FOREIGN_KEY,
+)
 from lookalike.dialects.tables.copying import PARTS, Part, Span
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.facts import StoredFacts
@@ -54,6 +59,7 @@ from lookalike.dialects.tables.layouts import (
 from lookalike.dialects.tables.memory import About, ComparedRow
 from lookalike.dialects.tables.removal import KeptColumn
 from lookalike.dialects.tables.search import Probe, Shortlist
+from lookalike.dialects.tables.shards import ANSWERS, check_shards
 from lookalike.dialects.tables.user_tables import (
     EVENTS,
     MAPPED_ID,
@@ -66,6 +72,7 @@ from lookalike.dialects.tables.user_tables import (
 from lookalike.dialects.tables.versions import Version
 
 __all__ = [
+    "ANSWERS",
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
     "COPIED_NOTES",
@@ -83,6 +90,7 @@ __all__ = [
     "MODIFIED",
     "NAME_RULE",
     "OF_ONE_NAME",
+    "ONLY_SPREAD",
     "PARTS",
     "PATH",
     "REGISTRY",
@@ -123,6 +131,7 @@ __all__ = [
     "UserTable",
     "Version",
     "attribute_index",
+    "check_shards",
     "copy_of",
     "generation_comment",
     "generation_of",

@@ -20,6 +20,7 @@ from lookalike.dialects.tables.ranking import RankingSQL
 from lookalike.dialects.tables.removal import RemovalSQL
 from lookalike.dialects.tables.rows import RowsSQL
 from lookalike.dialects.tables.search import SearchSQL
+from lookalike.dialects.tables.shards import ShardsSQL
 from lookalike.dialects.tables.thresholds import ThresholdsSQL
 from lookalike.dialects.tables.user_tables import UserTablesSQL
 from lookalike.dialects.tables.versions import VersionsSQL
@@ -45,6 +46,7 @@ class Dialect(
     RemovalSQL,
     RowsSQL,
     SearchSQL,
+    ShardsSQL,
     ThresholdsSQL,
     UserTablesSQL,
     VersionsSQL,
@@ -146,5 +148,5 @@ class Dialect(
     def create_server_index(self, table: Table, metric: str) -> list[Statement]:
         raise NotImplementedError
 
-    def drop_server_index(self, table: Table) -> Statement:
+    def drop_server_index(self, table: Table) -> list[Statement]:
         raise NotImplementedError

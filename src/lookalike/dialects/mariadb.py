@@ -6,6 +6,7 @@ from typing import ClassVar
 from lookalike.dialects.base import SERVER_INDEX, Dialect
 from lookalike.dialects.hnsw import LEAST_CANDIDATES
 from lookalike.dialects.primitives import Lock
+from lookalike.dialects.spider import SpiderSQL
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.attributes import MAX_TEXT
@@ -18,7 +19,7 @@ _EDGES = 16
 _SIMILARITY, _SHORTEST = {"cosine": "1 - ", "euclidean": "-"}, 1e-17
 
 
-class MariaDB(CellsSQL, Dialect):
+class MariaDB(CellsSQL, SpiderSQL, Dialect):
     """MariaDB: the server ranks by cosine and euclidean, the client by dot."""
 
     name = "mariadb"
@@ -120,10 +121,14 @@ class MariaDB(CellsSQL, Dialect):
 
     def create_server_index(self, table: Table, metric: str) -> list[Statement]:
         made = f"{SERVER_INDEX} ({table.embedding}) M={_EDGES} DISTANCE={metric}"
+        if table.shards:
+            return self.on_shards(table, f"ADD VECTOR INDEX IF NOT EXISTS {made}")
         return [Statement(f"ALTER TABLE {table.sql} ADD VECTOR INDEX {made}")]
 
-    def drop_server_index(self, table: Table) -> Statement:
-        return Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")
+    def drop_server_index(self, table: Table) -> list[Statement]:
+        if table.shards:
+            return self.on_shards(table, f"DROP INDEX IF EXISTS {SERVER_INDEX}")
+        return [Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")]
 
     def nearest(
         self,
@@ -144,11 +149,20 @@ class MariaDB(CellsSQL, Dialect):
         nonzero = f" AND {length} > {_SHORTEST}" if zeros else ""
         # The index serves only this form of ORDER BY; a tiebreaker makes the server compare all.
         order = f"{distance}, {table.id}" if exact or where else distance
-        return Statement(
+        is_indexed = not (exact or where)
+        # Shards have settings of their own, but each searches at least as wide as its LIMIT.
+        most = max(k, LEAST_CANDIDATES) if table.shards and is_indexed else k
+        found = Statement(
             f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
             f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
             f"WHERE {table.embedding} IS NOT NULL{nonzero}{passing.sql} ORDER BY {order} LIMIT %s",
-            (query, *zeros, *passing.params, query, k),
+            (query, *zeros, *passing.params, query, most),
+        )
+        if most == k:
+            return found
+        return Statement(
+            f"SELECT * FROM ({found.sql}) AS w ORDER BY similarity DESC LIMIT %s",
+            (*found.params, k),
         )
 
     def widened(self, statement: Statement, n_candidates: int) -> Statement:

@@ -121,8 +121,8 @@ class OceanBase(CellsSQL, Dialect):
         )
         return [made]
 
-    def drop_server_index(self, table: Table) -> Statement:
-        return Statement(f"DROP INDEX {SERVER_INDEX} ON {table.sql}")
+    def drop_server_index(self, table: Table) -> list[Statement]:
+        return [Statement(f"DROP INDEX {SERVER_INDEX} ON {table.sql}")]
 
     def nearest(
         self,

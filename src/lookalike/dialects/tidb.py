@@ -112,8 +112,8 @@ class TiDB(Dialect):
             Statement(f"CREATE VECTOR INDEX {SERVER_INDEX} ON {table.sql} (({distance}))"),
         ]
 
-    def drop_server_index(self, table: Table) -> Statement:
-        return Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")
+    def drop_server_index(self, table: Table) -> list[Statement]:
+        return [Statement(f"ALTER TABLE {table.sql} DROP INDEX {SERVER_INDEX}")]
 
     def nearest(
         self,

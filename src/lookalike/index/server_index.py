@@ -2,6 +2,7 @@
 
 from lookalike.core.errors import DatabaseError
 from lookalike.database.errors import DuplicateIndex
+from lookalike.database.shards import count_indexes, on_all
 from lookalike.dialects.base import SERVER_INDEX
 from lookalike.index.store import IndexStore
 
@@ -28,8 +29,12 @@ def create(store: IndexStore) -> bool:
     if int(connection.value(dialect.count_embeddings(table))) < store.sizes.rows_for_cells:
         return False
     try:
-        for statement in dialect.create_server_index(table, table.metric):
-            connection.alter(statement)
+        statements = dialect.create_server_index(table, table.metric)
+        if table.shards:
+            on_all(connection, statements)
+        else:
+            for statement in statements:
+                connection.alter(statement)
     except DuplicateIndex:  # another client has made it meanwhile
         return False
     except DatabaseError:
@@ -44,6 +49,9 @@ def index_names(store: IndexStore) -> list[str]:
     table = store.table
     if table.metric not in table.dialect.indexed_metrics:
         return []
+    if table.shards:
+        n_indexed = count_indexes(table.connection, table.dialect, table)
+        return [SERVER_INDEX] if n_indexed == len(table.shards) else []
     return [row[0] for row in table.connection.query(table.dialect.server_indexes(table))]
 
 
@@ -62,5 +70,6 @@ def drop(store: IndexStore) -> bool:
     table = store.table
     if not has_made(store):
         return False
-    table.connection.alter(table.dialect.drop_server_index(table))
+    for statement in table.dialect.drop_server_index(table):
+        table.connection.alter(statement)
     return True

@@ -13,6 +13,7 @@ from lookalike.core.removals import TakenFacts, TakenFile, TakenRow
 from lookalike.core.vectors import of_server
 from lookalike.database.connection import Row
 from lookalike.database.errors import MissingTable
+from lookalike.database.leases import delete_beside, lease, settle
 from lookalike.database.table import VectorTable
 from lookalike.dialects import KeptColumn, Lock, Statement, StoredFile
 from lookalike.index.store import IndexStore
@@ -26,13 +27,19 @@ def take_rows(index: IndexStore, ids: Sequence[int]) -> list[TakenRow]:
     """Delete rows with all that belongs to them, all or none, and return it; by id."""
     table, taken = index.table, list[TakenRow]()
     columns = _columns(table)
+    settle(table)
     with table.connection.transaction():
         index.hold()
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
-            taken += _read(table, columns, part)
+            found = _read(table, columns, part)
+            taken += found
             index.remove(part)
+            if table.shards and found:
+                lease(table).note([row.id for row in found])
             table.connection.execute(table.dialect.delete_rows(table, part))
+            if table.shards:
+                delete_beside(table.connection, table, part)
     index.prune_log()
     return taken
 
@@ -89,6 +96,7 @@ def put_back_rows(
     table, failed = index.table, dict[int, str]()
     there = _columns(table)
     plan = _plan(table, rows, {column.name for column in there})
+    settle(table)
     with writing(table, plan):
         index.hold()
         for start in range(0, len(rows), _BATCH):
@@ -129,6 +137,8 @@ def _insert(index: IndexStore, rows: Sequence[TakenRow], there: Sequence[KeptCol
     table = index.table
     dialect, connection = table.dialect, table.connection
     columns = [column for column in there if column.name in rows[0].columns]
+    if table.shards:
+        lease(table).note([row.id for row in rows])
     whole = [(row.id, *(row.columns[column.name] for column in columns)) for row in rows]
     connection.execute_parts(whole, lambda part: dialect.insert_whole_rows(table, columns, part))
     files = [

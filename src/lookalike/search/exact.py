@@ -21,6 +21,7 @@ from lookalike.search.ranking import best, matches_of, rank
 from lookalike.search.trace import Trace
 
 _SCAN_BATCH = 4096
+_ALL = 2**63 - 1
 
 
 def exact_statement(
@@ -69,6 +70,8 @@ def _ranked_by_server(
     query_of_server = comparable(query, metric)
     check_lengths(query_of_server[np.newaxis], dialect.lengths, dialect.name)
     asked = pack(query_of_server)
+    if table.shards and where is not None:
+        where = _passing(table, where, trace)
     has_index = metric in dialect.indexed_metrics or dialect.has_automatic_index
     may_miss = has_index and where is None and not options.exact
     for exact in (False, True) if may_miss else (True,):
@@ -78,12 +81,24 @@ def _ranked_by_server(
             kept = candidates(k, store.rough_size(), options.oversampling)
             asked_for = dialect.widened(statement, kept)
         with trace.step("rank on the server", statement) as touched:
-            rows = table.connection.query(asked_for)
+            rows = table.connection.query(dialect.pushed(table, asked_for))
             touched.rows = len(rows)
         found = rank(query, [(row[0], row[1], row[3]) for row in rows], k, metric)
         if len(found) == k:
             break  # an index that has lost rows may return fewer, and rows of zeros are none
     return found
+
+
+def _passing(table: VectorTable, where: Filter, trace: Trace) -> Filter:
+    """Return a filter by the ids of the rows that pass, which shards can check."""
+    statement = table.dialect.matching_ids(table, where, _ALL)
+    with trace.step("find all matching rows", statement) as touched:
+        ids = [row[0] for row in table.connection.query(statement)]
+        touched.rows = len(ids)
+    # Literals: binding thousands would take longer than the statement. One id alone would be read
+    # first, and its embedding then sent to the shard as text; no id is negative.
+    literals = ",".join(f"{row_id:d}" for row_id in (*ids, -1, -2))
+    return Filter(f"v.{table.id} IN ({literals})", ())
 
 
 def _scan(

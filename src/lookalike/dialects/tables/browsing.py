@@ -24,6 +24,7 @@ from lookalike.dialects.tables.filters import (
     and_,
     file_value,
 )
+from lookalike.dialects.tables.shards import ShardsSQL
 
 _AFTER_NUMBERS: tuple[Kind, Kind] = ("text", "list")
 """Of values of several kinds, numbers and truths come first, then these."""
@@ -39,7 +40,7 @@ class Order(NamedTuple):
     is_descending: bool
 
 
-class BrowsingSQL(Primitives):
+class BrowsingSQL(ShardsSQL):
     """Statements that read rows of a collection's table `v` in an order, or count them."""
 
     def count_matching(self, table: Table, where: Filter) -> Statement:
@@ -76,7 +77,7 @@ class BrowsingSQL(Primitives):
                 f"WHERE f.id = v.{table.id} AND {value} IS NOT NULL)"
             )
         else:
-            missing = f"NOT ({_has_value(table, order.attribute)})"
+            missing = self.on_head(table, f"NOT ({_has_value(table, order.attribute)})")
         passing = and_(where)
         direction = " DESC" if order.is_descending else ""
         return Statement(
@@ -145,7 +146,7 @@ def _passing(table: Table, attribute: Attribute | None, where: Filter | None) ->
     return _Rows(rows, (where.sql,), where.params, _id(table), where.hint)
 
 
-def _valued(sql: Primitives, table: Table, order: Order, where: Filter | None) -> _Rows:
+def _valued(sql: ShardsSQL, table: Table, order: Order, where: Filter | None) -> _Rows:
     """Return the rows that have a value and pass."""
     rows, attribute = _passing(table, order.attribute, where), order.attribute
     if attribute is None or attribute in (PATH, MODIFIED):  # every id, and every file, has one
@@ -153,7 +154,7 @@ def _valued(sql: Primitives, table: Table, order: Order, where: Filter | None) -
     if attribute in OF_FILE:
         has_value = f"{file_value(sql, attribute)} IS NOT NULL"
     else:
-        has_value = _has_value(table, attribute)
+        has_value = sql.on_head(table, _has_value(table, attribute))
     return rows._replace(conditions=(*rows.conditions, has_value))
 
 

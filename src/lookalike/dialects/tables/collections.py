@@ -13,8 +13,12 @@ SIDE_TABLES = {
     "_phashes": {"content_hash", "width", "height", "phashes", "thumbnail"},
     "_distinct": {"id", "other_id"},
     "_facts": {"id", "content_hash", "path_hash", "has_location", "facts"},
+    "_unsettled": {"id"},
 }
 """Columns of each side table, by its suffix."""
+
+ONLY_SPREAD = {"_unsettled"}
+"""Side tables of collections alone that are spread over shards, which have no foreign keys."""
 
 WITH_FOREIGN_KEY = {"_files", "_distinct", "_facts"}
 """Side tables with a foreign key to the collection's table."""

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lookalike.dialects.primitives import Lock, Primitives
+from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
+from lookalike.dialects.tables.shards import ShardsSQL
 
 
 class StoredFile(NamedTuple):
@@ -40,7 +41,7 @@ _PATH = (
 _RUN = ("added", "updated", "reused", "unchanged", "failed", "removed")
 
 
-class FilesSQL(Primitives):
+class FilesSQL(ShardsSQL):
     """Statements on `<collection>_files`, `<collection>_failures` and `lookalike_runs`."""
 
     # Paths are too long for a key, so their hash is the key.
@@ -53,8 +54,7 @@ class FilesSQL(Primitives):
             "    content_hash BINARY(32) NOT NULL,\n"
             "    size BIGINT UNSIGNED NOT NULL,\n"
             "    mtime_ns BIGINT NOT NULL,\n"
-            "    KEY content_hash (content_hash),\n"
-            f"    FOREIGN KEY (id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE\n"
+            f"    KEY content_hash (content_hash){self.reference(table)}\n"
             ") ENGINE = InnoDB"
         )
 

@@ -21,6 +21,7 @@ from lookalike.dialects.tables.attributes import (
     json_value,
 )
 from lookalike.dialects.tables.files import path_hashes
+from lookalike.dialects.tables.shards import ShardsSQL
 
 IMAGE_NAME = Attribute("image_name", frozenset({"text"}), is_column=True, is_built_in=True)
 PATH = Attribute("path", frozenset({"text"}), is_column=True, is_built_in=True)
@@ -81,7 +82,7 @@ def and_(where: Filter | None) -> Filter:
     return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
 
 
-class FiltersSQL(Primitives):
+class FiltersSQL(ShardsSQL):
     """Filters of searches, and what they are estimated by."""
 
     def filter(self, table: Table, clauses: Sequence[Clause | AnyClause]) -> Filter:
@@ -101,7 +102,7 @@ class FiltersSQL(Primitives):
             tests = (_any_of(self, table, clause).sql for clause in about_files)
             on_file = " AND ".join(f"({test})" for test in tests)
         return Filter(
-            " AND ".join(f"({part.sql})" for part in parts),
+            self.on_head(table, " AND ".join(f"({part.sql})" for part in parts)),
             tuple(value for part in parts for value in part.params),
             hint,
             on_file,

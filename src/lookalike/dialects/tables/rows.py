@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.filters import Filter, and_
+from lookalike.dialects.tables.shards import ShardsSQL
 
 
-class RowsSQL(Primitives):
+class RowsSQL(ShardsSQL):
     """Statements on the rows of one table."""
 
     def id_step(self) -> Statement:
@@ -86,11 +86,12 @@ class RowsSQL(Primitives):
 
     def ids_by_name(self, table: Table, image_name: str) -> Statement:
         """Select ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
-        name = table.image_name()
+        name = table.image_name("v.")
+        is_exact = f"{self.exact(f'CONVERT({name} USING utf8mb4)')} = %s"
         return Statement(
             # The first condition can use an index; the second compares letter case, and spaces.
-            f"SELECT {table.id} FROM {table.sql} WHERE {name} = %s AND "
-            f"{self.exact(f'CONVERT({name} USING utf8mb4)')} = %s ORDER BY {table.id} LIMIT 2",
+            f"SELECT v.{table.id} FROM {table.sql} AS v WHERE {name} = %s AND "
+            f"{self.on_head(table, is_exact)} ORDER BY v.{table.id} LIMIT 2",
             (image_name, image_name),
         )
 
