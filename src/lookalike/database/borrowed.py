@@ -112,7 +112,8 @@ class Borrowing(Connection):
             _text(user).partition("@")[0], "", "localhost", 3306, _text(database), {}
         )
         self.max_packet = int(max_packet)
-        self._tracer = None
+        self._tracer = self._routing = self.cluster = None
+        self.named = lambda error: error
 
     @contextmanager
     def over(self, raw: Any) -> Iterator[None]:
