@@ -108,10 +108,8 @@ def test_it_sees_what_its_transaction_has_written(run):
 
 
 @pytest.mark.works("nearest")
+@pytest.mark.parametrize("driver", ASYNC, indirect=True)
 def test_many_tasks_search_at_once(driver, server_url):
-    if driver not in ASYNC:
-        pytest.skip("synchronous")
-
     async def main():
         engine = create_async_engine(url_of(driver, server_url), pool_size=8)
 
