@@ -113,7 +113,7 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
-		--editable ".[clip,pandas,parquet,raw,seekdb,watch,web]" "$(TORCH)"
+		--editable ".[clip,pandas,parquet,raw,ray,seekdb,watch,web]" "$(TORCH)"
 	@touch $@
 
 # The vector store of Oracle's client: its packages want older ones than ours.

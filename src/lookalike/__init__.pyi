@@ -7,6 +7,7 @@ from .collection.collection import Collection
 from .collection.export import export_sql
 from .collection.items import Item
 from .collection.matches import Matches
+from .core.cluster import RayCluster
 from .core.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -111,6 +112,7 @@ __all__ = [
     "Plan",
     "PrivateServer",
     "Query",
+    "RayCluster",
     "RemovalReport",
     "Removed",
     "RemovedFile",

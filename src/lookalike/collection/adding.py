@@ -13,6 +13,7 @@ from lookalike.database.retry import Persistence
 from lookalike.images.walk import ImageWalk
 from lookalike.index import kinds
 from lookalike.index.rows import records
+from lookalike.pipeline.ray.embedder import check as check_ray
 
 
 def add(
@@ -26,6 +27,8 @@ def add(
 ) -> AddReport:
     """Embed and store images, in a new table if there is none yet. kind: of the index."""
     state.require_collection()
+    if options.ray is not None:
+        check_ray(state.request.model)
     if kind is not None:
         kinds.check_kind(state.dialect, state.metric, kind)
     walk.check()
