@@ -135,9 +135,8 @@ class RayEmbedder(Generic[T]):
             batch_format="pyarrow",
             num_cpus=1,
             num_gpus=self._cluster.gpus_per_worker,
-            # With arguments of its own it is not merged with decoding, which would then wait for it
-            max_restarts=-1,
-            max_task_retries=-1,
+            # With it, Ray does not merge it with decoding, which would then wait for it.
+            ray_remote_args_fn=dict,
         )
         yield from embedded.iter_batches(batch_size=None, batch_format="pyarrow")
 
