@@ -13,7 +13,7 @@ class RayCluster:
     Attributes:
         address: HOST:PORT of a running cluster of which this machine is a node, or "auto" for the
             one that runs on this machine; None starts one on this machine alone, on loopback, and
-            ends it with the call. In a program that has called `ray.init`, None is that cluster.
+            ends it with the call.
         workers: Least and most processes that hold the model, each with one core; None as the most
             is as many as there is room for. Decoding runs on the other cores.
         gpus_per_worker: GPUs of each of them; 0.5 lets two share one, 0 computes on the CPU.

@@ -1,21 +1,37 @@
 """Embed image files on a Ray cluster: the driver's side of it."""
 
+import importlib.util
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
 import lookalike
 from lookalike.core.cluster import RayCluster
-from lookalike.core.errors import EmbeddingError, ImageError, InputError, LookalikeError
+from lookalike.core.errors import (
+    EmbeddingError,
+    ImageError,
+    InputError,
+    LookalikeError,
+    MissingExtra,
+)
 from lookalike.models.base import BatchModel, Model
 from lookalike.models.lazy import LazyModel
 from lookalike.pipeline.decoder import Decoded, OutOfReach
 from lookalike.pipeline.embedder import Job
 from lookalike.pipeline.meter import Meter
-from lookalike.pipeline.ray import workers
-from lookalike.pipeline.ray.session import RaySession, check_installed
+from lookalike.pipeline.ray.driver import DriverOptions, Row
+from lookalike.pipeline.ray.process import RayDriver
+from lookalike.pipeline.ray.workers import (
+    FATAL,
+    NOT_EMBEDDED,
+    OUT_OF_REACH,
+    SOUND,
+    DecodeOptions,
+    ModelOptions,
+)
 from lookalike.pipeline.tasks import Channel, TaskGroup
 
 T = TypeVar("T")
@@ -25,9 +41,6 @@ WINDOW = 100_000
 
 WINDOW_SECONDS = 20.0
 """A window ends this long after its first file: its workers load the model anew."""
-
-BLOCK = 64
-"""Files of one task."""
 
 TRIES = 3
 """How often a file is handed to Ray that comes back neither embedded nor failed."""
@@ -40,7 +53,8 @@ def check(model: Model | str | None) -> None:
 
     Raises MissingExtra, and InputError for a model that a program has made itself.
     """
-    check_installed()
+    if not all(importlib.util.find_spec(module) for module in ("ray", "pyarrow")):
+        raise MissingExtra("ray", "embedding on a Ray cluster")
     if model is None or isinstance(model, str):
         return
     if not type(model).__module__.startswith("lookalike.models."):
@@ -84,92 +98,56 @@ class RayEmbedder(Generic[T]):
         window = items.take(WINDOW, WINDOW_SECONDS)
         if not window:
             return
-        with RaySession(self._cluster, self._notify):
+        driver = RayDriver(self._options, check=group.check, notify=self._notify)
+        with closing(driver):
             while window:
                 with self._meter.time("ray", len(window)):
-                    yield from self._embed(group, window)
+                    yield from self._embed(driver, window)
                 window = items.take(WINDOW, WINDOW_SECONDS)
 
-    def _embed(self, group: TaskGroup, window: list[T]) -> Iterator[list[Job[T]]]:
-        from ray.exceptions import RayError, RayTaskError
-
-        pending = dict(enumerate(window))
-        lost = "no worker answered"
-        for _ in range(TRIES):
-            try:
-                for table in self._tables(pending):
-                    group.check()
-                    yield self._jobs(table, pending)
-            except RayTaskError as error:  # of code, not of a machine: it would fail again
-                raise LookalikeError(f"a worker of Ray failed: {_line(error)}") from error
-            except RayError as error:
-                lost = _line(error)
-            if not pending:
-                return
-        yield [Job(item, error=OutOfReach(f"lost by Ray: {lost}")) for item in pending.values()]
-
-    def _tables(self, pending: dict[int, T]) -> Iterator[Any]:
-        """Yield tables of rows as the workers return them."""
-        import ray.data
-
+    def _options(self, folder: str) -> DriverOptions:
         model = self._load_model.get()
         preprocessing = model.preprocessing if isinstance(model, BatchModel) else None
-        rows = [
-            {"number": number, "path": str(self._path_of(item))} for number, item in pending.items()
-        ]
-        least, most = self._cluster.workers
-        files = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // BLOCK))
-        decoded = files.map_batches(
-            workers.decode,
-            fn_args=(workers.DecodeOptions(preprocessing, self._time_limit),),
-            batch_size=None,
-            batch_format="pyarrow",
-            num_cpus=1,
+        return DriverOptions(
+            self._cluster,
+            DecodeOptions(preprocessing, self._time_limit),
+            ModelOptions(model.id, model.dim, lookalike.__version__, self._batch_size),
+            folder,
         )
-        options = workers.ModelOptions(model.id, model.dim, lookalike.__version__, self._batch_size)
-        embedded = decoded.map_batches(
-            workers.EmbeddingActor,
-            fn_constructor_args=(options,),
-            compute=ray.data.ActorPoolStrategy(min_size=least, max_size=most),
-            batch_size=None,
-            batch_format="pyarrow",
-            num_cpus=1,
-            num_gpus=self._cluster.gpus_per_worker,
-            # With it, Ray does not merge it with decoding, which would then wait for it.
-            ray_remote_args_fn=dict,
-        )
-        yield from embedded.iter_batches(batch_size=None, batch_format="pyarrow")
 
-    def _jobs(self, table: Any, pending: dict[int, T]) -> list[Job[T]]:
-        """Return a table's rows as jobs, and take them off the pending ones."""
+    def _embed(self, driver: RayDriver, window: list[T]) -> Iterator[list[Job[T]]]:
+        pending = dict(enumerate(window))
+        for _ in range(TRIES):
+            files = [(number, str(self._path_of(item))) for number, item in pending.items()]
+            for rows in driver.embed(files):
+                yield self._jobs(rows, pending)
+            if not pending:
+                return
+        reason = f"lost by Ray: {driver.lost or 'no worker answered'}"
+        yield [Job(item, error=OutOfReach(reason)) for item in pending.values()]
+
+    def _jobs(self, rows: list[Row], pending: dict[int, T]) -> list[Job[T]]:
+        """Return rows as jobs, and take them off the pending ones."""
         jobs = []
-        for row in table.to_pylist():
-            number, outcome, reason = row["number"], row["outcome"], row["reason"]
-            if outcome == workers.FATAL:
-                raise LookalikeError(reason)
-            if number not in pending:  # a row of a task that ran twice
+        for row in rows:
+            if row.outcome == FATAL:
+                raise LookalikeError(row.reason)
+            if row.number not in pending:  # of a task that ran twice
                 continue
-            job = Job(pending.pop(number))
+            job = Job(pending.pop(row.number))
             jobs.append(job)
-            if outcome in (workers.SOUND, workers.NOT_EMBEDDED):
-                job.decoded = Decoded(_NO_PIXELS, row["size"], row["mtime_ns"])
-            if outcome == workers.SOUND:
-                job.embedding = np.frombuffer(row["embedding"], np.float32)
+            if row.outcome in (SOUND, NOT_EMBEDDED):
+                job.decoded = Decoded(_NO_PIXELS, row.size, row.mtime_ns)
+            if row.outcome == SOUND:
+                job.embedding = np.frombuffer(row.embedding, np.float32)
             else:
-                job.error = (
-                    OutOfReach(reason) if outcome == workers.OUT_OF_REACH else ImageError(reason)
-                )
-        self._check_model(table["outcome"].to_pylist(), jobs)
+                kind = OutOfReach if row.outcome == OUT_OF_REACH else ImageError
+                job.error = kind(row.reason)
+        self._check_model([row.outcome for row in rows], jobs)
         return jobs
 
     def _check_model(self, outcomes: list[int], jobs: list[Job[T]]) -> None:
         """Raise EmbeddingError if the model embeds nothing: then it is at fault, not the images."""
-        self._has_embedded |= workers.SOUND in outcomes
-        if not self._has_embedded and workers.NOT_EMBEDDED in outcomes:
+        self._has_embedded |= SOUND in outcomes
+        if not self._has_embedded and NOT_EMBEDDED in outcomes:
             raise EmbeddingError(next(str(job.error) for job in jobs if job.error))
-
-
-def _line(error: BaseException) -> str:
-    """Return the last line of an error, which tells it; those before are the stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
