@@ -10,6 +10,7 @@ import os
 import secrets
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -29,6 +30,9 @@ LOCAL_STORE: Final = 500_000_000
 
 SHUTDOWN_SECONDS: Final = 10.0
 """How long Ray may take to end in order."""
+
+REACH_SECONDS: Final = 10.0
+"""How long the head of a cluster may take to be reached."""
 
 BLOCK: Final = 64
 """Files of one task."""
@@ -122,6 +126,8 @@ def _start(options: DriverOptions, connection: Connection) -> Any:
     address = options.cluster.address
     os.environ.update(_SETTINGS)
     arguments: dict[str, Any] = {"address": address or "local"}
+    if address and address != "auto":
+        _reach(address)
     if address is None:
         if "RAY_AUTH_MODE" not in os.environ:  # other users of this machine are kept out
             token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -145,6 +151,12 @@ def _start(options: DriverOptions, connection: Connection) -> Any:
     if lacks:
         connection.send(Notice(f"{lacks}: waiting until the Ray cluster has grown"))
     return ray
+
+
+def _reach(address: str) -> None:
+    """Raise OSError if nothing listens there: Ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
 
 
 def _lacks(cluster: RayCluster, has: dict[str, float]) -> str:

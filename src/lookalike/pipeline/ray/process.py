@@ -17,6 +17,7 @@ from lookalike.pipeline.ray.driver import DriverOptions, End, Notice, Row, Windo
 
 _LOOK_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 5.0
+_PROGRAM: Final = f"from {driver.__name__} import main; main()"
 
 
 class RayDriver:
@@ -103,11 +104,10 @@ class RayDriver:
 def _spawn(log: int) -> tuple[subprocess.Popen[bytes], Connection]:
     """Start the process and return it, with the connection to it."""
     ours, theirs = Pipe()
-    program = f"from {driver.__name__} import main; main()"
     try:
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-c", program, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
