@@ -103,6 +103,7 @@ def test_all_of_it_ends_with_a_parent_that_is_killed(photos, tmp_path):
         processes = started(int(pid))
         parent.kill()
     wait_for_end(processes, folder)
+    assert not os.path.exists(folder)  # noqa: PTH110
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -92,19 +93,26 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_watch, args=(connection.fileno(),), daemon=True).start()
     try:
-        ray = _start(options, connection)
+        _serve(options, connection)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ray = sys.modules.get("ray")
+        if ray is not None:
+            ray.shutdown()
+        shutil.rmtree(options.folder, ignore_errors=True)  # the parent may have been killed
+
+
+def _serve(options: DriverOptions, connection: Connection) -> None:
+    try:
+        _start(options, connection)
     # Ray has no common class for them: ConnectionError, RuntimeError, ValueError and others.
     except Exception as error:  # noqa: BLE001
         where = options.cluster.address or "this machine"
         connection.send(End(failed=f"cannot use Ray on {where}: {_first_line(error)}"))
         return
-    try:
-        with suppress(EOFError, ConnectionError):  # the parent has ended
-            while window := connection.recv():
-                connection.send(_run(window, options, connection))
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        ray.shutdown()
+    with suppress(EOFError, ConnectionError):  # the parent has ended
+        while window := connection.recv():
+            connection.send(_run(window, options, connection))
 
 
 def _leave(*_: object) -> None:
@@ -121,8 +129,8 @@ def _watch(descriptor: int) -> None:
     os._exit(1)
 
 
-def _start(options: DriverOptions, connection: Connection) -> Any:
-    """Start Ray here or connect to a cluster; return the module."""
+def _start(options: DriverOptions, connection: Connection) -> None:
+    """Start Ray here or connect to a cluster."""
     address = options.cluster.address
     os.environ.update(_SETTINGS)
     arguments: dict[str, Any] = {"address": address or "local"}
@@ -150,7 +158,6 @@ def _start(options: DriverOptions, connection: Connection) -> Any:
         raise ValueError(f"{lacks}: ask for fewer workers or GPUs")
     if lacks:
         connection.send(Notice(f"{lacks}: waiting until the Ray cluster has grown"))
-    return ray
 
 
 def _reach(address: str) -> None:
