@@ -9,6 +9,7 @@ from .collection.documents import Document
 from .collection.export import export_sql
 from .collection.items import Item
 from .collection.matches import Matches
+from .core.cluster import RayCluster
 from .core.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -117,6 +118,7 @@ __all__ = [
     "Plan",
     "PrivateServer",
     "Query",
+    "RayCluster",
     "RemovalReport",
     "Removed",
     "RemovedFile",

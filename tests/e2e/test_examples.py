@@ -30,6 +30,7 @@ NAMES = "is the form of the command"
 GROUP = "is the number of a group in another collection"
 TABLES = "needs a table of one's own"
 OTHERS = "needs a server of somebody's own"
+CLUSTER = "needs a Ray cluster"
 NOT_RUN = {
     "make test": "runs this test",
     "lookalike add ~/Pictures --model clip-ViT-B-32 --collection pictures": CLIP,
@@ -51,6 +52,10 @@ NOT_RUN = {
     "lookalike index create shop.products.embedding --id product_id": TABLES,
     "lookalike search 17 --collection products": TABLES,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
+    "lookalike add /mnt/photos --ray 10.0.0.1:6379": CLUSTER,
+    "lookalike add /mnt/photos --ray 10.0.0.1:6379 --workers 4:32 --gpus-per-worker 1": CLUSTER,
+    "ray start --head --node-ip-address=10.0.0.1 --port=6379 --disable-usage-stats": CLUSTER,
+    "ray start --address=10.0.0.1:6379 --disable-usage-stats": CLUSTER,
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
     "mysql shop_copy < shop.sql": OTHERS,
     "lookalike copy mysql://me@old/shop mariadb://me@new/shop --dry-run": OTHERS,

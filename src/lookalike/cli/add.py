@@ -24,6 +24,7 @@ from lookalike.cli.options import (
     walk_options,
 )
 from lookalike.cli.output import Output, printable
+from lookalike.cli.ray import cluster_of, ray_options
 from lookalike.cli.reports import document_of, plural, print_report, progress_bar
 from lookalike.cli.statuses import DONE_WITH_FAILURES
 
@@ -49,6 +50,7 @@ _SHOWN = 5
     "--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once."
 )
 @time_limit_option
+@ray_options
 @index_kind_option
 @click.option(
     "--shards",
@@ -65,6 +67,9 @@ def add(
     attributes: str | None,
     dry_run: bool,
     ignore_failed: bool,
+    address: str | None,
+    workers: tuple[int, int | None] | None,
+    gpus_per_worker: float | None,
     kind: IndexKind | None,
     shards: str | None,
     database: str | None,
@@ -84,6 +89,7 @@ def add(
     earlier run has listed are retried when they change, and do not count until then; files that
     cannot be opened are retried and count every time.
     """
+    cluster = cluster_of(address, workers, gpus_per_worker)
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
     if dry_run:
@@ -102,7 +108,7 @@ def add(
             return
         if paths:
             with progress_bar(out, "Adding") as progress:
-                report = images.add(*paths, index=kind, progress=progress, **options)
+                report = images.add(*paths, index=kind, ray=cluster, progress=progress, **options)
             print_report(out, report, f"to {collection}")
         if given:
             stored = images.attributes.set(given, *paths)

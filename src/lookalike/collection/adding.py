@@ -12,6 +12,7 @@ from lookalike.core.types import ImageRecord, IndexKind
 from lookalike.database.retry import Persistence
 from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import records
+from lookalike.pipeline.ray.embedder import check as check_ray
 
 
 def add(
@@ -25,6 +26,8 @@ def add(
 ) -> AddReport:
     """Embed and store images, in a new table if there is none yet. kind: of the index."""
     state.require_collection()
+    if options.ray is not None:
+        check_ray(state.request.model)
     if kind is not None:
         state.check_index(kind)
     walk.check()

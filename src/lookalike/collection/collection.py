@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lookalike.collection.indexing import CollectionIndex
     from lookalike.collection.matches import Matches
     from lookalike.collection.threshold import CollectionThreshold
+    from lookalike.core.cluster import RayCluster
     from lookalike.core.reports import AddReport, Status
     from lookalike.index.holding import HeldIndex
     from lookalike.models.base import Model
@@ -129,6 +130,7 @@ class Collection(StoredImages, Removal):
         time_limit: float = TIME_LIMIT_SECONDS,
         retry_timeout: float = RETRY_SECONDS,
         index: IndexKind | None = None,
+        ray: RayCluster | None = None,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
         """Embed and store images: files, folders (recursive) and globs.
@@ -153,11 +155,13 @@ class Collection(StoredImages, Removal):
             retry_timeout: How long to retry while the database does not answer, in seconds.
             index: The kind of index to make and keep from now on: "lookalike" or "server", as in
                 `index.build`.
+            ray: Decode and embed on the workers of a Ray cluster, which read the same paths.
             progress: Called from another thread with (files done, files in all).
 
         Raises:
             InputError: A path does not exist or contains no image, you have attributes with the
                 names of facts, or there can be no such index.
+            MissingExtra: Ray is not installed.
             ConnectionFailed: The database did not come back; the message says how much is stored.
         """
         if not paths:
@@ -167,7 +171,9 @@ class Collection(StoredImages, Removal):
         from lookalike.images.walk import ImageWalk
 
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden, only=only)
-        options = IngestOptions(batch_size, retry, time_limit, retry_timeout, facts, location)
+        options = IngestOptions(
+            batch_size, retry, time_limit, retry_timeout, facts, location, ray=ray
+        )
         return adding.add(self._state, walk, options, prune=prune, kind=index, progress=progress)
 
     def upsert(
