@@ -52,7 +52,11 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server: every fixture of one builds on an installed program."""
+    """Mark what needs a server: every fixture of one builds on an installed program.
+
+    Tests with an event loop of their own come first: a browser keeps one running in its thread.
+    """
+    items.sort(key=lambda item: "integrations" not in item.path.parts)
     needing = {
         *("installed_mysqld", "installed_mariadbd", "mysqld", "seekdb"),
         *("engine", "module_engine"),

@@ -34,7 +34,8 @@ def make_data(mysqld: Mysqld, folders: Folders, *, megabytes: int = DATA_MEGABYT
         sql = mysqld.bootstrap()
         if sql:
             new.mkdir(mode=0o700)
-        command = [*mysqld.command(), f"--datadir={new}", *engine.initialize]
+        # A server that starts removes the temporary tables in its folder for them, also another's.
+        command = [*mysqld.command(), f"--datadir={new}", f"--tmpdir={work}", *engine.initialize]
         try:
             made = subprocess.run(
                 command,
