@@ -1,11 +1,12 @@
 """What comes back from Ray: each file once, or with a reason; with a stand-in for its process."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lookalike import EmbeddingError, LookalikeError, RayCluster
+from lookalike import EmbeddingError, LookalikeError, MissingExtra, RayCluster
 from lookalike.models.lazy import LazyModel
 from lookalike.pipeline.meter import Meter
 from lookalike.pipeline.ray import embedder
@@ -120,3 +121,9 @@ def test_a_worker_at_fault_ends_the_run(monkeypatch):
 def test_a_model_that_embeds_nothing_ends_the_run(monkeypatch):
     with pytest.raises(EmbeddingError, match="all zero"):
         run(monkeypatch, ["a"], lambda numbers: [[row(0, NOT_EMBEDDED, "all zero")]])
+
+
+def test_without_ray_the_command_that_installs_it_is_told(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"embedding on a Ray cluster needs an extra: .*\[ray\]"):
+        embedder.check("efficientnet-lite2")
