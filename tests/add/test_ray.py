@@ -87,7 +87,7 @@ class Faults:
             self.killed.append(self._due.pop(0)[1]())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_workers_and_nodes_lose_nothing(db, cluster, images, model):
     expected = db.collection("on_one_machine", model=model)
     expected.add(images)

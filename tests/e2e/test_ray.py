@@ -45,7 +45,7 @@ def test_options_that_make_no_sense_are_refused(environment, photos, options, me
     assert message in " ".join(done.stderr.replace("│", " ").split())
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_standard_output_is_the_document_alone(environment, tmp_path):
     crops(tmp_path / "images", 20)
     options = ["--model", "efficientnet-lite2", "--ray", "--workers", "1:1", "--json"]
@@ -56,7 +56,7 @@ def test_standard_output_is_the_document_alone(environment, tmp_path):
     assert "ray" in document["stages"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("delay", [0.5, 12])
 def test_ctrl_c_ends_all_that_was_started(environment, tmp_path, delay):
     """While Ray starts, and while its workers load the model or embed."""
