@@ -30,9 +30,7 @@ class OceanBase(CellsSQL, Dialect):
     scheme = "oceanbase"
     has_nearest = True
     needs_index = False
-    instead_of_functions = (
-        "rank with cosine_distance(embedding, '[...]'), l2_distance or inner_product"
-    )
+    instead_of_functions = "rank with cosine_distance(a, '[...]'), l2_distance or inner_product"
     has_vector_results = False
     sends_text = True
     has_explain_table = has_checksums = False
@@ -98,8 +96,6 @@ class OceanBase(CellsSQL, Dialect):
 
     def sent_vector(self, column: str) -> str:
         return f"CONCAT('[', {column}, ']')"
-
-    # The server's own index.
 
     def server_indexes(self, table: Table) -> Statement:
         is_this, names = table.is_this
