@@ -30,7 +30,7 @@ def test_searches_by_the_index_ask_each_shard_for_a_hundred_candidates():
     assert statement.sql.endswith("LIMIT %s) AS w ORDER BY similarity DESC LIMIT %s")
     assert statement.params[-2:] == (100, 10)
     assert MariaDB().nearest(SPREAD, "cosine", QUERY, 80).params[-2:] == (160, 80)
-    pushed = MariaDB().pushed(SPREAD, MariaDB().widened(statement, 80))
+    pushed = MariaDB().pushed(SPREAD, MariaDB().widened(statement, 160))
     assert pushed.sql.startswith(
         "SET STATEMENT spider_direct_order_limit = 9223372036854775807, "
         "in_predicate_conversion_threshold = 0, mhnsw_ef_search = 160 FOR "

@@ -75,7 +75,7 @@ class MariaDBRanking(SpiderSQL):
         order = f"{distance}, {table.id}" if exact or where else distance
         is_indexed = not (exact or where)
         # Shards have settings of their own, but each searches at least as wide as its LIMIT.
-        most = max(k, LEAST_CANDIDATES) if table.shards and is_indexed else k
+        most = max(2 * k, LEAST_CANDIDATES) if table.shards and is_indexed else k
         found = Statement(
             f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
             f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
