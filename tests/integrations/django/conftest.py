@@ -57,6 +57,10 @@ def set_up(folder: Path) -> None:
         for name in [name for name in sys.modules if name[:7] == "MySQLdb"]:
             del sys.modules[name]
         sys.modules.update(known)
+        # The modules of MySQLdb.* have taken the places of PyMySQL's own.
+        for name in [name for name in sys.modules if name[:8] == "pymysql."]:
+            package, _, attribute = name.rpartition(".")
+            setattr(sys.modules[package], attribute, sys.modules[name])
 
 
 @pytest.fixture(scope="session")
