@@ -16,7 +16,7 @@ from lookalike.server import idle
 from lookalike.server.folders import Folders
 from lookalike.server.process import find_process
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 MEGABYTE = 2**20
 

@@ -62,5 +62,5 @@ def _function(db: BorrowedDatabase) -> str:
         return STORED
     raise DatabaseError(
         f"the database {db.connection.url.database} has no function for distances: "
-        "run lookalike install-functions on it"
+        "run lookalike install-functions"
     )
