@@ -155,6 +155,7 @@ def test_ids_are_what_they_were_zero_and_negative_too(ends):
     assert source.copy_collection("photos", target).state == "equal"
 
 
+@pytest.mark.slow
 @both_ways
 def test_a_copy_that_was_killed_goes_on(ends, monkeypatch):
     source, target = ends

@@ -190,6 +190,7 @@ def test_an_empty_folder_and_facts(start, images):
     assert watching.end(signal.SIGTERM) == (0, "", "")
 
 
+@pytest.mark.nightly
 def test_killed_at_any_moment_it_goes_on(start, images):
     dice = np.random.default_rng(5)
     for turn in range(3):
