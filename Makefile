@@ -16,7 +16,7 @@ PHOTOS := examples/photos
 SHEET := demo.html
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve-demo test test-fast test-slow test-languages coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
+.PHONY: help demo serve-demo cluster-demo shards-demo test test-fast test-slow test-nightly test-languages engines integrations coverage fuzz torture lint format typecheck docs bench bench-data bench-ingest clean check-python
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -40,17 +40,33 @@ serve-demo: .venv/with-web ## The example photographs on a web page; Ctrl-C ends
 	@$(BIN)/lookalike add --facts $(PHOTOS)
 	@$(BIN)/lookalike serve --root $(PHOTOS) $(SERVE_ARGS)
 
+cluster-demo: .venv/installed ## Three servers, and kill -9 of one while images are added
+	@$(BIN)/lookalike server install
+	@$(BIN)/python -m examples.cluster.demo
+
+shards-demo: .venv/installed ## The example photographs on four MariaDB servers, one of which is killed
+	@$(BIN)/python examples/shards/demo.py
+
 test: .venv-test/installed ## Everything that the tests need, then the tests but for the slow ones
 	@$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-fast: .venv-test/installed ## The tests that need neither a server nor CLIP, a minute
 	@$(PYTEST) -m "not slow and not server" --ignore tests/models/clip $(PYTEST_ARGS)
 
-test-slow: .venv-test/installed ## Kills, histories, mirrors, every example of the documentation
-	@$(PYTEST) -m slow $(PYTEST_ARGS)
+test-slow: .venv-test/installed ## Kills, histories, the examples of the main pages
+	@$(PYTEST) -m "slow and not nightly" $(PYTEST_ARGS)
+
+test-nightly: .venv-test/installed ## What CI has no time for: long histories, every page, seekdb
+	@$(PYTEST) -m nightly $(PYTEST_ARGS)
 
 test-languages: .venv-test/installed ## The examples in PHP, Java, Go, Node.js and the shell
 	@$(TEST_BIN)/python -m pytest tests/e2e/test_languages.py -m slow $(PYTEST_ARGS)
+
+engines: .venv-test/installed ## What each engine can do, on real servers, into docs/engines.md
+	@$(TEST_BIN)/python -m tests.engines.table $(PYTEST_ARGS)
+
+integrations: .venv-test/installed .venv-test/sqlalchemy-2.0 ## What works with which version, into docs/sqlalchemy.md and docs/django.md
+	@$(TEST_BIN)/python -m tests.integrations.table
 
 coverage: .venv-test/installed ## The tests but for the slow ones, and which lines they run
 	@$(PYTEST) -m "not slow" --cov --cov-report term:skip-covered $(PYTEST_ARGS)
@@ -110,8 +126,13 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
-		--editable ".[clip,pandas,parquet,raw,watch,web]" "$(TORCH)"
+		--editable ".[clip,django,langchain,llama-index,pandas,parquet,raw,ray,seekdb,sqlalchemy,watch,web]" "$(TORCH)"
 	@touch $@
+
+# Beside the newest one; mysqlclient where what it is built with is installed.
+.venv-test/sqlalchemy-2.0: | .venv-test/installed
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --no-deps --target $@ "sqlalchemy==2.0.*"
+	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) mysqlclient || echo "==> Going on without mysqlclient"
 
 # The vector store of Oracle's client: its packages want older ones than ours.
 .venv-mysql-ai/installed: Makefile | check-python

@@ -4,6 +4,9 @@ Its index is HNSW with M=16, made after the rows are loaded, searched with
 mhnsw_ef_search=100 from a cache of 1 GB: what gives it the best figures.
 
     python -m benchmarks.mariadb [--large]
+    python -m benchmarks.mariadb --candidates [--n 100000]
+
+The second finds how many candidates (mhnsw_ef_search) a search needs.
 """
 
 import argparse
@@ -12,7 +15,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +28,6 @@ from lookalike.core.vectors import FloatArray, pack
 from tests.mariadb_server import DATABASE, Connection, running
 
 HOME = CACHE / "mariadb"
-TREE = HOME / "tree"
 M = 16
 EF_SEARCH = 100
 CACHE_BYTES = 3 * 2**30
@@ -33,6 +35,8 @@ BUFFER_POOL_BYTES = 4 * 2**30
 BATCH = 500  # rows of one INSERT, which is a transaction while loading
 MORE = 5000  # rows inserted with the index in place
 BATCH_BYTES = 32 * 2**20
+CANDIDATES = (20, 60, 100, 200, 500, 1000)
+QUERIES_FOR = {10: 400, 100: 200, 1000: 60}  # by k
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,9 @@ class Indexed:
 
 
 @contextmanager
-def indexed(base: FloatArray, tree: Path = TREE) -> Iterator[Indexed]:
+def indexed(base: FloatArray, home: Path = HOME) -> Iterator[Indexed]:
     """Loads vectors (n, dim) into a new server, then indexes them; it is removed afterwards."""
-    with running(tree, server_options()) as socket:
+    with running(home, server_options()) as socket:
         with connect(socket) as connection:
             create_table(connection, base.shape[1])
             load_rate, build_time = insert(connection, base), build_index(connection)
@@ -189,10 +193,34 @@ def measure(dataset: Dataset, more: FloatArray, *, k: int = 10) -> MariaDBFigure
         )
 
 
+def measure_candidates(dataset: Dataset) -> str:
+    """The Markdown table of recall by results and candidates, in one new index."""
+    lines = [
+        "| k | " + " | ".join(map(str, CANDIDATES)) + " |",
+        "|---:|" + "---:|" * len(CANDIDATES),
+    ]
+    with indexed(dataset.base) as server, connect(server.socket) as connection:
+        for k, n_queries in QUERIES_FOR.items():
+            some = replace(dataset, queries=dataset.queries[:n_queries])
+            truth, cells = ground_truth(some, k=max(k, 100)), []
+            for kept in CANDIDATES:
+                connection.query(f"SET mhnsw_ef_search = {kept}")
+                found, _ = search(connection, some.queries, k)
+                cells.append(f"{recall_at_k(found, truth, k):.4f}")
+            lines.append(f"| {k:,} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure MariaDB's vector index.")
     parser.add_argument("--large", action="store_true", help="a million vectors, not 100,000")
-    n = 1_000_000 if parser.parse_args().large else 100_000
+    parser.add_argument("--candidates", action="store_true", help="recall by candidates instead")
+    parser.add_argument("--n", type=int, default=100_000, help="vectors for --candidates")
+    arguments = parser.parse_args()
+    if arguments.candidates:
+        print(measure_candidates(load("synthetic", arguments.n)))
+        return
+    n = 1_000_000 if arguments.large else 100_000
     figures = asdict(measure(load("synthetic", n), further(MORE)))
     print(json.dumps(figures, indent=2))
     CACHE.joinpath(f"mariadb-{n}.json").write_text(json.dumps(figures, indent=2))

@@ -81,12 +81,12 @@ def compare(
     with_mariadb: bool = True,
     seconds: float = SECONDS,
     rounds: int = ROUNDS,
-    tree: Path = mariadb.TREE,
+    home: Path = mariadb.HOME,
 ) -> Figures:
     """Measure all ways on a new collection in an empty database.
 
     where: its URL. more: vectors to add afterwards. seconds: how long several clients search.
-    rounds: how often each of the other figures is taken. tree: where MariaDB is installed.
+    rounds: how often each of the other figures is taken. home: where MariaDB is installed.
     """
     memory = [Lookalike(where, dataset.name, "codes"), Lookalike(where, dataset.name, "vectors")]
     ways: list[Way] = [Lookalike(where, dataset.name), *memory]
@@ -97,7 +97,7 @@ def compare(
             measure_loading(figures, way)
     with ExitStack() as stack:
         if with_mariadb:
-            ways.append(stack.enter_context(_mariadb(figures, dataset, more, tree)))
+            ways.append(stack.enter_context(_mariadb(figures, dataset, more, home)))
         with opened(ways) as searchers:
             take_turns(figures, searchers, dataset)
             _many(figures, searchers, dataset.queries, rounds)
@@ -133,9 +133,9 @@ def measure_loading(figures: Figures, way: Lookalike) -> None:
 
 
 @contextmanager
-def _mariadb(figures: Figures, dataset: Dataset, more: FloatArray, tree: Path) -> Iterator[MariaDB]:
+def _mariadb(figures: Figures, dataset: Dataset, more: FloatArray, home: Path) -> Iterator[MariaDB]:
     """MariaDB with the same vectors; more of them are added at the end."""
-    with mariadb.indexed(dataset.base, tree) as server:
+    with mariadb.indexed(dataset.base, home) as server:
         figures.add(FILL, MARIADB, server.load_rate)
         figures.add(BUILD, MARIADB, server.build_time)
         figures.add(DISK, MARIADB, server.index_size / MEBIBYTE)

@@ -10,7 +10,7 @@ from tests.places import REPO
 PAGES = ("README.md", *(f"docs/{page.name}" for page in sorted((REPO / "docs").glob("*.md"))))
 
 SHELL, SQL, PYTHON = "sh", "sql", "python"
-SHOWN = ("text", "csv", "ini", "nginx", "php")  # output, and files, which other tests run
+SHOWN = ("text", "csv", "ini", "nginx", "php", "py")  # output, and files, which other tests run
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _HELP = re.compile(r"^  (lookalike .*?)(?:   .*)?$", re.M)
 

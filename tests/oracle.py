@@ -12,3 +12,8 @@ def similarities(vectors: np.ndarray, query: np.ndarray, metric: str = "cosine")
     if metric == "dot":
         return dots
     return dots / (np.linalg.norm(exact, axis=1) * np.linalg.norm(q))
+
+
+def nearest(vectors: np.ndarray, query: np.ndarray, metric: str = "cosine") -> list[int]:
+    """Return the ids of vectors, which begin with 1, best first, ties by id."""
+    return (np.argsort(-similarities(vectors, query, metric), kind="stable") + 1).tolist()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -134,17 +135,23 @@ class Reader:
     def close(self) -> None:
         if self._python is not None:
             self._python.communicate()
-        self.type("test ! -d ~/.local/share/lookalike/data || lookalike server stop")
+        for folder, option in (("", ""), ("mariadb/", " --engine mariadb")):
+            data = f"~/.local/share/lookalike/{folder}data"
+            self.type(f"test ! -d {data} || lookalike server stop{option}")
 
 
-def make_home(home: Path, mysql: Path, cache: Path) -> Reader:
-    """Make the home of somebody who has cloned the repository; MySQL is downloaded already."""
+def make_home(home: Path, trees: Mapping[str, Path], cache: Path) -> Reader:
+    """Make the home of somebody who has cloned the repository.
+
+    trees: the installed servers, which are downloaded already, by their places.
+    """
     reader = Reader(home)
     _clone(reader.clone)
     _environment(reader)
     data = home / ".local/share/lookalike"
-    data.mkdir(parents=True)
-    (data / "mysql").symlink_to(mysql)
+    for place, tree in trees.items():
+        (data / place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data / place).symlink_to(tree)
     if cache.is_dir():
         shutil.copytree(cache, home / ".cache/lookalike")
     examples = REPO / "examples"

@@ -2,11 +2,14 @@
 
 from .attributes.conditions import AnyOf, Condition
 from .attributes.files import read_attributes
+from .borrowing import BorrowedDatabase, borrow
 from .client import Database, connect
 from .collection.collection import Collection
+from .collection.documents import Document
 from .collection.export import export_sql
 from .collection.items import Item
 from .collection.matches import Matches
+from .core.cluster import RayCluster
 from .core.errors import (
     ConnectionFailed,
     DatabaseError,
@@ -24,6 +27,8 @@ from .core.reports import (
     AddReport,
     AttributesReport,
     AttributeStatus,
+    ClusterMember,
+    CollectionCopy,
     CollectionRemoval,
     HeldStatus,
     IndexReport,
@@ -39,6 +44,7 @@ from .core.types import (
     Explanation,
     Failure,
     ImageRecord,
+    IndexKind,
     IndexSizes,
     KeepRule,
     Match,
@@ -70,13 +76,17 @@ __all__ = [
     "AnyOf",
     "AttributeStatus",
     "AttributesReport",
+    "BorrowedDatabase",
     "Calibration",
+    "ClusterMember",
     "Collection",
+    "CollectionCopy",
     "CollectionRemoval",
     "Condition",
     "ConnectionFailed",
     "Database",
     "DatabaseError",
+    "Document",
     "DuplicateGroup",
     "DuplicateImage",
     "EmbeddingError",
@@ -88,6 +98,7 @@ __all__ = [
     "ImageDecoder",
     "ImageError",
     "ImageRecord",
+    "IndexKind",
     "IndexReport",
     "IndexSizes",
     "IndexStatus",
@@ -107,6 +118,7 @@ __all__ = [
     "Plan",
     "PrivateServer",
     "Query",
+    "RayCluster",
     "RemovalReport",
     "Removed",
     "RemovedFile",
@@ -124,6 +136,7 @@ __all__ = [
     "Tier",
     "UnsupportedServer",
     "ValueCount",
+    "borrow",
     "connect",
     "export_sql",
     "functions_sql",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -18,19 +18,27 @@ from lookalike.core.errors import (
     MissingExtra,
     ServerError,
 )
+from lookalike.core.progress import StepProgress, silent
 from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
+from lookalike.database.cluster_options import Reads, options_of
 from lookalike.database.connection import Connection, Row, Tracer
 from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
-from lookalike.database.probe import probe
+from lookalike.database.probe import probe, require_functions
 from lookalike.database.url import DatabaseURL
 from lookalike.database.user_tables import Wanted
-from lookalike.dialects import Dialect, Statement, is_name
-from lookalike.server.address import PrivateAddress
+from lookalike.dialects import Dialect, Statement, check_shards, is_name
+from lookalike.server.address import PrivateAddress, private_at, private_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lookalike.core.reports import CollectionRemoval, IndexStatus, Status
+    from lookalike.core.reports import (
+        ClusterMember,
+        CollectionCopy,
+        CollectionRemoval,
+        IndexStatus,
+        Status,
+    )
     from lookalike.models.base import Model
 
 URL_VARIABLE = "LOOKALIKE_DATABASE"
@@ -44,34 +52,46 @@ def connect(
     pool_size: int = SIZE,
     pool_timeout: float = TIMEOUT_SECONDS,
     index_sizes: IndexSizes = INDEX_SIZES,
+    reads: Reads | None = None,
+    read_your_writes: bool | None = None,
 ) -> Database:
     """Connect to a database; by default, to the private MySQL, started on demand.
+
+    "mariadb://" alone stands for the private MariaDB, and "mysql://" for the private MySQL.
 
     Threads may share the database; `tracer` and `notify` are called in the threads that use it.
 
     Args:
-        url: mysql://user:password@host:port/database. By default the LOOKALIKE_DATABASE variable,
-            or else the private MySQL.
+        url: mysql://user:password@host:port/database, for a cluster host,host,host; mariadb://...
+            By default the LOOKALIKE_DATABASE variable, or else the private MySQL.
         tracer: Called with every statement before it runs.
         notify: Called with one line about slow steps and automatic choices.
         pool_size: Maximum number of connections, 2 or more.
         pool_timeout: How long to wait for a connection while all are in use, in seconds.
         index_sizes: From how many rows an index is trained, and from how many it has several cells.
+        reads: Of a cluster: who searches, "nearest" (default; a secondary) or "primary".
+        read_your_writes: Of a cluster: searches see all that this Database has committed before.
 
     Raises:
         InputError: An argument is out of range.
         ConnectionFailed: The server is down, or refuses the login.
-        UnsupportedServer: The server has no VECTOR type.
-        ServerError: The private MySQL is not installed or does not start.
+        UnsupportedServer: The server has no VECTOR type, or is not what the URL says.
+        ServerError: The private server is not installed or does not start.
     """
     if not isinstance(index_sizes, IndexSizes):
         raise wrong("index_sizes", index_sizes, "an IndexSizes")
     given = url or os.environ.get(URL_VARIABLE)
     open_pool = partial(Connection, tracer=tracer, pool_size=pool_size, pool_timeout=pool_timeout)
-    if given:
-        connection = _connect_to(DatabaseURL.parse(given), open_pool)
+    if private := private_of(given):
+        options_of(DatabaseURL.parse(private.url), reads, read_your_writes)
+        connection = _connect_privately(private, open_pool, notify)
     else:
-        connection = _connect_privately(open_pool, notify)
+        parsed = DatabaseURL.parse(given or "")
+        options = options_of(parsed, reads, read_your_writes)
+        # A private server's socket must belong to this user's server.
+        local = private_at(parsed.options.get("unix_socket"))
+        dial = local.dial if local else None
+        connection = open_pool(parsed, cluster=options, notify=notify, dial=dial)
     try:
         return Database(connection, probe(connection), notify=notify, index_sizes=index_sizes)
     except BaseException:
@@ -79,26 +99,16 @@ def connect(
         raise
 
 
-def _connect_to(url: DatabaseURL, open_pool: Callable[..., Connection]) -> Connection:
-    """Connect to a URL; a private MySQL's socket must belong to this user's server."""
-    if path := url.options.get("unix_socket"):
-        private = PrivateAddress()
-        if path == str(private.socket):
-            return open_pool(url, dial=private.dial)
-    return open_pool(url)
-
-
 def _connect_privately(
-    open_pool: Callable[..., Connection], notify: Callable[[str], None]
+    private: PrivateAddress, open_pool: Callable[..., Connection], notify: Callable[[str], None]
 ) -> Connection:
-    private = PrivateAddress()
     try:
         return open_pool(DatabaseURL.parse(private.url), dial=private.dial)
     except (ConnectionFailed, ServerError):
         from lookalike.server.private import PrivateServer
 
-        server = PrivateServer()
-        notify("Starting the private MySQL.")
+        server = PrivateServer(engine=private.engine.name)
+        notify(f"Starting the private {private.engine.title}.")
         server.start()
         # If the home path is long, starting the server may have changed the socket's path.
         return open_pool(DatabaseURL.parse(server.url), dial=server.dial)
@@ -131,6 +141,7 @@ class Database:
         model: str | Model | None = None,
         dim: int | None = None,
         metric: Metric | None = None,
+        shards: Sequence[str] = (),
     ) -> Collection:
         """Open a collection; the first `add` creates its table.
 
@@ -139,11 +150,14 @@ class Database:
             model: A model or its name. By default the collection's own; "auto" for a new one.
             dim: Length of embeddings that you bring yourself, instead of a model.
             metric: How a new collection ranks: "cosine" (default), "euclidean" or "dot".
+            shards: Servers to spread a new collection over, by their names in CREATE SERVER: on
+                MariaDB with Spider.
 
         Raises:
             ModelError: The stored embeddings are another model's.
         """
-        request = Request(name, model, dim, metric)
+        spread = check_shards(shards) if shards else ()
+        request = Request(name, model, dim, metric, spread)
         return Collection(
             CollectionState(self.connection, self.dialect, request, self._notify, self._index_sizes)
         )
@@ -207,16 +221,31 @@ class Database:
         return found
 
     def drop_index(self, name: str) -> None:
-        """Drop the index of a table of your own, triggers first; the table stays.
+        """Drop the index of a collection or of a table of your own; the table stays.
 
-        Works for a table that is gone, too.
+        Works for a table of your own that is gone, too.
 
         Raises:
-            InputError: No table is registered by this name.
+            InputError: There is no collection, and no table is registered, by this name.
         """
         from lookalike.collection.user_tables import drop
+        from lookalike.database.user_tables import registered_tables
 
-        drop(self.connection, self.dialect, name)
+        is_own = bool(registered_tables(self.connection, self.dialect, name))
+        if is_own or name not in self.collections():
+            drop(self.connection, self.dialect, name)
+        else:
+            self.collection(name).index.drop()
+
+    def members(self) -> list[ClusterMember]:
+        """Return the servers of a cluster: their roles, and who answers searches; else none."""
+        cluster = self.connection.cluster
+        return cluster.status() if cluster else []
+
+    @property
+    def url(self) -> str:
+        """The database's URL, without the password."""
+        return str(self.connection.url)
 
     def collections(self) -> list[str]:
         """Return the names of all collections, sorted."""
@@ -274,6 +303,46 @@ class Database:
         rename_collection(self.connection, self.dialect, name, new_name)
         return self.collection(new_name)
 
+    def copy_collection(
+        self,
+        name: str,
+        to: Database,
+        *,
+        dry_run: bool = False,
+        progress: StepProgress = silent,
+    ) -> CollectionCopy:
+        """Copy a collection to another database, of any engine, and index it there.
+
+        Embeddings are copied byte for byte, with ids, names, files, failures, attributes, facts,
+        decisions and the threshold; at the end both are compared. This database is only read.
+        Repeat the call if it was interrupted: it goes on. Until it has finished, the copy's
+        `status()` says so, and nothing can be added to it.
+
+        Args:
+            name: Name of the collection, here and there.
+            to: The other database.
+            dry_run: Check whether it can be copied, and copy nothing.
+            progress: Called with (step, rows done, rows in all).
+
+        Raises:
+            InputError: There is no such collection, the other server cannot hold it, or the other
+                database has another collection of this name; that stays as it is.
+            DatabaseError: The collection does not stop to change; what was copied is kept.
+        """
+        from lookalike.collection.copying import copy_collection
+
+        if not isinstance(to, Database):
+            raise wrong("to", to, "a Database")
+        return copy_collection(
+            self._state(name), to._state(name), dry_run=dry_run, progress=progress
+        )
+
+    def _state(self, name: str) -> CollectionState:
+        request = Request(name, None, None, None)
+        return CollectionState(
+            self.connection, self.dialect, request, self._notify, self._index_sizes
+        )
+
     def sql(self, query: str, params: tuple[Any, ...] = ()) -> pd.DataFrame:
         """Run any SQL and return its result as a pandas DataFrame, empty if there is none.
 
@@ -316,6 +385,7 @@ class Database:
 
     def install_functions(self) -> list[str]:
         """Create my_dot_product, my_vec_norm and DISTANCE in this database; return their names."""
+        require_functions(self.connection, self.dialect)
         from lookalike.database.functions import install_functions
 
         return install_functions(self.connection)
@@ -330,6 +400,7 @@ class Database:
             ServerError: gcc is missing or failed.
             DatabaseError: Something else is missing; the message has an administrator's commands.
         """
+        require_functions(self.connection, self.dialect)
         from lookalike.database.native import install_native
 
         return install_native(self.connection)
@@ -340,6 +411,8 @@ class Database:
         Raises:
             DatabaseError: A privilege is missing; the message has an administrator's statements.
         """
+        if not self.dialect.has_functions:
+            return []
         from lookalike.database.native import remove_native
 
         return remove_native(self.connection)
@@ -359,6 +432,7 @@ class Database:
         Raises:
             DatabaseError: The server has one of its own, or the user lacks a privilege.
         """
+        require_functions(self.connection, self.dialect)
         from lookalike.database.mysql_ai import install_mysql_ai
 
         return install_mysql_ai(self.connection)

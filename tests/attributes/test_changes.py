@@ -13,6 +13,8 @@ from lookalike.dialects import Attribute, Statement, attribute_index
 from tests.collection.albums import everything
 from tests.search.shops import ANY, url_of
 
+pytestmark = pytest.mark.capability("attributes")
+
 
 @pytest.fixture
 def own(engine):
@@ -43,10 +45,13 @@ def test_a_dropped_attribute_is_gone_and_nothing_else(engine, own):
     for collection in (own, other):
         collection.attributes.set([{"path": "a", "price": 5, "brand": "acme", "prices": [1]}])
     own.attributes.set([{"path": "b", "price": "5 EUR"}, {"path": "c", "brand": "other"}])
-    own.attributes.index("brand")
+    can_index = "text" not in engine.dialect.unindexed_kinds
+    if can_index:
+        own.attributes.index("brand")
     before = everything(engine)
-    own.attributes.index("price")
-    assert everything(engine) != before
+    if can_index:
+        own.attributes.index("price")
+        assert everything(engine) != before
     assert own.attributes.drop("price", dry_run=True) == 2
     assert own.attributes.drop("price") == 2
     assert stored(engine) == {

@@ -221,7 +221,7 @@ single = st.builds(
 joined = st.recursive(single, lambda inner: st.builds(AnyOf, inner, st.lists(inner, min_size=1)))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @given(st.lists(joined, min_size=1, max_size=3))
 def test_whatever_is_joined_is_read_again(tests):
     assert list(parse(" and ".join(map(str, tests)))) == tests

@@ -85,7 +85,7 @@ def test_threads_share_a_way(dataset):
     assert {query for _, query in asked} == {query.tobytes() for query in dataset.queries}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_processes_of_clients(dataset, indexed):
     with Processes(Lookalike(indexed, "small", "codes"), dataset.queries, n=2) as clients:
         assert clients.memory > 20_000_000
@@ -94,14 +94,14 @@ def test_processes_of_clients(dataset, indexed):
     assert [process.exitcode for process in clients._processes] == [0, 0]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_processes_that_fail_are_not_waited_for(filled, dataset, capfd):
     with pytest.raises(EOFError):
         Processes(Lookalike(filled, "none", "codes"), dataset.queries, n=2)
     assert "none" in capfd.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_fresh_process_builds_and_loads(dataset, filled, db):
     built = fresh.run("build", filled, "small")
     assert built.seconds > 0 and built.peak > built.before > 0 == built.held
@@ -110,7 +110,7 @@ def test_a_fresh_process_builds_and_loads(dataset, filled, db):
     assert codes.held + dataset.base.nbytes <= vectors.held < codes.peak < 500_000_000
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_table_of_all_ways(dataset, database_url, db, capsys):
     figures = side_by_side.compare(
         dataset,
@@ -118,7 +118,7 @@ def test_the_table_of_all_ways(dataset, database_url, db, capsys):
         more=dataset.queries,
         seconds=0.1,
         rounds=1,
-        tree=SHARED_HOME / "mariadb",
+        home=SHARED_HOME,
     )
     side_by_side.report(dataset, figures, side_by_side.TARGETS[1_000_000])
     lines = capsys.readouterr().out.splitlines()
@@ -136,9 +136,9 @@ def test_targets_name_figures_of_the_table():
         assert {target.way, target.to} <= {SQL, CODES, VECTORS, MARIADB, None}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_mariadb_counts_rows_from_0(dataset):
-    with mariadb_server.running(SHARED_HOME / "mariadb") as socket:
+    with mariadb_server.running(SHARED_HOME) as socket:
         with mariadb.connect(socket) as connection:
             mariadb.create_table(connection, dataset.dim)
             mariadb.insert(connection, dataset.base)
@@ -147,7 +147,7 @@ def test_mariadb_counts_rows_from_0(dataset):
     assert [row[0] for row in found] == ground_truth(dataset).ids[:5, 0].tolist()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_huge_data_are_made_once_and_compared(tmp_path, database_url, db):
     dataset = huge.made(2000, tmp_path)
     assert dataset.base.shape == (2000, huge.DIM) and len(dataset.queries) == huge.QUERIES

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import lookalike
 from lookalike import InputError, StoredFile, ValueCount
+
+pytestmark = pytest.mark.capability("browse")
 
 N = 120
 FOLDERS = ("rome", "Rome", "rome ", "oslo 100%", "a_b")
@@ -78,9 +79,8 @@ def digest(row):
 
 
 @pytest.fixture(scope="module")
-def album(module_database_url):
-    with lookalike.connect(module_database_url) as db:
-        yield Album(db)
+def album(module_engine):
+    return Album(module_engine)
 
 
 def ids_of(items):

@@ -25,7 +25,7 @@ def kept_by_renaming(db):
     return {name: rows for name, rows in everything(db).items() if name not in OF_ONE_NAME}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_renaming_killed_at_any_step_is_finished_by_the_same(db, album, killed):
     before = kept_by_renaming(db)
     names = "photos", "pics"

@@ -44,6 +44,16 @@ def make(db, vectors, table="products", id_type="BIGINT UNSIGNED", ids=None):
     return dict(zip(ids, vectors, strict=True))
 
 
+def test_rows_are_filtered_by_key_and_name_as_the_table_calls_them(db, vectors):
+    make(db, vectors)
+    products = db.table("products", name="title")
+    assert [match.id for match in products.search(vectors[3], k=1)] == [4]
+    for where in ({"product_id": ("!=", 4)}, {"title": ("!=", "item 4")}):
+        assert 4 not in [match.id for match in products.search(vectors[3], k=3, where=where)]
+    only = {"title": "item 9", "product_id": [9, 10]}
+    assert [match.id for match in products.search(vectors[3], where=only)] == [9]
+
+
 def test_an_index_is_created_searched_and_dropped_without_a_trace(db, vectors):
     rows = make(db, vectors)
     before = db.rows("SHOW CREATE TABLE products")

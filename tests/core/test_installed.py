@@ -43,13 +43,13 @@ def asked(tmp_path, monkeypatch):
     return ask
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", [["--editable"], []])
 def test_a_checkout_is_named(asked, how):
     assert asked(*how, REPO) == [f"{REPO}[clip]"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_wheel_is_named_and_where_it_is_gone_what_the_extra_brings(asked, wheel):
     assert asked(wheel) == [f"{wheel}[clip]"]
     brought = asked("--force-reinstall", wheel, afterwards=wheel.unlink)

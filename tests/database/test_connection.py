@@ -15,6 +15,8 @@ import pytest
 
 import lookalike
 from lookalike import ConnectionFailed, DatabaseError, InputError, UnsupportedServer
+from lookalike.dialects.mysql import MySQL
+from lookalike.dialects.mysql_native import MySQLNative
 from lookalike.server.mysqld import inspect
 
 PASSWORD = "p/w: %?"
@@ -227,9 +229,10 @@ def test_native_functions_are_kept_out_of_the_binary_log(tcp, own_library):
         assert not [event for event in cursor.fetchall() if "FUNCTION" in event[5]]
 
 
-def test_a_server_without_vector_is_refused(old_server):
+def test_a_server_without_vector_is_refused(mariadb, monkeypatch):
+    monkeypatch.setattr("lookalike.database.probe.DIALECTS", (MySQLNative, MySQL))
     with pytest.raises(UnsupportedServer, match=r"11\.8.*MariaDB.* which lacks .*MySQL 9"):
-        lookalike.connect(old_server)
+        lookalike.connect(mariadb.url)
 
 
 def test_a_lost_connection_is_told(db):

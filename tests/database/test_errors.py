@@ -1,6 +1,8 @@
 """The server's error numbers: which class each becomes, and that only one module knows them."""
 
 import re
+import subprocess
+import sys
 import tokenize
 from contextlib import closing
 from pathlib import Path
@@ -127,3 +129,16 @@ def test_what_cannot_be_reached_is_lost_and_what_is_missing_is_not(db, database_
         db.rows(f"KILL {number}")
         other.rows("SELECT 1")
     assert issubclass(ConnectionLost, ConnectionFailed)
+
+
+def test_errors_are_known_where_the_driver_stands_for_mysqlclient():
+    """Django imports its modules under another name; pymysql.err is then another module."""
+    code = (
+        "import pymysql; pymysql.install_as_MySQLdb(); import MySQLdb.converters; "
+        "from lookalike.database.errors import translated; "
+        "from lookalike.database.url import DatabaseURL; "
+        "url = DatabaseURL.parse('mysql://root@localhost/shop'); "
+        "print(type(translated(pymysql.MySQLError(1146, 'no table'), url)).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "MissingTable\n"

@@ -10,7 +10,6 @@ import pytest
 import lookalike
 from lookalike import DatabaseError, IndexSizes, InputError
 from lookalike.core.vectors import pack
-from lookalike.database.errors import Deadlock
 from tests.collection.user_tables import DIM, names_of, vectors_of
 
 ROWS = 120
@@ -46,13 +45,6 @@ def wait(index, seconds=20):
         time.sleep(0.1)
 
 
-def patiently(db, sql, params=()):
-    """Run a statement again after a deadlock with the event, as InnoDB asks of every program."""
-    while True:
-        with suppress(Deadlock):
-            return db.rows(sql, params)
-
-
 @pytest.mark.parametrize("key_type", ["INT", "VARCHAR(20)"])
 def test_rows_of_other_programs_are_encoded_within_seconds(db, scheduler, key_type):
     db.install_functions()
@@ -62,9 +54,9 @@ def test_rows_of_other_programs_are_encoded_within_seconds(db, scheduler, key_ty
     assert status.scheduled == "every 1 second"
     assert status.pending == 0  # the first refresh is at once
     query = vectors_of(3, 1)[0]
-    patiently(db, "INSERT INTO `goo'ds` VALUES (999, %s)", (pack(query),))
-    patiently(db, "UPDATE `goo'ds` SET v = %s WHERE id = 5", (pack(-query),))
-    patiently(db, "DELETE FROM `goo'ds` WHERE id = 6")
+    db.rows("INSERT INTO `goo'ds` VALUES (999, %s)", (pack(query),))
+    db.rows("UPDATE `goo'ds` SET v = %s WHERE id = 5", (pack(-query),))
+    db.rows("DELETE FROM `goo'ds` WHERE id = 6")
     wait(goods.index)
     report = goods.index.check()
     assert report.is_consistent and report.codes == ROWS + 1, report

@@ -92,9 +92,9 @@ def test_a_run_outlives_the_loss_of_its_connections(url, folder, monkeypatch):
     dice, opened = random.Random(1), set()
     open_link = Link.__init__
 
-    def watch(*args):
+    def watch(*args, **options):
         opened.add(threading.current_thread().name)
-        open_link(*args)
+        open_link(*args, **options)
 
     def kill_one(statement):
         if in_the_run(statement) and dice.random() < 0.2 and killer.kills < 60:

@@ -15,7 +15,7 @@ import pytest
 from lookalike import ConnectionFailed, DatabaseError
 from tests.one_connection import one_connection
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 SECONDS = float(os.environ.get("LOOKALIKE_SECONDS", "4"))
 SEARCHING, ADDING = 32, 4

@@ -92,6 +92,7 @@ def test_an_index_finds_what_numpy_finds(ai, metric):
             assert key is None and names_of(found) == [str(i) for i in order]
 
 
+@pytest.mark.nightly
 def test_a_collection_and_several_tables_are_ranked_as_one(ai):
     """With an index: a collection and a table; without: a store's."""
     vectors, query = vectors_of(1, 3 * ROWS), vectors_of(2, 1)[0]
@@ -119,6 +120,7 @@ def test_a_collection_and_several_tables_are_ranked_as_one(ai):
     assert len({each["vector_store"] for each in found}) == 3
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("key_type", "keys"),
     [
@@ -147,6 +149,7 @@ def test_any_key(ai, key_type, keys):
     assert key == "lookalike_1" and names_of(found) == [str(i) for i in best]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "options",
     [
@@ -199,6 +202,7 @@ def test_it_stays_in_a_transaction_and_sees_its_changes(ai):
         ai.rows("COMMIT")
 
 
+@pytest.mark.nightly
 def test_without_procedures_or_the_right_to_use_them_it_is_exact(ai, database_url):
     vectors, query = vectors_of(1), vectors_of(2, 1)[0]
     indexed(ai, "goods", vectors)

@@ -136,3 +136,50 @@ def test_no_piece_of_an_unescaped_password_is_shown(form, password):
         shown = f"{url} {url!r}"
     ours = form.format("") + "unknown option database URL known: whole seconds"
     assert not [piece for piece in pieces(password) if piece in shown and piece not in ours]
+
+
+def test_the_servers_of_a_cluster_have_ports_and_sockets_of_their_own():
+    url = DatabaseURL.parse(
+        "mysql+pymysql://me%40x:p%2Cw@a,b:3307,[::1]:44,%2Ftmp%2FA%20b.sock/sh%2Cop"
+        "?reads=primary&connect_timeout=3&max_lag=4"
+    )
+    assert url.options == {"connect_timeout": "3", "reads": "primary", "max_lag": "4"}
+    arguments = [member.driver_arguments() for member in url.members]
+    assert [(each["host"], each["port"]) for each in arguments] == [
+        ("a", 3306),
+        ("b", 3307),
+        ("::1", 44),
+        ("localhost", 3306),
+    ]
+    assert arguments[3]["unix_socket"] == "/tmp/A b.sock"
+    for each in arguments:
+        assert (each["user"], each["password"]) == ("me@x", b"p,w")
+        assert (each["database"], each["connect_timeout"]) == ("sh,op", 3)
+    assert str(url) == "mysql://me%40x:***@a,b:3307,[::1]:44,%2Ftmp%2FA%20b.sock/sh%2Cop"
+
+
+def test_a_comma_in_a_password_makes_no_cluster():
+    url = DatabaseURL.parse("mysql://me:a,b@h/d,e")
+    assert (url.password, url.host, url.database, url.members) == ("a,b", "h", "d,e", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mariadb://me:secret@a,b/d", "a cluster of MySQL, not of mariadb"),
+        ("mysql://me:secret@a,,b/d", "an empty host in its list"),
+        ("mysql://me:secret@a,a:3306/d", "names a server twice"),
+        ("mysql://me:secret@a,b", "host or port cannot be read|names no database"),
+        ("mysql://a,b/d", "names no user"),
+        ("mysql://me:secret@a:x,b/d", "host or port cannot be read"),
+        ("mysql://me:secret@a,b/d?charset=x", "unknown option 'charset'"),
+        ("mysql://me:secret@a,b/d?unix_socket=%2Fs", "in the place of a host"),
+        ("mysql://me:secret@a/d?reads=primary", "reads in the database URL is for a cluster"),
+        ("mysql://me:secret,x/y@h,i/d", "host or port cannot be read"),
+        ("mysql://me:secret,x#y@h,i/d", "host or port cannot be read"),
+    ],
+)
+def test_lists_of_servers_that_cannot_be_used(text, message):
+    with pytest.raises(InputError, match=message) as raised:
+        DatabaseURL.parse(text)
+    assert "secret" not in str(raised.value)

@@ -13,7 +13,6 @@ from lookalike.dialects import (
     literal,
     quote_name,
 )
-from lookalike.dialects.mysql_native import MySQLNative
 
 
 @pytest.mark.parametrize("name", ["a", "image_embeddings", "_x9", "select", "a" * 48])
@@ -36,12 +35,6 @@ def test_a_statement_is_written_out_with_its_values():
     statement = Statement("SELECT %s, %s, %s, %s", ("it's", b"\x01\xff", 1.5, None))
     assert str(statement) == "SELECT 'it''s', x'01ff', 1.5e0, NULL"
     assert str(Statement("SELECT 'a%b'")) == "SELECT 'a%b'"
-
-
-def test_a_server_with_distance_ranks_by_itself():
-    statement = MySQLNative().nearest(Table("t"), "cosine", b"\0" * 8, 5, 0.25)
-    assert statement.sql.count("%s") == len(statement.params)
-    assert statement.params == (b"\0" * 8, b"\0" * 8, 0.25, b"\0" * 8, 5)
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8")))

@@ -29,8 +29,9 @@ class Other(Dialect):
     def embedding_bytes(self, table, row=""):
         return f"TO_BYTES({row}{table.embedding})"
 
-    def values_table(self, n_columns, n_rows):
-        return f"(VALUES {', '.join(['(' + ', '.join(['%s'] * n_columns) + ')'] * n_rows)})"
+    def values_table(self, name, columns, n_rows):
+        row = f"({', '.join(['%s'] * len(columns))})"
+        return f"(VALUES {', '.join([row] * n_rows)}) AS {name}"
 
 
 def test_another_engine_replaces_them():

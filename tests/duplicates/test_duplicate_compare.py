@@ -91,7 +91,7 @@ def page(lines):
     return image
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_pages_of_text_are_told_apart():
     words = " ".join(" ".join(topics.values()).split())
     lines = textwrap.wrap(words, 90)

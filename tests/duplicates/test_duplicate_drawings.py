@@ -142,7 +142,7 @@ def test_a_small_sign_makes_another_drawing(copy):
     assert not any(same(one, COPIES[copy](other)) for one, other in pairs)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("quality", [90, 70, 50])
 def test_files_tell_signs_apart_that_thumbnails_do_not(quality):
     for one, other in combinations(DRAWINGS, 2):

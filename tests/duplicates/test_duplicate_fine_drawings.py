@@ -157,7 +157,7 @@ def test_of_many_empty_pictures_a_few_are_compared():
     assert len(pairs_of_cells(cells, np.zeros(1000, bool))[0]) == 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_copies_of_fine_drawings_are_found_among_many_that_are_nearly_alike(
     db, embedded_model, tmp_path
 ):

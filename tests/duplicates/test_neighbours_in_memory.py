@@ -50,6 +50,7 @@ def by_sql(own, monkeypatch, **options):
         return find(own, **options)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
 def test_every_near_pair_is_in_a_group(db, metric, monkeypatch):
     vectors = planted()
@@ -66,6 +67,7 @@ def test_every_near_pair_is_in_a_group(db, metric, monkeypatch):
         assert groups == by_sql(own, monkeypatch, min_similarity=LEAST[metric])
 
 
+@pytest.mark.nightly
 def test_copies_rows_of_others_and_rows_without_codes(db, monkeypatch):
     vectors = planted()
     vectors[700:900] = vectors[700]  # more copies than a picture asks for neighbours
@@ -83,6 +85,7 @@ def test_copies_rows_of_others_and_rows_without_codes(db, monkeypatch):
     assert groups == by_sql(own, monkeypatch, min_similarity=0.9)
 
 
+@pytest.mark.nightly
 def test_more_near_ones_than_are_asked_for_first(db):
     vectors = planted()
     rng = np.random.default_rng(1)
@@ -94,6 +97,7 @@ def test_more_near_ones_than_are_asked_for_first(db):
     assert largest == set(range(1001, 1301))
 
 
+@pytest.mark.nightly
 def test_batches_of_any_size_find_the_same(db):
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(N)], planted())
@@ -126,6 +130,7 @@ def test_the_steps_are_told_and_why_mysql_searches(db, monkeypatch):
     assert lines == ["MySQL searches the index, which takes longer, because faiss is old."]
 
 
+@pytest.mark.nightly
 def test_a_limit_of_memory(db):
     own = db.collection("own", dim=DIM)
     own.add_embeddings([f"v{i}" for i in range(N)], planted())

@@ -35,7 +35,7 @@ def of_debian(folder: Path, packages: tuple[str, ...] = PACKAGES) -> Path:
             mirror = debian_mirror(APT)
             assert mirror is not None, f"no Debian mirror among the sources in {APT}"
             with tempfile.TemporaryDirectory(dir=folder) as work:
-                apt = Apt(Path(work, "apt"), mirror, SUITE, packages)
+                apt = Apt(Path(work, "apt"), mirror, SUITE, packages, "the languages")
                 apt.prepare()
                 apt.download(silent)
                 new = Path(work, "tree")

@@ -22,6 +22,7 @@ from tests.reader import Reader, make_home
 pytestmark = pytest.mark.slow
 
 FROM_THE_CLONE = ("README.md", "docs/installing.md")
+MAIN = ("README.md", "docs/adding.md", "docs/searching.md", "docs/duplicates.md")  # in CI
 TWICE = ("README.md",)  # its Python is what people paste first, and again
 
 CLIP = "needs CLIP: gigabytes of packages, and weights from a hub"
@@ -29,6 +30,7 @@ NAMES = "is the form of the command"
 GROUP = "is the number of a group in another collection"
 TABLES = "needs a table of one's own"
 OTHERS = "needs a server of somebody's own"
+CLUSTER = "needs a Ray cluster"
 NOT_RUN = {
     "make test": "runs this test",
     "lookalike add ~/Pictures --model clip-ViT-B-32 --collection pictures": CLIP,
@@ -44,11 +46,22 @@ NOT_RUN = {
     "make serve-demo": "runs until Ctrl-C",
     "lookalike serve --allowed-host images.example.com": "runs until Ctrl-C",
     ".venv/bin/pip install '.[web]'": "the tests have the extra",
+    ".venv/bin/pip install '.[sqlalchemy]'": "the tests have the extra",
+    ".venv/bin/pip install '.[django]'": "the tests have the extra",
+    "cd examples/shop && uvicorn app:app": "runs until Ctrl-C",
     "lookalike index create shop.products.embedding --id product_id": TABLES,
     "lookalike search 17 --collection products": TABLES,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
+    "lookalike add /mnt/photos --ray 10.0.0.1:6379": CLUSTER,
+    "lookalike add /mnt/photos --ray 10.0.0.1:6379 --workers 4:32 --gpus-per-worker 1": CLUSTER,
+    "ray start --head --node-ip-address=10.0.0.1 --port=6379 --disable-usage-stats": CLUSTER,
+    "ray start --address=10.0.0.1:6379 --disable-usage-stats": CLUSTER,
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
     "mysql shop_copy < shop.sql": OTHERS,
+    "lookalike copy mysql://me@old/shop mariadb://me@new/shop --dry-run": OTHERS,
+    "lookalike copy mysql://me@old/shop mariadb://me@new/shop": OTHERS,
+    "lookalike copy mysql://me@old/photos mariadb://me@new/photos": OTHERS,
+    "lookalike copy mysql://me@old/shop mysql://me@new/shop --collection pictures": OTHERS,
 }
 # What a command ends with, where that is not 0.
 STATUS = {
@@ -57,15 +70,17 @@ STATUS = {
     "ls ~/uploads/*.jpg | lookalike screen - --against prohibited --json": 1,
     "ls ~/uploads/*.jpg | lookalike screen - --against image_embeddings --json": 1,
 }
-WITHOUT_INPUT = ("lookalike server shell",)  # the SQL block below it is what one types
+# What would wait for somebody to type; the SQL block below it is that.
+WITHOUT_INPUT = ("lookalike server shell", "lookalike server shell --engine mariadb")
 
 
 @pytest.fixture(scope="module")
-def homes(installed_mysqld: Path) -> Iterator[tuple[Reader, Path, Path]]:
+def homes(installed_mysqld: Path, installed_mariadbd: Path) -> Iterator[tuple[Reader, Path, Path]]:
     """A reader, and two folders to copy its home from: after cloning, and after the README."""
     with tempfile.TemporaryDirectory(prefix="lk-") as folder:
         home, cloned, read = (Path(folder, name) for name in ("home", "cloned", "read"))
-        reader = make_home(home, SHARED_HOME / "mysql", SHARED_HOME / "cache")
+        trees = {place: SHARED_HOME / place for place in ("mysql", "mariadb/mariadb")}
+        reader = make_home(home, trees, SHARED_HOME / "cache")
         shutil.copytree(home, cloned, symlinks=True)
         for command in ("server start", "add ~/Pictures", "server stop"):
             status, said = reader.type(f"lookalike {command}")
@@ -85,7 +100,10 @@ def reader(homes: tuple[Reader, Path, Path], page: str) -> Iterator[Reader]:
     shutil.rmtree(reader.home)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[] if page in MAIN else pytest.mark.nightly) for page in PAGES],
+)
 def test_every_example_of_a_page_runs(reader: Reader, page: str) -> None:
     found = examples(page)
     problems = [

@@ -17,7 +17,7 @@ from tests.e2e import runtimes
 from tests.own_server import own_server
 from tests.places import REPO
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 EXAMPLES = REPO / "examples" / "languages"
 FOLDER = SHARED_HOME / "languages"

@@ -28,7 +28,7 @@ def python():
     return REPO / ".venv-mysql-ai" / "bin" / "python"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("autocommit", [0, 1])
 def test_oracles_store_adds_searches_and_deletes(python, server, database_url, autocommit):
     with lookalike.connect(database_url) as db:

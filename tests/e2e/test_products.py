@@ -23,14 +23,39 @@ def names(table):
     return ["/".join(Path(row).parts[-2:]) for row in rows[1:]]
 
 
+ADD = ("add", PRODUCTS, "--attributes", PRODUCTS / "products.csv", *MODEL)
+
+
 @pytest.fixture
-def shop(run):
+def own_shop(run):
     """Run a command on the example's products, stored with their attributes."""
 
     def in_shop(command, *args, **options):
         return run(command, *args, "--collection", "products", **options)
 
-    in_shop("add", PRODUCTS, "--attributes", PRODUCTS / "products.csv", *MODEL)
+    in_shop(*ADD)
+    return in_shop
+
+
+@pytest.fixture(scope="module")
+def filled(module_database_url, preloaded, tmp_path_factory):
+    """The URL of a database with the products, for tests that only read."""
+    home = tmp_path_factory.mktemp("home")
+    env = {**os.environ, "LOOKALIKE_DATABASE": module_database_url, "HOME": str(home)}
+    command = [*map(str, ADD), "--collection", "products"]
+    done = preloaded.run(command, "", cwd=home, env=env)
+    assert done.returncode == 0, done.stderr
+    return module_database_url
+
+
+@pytest.fixture
+def shop(run, filled):
+    """Run a command that only reads the products."""
+
+    def in_shop(command, *args, **options):
+        place = {"LOOKALIKE_DATABASE": filled}
+        return run(command, *args, "--collection", "products", **place, **options)
+
     return in_shop
 
 
@@ -69,30 +94,30 @@ def test_the_pages_python_runs(db, monkeypatch):
     assert [match.image_name for match in found] == ["hats/fez.jpg"]
 
 
-def test_attributes_are_told_and_set_again(shop, tmp_path):
-    done = shop("add", "--attributes", PRODUCTS / "products.csv")
+def test_attributes_are_told_and_set_again(own_shop, tmp_path):
+    done = own_shop("add", "--attributes", PRODUCTS / "products.csv")
     assert (
         "Set attributes of 38 images: brand (text), category (text), name (text), pri"
         in done.stderr
     )
     file = tmp_path / "more.csv"
     file.write_text("path,price\nhats/fez.jpg,1\nhats/fzz.jpg,2\n")
-    done = shop("add", "--attributes", file, status=1)
+    done = own_shop("add", "--attributes", file, status=1)
     assert "1 row without a stored image: line 3: hats/fzz.jpg" in done.stderr
     assert (
         "Set attributes of 1 image; 37 in products have no row in the file: price (number)."
         in done.stderr
     )
-    report = json.loads(shop("add", "--attributes", file, "--json", status=1).stdout)
+    report = json.loads(own_shop("add", "--attributes", file, "--json", status=1).stdout)
     assert report["attributes"]["unmatched"] == ["line 3: hats/fzz.jpg"]
     assert "several kinds" not in done.stderr
-    found = json.loads(shop("search", HAT, "--where", "price<=1", "--json").stdout)
+    found = json.loads(own_shop("search", HAT, "--where", "price<=1", "--json").stdout)
     assert [match["image_name"] for match in found["matches"]] == ["hats/fez.jpg"]
 
 
-def test_a_value_of_another_kind_is_told(shop, tmp_path):
+def test_a_value_of_another_kind_is_told(own_shop, tmp_path):
     (tmp_path / "more.csv").write_text("path,price\nhats/fez.jpg,49 EUR\n")
-    done = shop("add", "--attributes", tmp_path / "more.csv")
+    done = own_shop("add", "--attributes", tmp_path / "more.csv")
     assert "price has values of several kinds (number/text)" in done.stderr
 
 
@@ -138,19 +163,21 @@ def test_nothing_that_passes_is_told(shop):
     assert "No image that matches the filter is that similar." in done.stderr
 
 
-def test_the_plan_is_explained_and_the_sql_has_the_filter(run, shop):
-    explained = json.loads(shop("search", HAT, "--where", "price<5", "--explain", "--json").stdout)
+def test_the_plan_is_explained_and_the_sql_has_the_filter(run, own_shop):
+    explained = json.loads(
+        own_shop("search", HAT, "--where", "price<5", "--explain", "--json").stdout
+    )
     assert explained["plan"] == "filter first" and len(explained["matches"]) == 2
-    sql = shop("search", HAT, "--where", "brand=Levi's 100%", "--show-sql").stdout
+    sql = own_shop("search", HAT, "--where", "brand=Levi's 100%", "--show-sql").stdout
     assert "= 'Levi''s 100%'" in sql
     assert json.loads(run("sql", sql, "--json").stdout) == []
 
 
-def test_an_attribute_is_indexed(shop):
-    assert "Indexed price of products." in shop("index", "attribute", "price").stderr
-    done = shop("index", "attribute", "price", "tags", "--json")
+def test_an_attribute_is_indexed(own_shop):
+    assert "Indexed price of products." in own_shop("index", "attribute", "price").stderr
+    done = own_shop("index", "attribute", "price", "tags", "--json")
     assert json.loads(done.stdout)["made"] == {"price": False, "tags": True}
-    assert "no attribute 'prize'" in shop("index", "attribute", "prize", status=2).stderr
+    assert "no attribute 'prize'" in own_shop("index", "attribute", "prize", status=2).stderr
 
 
 def test_a_collection_without_attributes(run, photos):
@@ -160,15 +187,15 @@ def test_a_collection_without_attributes(run, photos):
     assert "Missing argument 'PATH...'" in run("add", status=2).stderr
 
 
-def test_files_are_filtered_by_name_path_and_time(shop, tmp_path):
+def test_files_are_filtered_by_name_path_and_time(own_shop, tmp_path):
     for name in ("old.jpg", "new.jpg"):
         shutil.copy(HAT, tmp_path / name)
     os.utime(tmp_path / "old.jpg", (1_600_000_000, 1_600_000_000))  # in 2020
-    shop("add", tmp_path / "old.jpg", tmp_path / "new.jpg")
+    own_shop("add", tmp_path / "old.jpg", tmp_path / "new.jpg")
 
     def found(*where):
         conditions = [part for each in where for part in ("--where", each)]
-        done = shop("search", HAT, *conditions, "-k", 50, "--json", "--include-self")
+        done = own_shop("search", HAT, *conditions, "-k", 50, "--json", "--include-self")
         return {Path(match["path"]).name for match in json.loads(done.stdout)["matches"]}
 
     assert found("modified=2020") == found("modified<2020-09-14") == {"old.jpg"}
@@ -215,8 +242,8 @@ def test_what_cannot_be_shown_is_told_in_one_line(shop, args, message):
     assert message in done.stderr and done.stdout == "" and done.stderr.count("\n") == 1
 
 
-def test_attributes_are_listed_and_dropped(run, shop, on_terminal):
-    listed = json.loads(shop("attributes", "--json").stdout)
+def test_attributes_are_listed_and_dropped(run, own_shop, on_terminal):
+    listed = json.loads(own_shop("attributes", "--json").stdout)
     assert {(each["name"], each["kind"], each["rows"]) for each in listed} == {
         ("brand", "text", 38),
         ("category", "text", 38),
@@ -224,36 +251,36 @@ def test_attributes_are_listed_and_dropped(run, shop, on_terminal):
         ("price", "number", 38),
         ("tags", "list", 33),
     }
-    assert "| price    | number | " in shop("attributes").stdout
+    assert "| price    | number | " in own_shop("attributes").stdout
     for how in ((), ("--dry-run",)):
-        done = shop("attributes", "drop", "tags", *how, status=0 if how else 2)
+        done = own_shop("attributes", "drop", "tags", *how, status=0 if how else 2)
         told = "Would drop tags of 33 images in products. The images stay."
         assert (told if how else "nothing was dropped: there is no terminal") in done.stderr
     product = ("attributes", "drop", "tags", "--collection", "products")
     said = on_terminal(*product, types="n\n", status=2)
     assert "Drop tags of 33 images in products? The images stay." in said
-    assert json.loads(shop("attributes", "--json").stdout) == listed
+    assert json.loads(own_shop("attributes", "--json").stdout) == listed
     assert "Dropped tags of 33 images" in on_terminal(*product, types="y\n")
-    done = shop("attributes", "drop", "brand", "--yes", "--json")
+    done = own_shop("attributes", "drop", "brand", "--yes", "--json")
     assert json.loads(done.stdout) == {
         "collection": "products",
         "name": "brand",
         "images": 38,
         "is_dry_run": False,
     }
-    left = [each["name"] for each in json.loads(shop("attributes", "--json").stdout)]
+    left = [each["name"] for each in json.loads(own_shop("attributes", "--json").stdout)]
     assert left == ["category", "name", "price"]
-    error = shop("attributes", "drop", "prise", "--yes", status=2).stderr
+    error = own_shop("attributes", "drop", "prise", "--yes", status=2).stderr
     assert "no attribute 'prise' (did you mean 'price'?)" in error and error.count("\n") == 1
     error = run("attributes", "--quiet", "drop", "price", status=2).stderr
     assert "give the options after drop" in error
 
 
-def test_the_status_lists_attributes_and_the_threshold(run, shop, photos):
+def test_the_status_lists_attributes_and_the_threshold(run, own_shop, photos):
     run("add", photos / "cat.jpg", *MODEL)
     assert "attributes  none" in run("status", "--collection", "image_embeddings").stdout
     assert "No attributes in image_embeddings." in run("attributes").stderr
-    said = shop("status").stdout
+    said = own_shop("status").stdout
     assert (
         "  attributes  brand (text, 38), category (text, 38), name (text, 38), price (num" in said
     )
@@ -262,6 +289,6 @@ def test_the_status_lists_attributes_and_the_threshold(run, shop, photos):
     examples = ("--positives", PRODUCTS / "hats", "--negatives", PRODUCTS / "shoes")
     run("calibrate", *examples, "--store", *product)
     threshold = json.loads(run("status", "--json", *product).stdout)[0]["threshold"]
-    assert f"  threshold   {threshold:.4g} (of `screen`)" in shop("status").stdout
+    assert f"  threshold   {threshold:.4g} (of `screen`)" in own_shop("status").stdout
     (status,) = json.loads(run("status", "--json", *product).stdout)
     assert {"name": "price", "kind": "number", "rows": 38} in status["attributes"]

@@ -57,6 +57,7 @@ def test_a_process_that_is_kept_open_answers_line_by_line(blocked, photos, envir
     process.stdout.close()
 
 
+@pytest.mark.nightly
 def test_any_name_of_a_file_is_judged(blocked, photos, environment, tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes((photos / "cat.jpg").read_bytes())
     (tmp_path / "~$cat.jpg").write_bytes((photos / "cat.jpg").read_bytes())
@@ -92,6 +93,7 @@ def test_any_line_is_answered_by_a_line(blocked, photos, environment):
     assert [answer["verdict"] for answer in answers] == ["error"] * 6 + ["match"]
 
 
+@pytest.mark.nightly
 def test_a_threshold_is_suggested_and_kept(blocked, photos):
     examples = ["--positives", photos / "cat-*", "--positives", photos / "bee-*"]
     examples += ["--negatives", photos / "co*", "--negatives", photos / "gr*"]

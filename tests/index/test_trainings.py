@@ -13,7 +13,7 @@ import lookalike
 from tests.index.clusters import DIM, SMALL, N, clustered, index_tables, names, plan, url_of
 from tests.one_connection import one_connection
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 def test_growth_trains_again_and_leaves_one_generation(db):

@@ -185,7 +185,7 @@ def test_memory_is_bounded(folder, hostile):
         decoder.decode(folder / "hostile.png")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_huge_image_is_decoded_within_memory(folder, start):
     file = folder / "huge.png"
     Image.new("RGB", (14_000, 14_000), (9, 8, 7)).save(file, compress_level=1)

@@ -191,3 +191,26 @@ def test_a_stopped_crew_takes_and_gives_nothing():
     for use in (group.check, lambda: channel.put(1), lambda: list(channel)):
         with pytest.raises(Stopped):
             use()
+
+
+def test_what_is_taken_at_once_is_limited_in_number_and_time():
+    with TaskGroup() as group:
+        channel = group.channel(10)
+        for number in range(5):
+            channel.put(number)
+        assert channel.take(3, 60) == [0, 1, 2]
+        started = time.monotonic()
+        assert channel.take(3, 0.3) == [3, 4]
+        assert 0.2 < time.monotonic() - started < 30
+        channel.put(5)
+        channel.close()
+        assert channel.take(3, 60) == [5]
+        assert channel.take(3, 60) == []
+
+
+def test_taking_ends_when_the_crew_is_stopped():
+    group = TaskGroup()
+    channel = group.channel(10)
+    group.stop.set()
+    with pytest.raises(Stopped):
+        channel.take(3, 60)

@@ -11,6 +11,8 @@ import lookalike
 from lookalike import Condition, InputError
 from tests.search.shops import ANY, QUERIES, N, products, shapes, url_of
 
+pytestmark = pytest.mark.capability("filters")
+
 CASES = [
     ("kind=kind 3", lambda row: row["kind"] == "kind 3"),
     ('kind!="kind 3"', lambda row: row["kind"] != "kind 3"),
@@ -98,7 +100,7 @@ def test_the_nearest_of_what_passes_by_chance(large_to_read, share):
     assert plan == ("cells and codes" if share >= 0.5 else "filter first")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_nearest_where_what_is_near_does_not_pass(large_to_read):
     """Boots that are like a hat: the cells nearest to the query hold none."""
     queries, clusters = shapes(60, seed=6)

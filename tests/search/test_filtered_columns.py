@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lookalike
-from lookalike import Condition, DatabaseError, InputError
+from lookalike import Condition, DatabaseError, InputError, UnsupportedServer
 from lookalike.attributes.catalog import filter_of
 from tests.search.shops import ANY, DIM, QUERIES, Shop
+
+pytestmark = pytest.mark.capability("columns")
 
 # Columns of the user's own.
 
@@ -216,7 +218,8 @@ def test_a_table_of_the_users_own_is_filtered_by_its_columns(engine):
         "CREATE TABLE shoes (id INT PRIMARY KEY AUTO_INCREMENT, image_name VARCHAR(255), "
         "embedding VECTOR(2), brand VARCHAR(20))"
     )
-    engine.rows("ALTER TABLE shoes MODIFY image_name VARCHAR(255) CHARACTER SET latin1")
+    if engine.rows("SHOW CHARACTER SET LIKE 'latin1'")[1]:
+        engine.rows("ALTER TABLE shoes MODIFY image_name VARCHAR(255) CHARACTER SET latin1")
     for brand in ("acme", "other", None):
         vector = np.array([1, 1], np.float32)
         engine.rows("INSERT INTO shoes VALUES (NULL, 'Größe', %s, %s)", (vector, brand))
@@ -224,7 +227,9 @@ def test_a_table_of_the_users_own_is_filtered_by_its_columns(engine):
     assert [match.id for match in shoes.search(ANY, where="brand=acme")] == [1]
     assert [match.id for match in shoes.search(ANY, where="brand!=acme")] == [2]
     assert [match.id for match in shoes.search(ANY, where="brand is missing")] == [3]
-    assert len(shoes.search(ANY, where="image_name=Größe and image_name~GRÖSSE")) == 3
+    # A simple collation does not know that a capital ß is SS.
+    capitals = "GRÖßE" if "general" in engine.dialect.folding_collation else "GRÖSSE"
+    assert len(shoes.search(ANY, where=f"image_name=Größe and image_name~{capitals}")) == 3
     assert shoes.search(ANY, where="image_name=größe") == []
     with pytest.raises(InputError, match="'shoes' has no attribute 'path'; it has brand"):
         shoes.search(ANY, where="path~x")
@@ -309,7 +314,12 @@ def access(db, shop, where):
 
 
 def test_own_columns_can_be_indexed(columns, engine):
-    for name in ("unit price", "kind", "tags", "code", "sale", "made"):
+    names = ["unit price", "kind", "tags", "code", "sale", "made"]
+    if "list" in engine.dialect.unindexed_kinds:
+        names.remove("tags")
+        with pytest.raises(UnsupportedServer, match="cannot index lists, as 'tags' has"):
+            columns.collection.attributes.index("tags")
+    for name in names:
         assert columns.collection.attributes.index(name) is True
         assert columns.collection.attributes.index(name) is False
     engine.rows("ALTER TABLE shop ADD mine INT, ADD KEY (mine)")
@@ -319,9 +329,12 @@ def test_own_columns_can_be_indexed(columns, engine):
     long = "l" * 64
     columns.collection.attributes.set([{"path": "v1", long: 1, "mixed": "a"}])
     columns.collection.attributes.set([{"path": "v2", "mixed": 2}])
-    assert columns.collection.attributes.index(long) and columns.collection.attributes.index(
-        "mixed"
-    )
+    for name in (long, "mixed"):  # in JSON
+        if "text" in engine.dialect.unindexed_kinds:
+            with pytest.raises(UnsupportedServer, match=f"cannot index .*, as '{name}' has"):
+                columns.collection.attributes.index(name)
+        else:
+            assert columns.collection.attributes.index(name)
     text = "x" * 1000  # longer than the index can hold
     columns.collection.attributes.set([{"path": "v3", "mixed": text}])
     assert [m.id for m in columns.collection.search(QUERIES[0], where="mixed~xxx")] == [4]

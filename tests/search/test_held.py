@@ -21,7 +21,7 @@ from tests.search.holder import Holder
 
 N, DIM = 3000, 24
 EXACT, CODES = "codes and float32 in memory", "codes in memory"
-SLOW, OTHERS = pytest.mark.slow, ("euclidean", "dot")
+SLOW, OTHERS = pytest.mark.nightly, ("euclidean", "dot")
 WIDE = {"n_probes": 10_000, "oversampling": 400}
 """Options that find what numpy finds."""
 

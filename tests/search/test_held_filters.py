@@ -10,7 +10,7 @@ from lookalike.index.memory import bytes_needed
 from tests.search.shops import QUERIES, cosines
 from tests.search.test_filtered import CASES
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 FIRST = "filter first, codes"
 

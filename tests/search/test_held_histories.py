@@ -12,7 +12,7 @@ from tests.index.test_histories import Histories, play
 from tests.oracle import similarities
 from tests.search.holder import Holder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 class HeldHistories(Histories):

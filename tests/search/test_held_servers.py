@@ -11,7 +11,7 @@ from tests.index.clusters import clustered, names
 from tests.mortal_server import MortalServer, mortal_server
 from tests.search.test_held import DIM, EXACT, WIDE, N, nearest, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 
 @pytest.fixture

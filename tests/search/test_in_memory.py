@@ -131,6 +131,7 @@ def test_rows_of_other_programs_are_found_and_deleted_ones_are_not(db, loads):
     assert len(many[1]) == 10
 
 
+@pytest.mark.nightly
 def test_where_most_codes_have_lost_their_rows_all_results_are_found(db, loads):
     own, vectors, queries = collection(db)
     db.rows("DELETE FROM own WHERE id > 100")

@@ -13,6 +13,8 @@ from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.conditions import parse
 from tests.search.shops import QUERIES
 
+pytestmark = pytest.mark.capability("filters")
+
 DAY = 86_400
 START = 1_704_067_200
 """2024-01-01 in UTC, in seconds."""
@@ -203,7 +205,7 @@ def ids_of(matches):
 QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_exactly_the_rows_that_pass_are_found(engine, shop):
     fill(engine, shop)
 
@@ -219,7 +221,7 @@ def test_exactly_the_rows_that_pass_are_found(engine, shop):
     check()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_nearest_of_the_rows_that_pass_are_found_through_the_index(db, large):
     fill(db, large)
     plans, recalls = set(), []

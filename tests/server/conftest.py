@@ -8,33 +8,46 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.server.engine import ENGINES
 from lookalike.server.mysqld import Mysqld, inspect
 from lookalike.server.private import PrivateServer
 from tests.server.processes import end
 
 
+@pytest.fixture(scope="module")
+def engine_name() -> str:
+    """Whose servers these are; modules may have several."""
+    return "mysql"
+
+
+@pytest.fixture(scope="module")
+def program(engine_name: str, request: pytest.FixtureRequest) -> Mysqld:
+    """The installed program of the engine."""
+    engine = ENGINES[engine_name]
+    return inspect(request.getfixturevalue(f"installed_{engine.program}"), engine)
+
+
 @pytest.fixture(autouse=True)
-def mysqld(installed_mysqld: Path, monkeypatch: pytest.MonkeyPatch) -> Mysqld:
-    monkeypatch.setenv("LOOKALIKE_MYSQLD", str(installed_mysqld))
-    return inspect(installed_mysqld)
+def mysqld(program: Mysqld, monkeypatch: pytest.MonkeyPatch) -> Mysqld:
+    monkeypatch.setenv(program.engine.variable, str(program.path))
+    return program
 
 
 @pytest.fixture
-def new_server(tmp_path: Path) -> Iterator[PrivateServer]:
+def new_server(tmp_path: Path, engine_name: str) -> Iterator[PrivateServer]:
     """A server that has never been started."""
-    server = PrivateServer(tmp_path / "home")
+    server = PrivateServer(tmp_path / "home", engine=engine_name)
     yield server
     end(server)
 
 
 @pytest.fixture(scope="module")
-def stopped_data(
-    installed_mysqld: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def stopped_data(program: Mysqld, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The data folder of a server that was started and stopped, to be copied."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("LOOKALIKE_MYSQLD", str(installed_mysqld))
-        server = PrivateServer(tmp_path_factory.mktemp("stopped") / "home")
+        monkeypatch.setenv(program.engine.variable, str(program.path))
+        home = tmp_path_factory.mktemp("stopped") / "home"
+        server = PrivateServer(home, engine=program.engine.name)
         server.start()
         assert server.stop()
     yield server.status().datadir
@@ -50,9 +63,9 @@ def server(new_server: PrivateServer, stopped_data: Path) -> PrivateServer:
 
 
 @pytest.fixture
-def long_server(tmp_path: Path, stopped_data: Path) -> Iterator[PrivateServer]:
+def long_server(tmp_path: Path, stopped_data: Path, engine_name: str) -> Iterator[PrivateServer]:
     """A server that has been started and stopped, whose home is too long for a socket."""
-    server = PrivateServer(tmp_path / ("long" * 40))
+    server = PrivateServer(tmp_path / ("long" * 40), engine=engine_name)
     shutil.copytree(stopped_data, server.home / "data")
     server.home.chmod(0o700)
     yield server

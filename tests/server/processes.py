@@ -19,7 +19,7 @@ START = """
 import sys
 from pathlib import Path
 from lookalike.server.private import PrivateServer
-print(PrivateServer(Path(sys.argv[1])).start().pid)
+print(PrivateServer(Path(sys.argv[1]), engine=sys.argv[2]).start().pid)
 """
 PAGE = 16384  # bytes
 LIMIT = 60.0  # seconds
@@ -42,6 +42,11 @@ def processes_of(home: Path) -> list[psutil.Process]:
         except psutil.Error:
             continue
     return [process for process in found if server_process.is_alive(process)]
+
+
+def root(server: PrivateServer) -> Path:
+    """The home folder in which a server has its own."""
+    return server.home.parent if server.engine.folder else server.home
 
 
 def end(server: PrivateServer) -> None:
@@ -74,7 +79,7 @@ def query(server: PrivateServer, *statements: str) -> tuple[tuple[object, ...], 
 def starter(server: PrivateServer) -> "subprocess.Popen[str]":
     """Another process, in a session of its own, that starts the server."""
     return subprocess.Popen(
-        [sys.executable, "-c", START, str(server.home)],
+        [sys.executable, "-c", START, str(root(server)), server.engine.name],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -85,7 +90,7 @@ def cli(server: PrivateServer, *args: str) -> "subprocess.CompletedProcess[str]"
     """A command of `lookalike` on a server."""
     return subprocess.run(
         [sys.executable, "-m", "lookalike", *args],
-        env={**os.environ, "LOOKALIKE_HOME": str(server.home)},
+        env={**os.environ, "LOOKALIKE_HOME": str(root(server))},
         capture_output=True,
         text=True,
         timeout=LIMIT,

@@ -16,7 +16,7 @@ from lookalike.server import idle
 from lookalike.server.folders import Folders
 from lookalike.server.process import find_process
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 MEGABYTE = 2**20
 
@@ -42,7 +42,7 @@ def watchers(home):
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cmdline()[1:] == ["-m", "lookalike.server.idle", str(home)]:
+            if process.cmdline()[1:] == ["-m", "lookalike.server.idle", str(home), "mysql"]:
                 found.append(process)
         except psutil.Error:
             continue

@@ -33,7 +33,7 @@ def test_the_version_of_mysql_9(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("says", "message"),
     [
-        (MARIADB, "is MariaDB (10.11.11-MariaDB-0+deb12u1), and MySQL 9 or newer is needed"),
+        (MARIADB, "is MariaDB 10.11.11-MariaDB-0+deb12u1, and MySQL 9 or newer is needed"),
         (MYSQL_8, "is MySQL 8.0.45, and MySQL 9 or newer is needed"),
         ("what?", "does not print a version as mysqld does: what?"),
     ],

@@ -1,4 +1,4 @@
-"""The private MySQL server: it starts, stops and survives."""
+"""The private servers: they start, stop and survive."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.server.engine import ENGINES
 from lookalike.server.mysqld import Mysqld
 from lookalike.server.private import PrivateServer, ServerStatus
 from tests.server.processes import LIMIT, kill, processes_of, query, starter, wait_until
@@ -13,13 +14,20 @@ from tests.server.processes import LIMIT, kill, processes_of, query, starter, wa
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def engine_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 def test_the_first_start_makes_a_server_with_a_database(
     new_server: PrivateServer, mysqld: Mysqld
 ) -> None:
     told: list[str] = []
     started = new_server.start(progress=lambda step, done, total: told.append(step))
-    assert told == ["Making MySQL's data folder", "Starting MySQL"]
+    title, program = mysqld.engine.title, mysqld.engine.program
+    assert told == [f"Making {title}'s data folder", f"Starting {title}"]
     assert started == ServerStatus(
+        engine=mysqld.engine.name,
         running=True,
         version=mysqld.version,
         pid=started.pid,
@@ -27,7 +35,7 @@ def test_the_first_start_makes_a_server_with_a_database(
         datadir=new_server.home / "data",
         mysqld=mysqld.path,
         url=new_server.url,
-        log=new_server.home / "mysqld.log",
+        log=new_server.home / f"{program}.log",
         buffer_pool=started.buffer_pool,
         stop_after_idle=None,
     )
@@ -81,7 +89,7 @@ def test_data_survives_kill_9(server: PrivateServer) -> None:
     query(server, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2), (3)")
     kill(server)
     assert first.socket.exists()
-    assert (server.home / "mysqld.pid").exists()
+    assert server.folders.pid_file.exists()
     assert not server.status().running
     assert not server.stop()
     assert server.start().pid != first.pid
@@ -89,7 +97,7 @@ def test_data_survives_kill_9(server: PrivateServer) -> None:
 
 
 def test_the_pid_of_another_process_is_never_taken_for_the_server(server: PrivateServer) -> None:
-    pid_file = server.home / "mysqld.pid"
+    pid_file = server.folders.pid_file
     with subprocess.Popen(["sleep", "600"]) as another:
         pid_file.write_text(f"{another.pid}\n")
         assert not server.status().running
@@ -104,13 +112,13 @@ def test_the_pid_of_another_process_is_never_taken_for_the_server(server: Privat
 
 @pytest.mark.parametrize("text", ["", "nonsense", "-1", "0", "9" * 30])
 def test_a_pid_file_of_nonsense(server: PrivateServer, text: str) -> None:
-    (server.home / "mysqld.pid").write_text(text)
+    server.folders.pid_file.write_text(text)
     assert not server.status().running
 
 
 def test_a_server_without_its_pid_file_is_found(server: PrivateServer) -> None:
     started = server.start()
-    (server.home / "mysqld.pid").unlink()
+    server.folders.pid_file.unlink()
     assert server.status() == started
     assert server.start() == started
     assert server.stop()

@@ -13,7 +13,7 @@ from lookalike.server.private import PrivateServer
 from lookalike.server.process import launch
 from tests.server.processes import PAGE
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
+pytestmark = [pytest.mark.nightly, pytest.mark.usefixtures("mysqld")]
 
 
 def test_data_of_a_newer_mysql(server: PrivateServer, mysqld: Mysqld) -> None:
@@ -115,4 +115,4 @@ def test_two_servers_on_one_data_folder(server: PrivateServer, mysqld: Mysqld) -
     other.home.mkdir(mode=0o700)
     other.data.symlink_to(server.home / "data")
     with pytest.raises(ServerError, match=r"data is in use by a mysqld that is not ours"):
-        launch(mysqld, other, 2**27, unlock_limit=0.1)
+        launch(mysqld, other, 2**27, accepts=lambda: False, unlock_limit=0.1)

@@ -21,7 +21,7 @@ from lookalike.server.process import make_data
 from tests import fake_mysql
 from tests.server.processes import cli, query
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("mysqld")]
+pytestmark = [pytest.mark.nightly, pytest.mark.usefixtures("mysqld")]
 
 
 def test_a_home_too_long_for_a_socket(long_server: PrivateServer, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_client(server: PrivateServer) -> None:
     assert answer.stdout.split() == ["mysql"]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.skipif(not debian.is_debian(), reason="a mirror is found in Debian's sources")
 def test_an_installation_from_the_mirror(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_server: PrivateServer

@@ -1,4 +1,4 @@
-"""The server's memory, and what its log is taken to mean."""
+"""The server's memory, its new data folder, and what its log is taken to mean."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,6 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from lookalike.server import log
+from lookalike.server.engine import MARIADB
+from lookalike.server.folders import Folders
+from lookalike.server.mysqld import inspect
+from lookalike.server.process import make_data
 from lookalike.server.settings import buffer_pool_bytes
 
 MEGABYTE = 2**20
@@ -28,9 +32,21 @@ def test_the_limit_of_a_container_counts_as_the_memory(monkeypatch: pytest.Monke
     assert buffer_pool_bytes() == 256 * MEGABYTE
 
 
+def test_a_new_data_folder_needs_no_folder_of_others(
+    installed_mariadbd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another MariaDB that starts removes the temporary tables in the folder that both use."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "nothing"))
+    (tmp_path / "home").mkdir(mode=0o700)
+    folders = Folders(tmp_path / "home", MARIADB)
+    make_data(inspect(installed_mariadbd, MARIADB), folders, megabytes=1)
+    assert (folders.data / "mysql").is_dir()
+
+
 @pytest.mark.parametrize(
     ("line", "cause"),
     [
+        ("InnoDB: preallocating 9 bytes for ./x failed with error 28", "the disk of /d is full"),
         ("[InnoDB] Error number 28 means 'No space left on device'", "the disk of /d is full"),
         (
             "Invalid MySQL server downgrade: Cannot downgrade from 100203 to 90704. Downgrade is",

@@ -14,7 +14,7 @@ import pytest
 
 from tests.places import REPO
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 FULL_DISK = ("--seed", "3", "--round", "0")
 """A round whose disk fills up, where one may be mounted."""

@@ -7,7 +7,7 @@ from tests.torture.run import run
 from tests.torture.scenarios import LOCK_WAIT, SCENARIOS, Place
 from tests.torture.summary import Summary
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 SEED = 1
 

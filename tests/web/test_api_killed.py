@@ -17,7 +17,7 @@ from tests.conftest import new_database
 from tests.web.pictures import jpeg
 from tests.web.serving import serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly
 
 ROUNDS = int(os.environ.get("LOOKALIKE_KILLS", "4"))
 CLIENTS = 6

@@ -92,7 +92,7 @@ def test_nothing_that_is_asked_is_the_server_s_failure(case, fuzzed, session):
     ask(case, fuzzed, session)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @schema.parametrize()
 @at_random(25)
 def test_much_that_is_asked(case, fuzzed, session):

@@ -20,7 +20,7 @@ FIRST_PAGE_BYTES = 200_000
 
 
 @pytest.mark.parametrize("path", VIEWS.values(), ids=VIEWS)
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.nightly)])
 def test_axe_has_no_serious_finding(open_page, path, scheme):
     page = open_page(path, scheme=scheme, motion="reduce")
     assert serious_findings(page) == []
@@ -51,7 +51,7 @@ def test_axe_has_no_serious_finding_in_what_opens(open_page):
     assert serious_findings(page) == []
 
 
-@pytest.mark.parametrize("width", [390, pytest.param(768, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [390, pytest.param(768, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("path", VIEWS.values(), ids=VIEWS)
 def test_nothing_scrolls_sideways(open_page, path, width):
     page = open_page(path, width=width)

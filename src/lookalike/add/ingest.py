@@ -4,13 +4,15 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.add.content import Content, InFlight
 from lookalike.add.scanner import Scan, Scanner
 from lookalike.add.writer import Batch, Tally, Writer
-from lookalike.core.arguments import check_int, check_number
+from lookalike.core.arguments import check_int, check_number, wrong
+from lookalike.core.cluster import RayCluster
 from lookalike.core.errors import ConnectionFailed, InputError
 from lookalike.core.progress import Progress
 from lookalike.core.types import Failure
@@ -23,6 +25,7 @@ from lookalike.pipeline.decoder import OutOfReach
 from lookalike.pipeline.embedder import Embedder, Job
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
 from lookalike.pipeline.meter import Meter
+from lookalike.pipeline.ray.embedder import RayEmbedder
 from lookalike.pipeline.tasks import Channel, TaskGroup
 
 SCAN_FILES = 500
@@ -45,6 +48,7 @@ class IngestOptions:
         location: Also their coordinates.
         scan_files: Number of files compared with the table at a time.
         write_images: A transaction holds at most about so many images.
+        ray: Decode and embed on this cluster; None for this process and its children.
     """
 
     batch_size: int | None = None
@@ -55,6 +59,7 @@ class IngestOptions:
     location: bool = False
     scan_files: int = SCAN_FILES
     write_images: int = WRITE_IMAGES
+    ray: RayCluster | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size is not None:
@@ -68,6 +73,8 @@ class IngestOptions:
             raise InputError(f"retry_timeout is {self.retry_timeout:g}; give 0 seconds or more")
         if self.location and not self.facts:
             raise InputError("location is one of the facts: set facts, too")
+        if self.ray is not None and not isinstance(self.ray, RayCluster):
+            raise wrong("ray", self.ray, "a RayCluster")
 
 
 class Ingest:
@@ -126,20 +133,37 @@ class Ingest:
         writer: Writer,
         progress: Progress,
     ) -> None:
-        to_embed: Channel[Content] = group.channel(self._options.scan_files)
+        embedder = self._embedder()
+        ahead = max(self._options.scan_files, embedder.look_ahead)
+        to_embed: Channel[Content] = group.channel(ahead)
         to_write: Channel[Batch] = group.channel(4, producers=2)
         scanner = self._scanner(self._persistence(group), walk.folders)
         group.start("count", lambda: self._count(group, walk))
         group.start("scan", lambda: self._scan(scanner, walk, to_embed, to_write))
         group.start("write", lambda: self._write(writer, to_write, progress))
-        embedder = Embedder[Content](
+        # Closed before the group waits for its threads, so that what was started for it ends.
+        with closing(embedder.embed(group, to_embed)) as results:
+            self._gather(results, to_write)
+
+    def _embedder(self) -> Embedder[Content] | RayEmbedder[Content]:
+        options = self._options
+        if options.ray is None:
+            return Embedder(
+                self._model,
+                _path_of,
+                batch_size=options.batch_size,
+                time_limit=options.time_limit,
+                meter=self._meter,
+            )
+        return RayEmbedder(
             self._model,
-            lambda content: content.files[0].file.path,
-            batch_size=self._options.batch_size,
-            time_limit=self._options.time_limit,
+            _path_of,
+            options.ray,
+            batch_size=options.batch_size,
+            time_limit=options.time_limit,
             meter=self._meter,
+            notify=self._notify,
         )
-        self._gather(embedder.embed(group, to_embed), to_write)
 
     def _persistence(self, group: TaskGroup) -> Persistence:
         return Persistence(
@@ -214,6 +238,10 @@ class Ingest:
                 writer.write(batch)
             self._in_flight.forget(batch.contents)
             progress(self.tally.seen, self._total)
+
+
+def _path_of(content: Content) -> Path:
+    return content.files[0].file.path
 
 
 def _known(scan: Scan, folders: list[Failure]) -> Batch:

@@ -13,6 +13,7 @@ from lookalike.add.moves import move_rows
 from lookalike.core.types import Failure
 from lookalike.core.vectors import FloatArray, pack
 from lookalike.database.connection import Row
+from lookalike.database.leases import settle
 from lookalike.database.retry import Persistence
 from lookalike.dialects import FailedFile, Statement, Table
 from lookalike.index.rows import insert_rows
@@ -132,6 +133,7 @@ class Writer:
 
     def _commit(self, rows: Sequence[_Row], batch: Batch) -> list[int]:
         ids: list[int] = []
+        settle(self._table)
         with self._connection.transaction():
             self._index.hold()
             moved = move_rows(self._table, [row.new for row in rows])

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from lookalike.attributes.conditions import Where, conditions
 from lookalike.attributes.filters import clauses_of, find, names_of, unknown_attribute
+from lookalike.core.errors import UnsupportedServer
 from lookalike.core.reports import AttributeStatus
 from lookalike.database.errors import DuplicateColumn, DuplicateIndex, MissingTable
 from lookalike.database.table import VectorTable
@@ -176,17 +177,50 @@ def _with(known: Sequence[Attribute], built_in: Iterable[Attribute]) -> list[Att
 def built_in_names(table: VectorTable) -> list[Attribute]:
     """Return what lookalike itself stores of every image: its name, and what its file is."""
     names = [] if table.name_column is None else [IMAGE_NAME]
-    return [*names, *([PATH, MODIFIED, FOLDER, SUFFIX] if table.has_files else [])]
+    return [
+        *names,
+        *_own_names(table),
+        *([PATH, MODIFIED, FOLDER, SUFFIX] if table.has_files else []),
+    ]
+
+
+def _own_names(table: VectorTable) -> list[Attribute]:
+    """Return the key, if it is an integer, and the names of a table of the user's own."""
+    found: list[Attribute] = []
+    if table.source is None:
+        return found
+    if table.source.has_integers and not table.source.is_mapped:
+        found.append(Attribute(table.id_column, frozenset({"number"}), is_column=True))
+    if table.name_column is not None:
+        found.append(Attribute(table.name_column, frozenset({"text"}), is_column=True))
+    return found
 
 
 def make_index(table: VectorTable, name: str) -> bool:
     """Index an attribute in the database; return False if it already has an index."""
     connection, dialect = table.connection, table.dialect
     attribute = find_attributes(table, [name])[name]
+    if table.shards:
+        raise UnsupportedServer(
+            f"{table.title!r} is spread over shards, where attributes have no indexes: searches "
+            "filter by them without one"
+        )
     is_long = attribute.is_column and column_types(table)[attribute.name].split()[0] in _LONG_TEXTS
     indexes = connection.query(dialect.indexed_columns(table))
     made = False
-    for kind in _index_kinds(attribute):
+    kinds = _index_kinds(attribute)
+    refused = [
+        kind
+        for kind in kinds
+        if kind in dialect.unindexed_kinds and (kind == "list" or not attribute.is_column)
+    ]
+    if refused:
+        what = "lists" if refused == ["list"] else "attributes in JSON"
+        raise UnsupportedServer(
+            f"{dialect.name} cannot index {what}, as {name!r} has: searches filter by it without "
+            "an index"
+        )
+    for kind in kinds:
         is_there = any(
             index_name == attribute_index(attribute, kind)
             or (attribute.is_column and column == attribute.name)
@@ -196,6 +230,16 @@ def make_index(table: VectorTable, name: str) -> bool:
             statement = dialect.create_attribute_index(table, attribute, kind, is_long=is_long)
             made = unless_there(table, statement) or made
     return made
+
+
+def indexed_attributes(table: VectorTable) -> list[str]:
+    """Return the attributes that lookalike has indexed in the database, by name."""
+    indexes = {row[0] for row in table.connection.query(table.dialect.indexed_columns(table))}
+    return sorted(
+        each.name
+        for each in known_attributes(table)
+        if any(attribute_index(each, kind) in indexes for kind in _index_kinds(each))
+    )
 
 
 def _index_kinds(attribute: Attribute) -> list[Kind]:

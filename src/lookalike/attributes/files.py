@@ -32,7 +32,7 @@ LIST = "tags"
 MAX_INTEGER = 2**53
 """JSON numbers are compared as float64, which cannot distinguish larger integers."""
 
-_OWN = ("id", "image_name", "embedding", "attributes")
+RESERVED_NAMES = ("id", "image_name", "embedding", "attributes")
 NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?([eE][+-]?\d{1,2})?")
 _SUFFIXES = ".csv, .tsv, .jsonl, .ndjson, .json (an object a line) or .parquet"
 
@@ -149,7 +149,7 @@ def _path(values: dict[str, Any]) -> str:
 def _name(name: object) -> str:
     if not isinstance(name, str) or not ATTRIBUTE_NAME.fullmatch(name):
         raise InputError(f"{name!r} cannot be an attribute's name: {NAME_RULE}")
-    if name.lower() in _OWN:
+    if name.lower() in RESERVED_NAMES:
         raise InputError(f"{name} is the collection's own column: name it product_{name.lower()}")
     return name
 

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 import lookalike
-from lookalike import InputError
+from lookalike import IndexKind, InputError
 from lookalike.cli.options import (
     check_location,
     collection_option,
     connect,
     database_option,
     force_option,
+    index_kind_option,
     model_option,
     output_options,
     time_limit_option,
     walk_options,
 )
 from lookalike.cli.output import Output, printable
+from lookalike.cli.ray import cluster_of, ray_options
 from lookalike.cli.reports import document_of, plural, print_report, progress_bar
 from lookalike.cli.statuses import DONE_WITH_FAILURES
 
@@ -48,6 +50,14 @@ _SHOWN = 5
     "--batch-size", type=click.IntRange(1), metavar="N", help="How many images to embed at once."
 )
 @time_limit_option
+@ray_options
+@index_kind_option
+@click.option(
+    "--shards",
+    metavar="NAMES",
+    help="Spread a new collection over these servers, as server1,server2: their names in CREATE "
+    "SERVER, on MariaDB with Spider.",
+)
 @database_option
 @collection_option
 @model_option
@@ -57,6 +67,11 @@ def add(
     attributes: str | None,
     dry_run: bool,
     ignore_failed: bool,
+    address: str | None,
+    workers: tuple[int, int | None] | None,
+    gpus_per_worker: float | None,
+    kind: IndexKind | None,
+    shards: str | None,
     database: str | None,
     collection: str,
     model: str | None,
@@ -74,6 +89,7 @@ def add(
     earlier run has listed are retried when they change, and do not count until then; files that
     cannot be opened are retried and count every time.
     """
+    cluster = cluster_of(address, workers, gpus_per_worker)
     if not paths and not attributes:
         raise click.UsageError("Missing argument 'PATH...'.")
     if dry_run:
@@ -85,13 +101,14 @@ def add(
     given = lookalike.read_attributes(attributes) if attributes else None
     report, stored = None, None
     with connect(database, out, computes=True) as db:
-        images = db.collection(collection, model=model)
+        spread = shards.split(",") if shards else []
+        images = db.collection(collection, model=model, shards=spread)
         if dry_run:
             _print_gone(out, images, paths, options)
             return
         if paths:
             with progress_bar(out, "Adding") as progress:
-                report = images.add(*paths, progress=progress, **options)
+                report = images.add(*paths, index=kind, ray=cluster, progress=progress, **options)
             print_report(out, report, f"to {collection}")
         if given:
             stored = images.attributes.set(given, *paths)

@@ -45,7 +45,9 @@ def collections(ctx: click.Context, database: str | None, out: Output) -> None:
 
 def _row(status: Status) -> list[object]:
     model = status.model or f"none ({status.dim} dimensions)"
-    index = f"{status.indexed:,} images" if status.n_cells else "none"
+    index = f"{status.indexed:,} images" if status.index else "none"
+    if status.copy_of is not None:
+        index = "unfinished copy"
     return [status.name, status.rows, model, decimal(status.size), index]
 
 

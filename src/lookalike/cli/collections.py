@@ -33,16 +33,22 @@ _SHOWN = 5
 def status(collection: str | None, database: str | None, out: Output) -> None:
     """Show the state of collections: rows, model, index, attributes, failures and the last run.
 
+    Of a cluster, also its servers, and why one does not answer searches.
+
     After each attribute stand its kind and the number of rows that have it.
     """
     with connect(database, out) as db:
         found = [db.collection(collection).status()] if collection else db.status()
+        servers = db.members()
     if out.as_json:
         out.json([asdict(each) for each in found])
     elif not found:
         out.say("No collections yet. Create one with: lookalike add FOLDER")
     for each in found if not out.as_json else ():
         click.echo("\n".join([each.name, *(f"  {line}" for line in _lines(each))]))
+    for server in servers if not out.as_json else ():
+        problem = f": {server.problem}" if server.problem else ""
+        click.echo(f"{server.address}  {server.role or 'lost'}{problem}")
 
 
 def _lines(status: Status) -> list[str]:
@@ -52,15 +58,19 @@ def _lines(status: Status) -> list[str]:
     index = f"{status.indexed:,} rows in {cells}"
     if status.plan:
         index += f"; {describe_plan(status.plan)}"
+    elif status.index == "server":
+        index = f"{status.indexed:,} rows, the server's own"
     lines = [
         f"rows        {status.rows:,}",
         f"model       {model}, {status.dim} dimensions{computes}",
         f"size        {decimal(status.size)}",
-        f"index       {index if status.n_cells else 'none; every search is exact'}",
+        f"index       {index if status.index else 'none; every search is exact'}",
         f"attributes  {_attributes(status) or 'none'}",
     ]
     if status.threshold is not None:
         lines.append(f"threshold   {status.threshold:.4g} (of `screen`)")
+    if status.copy_of is not None:
+        lines.append(f"copy        unfinished, of {status.copy_of}: lookalike copy goes on")
     lines.append(f"failures    {status.failures:,}")
     return lines + ([f"last run    {_run(status.last_run)}"] if status.last_run else [])
 

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from lookalike import IndexSizes, Metric
-from lookalike.cli.options import collection_option, connect, database_option, output_options
+from lookalike import IndexKind, IndexSizes, Metric
+from lookalike.cli.options import (
+    collection_option,
+    connect,
+    database_option,
+    index_kind_option,
+    output_options,
+)
 from lookalike.cli.output import Output, describe_plan
 
 if TYPE_CHECKING:
-    from lookalike import IndexReport, IndexStatus, Plan
+    from lookalike import IndexReport, IndexStatus
 
 INCONSISTENT = 1
 _SHOWN = 10
@@ -27,6 +33,7 @@ _KEPT = {
     "tail": "new rows are searched exactly; other changes need `index refresh` or `index rebuild`",
     "new": "its creation was interrupted: run `index create` again",
     "add": "lookalike's own writes keep it",
+    "server": "every change, also by other programs",
 }
 
 recall_option = click.option(
@@ -109,16 +116,23 @@ def check(database: str | None, collection: str, out: Output) -> None:
     """Compare every code with its embedding; exit status 1 if they differ."""
     with connect(database, out, computes=True) as db:
         images = db.collection(collection)
-        report, plan = images.index.check(), images.index.status().plan
-    _tell(out, collection, report, plan)
+        report, status = images.index.check(), images.index.status()
+    _tell(out, collection, report, status)
 
 
 @index.command()
+@index_kind_option
 @recall_option
 @database_option
 @collection_option
 @output_options
-def rebuild(recall: float | None, database: str | None, collection: str, out: Output) -> None:
+def rebuild(
+    kind: IndexKind | None,
+    recall: float | None,
+    database: str | None,
+    collection: str,
+    out: Output,
+) -> None:
     """Build the index again; the old one is used until it is ready.
 
     `lookalike add` builds the index and keeps it up to date, so you rarely need this command.
@@ -130,6 +144,7 @@ def rebuild(recall: float | None, database: str | None, collection: str, out: Ou
         with out.progress("embeddings") as bar:
             task = bar.add_task("Training", total=None)
             built = images.index.build(
+                kind=kind,
                 target_recall=recall,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
@@ -138,8 +153,8 @@ def rebuild(recall: float | None, database: str | None, collection: str, out: Ou
                 f"No index was built: {collection} is small enough for exact search, or "
                 "another process is building it."
             )
-        report, plan = images.index.check(), images.index.status().plan
-    _tell(out, collection, report, plan)
+        report, status = images.index.check(), images.index.status()
+    _tell(out, collection, report, status)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -215,7 +230,11 @@ def status(collection: str | None, database: str | None, out: Output) -> None:
 @database_option
 @output_options
 def drop(name: str, database: str | None, out: Output) -> None:
-    """Drop the index of a table of your own, its triggers first; the table stays."""
+    """Drop the index of a collection or of a table of your own, with its triggers.
+
+    The table stays. Searches compare every row then. `lookalike add` and `lookalike index rebuild`
+    make a collection's index again: the server's where it has one for the metric.
+    """
     with connect(database, out) as db:
         db.drop_index(name)
     if out.as_json:
@@ -241,7 +260,8 @@ def attribute(names: tuple[str, ...], database: str | None, collection: str, out
         out.say(f"Indexed {name} of {images.name}." if is_new else f"{name} already has an index.")
 
 
-def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) -> None:
+def _tell(out: Output, collection: str, report: IndexReport, status: IndexStatus) -> None:
+    plan = status.plan
     if out.as_json:
         out.json(
             {
@@ -254,11 +274,14 @@ def _tell(out: Output, collection: str, report: IndexReport, plan: Plan | None) 
                 "problems": report.problems,
                 "is_consistent": report.is_consistent,
                 "plan": asdict(plan) if plan else None,
+                "kind": status.kind,
             }
         )
     elif report.is_consistent:
-        kind = f"{report.codes:,} codes, all correct" if report.codes else "no index yet"
-        out.say(f"{collection}: {report.rows:,} embeddings, {kind}.")
+        found = f"{report.codes:,} codes, all correct" if report.codes else "no index yet"
+        if status.kind == "server":
+            found = f"indexed by the server ({_of_server(status)})"
+        out.say(f"{collection}: {report.rows:,} embeddings, {found}.")
         if plan:
             out.say(f"Index: {describe_plan(plan)}.")
     else:
@@ -296,17 +319,23 @@ def _with_remedy(problem: str, name: str) -> str:
     return f"{problem}: run lookalike index rebuild --collection {name}"
 
 
+def _of_server(status: IndexStatus) -> str:
+    return f"HNSW, M = {status.edges}, {status.metric}" if status.edges else "made by SQL"
+
+
 def _lines(status: IndexStatus) -> list[str]:
     name = f", names in {status.name_column}" if status.name_column else ""
     index = f"{status.indexed:,} of {status.rows:,} rows"
     if status.plan:
         index += f"; {describe_plan(status.plan)}"
+    elif status.kind == "server":
+        index = f"the server's own, {_of_server(status)}, of {status.indexed:,} rows"
     some = "1 change or new row is" if status.pending == 1 else f"{status.pending:,} changes are"
     pending = f"{some} searched exactly until index refresh"
     return [
         f"table    {status.table}, key {status.id_column}{name}",
         f"vectors  {status.vector}, by {status.metric}",
-        f"index    {index if status.plan else _NO_INDEX}",
+        f"index    {index if status.kind else _NO_INDEX}",
         f"kept by  {status.kept}: {_KEPT[status.kept]}",
         f"pending  {pending if status.pending else 'nothing: the index is up to date'}",
         *([f"event    the server refreshes it {status.scheduled}"] if status.scheduled else []),

@@ -43,6 +43,7 @@ COMMANDS = {
         "List the attributes of a collection's images: name, kind and how many have it.",
     ),
     "collections": ("catalog", "List the collections: images, model, size on disk and index."),
+    "copy": ("copy", "Copy collections to another database, such as from MySQL to MariaDB."),
     "index": ("index", "The index of a collection, or of a table of your own."),
     "sql": ("sql", "Run any SQL and print its result as a table."),
     "install-functions": (
@@ -50,13 +51,18 @@ COMMANDS = {
         "Create my_dot_product, my_vec_norm and DISTANCE in the database.",
     ),
     "serve": ("serve", "Open a web page and an HTTP API for a collection."),
-    "server": ("server", "The private MySQL: your own, without network, started when needed."),
+    "server": (
+        "server",
+        "The private MySQL or MariaDB: without network, started when needed.",
+    ),
 }
 """Module and line of help of each command; a test compares them with the commands' own."""
 
 MEANT = {
     "delete": ("remove", "collections delete", "duplicates --delete"),
     "drop": ("collections delete", "attributes drop", "index drop"),
+    "migrate": ("copy",),
+    "move": ("copy", "collections rename"),
     "create": ("index create",),
     "refresh": ("index refresh",),
     "find": ("search",),

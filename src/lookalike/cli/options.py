@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 import lookalike
+from lookalike import IndexKind
 from lookalike.cli.output import Output
 from lookalike.core.sizes import check_bytes
 
@@ -32,8 +33,9 @@ def output_options(command: Command) -> Command:
 database_option = click.option(
     "--database",
     metavar="URL",
-    help="mysql://user:password@host:port/database. Default: the variable LOOKALIKE_DATABASE; if "
-    "it is not set, the private MySQL, which is started automatically.",
+    help="mysql://user:password@host:port/database, or mariadb:// alone for the private MariaDB. "
+    "Default: the variable LOOKALIKE_DATABASE; if it is not set, the private MySQL. A private "
+    "server is started automatically.",
 )
 collection_option = click.option(
     "--collection",
@@ -62,6 +64,13 @@ index_memory_option = click.option(
     metavar="SIZE",
     callback=lambda context, option, size: check_bytes("--index-memory", size),
     help="The most memory for the index, as 512M or 2G. Default: a quarter of what is free.",
+)
+index_kind_option = click.option(
+    "--index",
+    "kind",
+    type=click.Choice(get_args(IndexKind)),
+    help="The kind of index to make and keep: lookalike's own, or the server's. Default: the "
+    "one that the collection has, at first the server's where it has one for the metric.",
 )
 force_option = click.option(
     "--force", is_flag=True, help="Replace FILE even if lookalike did not write it."

@@ -1,4 +1,4 @@
-"""`lookalike server`: the private MySQL."""
+"""`lookalike server`: the private servers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,43 @@ import lookalike
 from lookalike.cli.options import output_options
 from lookalike.cli.output import Output
 
+_TITLES = {"mysql": "MySQL", "mariadb": "MariaDB"}
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(list(_TITLES)),
+    default="mysql",
+    show_default=True,
+    help="Which private server; each has data of its own.",
+)
+
 
 @click.group()
 def server() -> None:
-    """The private MySQL: your own, without network, started when needed."""
+    """The private MySQL or MariaDB: without network, started when needed."""
 
 
 @server.command()
+@engine_option
 @click.option("--mirror", metavar="URL", help="A Debian mirror, instead of the machine's own.")
 @output_options
-def install(mirror: str | None, out: Output) -> None:
-    """Install MySQL 9 for your user only, without root."""
+def install(engine: str, mirror: str | None, out: Output) -> None:
+    """Install MySQL 9 or MariaDB 11.8 for your user only, without root."""
     with _bar(out) as progress:
-        mysqld = lookalike.PrivateServer().install(mirror=mirror, progress=progress)
-    out.json({"mysqld": mysqld}) if out.as_json else out.say(f"MySQL is installed: {mysqld}")
+        private = lookalike.PrivateServer(engine=engine)
+        mysqld = private.install(mirror=mirror, progress=progress)
+    if out.as_json:
+        out.json({"mysqld": mysqld})
+    else:
+        out.say(f"{_TITLES[engine]} is installed: {mysqld}")
 
 
 @server.command()
+@engine_option
 @click.option(
     "--buffer-pool",
     metavar="SIZE",
-    help="The memory that MySQL uses for data, such as 1G; auto is a quarter of the "
+    help="The memory that the server uses for data, such as 1G; auto is a quarter of the "
     "machine's memory, 128M to 4G. Remembered for later starts.",
 )
 @click.option(
@@ -44,33 +60,36 @@ def install(mirror: str | None, out: Output) -> None:
     "Remembered for later starts. A command that needs the server starts it again.",
 )
 @output_options
-def start(buffer_pool: str | None, stop_after_idle: str | None, out: Output) -> None:
+def start(engine: str, buffer_pool: str | None, stop_after_idle: str | None, out: Output) -> None:
     """Start the server, unless it is running."""
     with _bar(out) as progress:
-        status = lookalike.PrivateServer().start(
+        status = lookalike.PrivateServer(engine=engine).start(
             buffer_pool=buffer_pool, stop_after_idle=stop_after_idle, progress=progress
         )
-    out.json(asdict(status)) if out.as_json else out.say(f"MySQL {status.version} is running.")
+    if out.as_json:
+        out.json(asdict(status))
+    else:
+        out.say(f"{_TITLES[engine]} {status.version} is running.")
 
 
 @server.command()
+@engine_option
 @output_options
-def stop(out: Output) -> None:
+def stop(engine: str, out: Output) -> None:
     """Stop the server; its data stay."""
-    stopped = lookalike.PrivateServer().stop()
+    stopped = lookalike.PrivateServer(engine=engine).stop()
     if out.as_json:
         out.json({"stopped": stopped})
     else:
-        out.say(
-            "The private MySQL is stopped." if stopped else "The private MySQL was not running."
-        )
+        out.say(f"The private {_TITLES[engine]} {'is stopped' if stopped else 'was not running'}.")
 
 
 @server.command()
+@engine_option
 @output_options
-def status(out: Output) -> None:
+def status(engine: str, out: Output) -> None:
     """Show whether the server runs, and where."""
-    facts = asdict(lookalike.PrivateServer().status())
+    facts = asdict(lookalike.PrivateServer(engine=engine).status())
     if out.as_json:
         out.json(facts)
     else:
@@ -82,6 +101,15 @@ def status(out: Output) -> None:
             click.echo(f"{name:{width}}  {'-' if value is None else value}")
 
 
+@server.command()
+@engine_option
+@output_options
+def url(engine: str, out: Output) -> None:
+    """Print the server's URL, for other programs; it does not start the server."""
+    found = lookalike.PrivateServer(engine=engine).url
+    out.json({"url": found}) if out.as_json else click.echo(found)
+
+
 @server.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.option(
     "--database",
@@ -89,14 +117,19 @@ def status(out: Output) -> None:
     help="Another server's; by default the LOOKALIKE_DATABASE variable, and without it the private "
     "MySQL. A name alone is the client's own option.",
 )
+@click.option("--engine", type=click.Choice(list(_TITLES)), help="The private server of an engine.")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[ARG]...")
-def shell(database: str | None, args: tuple[str, ...]) -> None:
-    """Open the mysql client on the server.
+def shell(database: str | None, engine: str | None, args: tuple[str, ...]) -> None:
+    """Open the mysql or mariadb client on the server.
 
     Standard input and further arguments go to the client: lookalike server shell < FILE.sql
     """
     if database and "://" not in database:
         database, args = None, (f"--database={database}", *args)
+    if engine is not None:
+        if database:
+            raise click.UsageError("give --engine or --database URL, not both")
+        database = f"{engine}://"
     # Ctrl-C in the client cancels a line or query. Unlike SIG_IGN, a handler is not inherited.
     sys.exit(
         lookalike.open_shell(database, args, before=lambda: signal.signal(signal.SIGINT, _nothing))

@@ -8,10 +8,11 @@ from lookalike.add.ingest import IngestOptions
 from lookalike.collection.state import CollectionState
 from lookalike.core.progress import Progress
 from lookalike.core.reports import AddReport
-from lookalike.core.types import ImageRecord
+from lookalike.core.types import ImageRecord, IndexKind
 from lookalike.database.retry import Persistence
 from lookalike.images.walk import ImageWalk
 from lookalike.index.rows import records
+from lookalike.pipeline.ray.embedder import check as check_ray
 
 
 def add(
@@ -20,10 +21,15 @@ def add(
     options: IngestOptions,
     *,
     prune: bool,
+    kind: IndexKind | None = None,
     progress: Progress,
 ) -> AddReport:
-    """Embed and store images, in a new table if there is none yet."""
+    """Embed and store images, in a new table if there is none yet. kind: of the index."""
     state.require_collection()
+    if options.ray is not None:
+        check_ray(state.request.model)
+    if kind is not None:
+        state.check_index(kind)
     walk.check()
     if walk.is_partial and not prune and next(walk.walk(), None) is None:
         return AddReport.of_nothing()
@@ -33,6 +39,8 @@ def add(
     known = record if record and record.model else state.model.get()
     model_id = state.model_id or state.model.get().id
     persistence.run(lambda: state.create(known.dim, model_id))
+    if kind is not None:
+        state.choose_index(kind)
     report = add_files(
         state.index,
         state.model,
@@ -44,6 +52,8 @@ def add(
         notify=state.notify,
     )
     persistence.run(lambda: state.maintain(compare=not walk.is_partial))
+    if kind is not None:
+        persistence.run(lambda: state.change_index(kind))
     return report
 
 

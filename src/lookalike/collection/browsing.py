@@ -60,6 +60,15 @@ def _ids(
     return ids
 
 
+def all_ids(state: CollectionState, where: Where | None) -> list[int]:
+    """Return the ids of all rows that pass, ascending."""
+    table, ids = state.table, list[int]()
+    order, passing = order_of(table, "id"), filter_of(table, where)
+    while part := _ids(table, order, passing, MOST_ITEMS, len(ids)):
+        ids += part
+    return ids
+
+
 def count(state: CollectionState, where: Where | None) -> int:
     """Return the number of stored images that pass."""
     if state.record is None:

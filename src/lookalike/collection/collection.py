@@ -15,7 +15,7 @@ from lookalike.collection.removing import Removal
 from lookalike.collection.stored import StoredImages
 from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
-from lookalike.core.types import Explanation, Match, Metric, Screening
+from lookalike.core.types import Explanation, IndexKind, Match, Metric, Screening
 from lookalike.database.retry import RETRY_SECONDS
 from lookalike.dialects import Statement
 from lookalike.pipeline.limits import TIME_LIMIT_SECONDS
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
     from lookalike.attributes.conditions import Where
     from lookalike.collection.attributes import CollectionAttributes
+    from lookalike.collection.documents import CollectionDocuments
     from lookalike.collection.duplicates import CollectionDuplicates
     from lookalike.collection.indexing import CollectionIndex
     from lookalike.collection.matches import Matches
     from lookalike.collection.threshold import CollectionThreshold
+    from lookalike.core.cluster import RayCluster
     from lookalike.core.reports import AddReport, Status
     from lookalike.index.holding import HeldIndex
     from lookalike.models.base import Model
@@ -45,6 +47,7 @@ class Collection(StoredImages, Removal):
     Attributes:
         index: Build and check the index.
         attributes: Set, get, list, index and drop the images' attributes.
+        documents: Texts and images with text ids and metadata, as frameworks store them.
         duplicates: Find, report, delete and decide on duplicates.
         threshold: Get, set and calibrate the threshold of `screen`.
     """
@@ -89,6 +92,13 @@ class Collection(StoredImages, Removal):
         return CollectionAttributes(self._state)
 
     @cached_property
+    def documents(self) -> CollectionDocuments:
+        """The rows as documents."""
+        from lookalike.collection.documents import CollectionDocuments
+
+        return CollectionDocuments(self._state)
+
+    @cached_property
     def duplicates(self) -> CollectionDuplicates:
         """The duplicates among the images."""
         from lookalike.collection.duplicates import CollectionDuplicates
@@ -119,6 +129,8 @@ class Collection(StoredImages, Removal):
         batch_size: int | None = None,
         time_limit: float = TIME_LIMIT_SECONDS,
         retry_timeout: float = RETRY_SECONDS,
+        index: IndexKind | None = None,
+        ray: RayCluster | None = None,
         progress: Progress = lambda done, total: None,
     ) -> AddReport:
         """Embed and store images: files, folders (recursive) and globs.
@@ -141,11 +153,15 @@ class Collection(StoredImages, Removal):
             batch_size: Images per batch; by default the model's best.
             time_limit: For decoding one file, in seconds.
             retry_timeout: How long to retry while the database does not answer, in seconds.
+            index: The kind of index to make and keep from now on: "lookalike" or "server", as in
+                `index.build`.
+            ray: Decode and embed on the workers of a Ray cluster, which read the same paths.
             progress: Called from another thread with (files done, files in all).
 
         Raises:
-            InputError: A path does not exist or contains no image, or you have attributes with the
-                names of facts.
+            InputError: A path does not exist or contains no image, you have attributes with the
+                names of facts, or there can be no such index.
+            MissingExtra: Ray is not installed.
             ConnectionFailed: The database did not come back; the message says how much is stored.
         """
         if not paths:
@@ -155,8 +171,10 @@ class Collection(StoredImages, Removal):
         from lookalike.images.walk import ImageWalk
 
         walk = ImageWalk(paths, exclude=exclude, hidden=hidden, only=only)
-        options = IngestOptions(batch_size, retry, time_limit, retry_timeout, facts, location)
-        return adding.add(self._state, walk, options, prune=prune, progress=progress)
+        options = IngestOptions(
+            batch_size, retry, time_limit, retry_timeout, facts, location, ray=ray
+        )
+        return adding.add(self._state, walk, options, prune=prune, kind=index, progress=progress)
 
     def upsert(
         self,
@@ -200,7 +218,7 @@ class Collection(StoredImages, Removal):
         """Return the collection's status and the result of its last `add`."""
         from lookalike.collection.status import read_status
 
-        return read_status(self._state.index, self.model_id, self._state.held)
+        return read_status(self._state.index, self.model_id, self._state.held, self._state.copy_of)
 
     def search(
         self,

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from lookalike.core.errors import InputError
 from lookalike.core.reports import CollectionRemoval
 from lookalike.database.connection import Connection
+from lookalike.database.errors import MissingTable
 from lookalike.database.own_tables import (
     TRAINER_SECONDS,
     find_own_tables,
@@ -17,6 +18,7 @@ from lookalike.database.own_tables import (
     unknown,
 )
 from lookalike.database.schema import CollectionRecord, find_collection
+from lookalike.database.shards import find_shards, on_all
 from lookalike.dialects import COLLECTION_COLUMNS, Dialect, Table
 
 
@@ -59,10 +61,17 @@ def delete_collection(
         # Referring tables first.
         tables = [*own.names, *([name] if goes else [])]
         _check_references(connection, dialect, tables)
-        rows = int(connection.value(dialect.count_rows(Table(name)))) if goes else 0
+        rows = _count(connection, dialect, name) if goes else 0
         if not dry_run:
             _delete(connection, dialect, name, tables, noted, goes=record is None or goes)
     return CollectionRemoval(name, rows, tuple(tables), keep_table, dry_run)
+
+
+def _count(connection: Connection, dialect: Dialect, name: str) -> int:
+    try:
+        return int(connection.value(dialect.count_rows(Table(name))))
+    except MissingTable:  # an interrupted deletion has dropped those of the shards
+        return 0
 
 
 def _as_stored(connection: Connection, dialect: Dialect, name: str) -> str:
@@ -78,6 +87,9 @@ def _delete(
     *,
     goes: bool,
 ) -> None:
+    shards = find_shards(connection, dialect, name) if goes else ()
+    if shards:  # first, so that a deletion that is repeated finds them
+        on_all(connection, dialect.drop_on_shards(Table(name, shards=shards)))
     if tables:
         connection.alter(dialect.drop_tables(tables))
     forget = dialect.forget_noted_without_table if goes else dialect.forget_noted

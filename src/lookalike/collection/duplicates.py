@@ -1,7 +1,8 @@
 """Find, report and delete duplicates in a collection, or mark images as distinct."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lookalike.collection import pages
@@ -15,6 +16,7 @@ from lookalike.duplicates.choice import chosen_groups
 from lookalike.duplicates.distinct import mark_distinct, one_image_each, unmark_distinct
 from lookalike.duplicates.find import DuplicateOptions, find_duplicates
 from lookalike.duplicates.remove import RemovalOptions, remove_duplicates
+from lookalike.index import kinds
 from lookalike.models.measured import Measured, measured, owner_of
 
 Steps = Callable[[str, int, int | None], None]
@@ -26,13 +28,14 @@ def find(
 ) -> list[DuplicateGroup]:
     """Find groups of duplicates, with an index where it is needed."""
     known = check(state, options)
-    if options.tier != "identical":
-        _ready_index(state, options.most_compared)
 
     def stage(what: str) -> Progress:
         return lambda done, total: progress(what, done, total)
 
-    return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
+    with ExitStack() as stack:
+        if options.tier != "identical" and _is_large(state, options.most_compared):
+            stack.enter_context(_ready_index(state))
+        return find_duplicates(state.index, options, known=known, notify=state.notify, stage=stage)
 
 
 def check(state: CollectionState, options: DuplicateOptions) -> Measured | None:
@@ -43,16 +46,21 @@ def check(state: CollectionState, options: DuplicateOptions) -> Measured | None:
     return known
 
 
-def _ready_index(state: CollectionState, most_compared: int) -> None:
-    """Build the index if there are rows to search it for and none exists; then index all."""
+def _is_large(state: CollectionState, most_compared: int) -> bool:
+    """Whether there are rows to search the index for."""
     n = state.connection.value(state.dialect.count_embeddings(state.table))
-    if n <= most_compared:
-        return
-    if state.index.load() is None:
-        state.train()
-    if state.own is not None:
-        state.refresh()
-    state.index.advance_tail([])
+    return int(n) > most_compared
+
+
+@contextmanager
+def _ready_index(state: CollectionState) -> Iterator[None]:
+    """Have lookalike's own index of all rows: the server's would be asked row by row."""
+    kinds.check_kind(state.dialect, state.metric, "lookalike")
+    with kinds.ours(state.index, state.train):
+        if state.own is not None:
+            state.refresh()
+        state.index.advance_tail([])
+        yield
 
 
 class CollectionDuplicates:

@@ -9,9 +9,11 @@ from lookalike.core.errors import InputError
 from lookalike.core.progress import Progress
 from lookalike.core.reports import IndexReport, IndexStatus
 from lookalike.core.sizes import check_bytes
-from lookalike.core.types import Metric
+from lookalike.core.types import IndexKind, Metric
 from lookalike.database.connection import Connection
+from lookalike.database.probe import require_functions
 from lookalike.dialects import UserTable
+from lookalike.index import kinds, server_index
 from lookalike.index.check import check_index
 from lookalike.index.holding import HeldIndex
 
@@ -25,12 +27,17 @@ class CollectionIndex:
     def build(
         self,
         *,
+        kind: IndexKind | None = None,
         target_recall: float | None = None,
         progress: Progress = lambda done, total: None,
     ) -> bool:
-        """Train a new index next to the old one, and switch to it.
+        """Build a new index next to the old one, and switch to it.
 
         Args:
+            kind: "lookalike" or, on servers that have a vector index of their own, "server"; by
+                default the kind that the collection has, which is at first the server's where it
+                has one for the metric. The index of the other kind is dropped, and `add` keeps the
+                new kind.
             target_recall: Share of the true 10 nearest that a search should find, from 0.5 to
                 0.999; by default as in the last training, at first .99. A result whose similarity
                 is within a thousandth of the tenth's also counts.
@@ -41,10 +48,11 @@ class CollectionIndex:
             exact.
 
         Raises:
-            InputError: The collection cannot be indexed, or target_recall is out of range.
+            InputError: The collection cannot have such an index, or target_recall is out of range
+                or given for the server's index.
         """
         self._state.repair()
-        return self._state.train(target_recall=target_recall, progress=progress)
+        return self._state.build(kind, target_recall=target_recall, progress=progress)
 
     def check(self) -> IndexReport:
         """Compare every code with its embedding; change nothing."""
@@ -71,6 +79,7 @@ class CollectionIndex:
         state, index = self._state, self._state.index
         table, own, problems, pending = index.table, state.own, tuple[str, ...](), 0
         connection, dialect = state.connection, state.dialect
+        kind = kinds.existing_kind(index)
         scheduled: str | None = None
         kept, place = "add", f"{connection.url.database}.{table.name}"
         if own is not None:
@@ -79,8 +88,16 @@ class CollectionIndex:
             kept = own.table.kept
             scheduled = scheduling.scheduled(connection, dialect, own.table)
             place = f"{own.table.schema or connection.url.database}.{own.table.table}"
-        if index.load() is not None:
+        if kind == "server":
+            kept = "server"
+        elif kinds.has_both(index):
+            problems += (
+                "the server's own index is still there, and slows down inserts: build one of the "
+                "two kinds again",
+            )
+        if kind == "lookalike":
             pending += int(connection.value(dialect.count_above_tail(table)))
+        rows = int(connection.value(dialect.count_rows(table)))
         return IndexStatus(
             name=state.name,
             table=place,
@@ -90,11 +107,13 @@ class CollectionIndex:
             metric=table.metric,
             kept=kept,
             scheduled=scheduled,
-            rows=int(connection.value(dialect.count_rows(table))),
-            indexed=index.size()[0],
+            rows=rows,
+            indexed=rows if kind == "server" else index.size()[0],
             pending=pending,
             problems=problems,
             plan=index.plan(),
+            kind=kind,
+            edges=dialect.server_index_edges if server_index.has_made(index) else None,
         )
 
     def schedule(self, seconds: int = 60) -> IndexStatus:
@@ -108,10 +127,12 @@ class CollectionIndex:
 
         Raises:
             InputError: It is a collection, whose index `add` keeps.
+            UnsupportedServer: The server does not run lookalike's procedures.
             DatabaseError: The event scheduler is off, the procedures are missing, the account lacks
                 the EVENT privilege, or the index needs `build`; the message says what to do.
         """
         own = self._state.require_own("is refreshed by lookalike add")
+        require_functions(self._state.connection, self._state.dialect)
         index = self._state.index.state()
         if index is None or index.generation == 0:
             raise InputError(
@@ -133,13 +154,17 @@ class CollectionIndex:
         return self.status()
 
     def drop(self) -> None:
-        """Drop the index of a table of your own, triggers first; the table stays.
+        """Drop the index, of either kind; the table stays.
 
-        Raises:
-            InputError: It is a collection; `Database.delete_collection` deletes it.
+        Of a table of your own also its triggers and what else lookalike has made for it. Searches
+        of a collection then compare every row, until `build` or the next `add` makes an index: the
+        server's where it has one for the metric.
         """
-        self._state.require_own("is dropped by delete_collection")
-        user_tables.drop(self._state.connection, self._state.dialect, self._state.name)
+        self._state.require_table()
+        if self._state.own is None:
+            self._state.drop_index()
+        else:
+            user_tables.drop(self._state.connection, self._state.dialect, self._state.name)
 
     def hold(
         self, *, memory: int | str | None = None, progress: Progress = lambda done, total: None

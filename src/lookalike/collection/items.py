@@ -12,7 +12,8 @@ from lookalike.attributes.store import attributes_of, update_attributes
 from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_int, check_many, check_text
 from lookalike.core.errors import EmbeddingError, InputError
-from lookalike.core.vectors import FloatArray, check_embeddings, ids_array, unpack
+from lookalike.core.vectors import FloatArray, check_embeddings, check_lengths, ids_array, unpack
+from lookalike.database.leases import settle
 from lookalike.index.rows import checked_ids, insert_rows, put_rows, records
 
 INCLUDABLE = ("embedding", "attributes")
@@ -60,12 +61,11 @@ def upsert(
     if ids is not None and len(set(ids)) != len(ids):
         twice = next(row_id for row_id in ids if list(ids).count(row_id) > 1)
         raise InputError(f"id {twice} comes twice")
+    check_lengths(checked, state.dialect.lengths, state.dialect.name)
     given_attributes = None if attributes is None else rows_of(attributes)
-    model_id = state.model_id
-    if model_id is None and state.request.model is not None:
-        model_id = state.model.get().id
-    state.create(dim, model_id)
+    create(state, dim)
     table, index = state.table, state.index
+    settle(table)
     with update_attributes(table, given_attributes) as set_attributes:
         if ids is None:
             stored = insert_rows(index, names or [""] * len(checked), checked)
@@ -76,6 +76,14 @@ def upsert(
     index.advance_tail(stored)
     state.maintain()
     return stored
+
+
+def create(state: CollectionState, dim: int) -> None:
+    """Create the collection's tables, those that are missing, for embeddings that users bring."""
+    model_id = state.model_id
+    if model_id is None and state.request.model is not None:
+        model_id = state.model.get().id
+    state.create(dim, model_id)
 
 
 def check_include(include: Sequence[str]) -> None:

@@ -43,6 +43,12 @@ def search_many(
     state: CollectionState, queries: Sequence[AnyQuery], **keywords: Unpack[SearchKeywords]
 ) -> list[Matches]:
     """Return the results of each query, in their order."""
+    return state.connection.read(lambda: _search_many(state, queries, keywords))
+
+
+def _search_many(
+    state: CollectionState, queries: Sequence[AnyQuery], keywords: SearchKeywords
+) -> list[Matches]:
     check_many("queries", queries, "queries")
     options, where, order = _checked(state, SearchOptions(**keywords))
     prepared = [_prepare(state, query, options, Trace()) for query in queries]
@@ -55,6 +61,10 @@ def explain(
     state: CollectionState, query: AnyQuery, **keywords: Unpack[SearchKeywords]
 ) -> Explanation:
     """Run a search and return how it ran."""
+    return state.connection.read(lambda: _explain(state, query, keywords))
+
+
+def _explain(state: CollectionState, query: AnyQuery, keywords: SearchKeywords) -> Explanation:
     trace, (options, where, order) = Trace(), _checked(state, SearchOptions(**keywords))
     prepared = _prepare(state, query, options, trace)
     ran = Searcher(state.index, where, state.held).search(prepared.asked, trace)

@@ -49,6 +49,11 @@ def rename_collection(
             f"{old!r} is a table of your own: create its index again with --as {new}, after "
             f"lookalike index drop {old}"
         )
+    if record is not None and record.shards:
+        raise InputError(
+            f"{old!r} is spread over {', '.join(record.shards)}, whose tables have its name: it "
+            "cannot be renamed"
+        )
     if registered_tables(connection, dialect, new):
         raise InputError(f"the name {new!r} is taken by a table of your own; give another")
     if connection.value(dialect.lower_case_names()) == 1:

@@ -22,6 +22,7 @@ class Request:
     model: str | Model | None
     dim: int | None
     metric: Metric | None
+    shards: tuple[str, ...] = ()
 
     def check(self, record: CollectionRecord | None) -> None:
         """Check the arguments, also against the stored collection, without loading a model.
@@ -38,8 +39,16 @@ class Request:
             raise InputError(f"dim is {self.dim}; MySQL stores 1 to {MAX_DIM} dimensions")
         if self.metric is not None and self.metric not in METRICS:
             raise InputError(f"unknown metric {self.metric!r}; choose {', '.join(METRICS)}")
+        if self.shards and self.metric == "dot":
+            raise InputError("shards rank by cosine or euclidean, not by dot")
         if record is None:
             return
+        if self.shards and self.shards != record.shards:
+            where = f"spread over {', '.join(record.shards)}" if record.shards else "on one server"
+            raise InputError(
+                f"collection {self.name!r} is {where}: shards are named when it is made, so choose "
+                "another name for one that is spread otherwise"
+            )
         if self.metric is not None:
             check_metric(record, self.metric)
         if self.dim is not None and self.dim != record.dim:

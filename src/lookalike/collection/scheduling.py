@@ -49,12 +49,14 @@ def schedule(connection: Connection, dialect: Dialect, table: UserTable, seconds
 
 def unschedule(connection: Connection, dialect: Dialect, table: UserTable) -> None:
     """Drop the event of a table, if there is one."""
-    if connection.query(dialect.event_of(table)):
+    if dialect.has_functions and connection.query(dialect.event_of(table)):
         connection.alter(dialect.drop_event(table))
 
 
 def scheduled(connection: Connection, dialect: Dialect, table: UserTable) -> str | None:
     """Return how often the server refreshes an index, as "every 60 seconds"; None for never."""
+    if not dialect.has_functions:
+        return None
     for number, unit, is_enabled in connection.query(dialect.event_of(table)):
         text = f"every {number} {unit.lower()}{'' if number == '1' else 's'}"
         if not is_enabled:

@@ -8,7 +8,8 @@ from lookalike.collection import user_tables
 from lookalike.collection.request import AUTO, Request
 from lookalike.core.arguments import check_text
 from lookalike.core.errors import InputError
-from lookalike.core.types import INDEX_SIZES, IndexSizes, Metric
+from lookalike.core.progress import Progress
+from lookalike.core.types import INDEX_SIZES, IndexKind, IndexSizes, Metric
 from lookalike.database.connection import Connection
 from lookalike.database.own_tables import unknown
 from lookalike.database.schema import (
@@ -107,6 +108,7 @@ class CollectionState:
         return VectorTable(
             *(names.name, names.id_column, names.name_column, names.embedding_column),
             source=names.source,
+            shards=record.shards,
             connection=self.connection,
             dialect=self.dialect,
             dim=record.dim,
@@ -118,6 +120,11 @@ class CollectionState:
     def own(self) -> OpenedTable | None:
         """The user's own table that it is; None for a collection."""
         return self.record.own if self.record is not None else None
+
+    @property
+    def copy_of(self) -> str | None:
+        """What it is an unfinished copy of; None otherwise."""
+        return self.record.copy_of if self.record is not None else None
 
     @property
     def index(self) -> IndexStore:
@@ -140,6 +147,11 @@ class CollectionState:
         self.require_collection()
         if self.has_files:
             return
+        if dim > self.dialect.max_dim:
+            raise InputError(
+                f"dim is {dim}; {self.dialect.name} stores up to {self.dialect.max_dim} dimensions"
+            )
+        spread = self.record.shards if self.record else self.request.shards
         self.record = create_collection(
             self.connection,
             self.dialect,
@@ -147,6 +159,7 @@ class CollectionState:
             dim=dim,
             model=model_id,
             metric=self.metric,
+            shards=spread,
         )
         with self._opening:
             self._index = self._percentiles = None
@@ -160,11 +173,26 @@ class CollectionState:
         return self.record
 
     def require_collection(self) -> None:
-        """Raise InputError for a table of the user's own, which lookalike never changes."""
+        """Raise InputError for what lookalike does not change.
+
+        That is a table of the user's own, and an unfinished copy: whoever finishes that makes it
+        equal to its source again.
+        """
         if self.own is not None:
             raise InputError(
                 f"{self.name!r} is a table of your own, which lookalike only reads: change "
                 f"{self.own.table.shown} with SQL"
+            )
+        self.require_finished()
+
+    def require_finished(self) -> None:
+        """Raise InputError for an unfinished copy."""
+        if self.copy_of is not None:  # finished meanwhile, perhaps
+            self.record = find_collection(self.connection, self.dialect, self.name)
+        if self.copy_of is not None:
+            raise InputError(
+                f"{self.name!r} is an unfinished copy of {self.copy_of}: finish it with the same "
+                f"lookalike copy, or delete it: lookalike collections delete {self.name}"
             )
 
     def require_own(self, why: str) -> OpenedTable:
@@ -192,6 +220,10 @@ class CollectionState:
         self.percentiles.forget_if_grown()
         if maintain(self.index, compare=compare):
             self.train()
+        if self.dialect.indexed_metrics and self.own is None:
+            from lookalike.index import server_index
+
+            server_index.maintain(self.index)
 
     def refresh(self, *, compare: bool = True) -> None:
         """Bring the index up to date with what other programs have changed.
@@ -213,15 +245,84 @@ class CollectionState:
         with self._opening:
             self._index = self._percentiles = None
 
+    def build(
+        self,
+        kind: IndexKind | None,
+        *,
+        target_recall: float | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> bool:
+        """Build the index; return False if it was not built: see `CollectionIndex.build`."""
+        from lookalike.index import kinds, server_index
+
+        index = self.index
+        kind = kind or kinds.chosen_kind(index)
+        self.check_index(kind)
+        if kind == "lookalike":
+            if kinds.chosen_kind(index) != kind:
+                kinds.choose_ours(index)
+            if is_built := self.train(target_recall=target_recall, progress=progress):
+                server_index.drop(index)
+            return is_built
+        if self.own is not None:
+            raise InputError(
+                f"{self.name!r} is a table of your own, which lookalike never alters: create the "
+                "server's index with SQL, or give lookalike"
+            )
+        self.require_finished()
+        if target_recall is not None:
+            raise InputError(
+                "target_recall is for lookalike's own index; the server's is not trained"
+            )
+        server_index.drop(index)
+        is_built = server_index.has_index(index) or server_index.create(index)
+        kinds.drop_ours(index)  # last: it serves until the other is there
+        return is_built
+
+    def check_index(self, kind: IndexKind) -> None:
+        """Raise InputError for a kind of index that the collection cannot have."""
+        from lookalike.index import kinds
+
+        kinds.check_kind(self.dialect, self.metric, kind)
+        is_spread = self.record.shards if self.record else self.request.shards
+        if is_spread and kind == "lookalike":
+            raise InputError(
+                f"{self.name!r} is spread over shards, which have indexes of their own: give server"
+            )
+
+    def choose_index(self, kind: IndexKind) -> None:
+        """Remember which kind of index `maintain` makes."""
+        from lookalike.index import kinds
+
+        if kind == "lookalike" and kinds.chosen_kind(self.index) != kind:
+            kinds.choose_ours(self.index)
+
+    def change_index(self, kind: IndexKind) -> None:
+        """Build an index of this kind if the collection has another one, or both."""
+        from lookalike.index import kinds
+
+        found = {kinds.chosen_kind(self.index), kinds.existing_kind(self.index) or kind}
+        if found != {kind} or kinds.has_both(self.index):
+            self.build(kind)
+
+    def drop_index(self) -> None:
+        """Drop the collection's index, of either kind."""
+        from lookalike.index import kinds, server_index
+
+        self.require_collection()
+        server_index.drop(self.index)
+        kinds.drop_ours(self.index)
+
     def train(
         self,
         *,
         target_recall: float | None = None,
-        progress: Callable[[int, int | None], None] = lambda done, total: None,
+        progress: Progress = lambda done, total: None,
     ) -> bool:
-        """Train the index; return False if it was not trained: see `CollectionIndex.build`."""
+        """Train lookalike's own index; return False if it was not trained."""
         from lookalike.index.training import train  # not needed to search
 
+        self.require_finished()
         if self.own is None:
             check_indexable(self.connection, self.dialect, self.table)
         self.notify(f"Training the index of {self.name}.")

@@ -9,27 +9,34 @@ from lookalike.database.connection import Row
 from lookalike.database.own_tables import find_own_tables
 from lookalike.database.table import VectorTable
 from lookalike.index.holding import HeldIndex
+from lookalike.index.kinds import existing_kind
 from lookalike.index.store import IndexStore
 from lookalike.models.registry import precision_of
 from lookalike.screening.thresholds import stored_min_similarity
 
 
-def read_status(index: IndexStore, model: str | None, held: HeldIndex | None = None) -> Status:
+def read_status(
+    index: IndexStore,
+    model: str | None,
+    held: HeldIndex | None = None,
+    copy_of: str | None = None,
+) -> Status:
     """Return a collection's status."""
     table = index.table
     connection, dialect = table.connection, table.dialect
-    indexed, n_cells = index.size()
+    kind, (indexed, n_cells) = existing_kind(index), index.size()
+    rows = int(connection.value(dialect.count_rows(table)))
     own = find_own_tables(connection, dialect, table.name)
     runs = connection.query(dialect.last_run(table)) if table.has_files else []
     return Status(
         name=table.title,
-        rows=int(connection.value(dialect.count_rows(table))),
+        rows=rows,
         dim=table.dim,
         metric=table.metric,
         model=model,
         precision=precision_of(model) if model else None,
         size=int(connection.value(dialect.disk_size([table.name, *own.names]))),
-        indexed=indexed,
+        indexed=rows if kind == "server" else indexed,
         n_cells=n_cells,
         plan=index.plan(),
         failures=int(connection.value(dialect.count_failures(table))) if table.has_files else 0,
@@ -37,6 +44,8 @@ def read_status(index: IndexStore, model: str | None, held: HeldIndex | None = N
         threshold=stored_min_similarity(table),
         attributes=tuple(count_attributes(table)),
         held=held.status() if held else None,
+        copy_of=copy_of,
+        index=kind,
     )
 
 

@@ -209,10 +209,6 @@ def drop_triggers(connection: Connection, dialect: Dialect, table: UserTable) ->
 def not_registered(connection: Connection, dialect: Dialect, name: str) -> InputError:
     """Return the error for a name that no table is registered by."""
     names = [table.name for table in registered_tables(connection, dialect)]
-    if name in {row[0] for row in connection.query(dialect.collection_names())}:
-        return InputError(
-            f"{name!r} is a collection; to delete it: lookalike collections delete {name}"
-        )
     told = f"the tables with an index are: {', '.join(names)}" if names else "none has one yet"
     return InputError(f"no table is registered as {name!r} in {connection.url.database}; {told}")
 

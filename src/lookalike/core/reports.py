@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
-from lookalike.core.types import Failure, HeldState, Metric, Plan, Precision
+from lookalike.core.types import CopyState, Failure, HeldState, IndexKind, Metric, Plan, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +180,8 @@ class Status:
         threshold: The stored `min_similarity` of `screen`; None if none is stored.
         attributes: Its attributes, by name.
         held: The index in this program's memory; None if it is not held.
+        copy_of: What it is an unfinished copy of; None otherwise.
+        index: Whose index searches use, "lookalike" or "server"; None if there is none.
     """
 
     name: str
@@ -197,6 +199,34 @@ class Status:
     threshold: float | None
     attributes: tuple[AttributeStatus, ...]
     held: HeldStatus | None = None
+    copy_of: str | None = None
+    index: IndexKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionCopy:
+    """Result of copying a collection to another database; in a dry run, what would be done.
+
+    Attributes:
+        name: Name of the copy.
+        rows: Number of rows of the collection.
+        state: Of the copy before: "new"; "unfinished": this call went on with it; or "equal": it
+            was finished already, and nothing was done.
+        copied: Number of rows of images that were written.
+        changed: How many of these were written again, as they had changed in the source meanwhile.
+        without_index: Attributes that are indexed in the source, and cannot be in the copy.
+        seconds: Wall-clock time of the call.
+        is_dry_run: Whether nothing was changed.
+    """
+
+    name: str
+    rows: int
+    state: CopyState
+    copied: int = 0
+    changed: int = 0
+    without_index: tuple[str, ...] = ()
+    seconds: float = 0.0
+    is_dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,13 +286,16 @@ class IndexStatus:
         name_column: Column with the rows' names; None if there is none.
         metric: What searches rank by.
         kept: "triggers": a log tells every change. "tail": new rows are searched exactly, other
-            changes are found by `refresh` and `build`. "add": lookalike's own writes.
+            changes are found by `refresh` and `build`. "add": lookalike's own writes. "server":
+            every change, by the server.
         scheduled: How often the server itself refreshes it, as "every 60 seconds"; None for never.
         rows: Number of rows in the table.
         indexed: Number of rows in the index; 0 if there is none and search is exact.
         pending: Logged changes and new rows that the index lacks: searches compare them exactly.
         problems: What is missing of what keeps it true, such as a trigger.
-        plan: How searches use the index; None without an index.
+        plan: How searches use lookalike's own index; None without one.
+        kind: Whose index searches use, "lookalike" or "server"; None if there is none.
+        edges: M of the server's HNSW index that lookalike created; None without one.
     """
 
     name: str
@@ -278,3 +311,25 @@ class IndexStatus:
     pending: int
     problems: tuple[str, ...]
     plan: Plan | None
+    kind: IndexKind | None = None
+    edges: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterMember:
+    """One server of a cluster, as this program sees it.
+
+    Attributes:
+        address: Host and port, or the socket's path, as in the URL.
+        role: "primary" or "secondary"; None if it does not answer.
+        lag: It has everything that the cluster had committed so many seconds ago; a second or two
+            if it is not behind, as it is asked every second. None if that is not known.
+        round_trip: Of a short statement, in seconds.
+        problem: Why it does not answer searches; None if it does, and for the primary.
+    """
+
+    address: str
+    role: Literal["primary", "secondary"] | None
+    lag: float | None
+    round_trip: float | None
+    problem: str | None

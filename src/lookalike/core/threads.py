@@ -1,6 +1,7 @@
 """Count the usable cores, and limit BLAS to one thread."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cache
@@ -10,13 +11,21 @@ from threadpoolctl import ThreadpoolController
 
 from lookalike.core.shared import SharedState
 
+_limit_of_cores = [sys.maxsize]
+
 
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    return min(cores, _limit_of_cores[-1])
+
+
+def limit_cores(cores: int) -> None:
+    """Let `available_cores` return no more than so many in this process, from now on."""
+    _limit_of_cores.append(cores)
 
 
 def one_thread() -> AbstractContextManager[None]:

@@ -155,8 +155,14 @@ class IndexSizes:
 
 INDEX_SIZES = IndexSizes()
 
+IndexKind = Literal["lookalike", "server"]
+"""Whose index a collection has: lookalike's own, or the one of the server."""
+
 HeldState = Literal["loading", "ready", "waiting", "refused", "closed"]
 """What an index in memory does; see `HeldStatus`."""
+
+CopyState = Literal["new", "unfinished", "equal"]
+"""What a copy of a collection was before; see `CollectionCopy`."""
 
 Precision = Literal["float32", "bfloat16", "int8"]
 """Of embeddings in memory."""

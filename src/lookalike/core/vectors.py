@@ -43,6 +43,19 @@ def check_embedding(embedding: npt.ArrayLike, dim: int) -> FloatArray:
     return checked
 
 
+def check_lengths(embeddings: FloatArray, limits: tuple[float, float] | None, server: str) -> None:
+    """Raise EmbeddingError for embeddings (n, dim) whose lengths a server cannot compare."""
+    if limits is None:
+        return
+    (least, most), lengths = limits, np.linalg.norm(embeddings.astype(np.float64), axis=1)
+    wrong = np.flatnonzero((lengths < least) | (lengths > most))
+    if wrong.size:
+        raise EmbeddingError(
+            f"embedding {wrong[0]} has the length {lengths[wrong[0]]:.3g}; {server} compares "
+            f"lengths from {least:g} to {most:g}"
+        )
+
+
 def _refuse_rows(bad: npt.ArrayLike, why: str) -> None:
     rows = np.flatnonzero(bad)
     if rows.size:
@@ -69,18 +82,27 @@ def pack(embedding: FloatArray) -> bytes:
     return np.ascontiguousarray(embedding, dtype="<f4").tobytes()
 
 
-def unpack(packed: Sequence[bytes], dim: int) -> FloatArray:
+def unpack(packed: Sequence[bytes | str], dim: int) -> FloatArray:
     """Return vectors from the bytes of a VECTOR column: shape (n, dim), float32.
 
-    Raises EmbeddingError for a vector of another length: VECTOR(n) also stores shorter ones.
+    Some servers send a vector as text, `[1,-0.5]`, with all the digits of each number. Raises
+    EmbeddingError for a vector of another length: VECTOR(n) also stores shorter ones.
     """
-    wrong = next((p for p in packed if len(p) != 4 * dim), None)
+    stored = [of_server(each) for each in packed]
+    wrong = next((p for p in stored if len(p) != 4 * dim), None)
     if wrong is not None:
         raise EmbeddingError(
             f"a stored embedding has {len(wrong) // 4} dimensions, not {dim}: "
             "find it by VECTOR_DIM of the column, and replace or delete it"
         )
-    return np.frombuffer(b"".join(packed), dtype="<f4").reshape(len(packed), dim)
+    return np.frombuffer(b"".join(stored), dtype="<f4").reshape(len(packed), dim)
+
+
+def of_server(vector: bytes | str) -> bytes:
+    """Return the bytes of a vector, which some servers send as text."""
+    if isinstance(vector, bytes):
+        return vector
+    return np.fromstring(vector.strip("[]"), np.float64, sep=",").astype("<f4").tobytes()
 
 
 def pack_bfloat16(vectors: FloatArray) -> list[bytes]:

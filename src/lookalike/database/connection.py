@@ -1,17 +1,21 @@
 """SQL to server: statements, transactions and streams, from any number of threads."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
-from threading import get_ident
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 from lookalike.core.errors import DatabaseError, InputError
+from lookalike.database.cluster_options import ClusterOptions
 from lookalike.database.effects import Effect, effect_of
-from lookalike.database.link import Dial, Link
-from lookalike.database.pool import SIZE, TIMEOUT_SECONDS, Pool
-from lookalike.database.session import ALTER_WAIT_SECONDS, LOCK_WAIT_SECONDS, set_lock_wait
+from lookalike.database.errors import ShardLost
+from lookalike.database.link import Dial
+from lookalike.database.links import Links
+from lookalike.database.pool import SIZE, TIMEOUT_SECONDS
+from lookalike.database.session import (
+    ALTER_WAIT_SECONDS,
+    LOCK_WAIT_SECONDS,
+    set_lock_wait,
+)
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
 from lookalike.dialects.statement_size import most_bytes
@@ -20,23 +24,13 @@ Tracer = Callable[[Statement], None]
 Row = tuple[Any, ...]
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[[], None])
+E = TypeVar("E", bound=Callable[[bool | None], None])
 
 
-@dataclass(frozen=True, eq=False)
-class _Pin:
-    """A connection that one thread has to itself for a while."""
-
-    owner: "Connection"
-    link: Link
-    thread: int
-
-
-_pins: ContextVar[tuple[_Pin, ...]] = ContextVar("lookalike_pins", default=())
-"""The latest last. A context alone is not enough: threads may run in a copy of one."""
-
-
-class Connection:
+class Connection(Links):
     """The way to one database, safe to share: statements of several threads run side by side.
+
+    In a cluster statements go to the primary, and those of `read` to a secondary.
 
     Each statement takes a connection of a pool. Transactions and sessions keep one to themselves:
     the thread's statements in their block go over it. Lost connections are replaced.
@@ -50,9 +44,12 @@ class Connection:
         pool_size: The number of connections at most.
         pool_timeout: Seconds to wait for a connection while all are in use.
         alter_wait: Seconds that a statement that alters a table waits for others' transactions.
+        cluster: How a cluster is used, where the URL names one.
+        notify: Called with one line when the servers of a cluster change their roles.
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; a statement has to be shorter.
+        named: Returns an error with the name of the shard that is lost.
     """
 
     def __init__(
@@ -64,80 +61,20 @@ class Connection:
         pool_size: int = SIZE,
         pool_timeout: float = TIMEOUT_SECONDS,
         alter_wait: int = ALTER_WAIT_SECONDS,
+        cluster: ClusterOptions | None = None,
+        notify: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.url = url
         self._tracer = tracer
-        self._dial = dial
         self._alter_wait = alter_wait
-        self._pool = Pool(self._open, size=pool_size, timeout=pool_timeout)
-        with self._taken() as link:  # raises now where the server cannot be reached
-            self.max_packet = link.max_packet
-
-    def _open(self) -> Link:
-        link = Link(self.url, self._dial)
-        self.max_packet = link.max_packet
-        return link
-
-    def close(self) -> None:
-        """Close all connections; closing twice is harmless."""
-        self._pool.close()
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the thread keeps a connection to itself: in a transaction or a session."""
-        return self._pinned() is not None
-
-    @contextmanager
-    def _taken(self) -> Iterator[Link]:
-        """Hold the thread's pinned connection, else one of the pool's."""
-        if (pinned := self._pinned()) is not None:
-            yield pinned
-            return
-        with self._from_pool() as link:
-            yield link
-
-    @contextmanager
-    def _from_pool(self) -> Iterator[Link]:
-        link = self._pool.take()
-        try:
-            yield link
-        finally:
-            self._pool.give_back(link)
-
-    def _pinned(self) -> Link | None:
-        for pin in reversed(_pins.get()):
-            if pin.owner is self and pin.thread == get_ident() and pin.link.is_mine:
-                return pin.link
-        return None
-
-    @contextmanager
-    def _pin(self, taken: AbstractContextManager[Link] | None = None) -> Iterator[Link]:
-        """Keep one connection for the thread's statements in a `with` block."""
-        with taken or self._taken() as link:
-            pin = _Pin(self, link, get_ident())
-            _pins.set((*_pins.get(), pin))
-            try:
-                yield link
-            finally:
-                # Another thread may end a block that its own thread has left.
-                _pins.set(tuple(each for each in _pins.get() if each is not pin))
-
-    @contextmanager
-    def session(self) -> Iterator[None]:
-        """Keep one connection for the thread's statements in a `with` block, then close it.
-
-        For what belongs to a connection: SET, locks by name, temporary tables.
-        """
-        with self._pin() as link:
-            link.is_changed = True
-            yield
-
-    @contextmanager
-    def apart(self) -> Iterator[None]:
-        """Like `session`, with a connection of its own also within another block."""
-        with self._pin(self._from_pool()) as link:
-            link.is_changed = True
-            yield
+        self.named: Callable[[ShardLost], ShardLost] = lambda error: error
+        super().__init__(
+            url,
+            dial=dial,
+            pool_size=pool_size,
+            pool_timeout=pool_timeout,
+            cluster=cluster,
+            notify=notify,
+        )
 
     def query(self, statement: Statement) -> list[Row]:
         """Run a statement and return all its rows."""
@@ -150,9 +87,23 @@ class Connection:
 
     def table(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement and return its column names and rows; no names where it has no result."""
-        with self._run(statement) as cursor:
+        with suppress(ShardLost):
+            # A shard that was started again has closed all its connections: then ask once more.
+            if not self.is_held and statement.sql.startswith(("SELECT", "SET STATEMENT")):
+                return self._read(statement, names_shards=False)
+        return self._read(statement)
+
+    def _read(
+        self, statement: Statement, *, names_shards: bool = True
+    ) -> tuple[list[str], list[Row]]:
+        with self._run(statement, to_read=True, names_shards=names_shards) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, list(cursor.fetchall())
+
+    def query_beside(self, statement: Statement) -> list[Row]:
+        """Run a statement over another connection than the thread's own, and return its rows."""
+        with self.beside() as link, link.running(statement) as cursor:
+            return list(cursor.fetchall())
 
     def table_of_any(self, statement: Statement) -> tuple[list[str], list[Row]]:
         """Run a statement of the user's own like `table`; nothing of it stays on a connection.
@@ -192,7 +143,7 @@ class Connection:
         It keeps a connection until its end; one that is left is closed. In a transaction or session
         other statements raise InputError until then.
         """
-        with self._run(statement, is_stream=True) as cursor:
+        with self._run(statement, is_stream=True, to_read=True) as cursor:
             while rows := cursor.fetchmany(batch):
                 yield list(rows)
 
@@ -245,6 +196,19 @@ class Connection:
             finish = link.at_commit[key] = make()
         return cast(F, finish)
 
+    def at_end(self, key: tuple[str, str], make: Callable[[], E]) -> E:
+        """Return what the thread's transaction calls when it has ended, as `at_commit` does.
+
+        It is called with True where the transaction was committed, False where it was rolled back,
+        and None where that is not known; it raises nothing.
+        """
+        link = self._pinned()
+        if link is None or link.at_commit is None:
+            raise RuntimeError("this belongs into a transaction")
+        if key not in link.at_end:
+            link.at_end[key] = make()
+        return cast(E, link.at_end[key])
+
     @contextmanager
     def lock_wait(self, seconds: int) -> Iterator[None]:
         """Have the block's statements wait no longer for locks on whole tables.
@@ -281,8 +245,21 @@ class Connection:
                     link.is_changed = True
 
     @contextmanager
-    def _run(self, statement: Statement, *, is_stream: bool = False) -> Iterator[Any]:
+    def _run(
+        self,
+        statement: Statement,
+        *,
+        is_stream: bool = False,
+        to_read: bool = False,
+        names_shards: bool = True,
+    ) -> Iterator[Any]:
         if self._tracer:
             self._tracer(statement)
-        with self._taken() as link, link.running(statement, is_stream=is_stream) as cursor:
-            yield cursor
+        try:
+            with (
+                self._taken(to_read=to_read) as link,
+                link.running(statement, is_stream=is_stream) as cursor,
+            ):
+                yield cursor
+        except ShardLost as error:
+            raise (self.named(error) if names_shards else error) from error

@@ -71,6 +71,10 @@ class Unavailable(DatabaseError):
     """The server or its cluster is not ready, and may be soon."""
 
 
+class ShardLost(Unavailable):
+    """The server of a shard cannot be reached, or has hung up."""
+
+
 class ReadOnlyServer(ReadOnly, Unavailable):
     """The server is read-only, perhaps until a cluster has chosen a new primary."""
 
@@ -85,6 +89,10 @@ class TooLarge(DatabaseError):
 
 class UnknownVariable(DatabaseError):
     """The server has no system variable of this name."""
+
+
+class UnknownCollation(DatabaseError):
+    """The server has no collation of this name."""
 
 
 class LoginRefused(ConnectionFailed):
@@ -109,6 +117,8 @@ MYSQL: Kinds = {
     1062: DuplicateKey,
     1205: LockTimeout,
     1213: Deadlock,
+    # TiDB: another transaction has written the rows, or altered the table, meanwhile
+    **dict.fromkeys((8002, 8022, 8028, 9007), Deadlock),
     3572: WouldWait,
     **dict.fromkeys((1044, 1142, 1143, 1227, 1370, 1410), Privilege),
     1419: UntrustedFunctions,
@@ -116,14 +126,17 @@ MYSQL: Kinds = {
     1792: ReadOnly,
     **dict.fromkeys((1290, 1836), ReadOnlyServer),
     **dict.fromkeys((1040, 3100, 3101), Unavailable),  # too many connections; no primary
+    # Spider: not connected, or no longer; and what it says of a broken connection
+    **dict.fromkeys((1429, 12701, 1158, 1159, 1160, 1161), ShardLost),
     1153: TooLarge,
     1193: UnknownVariable,
+    1273: UnknownCollation,
     **dict.fromkeys((1045, 1698, 3118, 3159), LoginRefused),
     1049: UnknownDatabase,
     # no connection, a lost one, a server that shuts down or has waited too long for us
     **dict.fromkeys((0, 2002, 2003, 2005, 2006, 2013, 2055, 1053, 4031), ConnectionLost),
 }
-"""MySQL's error numbers, and those of its clients. An engine with other numbers has other Kinds."""
+"""MySQL's error numbers, those of its clients, and of other engines those that MySQL has not."""
 
 
 def translated(
@@ -135,7 +148,7 @@ def translated(
     """
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     reason = str(error.args[-1] if error.args else error).strip()
-    is_drivers = isinstance(error, pymysql.err.MySQLError)
+    is_drivers = isinstance(error, pymysql.MySQLError)
     kind = kinds.get(code, DatabaseError) if code is not None else DatabaseError
     is_known_to_fail = kind in (TooLarge, LoginRefused, UnknownDatabase)
     if not is_known_to_fail and (is_lost or not is_drivers):
@@ -162,6 +175,8 @@ def _message(kind: type[DatabaseError], reason: str, url: DatabaseURL) -> str:
         )
     if issubclass(kind, ConnectionFailed):
         return f"cannot reach {url}: {reason}; is the server running there?"
+    if kind is ShardLost:
+        return f"a shard of {url} cannot be reached: {reason}; is its server running?"
     if kind is Privilege:
         return f"user {url.user!r} lacks a privilege: {reason}; have an administrator GRANT it"
     ending = f"; {_LOCKED}" if kind is LockTimeout else ""

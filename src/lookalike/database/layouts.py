@@ -4,7 +4,7 @@ Every step can be repeated, and the version is recorded after the last one: an i
 is finished by the next client that opens a collection.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from math import ceil, sqrt
 
 from lookalike.core.errors import DatabaseError
@@ -35,20 +35,20 @@ def existing_tables(
     others: Sequence[str],
     *,
     lock_seconds: int = LOCK_SECONDS,
-) -> set[str]:
-    """Return which of lookalike's shared tables and of these others exist in the database.
+) -> dict[str, str]:
+    """Return the comments of those of lookalike's shared tables and of these others that exist.
 
     The shared ones then have this version's layout. Raises DatabaseError if they cannot be
     upgraded, and if a newer version made them.
     """
     names = [*SHARED_TABLES, *others]
-    found = {row[0] for row in connection.query(dialect.existing_tables(names))}
-    if not found.isdisjoint(SHARED_TABLES) and _version(connection, dialect, found) < LAYOUT:
+    found: dict[str, str] = dict(connection.query(dialect.existing_tables(names)))
+    if not found.keys().isdisjoint(SHARED_TABLES) and _version(connection, dialect, found) < LAYOUT:
         _upgrade(connection, dialect, lock_seconds)
     return found
 
 
-def _version(connection: Connection, dialect: Dialect, tables: set[str]) -> int:
+def _version(connection: Connection, dialect: Dialect, tables: Collection[str]) -> int:
     """Return the layout's version. Raises DatabaseError for a newer one than this program's."""
     noted = connection.value(dialect.layout_version()) if SCHEMA_TABLE in tables else None
     version = 1 if noted is None else int(noted)

@@ -3,16 +3,16 @@
 import os
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import Cursor, SSCursor
-from pymysql.protocol import FieldDescriptorPacket
+from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
 from lookalike.core.errors import (
     ConnectionFailed,
@@ -22,14 +22,8 @@ from lookalike.core.errors import (
     UnsupportedServer,
 )
 from lookalike.core.vectors import pack
-from lookalike.database.errors import UnknownVariable, too_large, translated
-from lookalike.database.session import (
-    COLLATION,
-    SMALLEST_PACKET,
-    differing,
-    read_session,
-    set_session,
-)
+from lookalike.database.errors import UnknownCollation, UnknownVariable, too_large, translated
+from lookalike.database.session import SESSIONS, SMALLEST_PACKET, Session
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
 
@@ -56,7 +50,7 @@ class _Driver(_Base):
     no column, so that code stands for it here.
     """
 
-    def _read_packet(self, packet_type: Any = pymysql.protocol.MysqlPacket) -> Any:
+    def _read_packet(self, packet_type: Any = MysqlPacket) -> Any:
         packet = super()._read_packet(packet_type)  # type: ignore[no-untyped-call]
         if packet_type is FieldDescriptorPacket and packet.type_code == _VECTOR:
             packet.type_code = FIELD_TYPE.TINY_BLOB
@@ -90,33 +84,43 @@ class Link:
     Args:
         url: Where the database is.
         dial: Opens the socket, where it must be checked who listens there.
+        timeout: Seconds to connect, and to wait for an answer; by default as the URL says, and for
+            ever.
 
     Attributes:
         max_packet: The server's max_allowed_packet, in bytes; statements are shorter.
         is_changed: Whether its session may have a state of its own, and cannot be used again.
         locks: The statements that release the locks by name that it holds.
         at_commit: What its transaction calls last before it commits; None outside transactions.
+        at_end: What its transaction calls when it has ended: with True where it was committed,
+            False where it was rolled back, and None where that is not known.
     """
 
-    def __init__(self, url: DatabaseURL, dial: Dial | None = None) -> None:
+    def __init__(
+        self, url: DatabaseURL, dial: Dial | None = None, *, timeout: float | None = None
+    ) -> None:
         self.url = url
         self.max_packet = SMALLEST_PACKET
         self.is_changed = False
         self.locks: set[Statement] = set()
         self.at_commit: dict[tuple[str, str], Callable[[], None]] | None = None
+        self.at_end: dict[tuple[str, str], Callable[[bool | None], None]] = {}
         self._is_streaming = False
         self.pid = os.getpid()
-        self._connect(dial)
+        self._connect(dial, timeout)
 
-    def _connect(self, dial: Dial | None) -> None:
+    def _connect(self, dial: Dial | None, timeout: float | None) -> None:
         arguments = self.url.driver_arguments()
+        if timeout is not None:
+            arguments |= dict.fromkeys(
+                ("connect_timeout", "read_timeout", "write_timeout"), timeout
+            )
         # As other clients send it; the driver would take Latin-1.
         arguments["password"] = self.url.password.encode()
         try:
             driver = _Driver(
                 **arguments,
                 charset="utf8mb4",
-                collation=COLLATION,
                 autocommit=None,  # the driver would go by a flag that servers get wrong
                 conv=_CONVERSIONS,
                 defer_connect=True,
@@ -140,20 +144,9 @@ class Link:
 
     def _begin_session(self) -> None:
         """Set what every statement relies on, and check that it holds."""
-        try:
-            with self.errors(), self._driver.cursor() as cursor:
-                cursor.execute(*set_session())
-                cursor.execute(read_session().sql)
-                values = cursor.fetchone() or ()
-        except UnknownVariable as error:
-            with self.running(Statement("SELECT VERSION()")) as cursor:
-                (version,) = cursor.fetchone()
-            raise UnsupportedServer(
-                f"{self.url} is version {version}, which lacks a setting of MySQL's sessions "
-                f"({error}): use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
-                code=error.code,
-            ) from error
-        if (found := differing(values)) is not None:
+        session, values = self._set_session()
+        found = session.differing(values)
+        if found is not None:
             raise ConnectionFailed(
                 f"{self.url} does not keep the settings of a session: {found}; "
                 "have lookalike connect to the server itself, not through a proxy that changes it"
@@ -164,6 +157,29 @@ class Link:
                 f"{self.url} has max_allowed_packet = {self.max_packet}, too little for an "
                 f"embedding: have an administrator SET PERSIST max_allowed_packet = 67108864"
             )
+
+    def _set_session(self) -> tuple[Session, Sequence[Any]]:
+        """Set the session and return its values. Raises UnsupportedServer if the server cannot."""
+        missing: DatabaseError | None = None
+        for session in SESSIONS:
+            try:
+                with self.errors(), self._driver.cursor() as cursor:
+                    cursor.execute(*session.set())
+                    cursor.execute(session.read().sql)
+                    return session, cursor.fetchone() or ()
+            except (UnknownVariable, UnknownCollation) as error:
+                missing = missing or error
+        with self.running(Statement("SELECT VERSION()")) as cursor:
+            (version,) = cursor.fetchone()
+        raise UnsupportedServer(
+            f"{self.url} is version {version}, which lacks a setting of sessions ({missing}): "
+            "use MySQL 9.0 or newer, or leave out the URL for the private MySQL",
+            code=missing.code if missing else None,
+        ) from missing
+
+    def wait_for_ever(self) -> None:
+        """Wait for answers as long as they take: the timeout was for connecting."""
+        vars(self._driver).update(_read_timeout=None, _write_timeout=None)
 
     @property
     def is_mine(self) -> bool:
@@ -197,6 +213,13 @@ class Link:
             # A driver that is reading on in another thread may have closed it meanwhile.
             with suppress(pymysql.MySQLError, OSError):
                 self._driver.close()
+
+    def hang_up(self) -> None:
+        """End it from another thread: what waits for an answer raises ConnectionLost."""
+        sock = getattr(self._driver, "_sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of TLS too: its own forgets more
 
     def abandon(self) -> None:
         """Close the socket and tell the server nothing: after a fork it is the parent's."""
@@ -237,16 +260,20 @@ class Link:
         with self.errors():
             self._driver.begin()
         self.at_commit = {}
+        is_committed, is_committing = cast(bool | None, None), False
         try:
             yield
             # In one order, so that no two transactions wait for each other's last locks.
             for _, finish in sorted(self.at_commit.items()):
                 finish()
+            is_committing = True
             with self.errors():
                 self._driver.commit()
+            is_committed = True
         except Exception:
             with suppress(DatabaseError), self.errors():
                 self._driver.rollback()
+                is_committed = None if is_committing else False
             raise
         except BaseException:
             # Interrupted between a statement and its answer; the server rolls back.
@@ -254,6 +281,9 @@ class Link:
             raise
         finally:
             self.at_commit = None
+            ends, self.at_end = list(self.at_end.values()), {}
+            for end in ends:
+                end(is_committed)
 
     def _check_size(self, sql: str) -> None:
         """Raise TooLarge for a statement that the server would hang up on."""
@@ -273,7 +303,7 @@ class Link:
         except Exception as error:
             # Once the connection is lost the driver fails anywhere, and in any way.
             is_lost = not self._driver.open
-            if not (is_lost or isinstance(error, pymysql.err.MySQLError | OSError)):
+            if not (is_lost or isinstance(error, pymysql.MySQLError | OSError)):
                 raise
             explained = translated(error, self.url, is_lost=is_lost)
             if isinstance(explained, ConnectionFailed):

@@ -8,6 +8,7 @@ from lookalike.database.functions import run_routines
 from lookalike.database.privileges import quoted
 from lookalike.database.url import DatabaseURL
 from lookalike.dialects import Statement
+from lookalike.server.address import private_of
 
 _PRIVATE = "lookalike"
 SCHEMA, NAME = "sys", "ML_SIMILARITY_SEARCH"
@@ -23,7 +24,7 @@ def mysql_ai_sql(url: str | None = None) -> str:
 
     url: of the database whose indexes it uses; by default the private MySQL's.
     """
-    return _sql(DatabaseURL.parse(url).database if url else _PRIVATE)
+    return _sql(_PRIVATE if private_of(url) else DatabaseURL.parse(url or "").database)
 
 
 def _sql(database: str) -> str:

@@ -11,10 +11,12 @@ from difflib import get_close_matches
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.database.connection import Connection
 from lookalike.database.layouts import existing_tables
+from lookalike.database.shards import find_shards
 from lookalike.database.user_tables import registered_tables
 from lookalike.dialects import (
     INDEXES,
     KEYS,
+    ONLY_SPREAD,
     SIDE_TABLES,
     WITH_FOREIGN_KEY,
     Dialect,
@@ -74,12 +76,17 @@ def _side_tables(connection: Connection, dialect: Dialect, name: str) -> list[st
     columns: dict[str, set[str]] = {}
     for table, column in connection.query(dialect.columns_of(list(candidates))):
         columns.setdefault(table, set()).add(column)
+    is_spread = bool(find_shards(connection, dialect, name))
     referring = {row[1] for row in connection.query(dialect.references([name]))}
     return [
         table
         for table, suffix in candidates.items()
         if columns.get(table) == SIDE_TABLES[suffix]
-        and (suffix not in WITH_FOREIGN_KEY or table in referring)
+        and (
+            is_spread
+            or (suffix not in ONLY_SPREAD and suffix not in WITH_FOREIGN_KEY)
+            or table in referring
+        )
     ]
 
 

@@ -30,16 +30,23 @@ class Pool:
         open_link: Opens a connection.
         size: The number of connections at most.
         timeout: Seconds to wait for one when all are in use.
+        is_current: Whether a connection leads to where a new one would.
     """
 
     def __init__(
-        self, open_link: Callable[[], Link], *, size: int = SIZE, timeout: float = TIMEOUT_SECONDS
+        self,
+        open_link: Callable[[], Link],
+        *,
+        size: int = SIZE,
+        timeout: float = TIMEOUT_SECONDS,
+        is_current: Callable[[Link], bool] = lambda link: True,
     ) -> None:
         if size < SMALLEST:
             raise InputError(f"pool_size is {size}; give {SMALLEST} or more")
         if not timeout >= 0:
             raise InputError(f"pool_timeout is {timeout:g}; give 0 seconds or more")
         self._open_link = open_link
+        self._is_current = is_current
         self._size = size
         self._timeout = timeout
         self._reset()
@@ -51,6 +58,19 @@ class Pool:
         self._links: set[Link] = set()
         self._n_taken = 0
         self._is_closed = False
+
+    @property
+    def n_taken(self) -> int:
+        """The number of connections in use."""
+        return self._n_taken
+
+    def hang_up(self, is_lost: Callable[[Link], bool]) -> None:
+        """End the connections that are lost, also those in use: their users get errors."""
+        with self._returned:
+            links = list(self._links)
+        for link in links:
+            if is_lost(link):
+                link.hang_up()
 
     def take(self) -> Link:
         """Return a connection that nobody else has.
@@ -67,7 +87,9 @@ class Pool:
             self._n_taken += 1
             idle = self._idle.pop() if self._idle else None
         try:
-            while idle is not None and not (idle.is_open and idle.is_quiet()):
+            while idle is not None and not (
+                idle.is_open and idle.is_quiet() and self._is_current(idle)
+            ):
                 idle = self._replace(idle)
             return idle or self._opened()
         except BaseException:

@@ -8,13 +8,16 @@ from lookalike.core.types import Metric
 from lookalike.core.vectors import ids_array
 from lookalike.database.connection import Connection
 from lookalike.database.layouts import existing_tables
+from lookalike.database.shards import check_can_spread, find_shards
 from lookalike.database.user_tables import INTEGER, OpenedTable, open_registered
 from lookalike.dialects import (
     REGISTRY,
     USER_TABLES,
     Dialect,
+    Statement,
     Table,
     UserTable,
+    copy_of,
     is_reserved,
     quote_name,
 )
@@ -28,7 +31,8 @@ class CollectionRecord:
     model: the id of the model that made its embeddings; None for embeddings that users bring.
     metric: what its search ranks by.
     id_type: the SQL type of its id column. has_files: whether it has a side table of files.
-    own: the user's own table that it is; None for a collection.
+    own: the user's own table that it is; None for a collection. copy_of: what it is an unfinished
+    copy of; None otherwise. shards: the servers that its rows are spread over, if any.
     """
 
     name: str
@@ -39,6 +43,8 @@ class CollectionRecord:
     has_files: bool
     is_registered: bool
     own: OpenedTable | None = None
+    copy_of: str | None = None
+    shards: tuple[str, ...] = ()
 
 
 def find_collection(connection: Connection, dialect: Dialect, name: str) -> CollectionRecord | None:
@@ -85,6 +91,8 @@ def find_collection(connection: Connection, dialect: Dialect, name: str) -> Coll
         id_type=id_type,
         has_files=f"{name}_files" in tables,
         is_registered=bool(row),
+        copy_of=copy_of(tables.get(name, "")),
+        shards=find_shards(connection, dialect, name),
     )
 
 
@@ -118,8 +126,13 @@ def create_collection(
     dim: int,
     model: str | None,
     metric: Metric,
+    id_type: str = "INT",
+    copy_of: str = "",
+    shards: tuple[str, ...] = (),
 ) -> CollectionRecord:
     """Make whatever a collection still lacks of its tables, and return its record.
+
+    copy_of: mark a new table as an unfinished copy of this. shards: spread its rows over these.
 
     Each step may be repeated, so a run that is cut short is finished by the next. Raises
     ModelError where another process has just made it for another model, and InputError for a table
@@ -127,7 +140,7 @@ def create_collection(
     """
     if connection.value(dialect.lower_case_names()) == 1:
         name = name.lower()
-    table = Table(name)
+    table = Table(name, shards=shards)
     check_new_name(connection, dialect, name)
     check_addable(connection, dialect, table)
     for statement in (
@@ -140,7 +153,7 @@ def create_collection(
         *dialect.create_indexes(),
         *dialect.create_versions(),
         *dialect.forget_dropped(name),
-        dialect.create_collection(table, dim),
+        *_create_rows(connection, dialect, table, dim, id_type, copy_of),
         dialect.create_failures(table),
     ):
         connection.execute(statement)
@@ -157,6 +170,19 @@ def create_collection(
     return record
 
 
+def _create_rows(
+    connection: Connection, dialect: Dialect, table: Table, dim: int, id_type: str, copy_of: str
+) -> list[Statement]:
+    """Return the statements that create a collection's table. Raises InputError for shards."""
+    if not table.shards:
+        return [dialect.create_collection(table, dim, id_type, copy_of)]
+    check_can_spread(connection, dialect, table)
+    return [
+        dialect.create_unsettled(table, id_type),  # tells that a creation has begun
+        *dialect.create_spread(table, dim, id_type),
+    ]
+
+
 def check_new_name(connection: Connection, dialect: Dialect, name: str) -> None:
     """Raise InputError for a name of lookalike's own, unless there is such a table already."""
     if is_reserved(name) and not connection.query(dialect.existing_tables([name])):
@@ -169,7 +195,7 @@ def check_addable(connection: Connection, dialect: Dialect, table: Table) -> Non
     Its side tables have foreign keys to it, and an insert has to tell which ids it has made.
     """
     check_side_tables(connection, dialect, table, "images cannot be added to")
-    rows = connection.query(dialect.table_kind(table))
+    rows = [] if table.shards else connection.query(dialect.table_kind(table))
     if rows and "auto_increment" not in str(rows[0][4]).lower():
         raise InputError(
             f"images cannot be added to table {table.name!r}: its id is not AUTO_INCREMENT; "
@@ -182,6 +208,8 @@ def check_side_tables(connection: Connection, dialect: Dialect, table: Table, re
 
     refusal: what then cannot be done, the beginning of a sentence on the table.
     """
+    if table.shards:
+        return
     for kind, engine, options, primary, _ in connection.query(dialect.table_kind(table)):
         why = None
         if kind != "BASE TABLE":

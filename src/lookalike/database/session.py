@@ -1,6 +1,7 @@
 """What every statement of lookalike relies on, set on connecting whatever the server's defaults."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lookalike.dialects import Statement
@@ -22,7 +23,7 @@ SETTINGS: dict[str, int | str] = {
     "transaction_isolation": "REPEATABLE-READ",
     "time_zone": "+00:00",
     # All rows of a result, from however many there are.
-    "sql_select_limit": 2**64 - 1,
+    "sql_select_limit": 2**63 - 1,
     "sql_big_selects": 1,
     "sql_safe_updates": 0,
     "sql_auto_is_null": 0,
@@ -41,36 +42,67 @@ SETTINGS: dict[str, int | str] = {
 LOCK_WAITS = ("lock_wait_timeout", "innodb_lock_wait_timeout")
 """For locks of tables and of rows, in seconds: the server's, but not a year."""
 
-COLLATION = "utf8mb4_0900_ai_ci"
-"""Of the session's character set utf8mb4: what texts are compared by where no column decides."""
+
+@dataclass(frozen=True)
+class Session:
+    """What a session is set to.
+
+    collation: of its character set utf8mb4: what texts are compared by where no column decides.
+    without: settings that the server lacks.
+    """
+
+    collation: str = "utf8mb4_0900_ai_ci"
+    without: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, int | str]:
+        """The settings and their values."""
+        kept = {name: value for name, value in SETTINGS.items() if name not in self.without}
+        return {**kept, "collation_connection": self.collation}
+
+    def set(self) -> Statement:
+        """Set everything, for the connection's lifetime."""
+        assigned = [f"SESSION {name} = %s" for name in self.settings]
+        waits = [f"SESSION {name} = {_at_most(name)}" for name in LOCK_WAITS]
+        longest = [LOCK_WAIT_SECONDS] * len(LOCK_WAITS)
+        return Statement(f"SET {', '.join(assigned + waits)}", (*self.settings.values(), *longest))
+
+    def read(self) -> Statement:
+        """Return the values of the settings, the lock waits, and max_allowed_packet."""
+        names = (*self.settings, *LOCK_WAITS, "max_allowed_packet")
+        return Statement("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))
+
+    def differing(self, values: Sequence[Any]) -> str | None:
+        """Tell the first setting that is not as it was set, None where there is none."""
+        *settings, table_wait, row_wait, _ = values
+        for (name, value), found in zip(self.settings.items(), settings, strict=True):
+            if _normal(found) != _normal(value):
+                return f"{name} is {found}, not {value}"
+        for name, found in zip(LOCK_WAITS, (table_wait, row_wait), strict=True):
+            if found > LOCK_WAIT_SECONDS:
+                return f"{name} is {found}, not {LOCK_WAIT_SECONDS} or less"
+        return None
 
 
-def set_session() -> Statement:
-    """Set everything, for the connection's lifetime."""
-    settings = [f"SESSION {name} = %s" for name in SETTINGS]
-    waits = [f"SESSION {name} = {_at_most(name)}" for name in LOCK_WAITS]
-    longest = [LOCK_WAIT_SECONDS] * len(LOCK_WAITS)
-    return Statement(f"SET {', '.join(settings + waits)}", (*SETTINGS.values(), *longest))
+SESSIONS = (
+    Session(),
+    Session(without=("max_execution_time", "information_schema_stats_expiry")),  # MariaDB
+    Session(collation="utf8mb4_general_ci"),  # seekdb
+)
+"""What a session is set to, in the order in which servers are asked to take it."""
 
 
-def read_session() -> Statement:
-    """Return the values of the settings, the lock waits, the collation, and max_allowed_packet."""
-    names = (*SETTINGS, *LOCK_WAITS, "collation_connection", "max_allowed_packet")
-    return Statement("SELECT " + ", ".join(f"@@SESSION.{name}" for name in names))
+KEEP_WRITES = Statement(
+    "SET SESSION group_replication_consistency = IF(@@SESSION.group_replication_consistency = "
+    "'EVENTUAL', 'BEFORE_ON_PRIMARY_FAILOVER', @@SESSION.group_replication_consistency)"
+)
+"""In a group: a new primary answers when it has all that the last one had acknowledged."""
 
 
-def differing(values: Sequence[Any]) -> str | None:
-    """Tell the first setting of a session that is not as it was set, None where there is none."""
-    *settings, table_wait, row_wait, collation, _ = values
-    for (name, value), found in zip(SETTINGS.items(), settings, strict=True):
-        if _normal(found) != _normal(value):
-            return f"{name} is {found}, not {value}"
-    for name, found in zip(LOCK_WAITS, (table_wait, row_wait), strict=True):
-        if found > LOCK_WAIT_SECONDS:
-            return f"{name} is {found}, not {LOCK_WAIT_SECONDS} or less"
-    if collation != COLLATION:
-        return f"collation_connection is {collation}, not {COLLATION}"
-    return None
+def set_settings(settings: Mapping[str, int]) -> Statement:
+    """Set what the sessions of one engine need beside."""
+    assigned = ", ".join(f"SESSION {name} = %s" for name in settings)
+    return Statement(f"SET {assigned}", tuple(settings.values()))
 
 
 def set_lock_wait(seconds: int) -> Statement:

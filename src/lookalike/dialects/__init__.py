@@ -5,6 +5,7 @@ from lookalike.dialects.literals import is_utf8, literal
 from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import (
     Statement,
+    copy_of,
     generation_comment,
     generation_of,
     is_name,
@@ -22,7 +23,13 @@ from lookalike.dialects.tables.attributes import (
     attribute_index,
 )
 from lookalike.dialects.tables.browsing import Order
-from lookalike.dialects.tables.collections import COLLECTION_COLUMNS, SIDE_TABLES, WITH_FOREIGN_KEY
+from lookalike.dialects.tables.collections import (
+    COLLECTION_COLUMNS,
+    ONLY_SPREAD,
+    SIDE_TABLES,
+    WITH_FOREIGN_KEY,
+)
+from lookalike.dialects.tables.copying import PARTS, Part, Span
 from lookalike.dialects.tables.duplicates import StoredThumbnail
 from lookalike.dialects.tables.facts import StoredFacts
 from lookalike.dialects.tables.files import MAX_PATH, FailedFile, StoredFile
@@ -39,9 +46,11 @@ from lookalike.dialects.tables.filters import (
 )
 from lookalike.dialects.tables.index import CellRow, CodeRow, IndexState
 from lookalike.dialects.tables.layouts import (
+    COPIED_NOTES,
     INDEXES,
     KEYS,
     LAYOUT,
+    MEASURED_NOTES,
     OF_ONE_NAME,
     REGISTRY,
     SCHEMA_TABLE,
@@ -50,6 +59,7 @@ from lookalike.dialects.tables.layouts import (
 from lookalike.dialects.tables.memory import About, ComparedRow
 from lookalike.dialects.tables.removal import KeptColumn
 from lookalike.dialects.tables.search import Probe, Shortlist
+from lookalike.dialects.tables.shards import ANSWERS, check_shards
 from lookalike.dialects.tables.user_tables import (
     EVENTS,
     MAPPED_ID,
@@ -62,8 +72,10 @@ from lookalike.dialects.tables.user_tables import (
 from lookalike.dialects.tables.versions import Version
 
 __all__ = [
+    "ANSWERS",
     "ATTRIBUTE_NAME",
     "COLLECTION_COLUMNS",
+    "COPIED_NOTES",
     "EVENTS",
     "FOLDER",
     "IMAGE_NAME",
@@ -74,9 +86,12 @@ __all__ = [
     "MAPPED_ID",
     "MAX_PATH",
     "MAX_TEXT",
+    "MEASURED_NOTES",
     "MODIFIED",
     "NAME_RULE",
     "OF_ONE_NAME",
+    "ONLY_SPREAD",
+    "PARTS",
     "PATH",
     "REGISTRY",
     "SCHEMA_TABLE",
@@ -103,9 +118,11 @@ __all__ = [
     "Kind",
     "Lock",
     "Order",
+    "Part",
     "Probe",
     "Shortlist",
     "Source",
+    "Span",
     "Statement",
     "StoredFacts",
     "StoredFile",
@@ -114,6 +131,8 @@ __all__ = [
     "UserTable",
     "Version",
     "attribute_index",
+    "check_shards",
+    "copy_of",
     "generation_comment",
     "generation_of",
     "is_name",

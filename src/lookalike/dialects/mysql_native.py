@@ -15,6 +15,7 @@ class MySQLNative(Dialect):
     name = "mysql_native"
     has_nearest = True
     needs_index = False
+    has_automatic_index = True  # MySQL AI and HeatWave, from 9.5 on
 
     def probes(self) -> list[Statement]:
         vectors = "STRING_TO_VECTOR('[1]'), STRING_TO_VECTOR('[1]')"
@@ -34,20 +35,27 @@ class MySQLNative(Dialect):
         metric: str,
         query: bytes,
         k: int,
-        min_similarity: float | None,
         where: Filter | None = None,
+        *,
+        exact: bool = False,
+        embedding: bool = False,
     ) -> Statement:
-        # No tiebreaker in ORDER BY: it would prevent the use of a vector index.
         distance = f"DISTANCE({table.embedding}, %s, '{metric.upper()}')"
-        similarity = f"{_SIMILARITY[metric]}{distance}"
-        within = "" if min_similarity is None else f" AND {similarity} >= %s"
-        bound = () if min_similarity is None else (query, min_similarity)
         passing = and_(where)
+        # Zeros have no cosine, and what is NULL comes first. Neither this condition nor a
+        # tiebreaker may stand where an index is to be used: there such rows are left out after.
+        has_zeros = metric == "cosine"
+        zeros = has_zeros and (exact or where is not None)
+        usable = f"{distance if zeros else table.embedding} IS NOT NULL"
+        read = f", {self.embedding_bytes(table)}" if embedding else ""
         direction = " DESC" if metric == "dot" else ""
-        return Statement(
-            f"SELECT {table.id}, {table.image_name()}, {similarity} AS similarity "
-            f"FROM {table.sql} AS v "
-            f"WHERE {table.embedding} IS NOT NULL{within}{passing.sql} "
-            f"ORDER BY {distance}{direction} LIMIT %s",
-            (query, *bound, *passing.params, query, k),
+        order = f"{distance}{direction}" + (f", {table.id}" if exact else "")
+        ranked = (
+            f"SELECT {table.id} AS id, {table.image_name()} AS image_name, "
+            f"{_SIMILARITY[metric]}{distance} AS similarity{read} FROM {table.sql} AS v "
+            f"WHERE {usable}{passing.sql} ORDER BY {order} LIMIT %s"
         )
+        if has_zeros and not zeros:
+            ranked = f"SELECT * FROM (\n{ranked}\n) AS found WHERE similarity IS NOT NULL"
+        params = (query, *([query] if zeros else []), *passing.params, query, k)
+        return Statement(ranked, params)

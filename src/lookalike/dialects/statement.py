@@ -7,6 +7,7 @@ from lookalike.core.errors import InputError
 from lookalike.dialects.literals import literal
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+_COPY = "lookalike: unfinished copy of "
 
 
 class Statement(NamedTuple):
@@ -60,6 +61,16 @@ def generation_of(collection: str, table: str) -> tuple[str, int] | None:
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     is_so_called = table.lower() == f"{collection}_{kind}_{number}".lower()
     return (kind, number) if is_so_called else None
+
+
+def copy_comment(origin: str) -> str:
+    """Return the COMMENT that marks a collection's table as an unfinished copy of another one."""
+    return _COPY + origin
+
+
+def copy_of(comment: str) -> str | None:
+    """Return what a table with this comment is an unfinished copy of; None if it is none."""
+    return comment.removeprefix(_COPY) if comment.startswith(_COPY) else None
 
 
 def places(n: int) -> str:

@@ -47,6 +47,7 @@ class Table:
         name_column: Column with the rows' names; None if there is none.
         embedding_column: The VECTOR column.
         source: Where the rows are, for a user's own table.
+        shards: The servers that its rows are spread over; empty for a table of one server.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Table:
     name_column: str | None = "image_name"
     embedding_column: str = "embedding"
     source: Source | None = field(default=None, kw_only=True)
+    shards: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __str__(self) -> str:
         return self.title

@@ -11,6 +11,7 @@ from lookalike.core.errors import LookalikeError
 from lookalike.core.progress import Progress
 from lookalike.core.reports import HeldStatus
 from lookalike.core.types import HeldState
+from lookalike.index.kinds import chosen_kind
 from lookalike.index.loading import catch_up, load, no_versions
 from lookalike.index.memory import MemoryIndex
 from lookalike.index.store import IndexStore
@@ -145,6 +146,11 @@ class HeldIndex:
 
     def _read(self, notify: Callable[[str], None]) -> MemoryIndex | None:
         index = self._store.load()
+        if index is None and chosen_kind(self._store) == "server":
+            notify(
+                f"The server's own index searches {self._store.table.title}; only lookalike's is "
+                'held in memory: build it with index.build(kind="lookalike").'
+            )
         if index is None or index.plan.is_exact:
             return None
         if (why := no_versions(self._store)) is not None:
@@ -154,7 +160,7 @@ class HeldIndex:
             self._store,
             notify=notify,
             limit=self._limit,
-            with_vectors=self._with_vectors,
+            with_vectors=self._with_vectors and self._store.table.dialect.has_checksums,
             progress=self._progress,
             is_stopped=self._closed.is_set,
         )

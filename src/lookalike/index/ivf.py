@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.core.types import Metric, Plan
-from lookalike.core.vectors import FloatArray, ids_array
+from lookalike.core.vectors import FloatArray, ids_array, pack
 from lookalike.dialects import CodeRow, Probe, Shortlist
 from lookalike.index.codes import QueryPlanes, encode, estimate, query_planes
 from lookalike.index.rotation import Kind, Rotation, rotation_of
@@ -162,6 +162,12 @@ def of_length_1(vectors: FloatArray) -> FloatArray:
     return np.asarray(vectors / np.where(norms > 0, norms, 1), np.float32)
 
 
+def comparable(query: FloatArray, metric: Metric) -> FloatArray:
+    """Return a query, shape (dim,), whose square is a float32: some servers compute in float32."""
+    is_extreme = metric == "cosine" and not 1e-15 < np.linalg.norm(query.astype(float)) < 1e15
+    return of_length_1(query[np.newaxis])[0] if is_extreme else query
+
+
 @dataclass(frozen=True, eq=False)
 class Index:
     """The parameters of one generation of an index.
@@ -260,7 +266,14 @@ class Index:
         prepared = self.preparation.query(query)
         cells = self.choose(prepared, n_probes=n_probes, rows=rows)[0]
         cells = cells[cells >= 0]
-        return Shortlist(self.generation, self.fingerprint, *self.probes(prepared, cells), rows)
+        return Shortlist(
+            self.generation,
+            self.fingerprint,
+            *self.probes(prepared, cells),
+            rows,
+            self.metric,
+            pack(comparable(query, self.metric)),
+        )
 
     def probes(self, prepared: FloatArray, cells: Cells) -> tuple[list[Probe], float]:
         """Return the probes of a prepared query (1, bits) for each cell, and `centre`, for SQL."""

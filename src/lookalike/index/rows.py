@@ -11,6 +11,7 @@ from lookalike.core.errors import InputError
 from lookalike.core.paths import absolute
 from lookalike.core.types import ImageRecord, Match
 from lookalike.core.vectors import FloatArray, check_embedding, ids_array, pack, unpack
+from lookalike.database.leases import delete_beside, lease, settle
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Statement
 from lookalike.index.names import id_of
@@ -33,7 +34,9 @@ def insert_rows(store: IndexStore, names: Sequence[str], embeddings: FloatArray)
 
     Runs in the caller's transaction, because it takes several statements.
     """
-    step = int(store.table.connection.value(store.table.dialect.id_step()))
+    step = 0
+    if not store.table.shards:
+        step = int(store.table.connection.value(store.table.dialect.id_step()))
     size = max(1, min(_BATCH, _MAX_INSERT_BYTES // (4 * store.table.dim)))
     ids: list[int] = []
     for start in range(0, len(names), size):
@@ -54,6 +57,13 @@ def _insert_batch(
     def make(part: Sequence[tuple[str, bytes]]) -> Statement:
         return table.dialect.insert_embeddings(table, part)
 
+    if table.shards:
+        ids = lease(table).make(len(rows))
+        numbered = [(row_id, *row) for row_id, row in zip(ids, rows, strict=True)]
+        table.connection.execute_parts(
+            numbered, lambda part: table.dialect.insert_with_ids(table, part)
+        )
+        rows = []
     for part in table.connection.parts(rows, make):
         first = table.connection.insert(make(part))
         ids += range(first, first + id_step * len(part), id_step)
@@ -78,6 +88,8 @@ def put_rows(
         _refuse_files(table, ids[part])
         there = {row[0] for row in connection.query(dialect.lock_rows(table, ids[part]))}
         store.remove([row_id for row_id in ids[part] if row_id in there])
+        if table.shards:
+            lease(table).note([row_id for row_id in ids[part] if row_id not in there])
         rows = [
             (row_id, stored_name(names[place]) if names else None, pack(embeddings[place]))
             for place, row_id in enumerate(ids[part], start)
@@ -107,13 +119,27 @@ def _refuse_files(table: VectorTable, ids: Sequence[int]) -> None:
 def delete_rows(store: IndexStore, ids: Sequence[int]) -> int:
     """Delete the rows with these ids and their codes, all or none; return their number."""
     table, deleted = store.table, 0
+    settle(table)
     with table.connection.transaction():
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
             store.remove(part)
-            deleted += table.connection.execute(table.dialect.delete_rows(table, part))
+            deleted += _delete(table, part)
     store.prune_log()
     return deleted
+
+
+def _delete(table: VectorTable, ids: Sequence[int]) -> int:
+    connection, dialect = table.connection, table.dialect
+    if not table.shards:
+        return connection.execute(dialect.delete_rows(table, ids))
+    # Spider counts wrongly what it deletes.
+    there = [row[0] for row in connection.query(dialect.lock_rows(table, ids))]
+    if there:
+        lease(table).note(there)
+        connection.execute(dialect.delete_rows(table, there))
+        delete_beside(connection, table, there)
+    return len(there)
 
 
 def embedding_of(table: VectorTable, row_id: int) -> FloatArray:

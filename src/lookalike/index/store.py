@@ -1,6 +1,7 @@
 """The index in the database: load it, and keep it consistent with the embeddings."""
 
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from lookalike.index.versions import is_pruning_due, note_changes, prune_log
 
 _BATCH = 4096
 _CODES = 10_000
+_SIZE_SECONDS = 60.0
 
 
 class IndexStore:
@@ -35,6 +37,7 @@ class IndexStore:
         self.inserted_since_repair: int | None = None
         """Rows inserted since `repair` compared rows and codes, None before the first time."""
         self._changed_since_pruning = 0
+        self._sized: tuple[float, int] | None = None
 
     def load(self, *, or_last: bool = False) -> Index | None:
         """Return the current index, None if there is none yet.
@@ -110,6 +113,13 @@ class IndexStore:
             return 0, 0
         codes = self._connection.value(self._dialect.count_codes(self.table, index.generation))
         return int(codes), index.n_cells
+
+    def rough_size(self) -> int:
+        """Return an upper bound of the number of rows, at most a minute old."""
+        now, sized = time.monotonic(), self._sized
+        if sized is None or now > sized[0] + _SIZE_SECONDS:
+            self._sized = sized = now, self.table.id_range()
+        return sized[1]
 
     def plan(self) -> Plan | None:
         """Return how searches use the index, None while there is none."""

@@ -76,8 +76,9 @@ def is_due(store: IndexStore) -> bool:
     connection, dialect = table.connection, table.dialect
     index = store.load()
     if index is None:
-        # If the server can rank, our index is built only on request.
-        wanted = store.sizes.fewest_rows if dialect.needs_index else None
+        # If the server can rank, our index is built only on request, which its record tells.
+        is_wanted = dialect.makes_index(table.metric) or store.state() is not None
+        wanted = store.sizes.fewest_rows if is_wanted else None
     else:
         wanted = 1 if store.lost_codes else GROWTH * index.trained_rows
     low, high = connection.query(dialect.id_range(table))[0]
@@ -136,7 +137,7 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     table = store.table
     connection, dialect = table.connection, table.dialect
     current = state.generation if state else 0
-    names = _drop_generations(store, but=current)
+    names = drop_generations(store, but=current)
     generation = current + 1
     while any(f"{table.name}_{kind}_{generation}".lower() in names for kind in KINDS):
         generation += 1
@@ -150,7 +151,7 @@ def _start(store: IndexStore, state: IndexState | None) -> int:
     return generation
 
 
-def _drop_generations(store: IndexStore, *, but: int) -> set[str]:
+def drop_generations(store: IndexStore, *, but: int) -> set[str]:
     """Drop this index's tables of other generations; return the names that are still taken.
 
     Other programs may have tables with such names: only tables with lookalike's comment are
@@ -269,7 +270,7 @@ def _switch(
             note_changes(table, None)
 
     _patiently(switch)
-    _drop_generations(store, but=index.generation)
+    drop_generations(store, but=index.generation)
 
 
 def _state_of(index: Index) -> IndexState:

@@ -247,7 +247,7 @@ def _spawn(time_limit: float) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(import_path())},
         )
     except OSError as error:
         raise _no_start(error.strerror or str(error)) from error
@@ -267,8 +267,8 @@ def _no_start(reason: str) -> LookalikeError:
     return LookalikeError(f"cannot start a process for decoding images: {reason}")
 
 
-def _import_path() -> list[str]:
-    """Return the child's import path: this process's, without the current folder.
+def import_path() -> list[str]:
+    """Return a child process's import path: this process's, without the current folder.
 
     The current folder holds the user's files, perhaps a struct.py. It is kept only if it contains
     lookalike itself.

@@ -1,7 +1,7 @@
 """Embed image files: child processes decode the next ones while the model embeds."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +56,9 @@ class Embedder(Generic[T]):
     answer.
     """
 
+    look_ahead = 0
+    """Items that it takes at once before it embeds the first."""
+
     def __init__(
         self,
         model: LazyModel,
@@ -82,7 +85,7 @@ class Embedder(Generic[T]):
         self._n_decoders = available_cores()
         self._has_embedded = False
 
-    def embed(self, group: TaskGroup, items: Channel[T]) -> Iterator[list[Job[T]]]:
+    def embed(self, group: TaskGroup, items: Channel[T]) -> Generator[list[Job[T]], None, None]:
         """Yield files with their embeddings or errors, batch by batch."""
         decoded: Channel[Job[T]] = group.channel(PLAIN_BATCH, producers=self._n_decoders)
         for _ in range(self._n_decoders):

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -41,6 +42,27 @@ class Channel(Generic[T]):
             last = self._producers == 0
         if last:
             self.put(_END)
+
+    def take(self, limit: int, seconds: float) -> list[T]:
+        """Take up to `limit` items, those that come within seconds of the first; none at the end.
+
+        Raises Stopped.
+        """
+        taken: list[T] = []
+        end: float | None = None
+        while len(taken) < limit and (end is None or time.monotonic() < end):
+            if self._stop.is_set():
+                raise Stopped
+            try:
+                item = self._queue.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                continue
+            if item is _END:
+                self.put(item)  # for the next call
+                break
+            taken.append(item)
+            end = end or time.monotonic() + seconds
+        return taken
 
     @property
     def is_empty(self) -> bool:

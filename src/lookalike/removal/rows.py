@@ -10,8 +10,10 @@ from typing import Any
 from lookalike.attributes.files import AttributeRow, AttributeTable
 from lookalike.attributes.store import Plan, writing
 from lookalike.core.removals import TakenFacts, TakenFile, TakenRow
+from lookalike.core.vectors import of_server
 from lookalike.database.connection import Row
 from lookalike.database.errors import MissingTable
+from lookalike.database.leases import delete_beside, lease, settle
 from lookalike.database.table import VectorTable
 from lookalike.dialects import KeptColumn, Lock, Statement, StoredFile
 from lookalike.index.store import IndexStore
@@ -25,13 +27,19 @@ def take_rows(index: IndexStore, ids: Sequence[int]) -> list[TakenRow]:
     """Delete rows with all that belongs to them, all or none, and return it; by id."""
     table, taken = index.table, list[TakenRow]()
     columns = _columns(table)
+    settle(table)
     with table.connection.transaction():
         index.hold()
         for start in range(0, len(ids), _BATCH):
             part = ids[start : start + _BATCH]
-            taken += _read(table, columns, part)
+            found = _read(table, columns, part)
+            taken += found
             index.remove(part)
+            if table.shards and found:
+                lease(table).note([row.id for row in found])
             table.connection.execute(table.dialect.delete_rows(table, part))
+            if table.shards:
+                delete_beside(table.connection, table, part)
     index.prune_log()
     return taken
 
@@ -56,7 +64,10 @@ def _read(table: VectorTable, columns: Sequence[KeptColumn], ids: Sequence[int])
     return [
         TakenRow(
             row_id,
-            dict(zip((column.name for column in columns), values, strict=True)),
+            {
+                column.name: of_server(value) if column.is_vector and value is not None else value
+                for column, value in zip(columns, values, strict=True)
+            },
             TakenFile(Path(files[row_id][0]), *files[row_id][1:]) if row_id in files else None,
             TakenFacts(*facts[row_id]) if row_id in facts else None,
             tuple(distinct[row_id]),
@@ -83,8 +94,9 @@ def put_back_rows(
     made when it is put back.
     """
     table, failed = index.table, dict[int, str]()
-    there = {column.name for column in _columns(table)}
-    plan = _plan(table, rows, there)
+    there = _columns(table)
+    plan = _plan(table, rows, {column.name for column in there})
+    settle(table)
     with writing(table, plan):
         index.hold()
         for start in range(0, len(rows), _BATCH):
@@ -121,12 +133,14 @@ def hindrances(
     return failed
 
 
-def _insert(index: IndexStore, rows: Sequence[TakenRow], there: set[str]) -> None:
+def _insert(index: IndexStore, rows: Sequence[TakenRow], there: Sequence[KeptColumn]) -> None:
     table = index.table
     dialect, connection = table.dialect, table.connection
-    names = [name for name in rows[0].columns if name in there]
-    whole = [(row.id, *(row.columns[name] for name in names)) for row in rows]
-    connection.execute_parts(whole, lambda part: dialect.insert_whole_rows(table, names, part))
+    columns = [column for column in there if column.name in rows[0].columns]
+    if table.shards:
+        lease(table).note([row.id for row in rows])
+    whole = [(row.id, *(row.columns[column.name] for column in columns)) for row in rows]
+    connection.execute_parts(whole, lambda part: dialect.insert_whole_rows(table, columns, part))
     files = [
         (row.id, StoredFile(row.file.path, row.file.content_hash, row.file.size, row.file.mtime_ns))
         for row in rows

@@ -101,7 +101,8 @@ class Screener:
                     yield Screening(image, (), str(outcome))
                 else:
                     # An open stream can outlast the server's timeout for idle connections.
-                    matches = self._persistence.run(partial(self._search, searcher, outcome))
+                    search = partial(self._search, searcher, outcome)
+                    matches = self._persistence.run(partial(self._table.connection.read, search))
                     yield Screening(image, tuple(matches), None)
 
     def _search(self, searcher: StreamSearcher, embedding: FloatArray) -> list[Match]:

@@ -3,50 +3,102 @@
 import numpy as np
 
 from lookalike.core.types import Match
-from lookalike.core.vectors import FloatArray, ids_array, pack, similarity, unpack
+from lookalike.core.vectors import (
+    FloatArray,
+    check_lengths,
+    ids_array,
+    pack,
+    similarity,
+    unpack,
+)
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Filter, Statement
+from lookalike.dialects.hnsw import candidates
+from lookalike.index.ivf import comparable
+from lookalike.index.store import IndexStore
 from lookalike.search.options import SearchOptions
-from lookalike.search.ranking import best, clamp, matches_of
+from lookalike.search.ranking import best, matches_of, rank
 from lookalike.search.trace import Trace
 
 _SCAN_BATCH = 4096
+_ALL = 2**63 - 1
 
 
 def exact_statement(
     table: VectorTable, query: FloatArray, options: SearchOptions, where: Filter | None
 ) -> Statement:
     """Return the statement that ranks on the server, or else reads the rows to rank here."""
-    if table.dialect.has_nearest:
-        return table.dialect.nearest(
-            table, table.metric, pack(query), options.k, options.floor, where
+    dialect, metric = table.dialect, table.metric
+    if dialect.ranks(table.metric):
+        return dialect.nearest(
+            table, metric, pack(comparable(query, metric)), options.k, where, exact=options.exact
         )
-    return table.dialect.all_rows(table, where)
+    return dialect.all_rows(table, where)
 
 
 def search_exactly(
-    table: VectorTable,
+    store: IndexStore,
     query: FloatArray,
     options: SearchOptions,
     where: Filter | None,
     trace: Trace,
 ) -> list[Match]:
-    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked."""
+    """Return the k nearest rows, ranked by the server if it can, otherwise streamed and ranked.
+
+    A server that has an index of its own uses it, except for filters and if `exact` is asked for.
+    """
+    table = store.table
+    if table.dialect.ranks(table.metric):
+        return _ranked_by_server(store, query, options, where, trace)
     statement = exact_statement(table, query, options, where)
-    if table.dialect.has_nearest:
-        with trace.step("rank on the server", statement) as touched:
-            rows = table.connection.query(statement)
-            touched.rows = len(rows)
-        found = [
-            Match(row_id, name or "", clamp(score, table.metric))
-            for row_id, name, score in rows
-            if score is not None
-        ]
-        return sorted(found, key=lambda match: (-match.similarity, match.id))
     what = "every embedding" if where is None else "all matching rows"
     with trace.step(f"rank {what}", statement) as touched:
         matches, touched.rows = _scan(table, statement, query, options.k)
     return matches
+
+
+def _ranked_by_server(
+    store: IndexStore,
+    query: FloatArray,
+    options: SearchOptions,
+    where: Filter | None,
+    trace: Trace,
+) -> list[Match]:
+    """Return the k rows that the server ranks first, with similarities computed here in float64."""
+    table, k, metric = store.table, options.k, store.table.metric
+    dialect = table.dialect
+    query_of_server = comparable(query, metric)
+    check_lengths(query_of_server[np.newaxis], dialect.lengths, dialect.name)
+    asked = pack(query_of_server)
+    if table.shards and where is not None:
+        where = _passing(table, where, trace)
+    has_index = metric in dialect.indexed_metrics or dialect.has_automatic_index
+    may_miss = has_index and where is None and not options.exact
+    for exact in (False, True) if may_miss else (True,):
+        statement = dialect.nearest(table, metric, asked, k, where, exact=exact, embedding=True)
+        asked_for = statement
+        if not exact:
+            kept = candidates(k, store.rough_size(), options.oversampling)
+            asked_for = dialect.widened(statement, kept)
+        with trace.step("rank on the server", statement) as touched:
+            rows = table.connection.query(dialect.pushed(table, asked_for))
+            touched.rows = len(rows)
+        found = rank(query, [(row[0], row[1], row[3]) for row in rows], k, metric)
+        if len(found) == k:
+            break  # an index that has lost rows may return fewer, and rows of zeros are none
+    return found
+
+
+def _passing(table: VectorTable, where: Filter, trace: Trace) -> Filter:
+    """Return a filter by the ids of the rows that pass, which shards can check."""
+    statement = table.dialect.matching_ids(table, where, _ALL)
+    with trace.step("find all matching rows", statement) as touched:
+        ids = [row[0] for row in table.connection.query(statement)]
+        touched.rows = len(ids)
+    # Literals: binding thousands would take longer than the statement. One id alone would be read
+    # first, and its embedding then sent to the shard as text; no id is negative.
+    literals = ",".join(f"{row_id:d}" for row_id in (*ids, -1, -2))
+    return Filter(f"v.{table.id} IN ({literals})", ())
 
 
 def _scan(

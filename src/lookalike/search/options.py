@@ -57,7 +57,8 @@ class SearchOptions:
         exact: Compare every embedding instead of using the index.
         n_probes: Number of the index's cells to read; by default as measured in training.
         oversampling: Compare the k * oversampling best estimates exactly; by default as measured in
-            training, at least 3 times k and 50.
+            training, at least 3 times k and 50. MariaDB's own index is searched with so many
+            candidates; by default with 100, and more for more than 100,000 rows.
     """
 
     k: int = 10

@@ -52,9 +52,11 @@ class Searcher:
         else:
             read = exact_statement(table, query, wider, self._where)
             columns = "id, embedding, image_name"
-        if planned is not None or not dialect.has_nearest:
-            read = dialect.ranked(read, columns, table.metric, pack(query), options.floor)
-        return dialect.page(read, options.k, options.offset, left_out)
+        least = options.floor
+        if planned is not None or not dialect.ranks(table.metric):
+            read = dialect.ranked(read, columns, table.metric, pack(query), least)
+            least = None  # it has left those out
+        return dialect.page(read, options.k, options.offset, left_out, least)
 
     def search(self, asked: Asked, trace: Trace) -> Found:
         """Return the nearest rows without left_out, ties by id.
@@ -160,7 +162,7 @@ class Searcher:
                 plan = "codes" if index.n_cells == 1 else "cells and codes"
                 return Found(plan, above(matches, options))
         plan = "exact" if self._where is None else "filter first"
-        matches = search_exactly(self._store.table, query, options, self._where, trace)
+        matches = search_exactly(self._store, query, options, self._where, trace)
         return Found(plan, above(matches, options))
 
 

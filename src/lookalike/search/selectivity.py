@@ -93,8 +93,10 @@ def plan_probing(
     plan.
     """
     connection, dialect = store.table.connection, store.table.dialect
-    way = connection.query(dialect.explain_filter(store.table, where))[0]
-    access, estimate = way[4], way[9]
+    access, estimate = "ALL", None
+    if dialect.has_explain_table:
+        way = connection.query(dialect.explain_filter(store.table, where))[0]
+        access, estimate = way[4], way[9]
     is_scanned = access in ("ALL", "index")
     if not is_scanned and (estimate or 0) <= FEW_ROWS:
         return None

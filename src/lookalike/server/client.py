@@ -1,4 +1,4 @@
-"""Run the mysql client on any server; it gets the password through an unnamed file."""
+"""Run an engine's client on any server; it gets the password through an unnamed file."""
 
 import os
 import shutil
@@ -7,24 +7,26 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from lookalike.core.errors import ServerError
+from lookalike.core.errors import InputError, ServerError
+from lookalike.server.engine import MYSQL, Engine
 
-_OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "ssl_mode", "connect_timeout")
+_OPTIONS = ("ssl_ca", "ssl_cert", "ssl_key", "connect_timeout")
 
 
-def find_client(installed: Sequence[str] | None) -> list[str]:
-    """Return the command that runs the client: the private MySQL's, or else one on PATH."""
+def find_client(installed: Sequence[str] | None, engine: Engine = MYSQL) -> list[str]:
+    """Return the command that runs the client: that of the installation, or else one on PATH."""
     if installed:
         return list(installed)
-    if program := shutil.which("mysql"):
+    if program := shutil.which(engine.client):
         return [program]
     raise ServerError(
-        "There is no mysql client on this machine: run `lookalike server install`, which brings one"
+        f"There is no {engine.client} client on this machine: {engine.to_install}, which brings one"
     )
 
 
 def open_client(
     client: Sequence[str],
+    engine: Engine = MYSQL,
     *,
     user: str,
     password: str,
@@ -42,15 +44,18 @@ def open_client(
     if path := options.get("unix_socket"):
         where = [f"--socket={path}", "--protocol=SOCKET"]
     chosen = {name: options[name] for name in _OPTIONS if name in options}
-    if mode := chosen.get("ssl_mode"):
-        chosen["ssl_mode"] = mode.upper()
     where += [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
+    mode = options.get("ssl_mode", "VERIFY_CA" if "ssl_ca" in options else "PREFERRED")
+    if mode.upper() not in engine.tls:
+        known = ", ".join(engine.tls)
+        raise InputError(f"ssl_mode={mode.upper()} in the database URL; known: {known}")
+    where += engine.tls[mode.upper()]
     with tempfile.TemporaryFile() as file:
         _write_password(file, password)
         command = [
             *client,
             f"--defaults-file=/dev/fd/{file.fileno()}",
-            "--no-login-paths",
+            *engine.client_options,
             f"--user={user}",
             *where,
             f"--database={database}",

@@ -1,13 +1,15 @@
 """Paths inside the private server's home folder.
 
-HOME/mysql        the installed MySQL
+HOME/mysql        the installed MySQL (of MariaDB: mariadb)
 HOME/data         the data folder
 HOME/tmp          the server's temporary files
 HOME/run          the socket; if its path would be too long, a link to its folder in /tmp
-HOME/mysqld.log   the server's log
-HOME/mysqld.pid   written by the server
+HOME/mysqld.log   the server's log (of MariaDB: mariadbd.log)
+HOME/mysqld.pid   written by the server (of MariaDB: mariadbd.pid)
 HOME/server.json  the user's settings
 HOME/native       native functions that an administrator has to install on another server
+
+MariaDB's HOME is the folder mariadb in MySQL's.
 """
 
 import os
@@ -20,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lookalike.core.errors import ServerError
+from lookalike.server.engine import MYSQL, Engine
 
 SOCKET_NAME = "mysql.sock"
 LONGEST_SOCKET = 103  # bytes: sun_path has 104 on macOS and 108 on Linux, including a final zero
@@ -28,13 +31,14 @@ LOCK_LIMIT = 900.0  # seconds
 
 @dataclass(frozen=True)
 class Folders:
-    """The paths of one home folder, which is absolute and without links."""
+    """The paths of one engine's home folder, which is absolute and without links."""
 
     home: Path
+    engine: Engine = MYSQL
 
     @property
     def tree(self) -> Path:
-        return self.home / "mysql"
+        return self.home / self.engine.name
 
     @property
     def data(self) -> Path:
@@ -46,11 +50,11 @@ class Folders:
 
     @property
     def log(self) -> Path:
-        return self.home / "mysqld.log"
+        return self.home / f"{self.engine.program}.log"
 
     @property
     def pid_file(self) -> Path:
-        return self.home / "mysqld.pid"
+        return self.home / f"{self.engine.program}.pid"
 
     @property
     def settings(self) -> Path:
@@ -115,7 +119,8 @@ class Folders:
 
         if os.name != "posix":
             raise ServerError(
-                "The private MySQL needs Linux or macOS: use your own server with --database URL"
+                f"The private {self.engine.title} needs Linux or macOS: use your own server with "
+                "--database URL"
             )
         try:
             make_private(self.home)
@@ -128,7 +133,7 @@ class Folders:
             ) from None
         except OSError as error:
             raise ServerError(
-                f"The private MySQL cannot use {self.home}: {error}; fix that, "
+                f"The private {self.engine.title} cannot use {self.home}: {error}; fix that, "
                 "or set LOOKALIKE_HOME to another folder"
             ) from error
 
@@ -163,7 +168,7 @@ def check_private(folder: Path) -> None:
         return
     raise ServerError(
         f"{folder} is not a folder of this user (uid {os.geteuid()}) alone, {fault}: stop the "
-        "private MySQL if it runs, and start it again, or set LOOKALIKE_HOME to another folder"
+        "private server if it runs, and start it again, or set LOOKALIKE_HOME to another folder"
     )
 
 

@@ -18,6 +18,7 @@ from pymysql.cursors import Cursor
 
 from lookalike.core.errors import ServerError
 from lookalike.server.dial import dial
+from lookalike.server.engine import engine_named
 from lookalike.server.folders import Folders
 from lookalike.server.process import find_process, terminate
 from lookalike.server.settings import load
@@ -30,7 +31,7 @@ Connect = Callable[[], "pymysql.Connection[Cursor]"]
 def watch_in_background(folders: Folders) -> None:
     """Start the process; it exits at once if another one is already watching."""
     subprocess.run(
-        [sys.executable, "-m", "lookalike.server.idle", str(folders.home)],
+        [sys.executable, "-m", "lookalike.server.idle", str(folders.home), folders.engine.name],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -107,11 +108,11 @@ def _stop_if_idle(folders: Folders, process: psutil.Process, *, settled: float =
         return True
 
 
-def main(home: Path) -> None:
+def main(home: Path, engine: str) -> None:
     """Watch as a daemon: without parent, terminal or inherited working folder."""
     if os.fork():
         os._exit(0)
-    folders = Folders(home)
+    folders = Folders(home, engine_named(engine))
     try:
         with FileLock(home / "idle.lock", timeout=0):
             watch(folders)
@@ -120,4 +121,4 @@ def main(home: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

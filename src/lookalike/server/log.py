@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 from lookalike.server.commands import tail
+from lookalike.server.engine import MYSQL, Engine
 
-FULL_DISK = re.compile(r"No space left on device|errno: 28\b|disk is full", re.IGNORECASE)
+FULL_DISK = re.compile(
+    r"No space left on device|(?:errno:|error:?) 28\b|disk is full", re.IGNORECASE
+)
 OTHER_VERSION = re.compile(r"Cannot (?:up|down)grade from (\d+) to (\d+)")
 
 
@@ -24,22 +27,30 @@ def size(log: Path) -> int:
     return log.stat().st_size if log.exists() else 0
 
 
-def explain(text: str, *, data: Path) -> str:
+def explain(text: str, *, data: Path, engine: Engine = MYSQL) -> str:
     """Return the message for a failed start: cause and remedy, then the end of the log."""
+    title = engine.title
     if FULL_DISK.search(text):
-        cause = f"MySQL could not start, because the disk of {data} is full: free some space on it"
+        cause = (
+            f"{title} could not start, because the disk of {data} is full: free some space on it"
+        )
     elif versions := OTHER_VERSION.search(text):
         made, this = (_version(int(number)) for number in versions.groups())
-        cause = (
-            f"MySQL {this} could not start on {data}, which MySQL {made} has made: set "
-            f"LOOKALIKE_MYSQLD to a mysqld {made}, or move the folder away"
-        )
+        cause = other_version(data, engine, this=this, made=made)
     else:
         cause = (
-            f"MySQL could not start on {data}: see the end of its log; if the folder is damaged, "
+            f"{title} could not start on {data}: see the end of its log; if the folder is damaged, "
             "move it away and start again"
         )
     return f"{cause}\n{tail(text) or '(its log says nothing)'}"
+
+
+def other_version(data: Path, engine: Engine, *, this: str, made: str) -> str:
+    """Return the message for a data folder of a version that this one cannot read."""
+    return (
+        f"{engine.title} {this} could not start on {data}, which {engine.title} {made} has made: "
+        f"set {engine.variable} to a {engine.program} {made}, or move the folder away"
+    )
 
 
 def _version(number: int) -> str:

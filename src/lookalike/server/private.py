@@ -1,4 +1,4 @@
-"""The private MySQL server in one home folder."""
+"""The private server of one engine in one home folder."""
 
 import time
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from pymysql.cursors import Cursor
 
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import StepProgress, silent
-from lookalike.server import log, settings
+from lookalike.server import log, settings, upgrade
 from lookalike.server.address import DATABASE, USER, PrivateAddress
 from lookalike.server.commands import tail
 from lookalike.server.folders import check_private
 from lookalike.server.idle import watch_in_background
 from lookalike.server.install.install import install
-from lookalike.server.mysqld import NO_OPTION_FILES, find, find_or_refuse
+from lookalike.server.mysqld import NO_OPTION_FILES, Mysqld, find, find_or_refuse
 from lookalike.server.process import (
     START_LIMIT,
     STEP,
@@ -44,18 +44,20 @@ class ServerStatus:
     """Status of a private server.
 
     Attributes:
+        engine: "mysql" or "mariadb".
         running: Whether it runs.
-        version: None if no MySQL is installed.
+        version: None if none is installed.
         pid: Process id, if it runs.
         socket: Path of its socket.
         datadir: Data folder.
-        mysqld: Path of the program; None if none is installed.
+        mysqld: Path of the program, mysqld or mariadbd; None if none is installed.
         url: URL for `connect`.
         log: Path of its log.
         buffer_pool: In bytes; if it is not running, as set for the next start.
         stop_after_idle: In seconds; None: it runs until it is stopped.
     """
 
+    engine: str
     running: bool
     version: str | None
     pid: int | None
@@ -69,7 +71,7 @@ class ServerStatus:
 
 
 class PrivateServer(PrivateAddress):
-    """A private MySQL 9 of one user, without network; all its files are in one home folder.
+    """A private server of one user, without network; all its files are in one home folder.
 
     The server is started on demand and runs until it is stopped. A step that fails raises
     ServerError with the reason and, if useful, the end of the server's log.
@@ -77,10 +79,11 @@ class PrivateServer(PrivateAddress):
     Args:
         home: The home folder. By default the LOOKALIKE_HOME variable, or else the user's data
             folder.
+        engine: "mysql" (default) or "mariadb"; each has a server of its own.
     """
 
-    def __init__(self, home: Path | None = None) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path | None = None, *, engine: str = "mysql") -> None:
+        super().__init__(home, engine=engine)
         self._folders = self.folders
 
     def status(self) -> ServerStatus:
@@ -94,7 +97,7 @@ class PrivateServer(PrivateAddress):
         if process and version:
             return self._describe(process, program_of(process), version)
         try:
-            found = find(self._folders.tree)
+            found = find(self._folders.tree, self.engine)
         except ServerError:  # `start` will report it
             found = None
         if found is None:
@@ -102,7 +105,7 @@ class PrivateServer(PrivateAddress):
         return self._describe(process, found.path, found.version)
 
     def install(self, *, mirror: str | None = None, progress: StepProgress = silent) -> Path:
-        """Install MySQL 9 if none is installed, and return the path of its mysqld.
+        """Install the server if none is installed, and return the path of its program.
 
         Args:
             mirror: URL of a Debian mirror to use instead of the machine's own.
@@ -159,16 +162,16 @@ class PrivateServer(PrivateAddress):
             return True
 
     def client_command(self, args: Sequence[str] = ()) -> list[str]:
-        """Return the command that runs the `mysql` client on this server, with `args` passed to it.
+        """Return the command that runs the engine's client on this server, with `args` passed on.
 
         The client opens the socket by its path, so start the server just before: this checks the
         socket's folder, in which nobody else can then create anything.
         """
-        mysqld = find_or_refuse(self._folders.tree)
+        mysqld = find_or_refuse(self._folders.tree, self.engine)
         return [
             *mysqld.client(),
             NO_OPTION_FILES,
-            "--no-login-paths",
+            *self.engine.client_options,
             f"--user={USER}",
             "--protocol=SOCKET",
             f"--socket={self._folders.socket}",
@@ -177,25 +180,35 @@ class PrivateServer(PrivateAddress):
         ]
 
     def client(self) -> list[str] | None:
-        """Return the command that runs this MySQL's `mysql` client; None without one."""
+        """Return the command that runs this installation's client; None without one."""
         try:
-            found = find(self._folders.tree)
+            found = find(self._folders.tree, self.engine)
             return found.client() if found else None
         except ServerError:
             return None
 
     def _start_new(self, progress: StepProgress) -> psutil.Process:
-        mysqld = find_or_refuse(self._folders.tree)
+        mysqld = find_or_refuse(self._folders.tree, self.engine)
         data = self._folders.data
         if not data.exists() or not any(data.iterdir()):
-            progress("Making MySQL's data folder", 0, 0)
+            progress(f"Making {self.engine.title}'s data folder", 0, 0)
             make_data(mysqld, self._folders)
-        progress("Starting MySQL", 0, 0)
-        launch(mysqld, self._folders, settings.load(self._folders).pool_bytes)
+        progress(f"Starting {self.engine.title}", 0, 0)
+        pool = settings.load(self._folders).pool_bytes
+        launch(mysqld, self._folders, pool, accepts=self._accepts)
         if process := find_process(self._folders):
+            self._upgrade(mysqld, process, progress)
             return process
         end = tail(log.read_from(self._folders.log, 0))
         raise ServerError(f"{mysqld.path} started but stopped again: see its log\n{end}")
+
+    def _upgrade(self, mysqld: Mysqld, process: psutil.Process, progress: StepProgress) -> None:
+        """Upgrade the tables of an older version; a server that keeps them does not go on."""
+        try:
+            upgrade.upgrade(mysqld, self._folders, progress)
+        except BaseException:
+            terminate(process, self._folders)
+            raise
 
     def _wait_for_running(self, progress: StepProgress) -> psutil.Process | None:
         """Return the running server when it accepts connections; None if it has ended."""
@@ -206,10 +219,11 @@ class PrivateServer(PrivateAddress):
                 return process
             if time.monotonic() > deadline:
                 raise ServerError(
-                    f"MySQL (pid {process.pid}) has not answered on {self._folders.socket} in "
-                    f"{START_LIMIT:.0f} s: run `lookalike server stop` and start it again"
+                    f"{self.engine.title} (pid {process.pid}) has not answered on "
+                    f"{self._folders.socket} in {START_LIMIT:.0f} s: "
+                    f"{self.engine.to_stop} and start it again"
                 )
-            progress("Waiting for MySQL to answer", 0, 0)
+            progress(f"Waiting for {self.engine.title} to answer", 0, 0)
             time.sleep(STEP)
         return None
 
@@ -223,8 +237,8 @@ class PrivateServer(PrivateAddress):
             is_there = False
         if not is_there:
             raise ServerError(
-                f"MySQL (pid {process.pid}) runs, but its socket is not in {folder} any more: run "
-                "`lookalike server stop` and start it again"
+                f"{self.engine.title} (pid {process.pid}) runs, but its socket is not in {folder} "
+                f"any more: {self.engine.to_stop} and start it again"
             )
 
     def _connect(self, database: str | None = None) -> "pymysql.Connection[Cursor]":
@@ -258,8 +272,8 @@ class PrivateServer(PrivateAddress):
                 return _version(cursor)
         except pymysql.MySQLError as error:
             raise ServerError(
-                f"The private MySQL runs, but refuses its user {USER}: {error.args[-1]}; "
-                f"its log is {self._folders.log}"
+                f"The private {self.engine.title} runs, but refuses its user {USER}: "
+                f"{error.args[-1]}; its log is {self._folders.log}"
             ) from error
 
     def _resize(self, buffer_pool: int) -> None:
@@ -281,6 +295,7 @@ class PrivateServer(PrivateAddress):
         chosen = settings.load(self._folders)
         pool = chosen.pool_bytes
         return ServerStatus(
+            engine=self.engine.name,
             running=process is not None,
             version=version,
             pid=process.pid if process else None,
@@ -297,4 +312,4 @@ class PrivateServer(PrivateAddress):
 def _version(cursor: Cursor) -> str:
     cursor.execute("SELECT VERSION()")
     (version,) = cursor.fetchall()[0]
-    return str(version)
+    return str(version).partition(" ")[0]  # "11.8.9-MariaDB-0+deb13u1 from Debian"

@@ -75,7 +75,7 @@ def load(folders: Folders) -> Settings:
     except (OSError, ValueError, TypeError) as error:
         raise ServerError(
             f"{folders.settings} cannot be read: {error}; remove it, and repeat its settings with "
-            "lookalike server start --buffer-pool SIZE --stop-after-idle TIME"
+            f"{folders.engine.to_start} --buffer-pool SIZE --stop-after-idle TIME"
         ) from error
 
 

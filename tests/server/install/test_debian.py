@@ -16,6 +16,7 @@ import pytest
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import silent
 from lookalike.server.commands import run
+from lookalike.server.engine import MYSQL
 from lookalike.server.install import debian
 
 pytestmark = pytest.mark.skipif(
@@ -89,8 +90,10 @@ class Mirror:
         return debian.Apt(
             work,
             f"file:{self.folder}",
-            packages=("mysql-server-core",),
-            keyrings=self.folder.parent,
+            MYSQL.origin.suite,
+            ("mysql-server-core",),
+            MYSQL.title,
+            self.folder.parent,
         )
 
 

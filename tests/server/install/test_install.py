@@ -8,7 +8,8 @@ import pytest
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import silent
 from lookalike.server.commands import run
-from lookalike.server.install import debian, docker
+from lookalike.server.engine import MARIADB, MYSQL
+from lookalike.server.install import debian
 from lookalike.server.private import PrivateServer
 
 MYSQLD = "#!/bin/sh\necho 'mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)'\n"
@@ -130,7 +131,9 @@ def test_docker_gives_what_mysql_needs_of_its_image(image: Path, tmp_path: Path)
 def test_an_image_without_mysqld(image: Path, tmp_path: Path) -> None:
     (image / "usr/sbin/mysqld").unlink()
     server = PrivateServer(tmp_path / "home")
-    with pytest.raises(ServerError, match=f"Docker's image {docker.IMAGE} could not be unpacked"):
+    with pytest.raises(
+        ServerError, match=f"Docker's image {MYSQL.origin.image} could not be unpacked"
+    ):
         server.install()
     assert [path.name for path in server.home.iterdir()] == ["install.lock"]
     assert Path(f"{image}.removed").read_text() == "c0ffee\n"
@@ -178,3 +181,18 @@ def test_a_command_that_is_interrupted_is_ended(bare: Path) -> None:
 def test_a_command_that_is_not_there(bare: Path) -> None:
     with pytest.raises(ServerError, match=r"^It failed\nmissing: No such file or directory$"):
         run(["missing"], failure="It failed")
+
+
+def test_mariadb_is_installed_beside_mysql(image: Path, tmp_path: Path) -> None:
+    mariadbd = "#!/bin/sh\necho 'mariadbd  Ver 11.8.9-MariaDB-ubu2404 for Linux on x86_64'\n"
+    program(image / "usr/sbin/mariadbd", mariadbd)
+    program(image / "usr/bin/mariadb", "the client")
+    program(image / "usr/share/mariadb/english/errmsg.sys", "messages")
+    server = PrivateServer(tmp_path / "home", engine="mariadb")
+    told: list[str] = []
+    path = server.install(progress=lambda step, done, total: told.append(step))
+    assert path == tmp_path / "home/mariadb/mariadb/usr/sbin/mariadbd"
+    assert told == [f"Downloading Docker's image {MARIADB.origin.image}", "Unpacking MariaDB"]
+    assert not (server.folders.tree / "usr/sbin/mysqld").exists()
+    assert server.install() == path
+    assert PrivateServer(tmp_path / "home").install() == tmp_path / "home/mysql/usr/sbin/mysqld"

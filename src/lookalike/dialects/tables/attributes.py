@@ -5,6 +5,7 @@ column `attributes`. `lookalike_attributes` lists the keys that lookalike stored
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -15,6 +16,9 @@ from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 
 Kind = Literal["text", "number", "boolean", "list", "time"]
+
+_NOTHING = "$[1]"
+"""A path of nothing in an object."""
 
 ATTRIBUTE_NAME = re.compile(r"\w(?:[\w .-]{0,62}[\w.-])?")
 """Allows no character that could end a quoted name or JSON path, and no operator of a condition."""
@@ -152,13 +156,16 @@ class AttributesSQL(Primitives):
         names = ["id", "patch", *(f"c{i}" for i in range(len(columns)))]
         changes = [f"v.{quote_column(name)} = new.c{i}" for i, name in enumerate(columns)]
         if rows[0][1] is not None:
-            changes.append(
-                "v.attributes = JSON_MERGE_PATCH(COALESCE(v.attributes, JSON_OBJECT()), new.patch)"
-            )
-        new = self.values_table(len(names), len(rows))
+            patched = "JSON_MERGE_PATCH(COALESCE(v.attributes, JSON_OBJECT()), new.patch)"
+            if not self.removes_by_patch:
+                rows, removed = _with_removals_apart(rows)
+                names += removed
+                paths = "".join(f", new.{each}" for each in removed)
+                patched = f"JSON_REMOVE({patched}{paths})" if removed else patched
+            changes.append(f"v.attributes = {patched}")
+        new = self.values_table("new", names, len(rows))
         return Statement(
-            f"UPDATE {table.sql} AS v JOIN {new} "
-            f"AS new ({', '.join(names)}) ON v.{table.id} = new.id SET {', '.join(changes)}",
+            f"UPDATE {table.sql} AS v JOIN {new} ON v.{table.id} = new.id SET {', '.join(changes)}",
             tuple(value for row in rows for value in row),
         )
 
@@ -263,6 +270,26 @@ def attribute_index(attribute: Attribute, kind: Kind) -> str:
 def _path(attribute: Attribute) -> str:
     """Return the attribute's JSON path as a literal: an index serves only the identical text."""
     return f"'$.\"{quote_column(attribute.name)[1:-1]}\"'"
+
+
+def _with_removals_apart(
+    rows: Sequence[tuple[Any, ...]],
+) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """Return rows of `update_attributes` with the paths to remove at their ends, and their names.
+
+    All rows get as many: of no attribute where one has fewer.
+    """
+    patches = [json.loads(row[1]) for row in rows]
+    removed = [
+        [f'$."{name}"' for name, value in patch.items() if value is None] for patch in patches
+    ]
+    most = max(map(len, removed))
+    apart = []
+    for (row_id, _, *others), patch, paths in zip(rows, patches, removed, strict=True):
+        kept = {name: value for name, value in patch.items() if value is not None}
+        rest = [_NOTHING] * (most - len(paths))
+        apart.append((row_id, json.dumps(kept, ensure_ascii=False), *others, *paths, *rest))
+    return apart, [f"r{i}" for i in range(most)]
 
 
 def json_value(attribute: Attribute) -> str:

@@ -14,14 +14,17 @@ from lookalike.dialects.tables.attributes import (
     json_value,
 )
 from lookalike.dialects.tables.filters import (
+    FOLDER,
     IMAGE_NAME,
     MODIFIED,
     OF_FILE,
     PATH,
+    SUFFIX,
     Filter,
     and_,
     file_value,
 )
+from lookalike.dialects.tables.shards import ShardsSQL
 
 _AFTER_NUMBERS: tuple[Kind, Kind] = ("text", "list")
 """Of values of several kinds, numbers and truths come first, then these."""
@@ -37,7 +40,7 @@ class Order(NamedTuple):
     is_descending: bool
 
 
-class BrowsingSQL(Primitives):
+class BrowsingSQL(ShardsSQL):
     """Statements that read rows of a collection's table `v` in an order, or count them."""
 
     def count_matching(self, table: Table, where: Filter) -> Statement:
@@ -74,7 +77,7 @@ class BrowsingSQL(Primitives):
                 f"WHERE f.id = v.{table.id} AND {value} IS NOT NULL)"
             )
         else:
-            missing = f"NOT ({_has_value(table, order.attribute)})"
+            missing = self.on_head(table, f"NOT ({_has_value(table, order.attribute)})")
         passing = and_(where)
         direction = " DESC" if order.is_descending else ""
         return Statement(
@@ -92,20 +95,23 @@ class BrowsingSQL(Primitives):
         that of files.
         """
         rows = _passing(table, attribute, where)
-        value, counted = _value(self, table, attribute), "COUNT(*)"
+        value, counted, grouped = _value(self, table, attribute), "COUNT(*)", "found"
         if "list" in attribute.kinds:
-            # What is no list is an item itself: such a path takes it for a list of one.
-            path = "'$[0 to last]' COLUMNS (value JSON PATH '$')"
-            rows = rows._replace(source=f"{rows.source} JOIN JSON_TABLE({value}, {path}) AS item")
-            value, counted = "item.value", f"COUNT(DISTINCT v.{table.id})"
+            items, value = self.items_table(value)
+            rows = rows._replace(source=f"{rows.source} JOIN {items}")
+            counted = f"COUNT(DISTINCT v.{table.id})"
         # After grouping: a condition on the value itself would compute each twice.
         if not attribute.is_column or "list" in attribute.kinds:
             has_value = "JSON_TYPE(found) <> 'NULL'"
         else:
             has_value = "found <> ''" if attribute == IMAGE_NAME else "found IS NOT NULL"
+        if attribute == IMAGE_NAME:  # as it is filtered by, whatever the column's collation
+            value, grouped = f"MIN({value})", self.exact(value)
+        elif attribute in (FOLDER, SUFFIX):  # what is compared byte by byte may be no text
+            value, grouped = f"MIN(CONVERT({value} USING utf8mb4))", value
         return Statement(
             f"SELECT {rows.hint}{value} AS found, {counted} AS n FROM {rows.sql} "
-            f"GROUP BY found HAVING {has_value} ORDER BY n DESC, found LIMIT %s",
+            f"GROUP BY {grouped} HAVING {has_value} ORDER BY n DESC, found LIMIT %s",
             (*rows.params, limit),
         )
 
@@ -140,7 +146,7 @@ def _passing(table: Table, attribute: Attribute | None, where: Filter | None) ->
     return _Rows(rows, (where.sql,), where.params, _id(table), where.hint)
 
 
-def _valued(sql: Primitives, table: Table, order: Order, where: Filter | None) -> _Rows:
+def _valued(sql: ShardsSQL, table: Table, order: Order, where: Filter | None) -> _Rows:
     """Return the rows that have a value and pass."""
     rows, attribute = _passing(table, order.attribute, where), order.attribute
     if attribute is None or attribute in (PATH, MODIFIED):  # every id, and every file, has one
@@ -148,7 +154,7 @@ def _valued(sql: Primitives, table: Table, order: Order, where: Filter | None) -
     if attribute in OF_FILE:
         has_value = f"{file_value(sql, attribute)} IS NOT NULL"
     else:
-        has_value = _has_value(table, attribute)
+        has_value = sql.on_head(table, _has_value(table, attribute))
     return rows._replace(conditions=(*rows.conditions, has_value))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lookalike.dialects.primitives import Primitives
-from lookalike.dialects.statement import Statement, places
+from lookalike.dialects.statement import Statement, copy_comment, places
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.layouts import KEYS
 
@@ -13,8 +13,12 @@ SIDE_TABLES = {
     "_phashes": {"content_hash", "width", "height", "phashes", "thumbnail"},
     "_distinct": {"id", "other_id"},
     "_facts": {"id", "content_hash", "path_hash", "has_location", "facts"},
+    "_unsettled": {"id"},
 }
 """Columns of each side table, by its suffix."""
+
+ONLY_SPREAD = {"_unsettled"}
+"""Side tables of collections alone that are spread over shards, which have no foreign keys."""
 
 WITH_FOREIGN_KEY = {"_files", "_distinct", "_facts"}
 """Side tables with a foreign key to the collection's table."""
@@ -66,7 +70,7 @@ class CollectionsSQL(Primitives):
     def table_columns(self, table: Table) -> Statement:
         is_this, names = table.is_this
         return Statement(
-            "SELECT column_name, column_type FROM information_schema.columns "
+            f"SELECT column_name, {self.column_type} FROM information_schema.columns "
             f"WHERE {is_this} ORDER BY ordinal_position",
             names,
         )
@@ -93,18 +97,22 @@ class CollectionsSQL(Primitives):
             "SELECT table_name FROM information_schema.columns "
             "WHERE table_schema = DATABASE() AND table_name NOT REGEXP '^lookalike_[0-9]+_rows$' "
             "AND (column_name IN ('id', 'image_name') "
-            "OR (column_name = 'embedding' AND data_type = 'vector')) "
+            "OR (column_name = 'embedding' AND LOWER(LEFT(data_type, 6)) = 'vector')) "
             "GROUP BY table_name HAVING COUNT(*) = 3 ORDER BY table_name"
         )
 
-    def create_collection(self, table: Table, dim: int) -> Statement:
+    def create_collection(
+        self, table: Table, dim: int, id_type: str = "INT", copy_of: str = ""
+    ) -> Statement:
+        """Create a collection's table; copy_of: mark it as an unfinished copy of this."""
         return Statement(
             f"CREATE TABLE IF NOT EXISTS {table.sql} (\n"
-            f"    {table.id} INT PRIMARY KEY AUTO_INCREMENT,\n"
+            f"    {table.id} {id_type} PRIMARY KEY AUTO_INCREMENT,\n"
             f"    {table.image_name()} VARCHAR(255),\n"
             f"    {table.embedding} {self.vector_type(dim)},\n"
             f"    KEY image_name ({table.image_name()})\n"
-            ") ENGINE = InnoDB CHARACTER SET utf8mb4"
+            ") ENGINE = InnoDB CHARACTER SET utf8mb4" + (" COMMENT = %s" if copy_of else ""),
+            (copy_comment(copy_of),) if copy_of else (),
         )
 
     # Several tables at once.

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
+from lookalike.dialects.tables.shards import ShardsSQL
 
 
 class StoredThumbnail(NamedTuple):
@@ -22,7 +22,7 @@ class StoredThumbnail(NamedTuple):
     thumbnail: bytes
 
 
-class DuplicatesSQL(Primitives):
+class DuplicatesSQL(ShardsSQL):
     """Statements on `<collection>_phashes` and `<collection>_distinct`."""
 
     # Thumbnails belong to contents, not rows: a changed file has another one.
@@ -117,9 +117,8 @@ class DuplicatesSQL(Primitives):
             f"    id {id_type} NOT NULL,\n"
             f"    other_id {id_type} NOT NULL,\n"
             "    PRIMARY KEY (id, other_id),\n"
-            "    KEY other_id (other_id),\n"
-            f"    FOREIGN KEY (id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE,\n"
-            f"    FOREIGN KEY (other_id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE\n"
+            f"    KEY other_id (other_id){self.reference(table)}"
+            f"{self.reference(table, 'other_id')}\n"
             ") ENGINE = InnoDB"
         )
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places
 from lookalike.dialects.table import Table
+from lookalike.dialects.tables.shards import ShardsSQL
 
 
 class StoredFacts(NamedTuple):
@@ -22,7 +22,7 @@ class StoredFacts(NamedTuple):
     facts: str
 
 
-class FactsSQL(Primitives):
+class FactsSQL(ShardsSQL):
     """Statements on `<collection>_facts`."""
 
     def create_facts(self, table: Table, id_type: str) -> Statement:
@@ -32,8 +32,7 @@ class FactsSQL(Primitives):
             "    content_hash BINARY(32) NOT NULL,\n"
             "    path_hash BINARY(32) NOT NULL,\n"
             "    has_location BOOLEAN NOT NULL,\n"
-            "    facts JSON NOT NULL,\n"
-            f"    FOREIGN KEY (id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE\n"
+            f"    facts JSON NOT NULL{self.reference(table)}\n"
             ") ENGINE = InnoDB"
         )
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lookalike.dialects.primitives import Lock, Primitives
+from lookalike.dialects.primitives import Lock
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
+from lookalike.dialects.tables.shards import ShardsSQL
 
 
 class StoredFile(NamedTuple):
@@ -40,7 +41,7 @@ _PATH = (
 _RUN = ("added", "updated", "reused", "unchanged", "failed", "removed")
 
 
-class FilesSQL(Primitives):
+class FilesSQL(ShardsSQL):
     """Statements on `<collection>_files`, `<collection>_failures` and `lookalike_runs`."""
 
     # Paths are too long for a key, so their hash is the key.
@@ -53,15 +54,14 @@ class FilesSQL(Primitives):
             "    content_hash BINARY(32) NOT NULL,\n"
             "    size BIGINT UNSIGNED NOT NULL,\n"
             "    mtime_ns BIGINT NOT NULL,\n"
-            "    KEY content_hash (content_hash),\n"
-            f"    FOREIGN KEY (id) REFERENCES {table.sql} ({table.id}) ON DELETE CASCADE\n"
+            f"    KEY content_hash (content_hash){self.reference(table)}\n"
             ") ENGINE = InnoDB"
         )
 
     def create_failures(self, table: Table) -> Statement:
         return Statement(
             f"CREATE TABLE IF NOT EXISTS {table.side('_failures')} (\n"
-            f"{_PATH} PRIMARY KEY,\n"
+            f"{_PATH} {self.computed_key},\n"
             "    reason TEXT NOT NULL,\n"
             "    size BIGINT UNSIGNED,\n"
             "    mtime_ns BIGINT,\n"

@@ -21,6 +21,7 @@ from lookalike.dialects.tables.attributes import (
     json_value,
 )
 from lookalike.dialects.tables.files import path_hashes
+from lookalike.dialects.tables.shards import ShardsSQL
 
 IMAGE_NAME = Attribute("image_name", frozenset({"text"}), is_column=True, is_built_in=True)
 PATH = Attribute("path", frozenset({"text"}), is_column=True, is_built_in=True)
@@ -81,7 +82,7 @@ def and_(where: Filter | None) -> Filter:
     return Filter("", ()) if where is None else Filter(f" AND {where.sql}", where.params)
 
 
-class FiltersSQL(Primitives):
+class FiltersSQL(ShardsSQL):
     """Filters of searches, and what they are estimated by."""
 
     def filter(self, table: Table, clauses: Sequence[Clause | AnyClause]) -> Filter:
@@ -101,7 +102,7 @@ class FiltersSQL(Primitives):
             tests = (_any_of(self, table, clause).sql for clause in about_files)
             on_file = " AND ".join(f"({test})" for test in tests)
         return Filter(
-            " AND ".join(f"({part.sql})" for part in parts),
+            self.on_head(table, " AND ".join(f"({part.sql})" for part in parts)),
             tuple(value for part in parts for value in part.params),
             hint,
             on_file,
@@ -226,7 +227,7 @@ def _bound(comparison: Comparison) -> tuple[str | int | float, ...]:
 def _value(sql: FiltersSQL, table: Table, attribute: Attribute, kind: Kind) -> str:
     """Return the SQL whose value is compared."""
     if attribute == IMAGE_NAME:  # a row without a name may have an empty one
-        name = f"CONVERT({table.image_name('v.')} USING utf8mb4) COLLATE {sql.exact_collation}"
+        name = sql.exact(f"CONVERT({table.image_name('v.')} USING utf8mb4)")
         return f"NULLIF({name}, '')"
     if attribute in OF_FILE:
         return file_value(sql, attribute)
@@ -240,19 +241,19 @@ def file_value(sql: Primitives, attribute: Attribute) -> str:
     """
     if attribute == FOLDER:
         folder = "SUBSTRING_INDEX(SUBSTRING_INDEX(f.path, '/', -2), '/', 1)"
-        return f"IF(LOCATE('/', f.path, 2) > 0, {folder}, NULL) COLLATE {sql.exact_collation}"
+        return sql.exact(f"IF(LOCATE('/', f.path, 2) > 0, {folder}, NULL)")
     if attribute == SUFFIX:
         name = "SUBSTRING_INDEX(f.path, '/', -1)"
         suffix = f"IF(LOCATE('.', {name}, 2) > 0, SUBSTRING_INDEX(f.path, '.', -1), NULL)"
-        return f"LOWER({suffix}) COLLATE {sql.exact_collation}"
+        return sql.exact(f"LOWER({suffix})")
     return "f.mtime_ns" if attribute == MODIFIED else "f.path"
 
 
 def _whole(sql: FiltersSQL, attribute: Attribute, value: str) -> str:
     """Return the SQL of a whole text, compared without letter case; a column decides itself."""
     if not attribute.is_column:
-        return f"JSON_UNQUOTE({json_value(attribute)}) COLLATE {sql.folding_collation}"
-    return f"{value} COLLATE {sql.folding_collation}" if attribute.is_built_in else value
+        return sql.folded(f"JSON_UNQUOTE({json_value(attribute)})")
+    return sql.folded(value) if attribute.is_built_in else value
 
 
 def _single(value: float) -> float:

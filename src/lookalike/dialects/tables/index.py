@@ -100,7 +100,7 @@ class IndexSQL(Primitives):
                 "    recall DOUBLE,\n"
                 "    target_recall DOUBLE NOT NULL DEFAULT 0.99,\n"
                 "    unit DOUBLE NOT NULL DEFAULT 1,\n"
-                "    rotation VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT 'dense'\n"
+                f"    rotation VARCHAR(16) {self.ascii} NOT NULL DEFAULT 'dense'\n"
                 ") ENGINE = InnoDB"
             ),
             Statement(
@@ -189,6 +189,17 @@ class IndexSQL(Primitives):
             (table.name, generation),
         )
 
+    def choose_ours(self, table: Table) -> Statement:
+        """Record that lookalike's own index is wanted; an index that there is stays."""
+        return Statement(
+            "INSERT IGNORE INTO lookalike_indexes (collection, generation, seed, n_probes, "
+            "probe_gap, trained_rows, fingerprint) VALUES (%s, 0, 0, 0, 0, 0, '')",
+            (table.name,),
+        )
+
+    def forget_index(self, table: Table) -> Statement:
+        return Statement("DELETE FROM lookalike_indexes WHERE collection = %s", (table.name,))
+
     def switch_generation(self, table: Table, state: IndexState) -> Statement:
         changed = ", ".join(f"{name} = %s" for name in IndexState._fields)
         return Statement(
@@ -272,10 +283,6 @@ class IndexSQL(Primitives):
             f"WHERE {table.id} > %s ORDER BY {table.id} LIMIT %s",
             (row_id, limit),
         )
-
-    def read_uncommitted(self) -> Statement:
-        """Let this connection read uncommitted rows."""
-        return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
 
     def id_range(self, table: Table) -> Statement:
         return Statement(f"SELECT MIN({table.id}), MAX({table.id}) FROM {table.sql}")

@@ -5,6 +5,7 @@
 
 from collections.abc import Sequence
 
+from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, generation_comment, places, quote_name
 from lookalike.dialects.tables.index import CELL_COLUMNS, SHIFT_COLUMN
 from lookalike.dialects.tables.versions import LOG, VERSIONS
@@ -46,11 +47,17 @@ KEYS = (
 OF_ONE_NAME = (VERSIONS, LOG)
 """Those whose records mean nothing for the same collection under another name."""
 
+COPIED_NOTES = (REGISTRY, "lookalike_attributes", "lookalike_thresholds")
+"""Those whose records a copy of a collection needs."""
+
+MEASURED_NOTES = ("lookalike_levels", "lookalike_runs")
+"""Those whose records it has too, but may lose or change without harm."""
+
 _CELLS = {"cell", "centroid"}
 _CODES = {"cell", "id", "code", "scale", "bias"}
 
 
-class LayoutsSQL:
+class LayoutsSQL(Primitives):
     """Statements on `lookalike_schema`, and upgrades of tables to the newest version."""
 
     def create_schema(self) -> list[Statement]:
@@ -79,8 +86,9 @@ class LayoutsSQL:
         )
 
     def existing_tables(self, names: Sequence[str]) -> Statement:
+        """Select (name, comment) of those tables that exist."""
         return Statement(
-            "SELECT table_name FROM information_schema.tables "
+            "SELECT table_name, table_comment FROM information_schema.tables "
             f"WHERE table_schema = DATABASE() AND table_name IN ({places(len(names))})",
             tuple(names),
         )
@@ -121,7 +129,7 @@ class LayoutsSQL:
     def add_rotation(self) -> Statement:
         return Statement(
             "ALTER TABLE lookalike_indexes ADD COLUMN "
-            "rotation VARCHAR(16) CHARACTER SET ascii NOT NULL DEFAULT 'dense'"
+            f"rotation VARCHAR(16) {self.ascii} NOT NULL DEFAULT 'dense'"
         )
 
     def columns_since_3(self, table: str, generation: int) -> list[tuple[str, str, Statement]]:

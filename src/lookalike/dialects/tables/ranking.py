@@ -80,17 +80,25 @@ class RankingSQL(Primitives):
         return Statement(sql, (query, *candidates.params, *bound))
 
     def page(
-        self, ranked: Statement, k: int, offset: int = 0, left_out: Collection[int] = ()
+        self,
+        ranked: Statement,
+        k: int,
+        offset: int = 0,
+        left_out: Collection[int] = (),
+        min_similarity: float | None = None,
     ) -> Statement:
         """Select the k best rows of `ranked` or `nearest`, ties by id, without those left out."""
-        without = f"WHERE id NOT IN ({places(len(left_out))})\n" if left_out else ""
+        least = [] if min_similarity is None else [min_similarity]
+        tests = [f"id NOT IN ({places(len(left_out))})"] * bool(left_out)
+        tests += ["similarity >= %s"] * len(least)
+        without = f"WHERE {' AND '.join(tests)}\n" if tests else ""
         skipped = " OFFSET %s" if offset else ""
         sql = (
             f"SELECT id, image_name, similarity FROM (\n{ranked.sql}\n"
-            f") AS found (id, image_name, similarity)\n{without}"
+            f") AS found\n{without}"
             f"ORDER BY similarity DESC, id LIMIT %s{skipped}"
         )
-        return Statement(sql, (*ranked.params, *left_out, k, *([offset] if offset else [])))
+        return Statement(sql, (*ranked.params, *left_out, *least, k, *([offset] if offset else [])))
 
 
 def _line(vector: str, dim: int) -> str:

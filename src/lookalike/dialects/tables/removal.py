@@ -14,6 +14,11 @@ class KeptColumn(NamedTuple):
     name: str
     data_type: str
 
+    @property
+    def is_vector(self) -> bool:
+        """Whether its values are vectors."""
+        return self.data_type.lower().startswith("vector")
+
 
 class RemovalSQL(Primitives):
     """Statements on whole rows of a collection's table and its side tables."""
@@ -65,13 +70,18 @@ class RemovalSQL(Primitives):
         )
 
     def insert_whole_rows(
-        self, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+        self, table: Table, columns: Sequence[KeptColumn], rows: Sequence[tuple[Any, ...]]
     ) -> Statement:
-        """Insert rows with their ids; each row: id, then each column's value."""
-        names = ", ".join([table.id, *map(identifier, columns)])
+        """Insert rows with their ids; each row: id, then each column's value, vectors as bytes."""
+        names = ", ".join([table.id, *(identifier(column.name) for column in columns)])
+        vectors = {place for place, column in enumerate(columns, 1) if column.is_vector}
         return Statement(
             f"INSERT INTO {table.sql} ({names}) VALUES {values(1 + len(columns), len(rows))}",
-            tuple(value for row in rows for value in row),
+            tuple(
+                self.vector(value) if place in vectors and value is not None else value
+                for row in rows
+                for place, value in enumerate(row)
+            ),
         )
 
     def insert_whole_facts(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> Statement:
@@ -87,6 +97,6 @@ class RemovalSQL(Primitives):
 def _exact_value(sql: Primitives, column: KeptColumn) -> str:
     """Return the SQL of a value that can be inserted again without any loss."""
     name = identifier(column.name)
-    if column.data_type == "vector":
+    if column.is_vector:
         return sql.vector_bytes(name)
     return f"CAST({name} AS DOUBLE)" if column.data_type == "float" else name

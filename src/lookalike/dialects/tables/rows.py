@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from lookalike.dialects.primitives import Primitives
 from lookalike.dialects.statement import Statement, places, values
 from lookalike.dialects.table import Table
 from lookalike.dialects.tables.filters import Filter, and_
+from lookalike.dialects.tables.shards import ShardsSQL
 
 
-class RowsSQL(Primitives):
+class RowsSQL(ShardsSQL):
     """Statements on the rows of one table."""
 
     def id_step(self) -> Statement:
@@ -20,7 +20,7 @@ class RowsSQL(Primitives):
         return Statement(
             f"INSERT INTO {table.sql} ({table.image_name()}, {table.embedding}) "
             f"VALUES {values(2, len(rows))}",
-            tuple(value for row in rows for value in row),
+            tuple(value for name, packed in rows for value in (name, self.vector(packed))),
         )
 
     def insert_with_ids(
@@ -30,13 +30,13 @@ class RowsSQL(Primitives):
         return Statement(
             f"INSERT INTO {table.sql} ({table.id}, {table.image_name()}, {table.embedding}) "
             f"VALUES {values(3, len(rows))}",
-            tuple(value for row in rows for value in row),
+            tuple(v for *row, packed in rows for v in (*row, self.vector(packed))),
         )
 
     def update_embedding(self, table: Table, row_id: int, embedding: bytes) -> Statement:
         return Statement(
             f"UPDATE {table.sql} SET {table.embedding} = %s WHERE {table.id} = %s",
-            (embedding, row_id),
+            (self.vector(embedding), row_id),
         )
 
     def lock_rows(self, table: Table, ids: Sequence[int]) -> Statement:
@@ -45,6 +45,19 @@ class RowsSQL(Primitives):
             f"SELECT {table.id} FROM {table.sql} "
             f"WHERE {table.id} IN ({places(len(ids))}) {self.locks['update']}",
             tuple(ids),
+        )
+
+    def documents_lock(self, table: Table, seconds: int) -> Statement:
+        """Select 1 if only this connection may store documents, until it is closed; else 0."""
+        return Statement(
+            "SELECT GET_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s, '.documents'), 256), 64), %s)",
+            (table.name, seconds),
+        )
+
+    def documents_unlock(self, table: Table) -> Statement:
+        return Statement(
+            "SELECT RELEASE_LOCK(LEFT(SHA2(CONCAT(DATABASE(), '.', %s, '.documents'), 256), 64))",
+            (table.name,),
         )
 
     def delete_rows(self, table: Table, ids: Sequence[int]) -> Statement:
@@ -73,11 +86,12 @@ class RowsSQL(Primitives):
 
     def ids_by_name(self, table: Table, image_name: str) -> Statement:
         """Select ids of rows with exactly this name, at most two: two mean that it is ambiguous."""
-        name = table.image_name()
+        name = table.image_name("v.")
+        is_exact = f"{self.exact(f'CONVERT({name} USING utf8mb4)')} = %s"
         return Statement(
-            # The first condition can use an index; the second compares letter case.
-            f"SELECT {table.id} FROM {table.sql} WHERE {name} = %s AND "
-            f"CONVERT({name} USING utf8mb4) COLLATE utf8mb4_bin = %s ORDER BY {table.id} LIMIT 2",
+            # The first condition can use an index; the second compares letter case, and spaces.
+            f"SELECT v.{table.id} FROM {table.sql} AS v WHERE {name} = %s AND "
+            f"{self.on_head(table, is_exact)} ORDER BY v.{table.id} LIMIT 2",
             (image_name, image_name),
         )
 

@@ -28,13 +28,19 @@ class Probe(NamedTuple):
 
 
 class Shortlist(NamedTuple):
-    """What to read from the index: the `rows` best estimates in the probed cells."""
+    """What to read from the index: the `rows` best in the probed cells.
+
+    probes, centre: for estimates from codes. metric, query: for servers that compare embeddings;
+    the query as it was given, float32 as bytes.
+    """
 
     generation: int
     fingerprint: bytes
     probes: Sequence[Probe]
     centre: float
     rows: int
+    metric: str
+    query: bytes
 
 
 class SearchSQL(Primitives):
@@ -52,7 +58,7 @@ class SearchSQL(Primitives):
         may be old, count as gone.
         """
         passing = and_(where)
-        best = self._best_codes(table, shortlist, where)
+        best = self.best_codes(table, shortlist, where)
         holds = (table.name, shortlist.generation, shortlist.fingerprint)
         logged = self._logged_rows(table, where, holds)
         embedding = self.embedding_bytes(table, "v.")
@@ -103,12 +109,12 @@ class SearchSQL(Primitives):
             tuple(value for number, (_, bound) in enumerate(each) for value in (number, *bound)),
         )
 
-    def _best_codes(self, table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
+    def best_codes(self, table: Table, shortlist: Shortlist, where: Filter | None) -> Statement:
         """Select the ids of the best estimates in the probed cells."""
         # Saves a multiplication per row if all slopes are 1, as for cosine and euclidean.
         slope = "" if all(probe.slope == 1 for probe in shortlist.probes) else "probes.slope * "
-        columns = f"cell, base, {'slope, ' if slope else ''}step, p0, p1, p2, p3"
-        values = self.values_table(8 if slope else 7, len(shortlist.probes))
+        columns = ["cell", "base", *(["slope"] if slope else []), "step", "p0", "p1", "p2", "p3"]
+        values = self.values_table("probes", columns, len(shortlist.probes))
         distance = " + ".join(
             f"{2**j} * BIT_COUNT(c.code ^ probes.p{j})" if j else "BIT_COUNT(c.code ^ probes.p0)"
             for j in range(4)
@@ -118,7 +124,7 @@ class SearchSQL(Primitives):
             joined = f"    JOIN {table.sql} AS v ON v.{table.id} = c.id\n    WHERE {where.sql}\n"
         sql = (
             "    SELECT STRAIGHT_JOIN c.id\n"
-            f"    FROM {values} AS probes ({columns})\n"
+            f"    FROM {values}\n"
             f"    JOIN {codes_table(table, shortlist.generation)} AS c ON c.cell = probes.cell\n"
             f"{joined}"
             f"    ORDER BY probes.base + {slope}c.bias + probes.step * c.scale * (%s - (\n"

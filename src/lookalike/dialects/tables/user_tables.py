@@ -148,7 +148,7 @@ class UserTablesSQL(Primitives):
         """Select the `Column`s, in order."""
         is_this, names = Table("x", source=source).is_this
         return Statement(
-            "SELECT column_name, column_type, character_set_name, collation_name "
+            f"SELECT column_name, {self.column_type}, character_set_name, collation_name "
             f"FROM information_schema.columns WHERE {is_this} ORDER BY ordinal_position",
             names,
         )
@@ -163,7 +163,7 @@ class UserTablesSQL(Primitives):
             "SELECT index_name, MAX(column_name) FROM information_schema.statistics "
             f"WHERE {is_this} AND non_unique = 0 GROUP BY index_name "
             "HAVING COUNT(*) = 1 AND MAX(column_name) IS NOT NULL AND MAX(nullable) = '' "
-            "AND MAX(sub_part) IS NULL AND MAX(is_visible) = 'YES' "
+            f"AND MAX(sub_part) IS NULL AND MIN({self.visible_index}) = 1 "
             "ORDER BY index_name <> 'PRIMARY', index_name",
             names,
         )
@@ -173,7 +173,7 @@ class UserTablesSQL(Primitives):
         return Statement(
             "SELECT DISTINCT table_name FROM information_schema.columns "
             f"WHERE table_schema = {'DATABASE()' if schema is None else '%s'} "
-            "AND data_type = 'vector' ORDER BY table_name",
+            "AND LOWER(LEFT(data_type, 6)) = 'vector' ORDER BY table_name",
             () if schema is None else (schema,),
         )
 
@@ -284,7 +284,7 @@ class UserTablesSQL(Primitives):
         """Create the view of the user's table with the number of each key."""
         of_row = ", ".join(f"t.{identifier(column)}" for column in columns)
         return Statement(
-            f"CREATE OR REPLACE ALGORITHM = MERGE SQL SECURITY INVOKER VIEW "
+            f"CREATE OR REPLACE ALGORITHM = MERGE {self.view_security} VIEW "
             f"{_side(table, 'rows')} AS SELECT k.id AS {MAPPED_ID}, {of_row} "
             f"FROM {_side(table, 'keys')} AS k JOIN {table.original.sql} AS t "
             f"ON t.{identifier(table.id_column)} = k.key_value"

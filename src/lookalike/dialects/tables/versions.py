@@ -94,6 +94,10 @@ class VersionsSQL:
     def forget_log(self, table: Table) -> Statement:
         return Statement(f"DELETE FROM {LOG} WHERE collection = %s", (table.name,))
 
+    def read_uncommitted(self) -> Statement:
+        """Let this connection read uncommitted rows."""
+        return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED")
+
     def read_committed(self) -> Statement:
         """Let this connection read what was committed before each statement."""
         return Statement("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")

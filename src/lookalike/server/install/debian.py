@@ -1,4 +1,4 @@
-"""Install Debian's MySQL packages into a folder, without root.
+"""Install Debian's packages of a server into a folder, without root.
 
 apt works with private state: its own lists, cache and sources, and an empty list of installed
 packages, so that every library is included. It uses the machine's proxies and passwords, but not
@@ -18,13 +18,11 @@ from pathlib import Path
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import StepProgress
 from lookalike.server.commands import run
+from lookalike.server.engine import MYSQL, Engine
 from lookalike.server.install.sources import debian_mirror
 
-SUITE = "sid"  # the only suite with MySQL
-PACKAGES = ("mysql-server-core", "mysql-client-core")
 APT = Path("/etc/apt")
 KEYRINGS = Path("/usr/share/keyrings")
-MEGABYTES = 600  # peak disk use of an installation
 
 SOURCES = """\
 Types: deb
@@ -72,7 +70,6 @@ PLANNED = re.compile(r"^'\S+' (\S+) (\d+) (\S*)$", re.MULTILINE)
 
 # mysqldumpslow and other scripts, unused here, depend on Perl.
 UNUSED_PACKAGES = ("perl", "libperl")
-KEPT_PROGRAMS = {"mysql", "mysqladmin", "mysqldump"}
 
 
 def is_debian() -> bool:
@@ -87,6 +84,7 @@ def has_apt() -> bool:
 
 def unpack(
     tree: Path,
+    engine: Engine = MYSQL,
     *,
     work: Path,
     mirror: str | None,
@@ -94,34 +92,38 @@ def unpack(
     sources: Path = APT,
     keyrings: Path = KEYRINGS,
 ) -> None:
-    """Download MySQL and its libraries from a Debian mirror and unpack them into `tree`.
+    """Download a server and its libraries from a Debian mirror and unpack them into `tree`.
 
     mirror: by default that of the machine's own sources. work: an empty folder for apt.
     """
     mirror = mirror or debian_mirror(sources)
     if mirror is None:
         raise ServerError(
-            f"No Debian mirror among the sources in {sources}: name one, "
-            "`lookalike server install --mirror URL`"
+            f"No Debian mirror among the sources in {sources}: name one with --mirror URL"
         )
-    apt = Apt(work, mirror, keyrings=keyrings)
+    origin = engine.origin
+    apt = Apt(work, mirror, origin.suite, origin.packages, engine.title, keyrings)
     apt.prepare()
     apt.download(progress)
     tree.mkdir()
     apt.unpack(tree, progress)
     for program in tree.glob("usr/bin/*"):
-        if program.name not in KEPT_PROGRAMS:
+        if program.name not in engine.origin.programs:
             program.unlink()
 
 
 @dataclass(frozen=True)
 class Apt:
-    """apt with private state in the folder `root`, for one mirror and suite of Debian."""
+    """apt with private state in the folder `root`, for packages of one suite of a mirror of Debian.
+
+    title: what the packages are, as people write it.
+    """
 
     root: Path
     mirror: str
-    suite: str = SUITE
-    packages: tuple[str, ...] = PACKAGES
+    suite: str
+    packages: tuple[str, ...]
+    title: str
     keyrings: Path = KEYRINGS
 
     @property
@@ -157,7 +159,7 @@ class Apt:
         total = sum(int(size) for _, size, _ in planned)
 
         def report() -> None:
-            progress("Downloading MySQL", min(_size(self.archives), total), total)
+            progress(f"Downloading {self.title}", min(_size(self.archives), total), total)
 
         self._run(*install, *self.packages, meanwhile=report)
         report()
@@ -178,23 +180,25 @@ class Apt:
 
     def unpack(self, tree: Path, progress: StepProgress) -> None:
         packages = sorted(self.archives.glob("*.deb"))
+        step = f"Unpacking {self.title}"
         for number, package in enumerate(packages):
-            progress("Unpacking MySQL", number, len(packages))
+            progress(step, number, len(packages))
             if not package.name.startswith(UNUSED_PACKAGES):
                 run(
                     ["dpkg-deb", "--extract", str(package), str(tree)],
                     failure=f"{package.name} could not be unpacked into {tree}",
                 )
             package.unlink()
-        progress("Unpacking MySQL", len(packages), len(packages))
+        progress(step, len(packages), len(packages))
 
     def _run(self, *arguments: str, meanwhile: Callable[[], None] = lambda: None) -> str:
         return run(
             ["apt-get", f"--config-file={self.root / 'apt.conf'}", *arguments],
             env={**os.environ, "LC_ALL": "C"},
             failure=(
-                f"MySQL could not be fetched from {self._public_mirror} (suite {self.suite}): "
-                "check the network, or name another Debian mirror with --mirror URL"
+                f"{self.title} could not be fetched from {self._public_mirror} (suite "
+                f"{self.suite}): check the network, or name another Debian mirror "
+                "with --mirror URL"
             ),
             meanwhile=meanwhile,
         )

@@ -1,4 +1,4 @@
-"""Install MySQL from its Docker image into a folder.
+"""Install a server from its Docker image into a folder.
 
 The server does not run in a container: the image's programs and libraries are copied out and run
 through the image's own loader, like Debian's packages. The steps are tested with a fake `docker`
@@ -13,15 +13,8 @@ from pathlib import Path
 from lookalike.core.errors import ServerError
 from lookalike.core.progress import StepProgress
 from lookalike.server.commands import run
+from lookalike.server.engine import MYSQL, Engine
 
-IMAGE = "mysql:9.7"
-WANTED = (
-    "usr/sbin/mysqld",
-    "usr/bin/mysql",
-    "usr/lib*/ld-linux*",
-    "usr/lib64",
-    "usr/share/mysql*",
-)
 MEGABYTES = 2500  # disk space for the image in Docker's store and our copy
 
 
@@ -38,24 +31,26 @@ def runs() -> bool:
     return answer.returncode == 0
 
 
-def unpack(tree: Path, *, progress: StepProgress) -> None:
-    """Copy MySQL's files from its image into `tree`."""
-    failure = f"Docker could not give its image {IMAGE}"
+def unpack(tree: Path, engine: Engine = MYSQL, *, progress: StepProgress) -> None:
+    """Copy a server's files from its image into `tree`."""
+    image = engine.origin.image
+    failure = f"Docker could not give its image {image}"
     run(
-        ["docker", "pull", "--quiet", IMAGE],
+        ["docker", "pull", "--quiet", image],
         failure=failure,
-        meanwhile=lambda: progress(f"Downloading Docker's image {IMAGE}", 0, 0),
+        meanwhile=lambda: progress(f"Downloading Docker's image {image}", 0, 0),
     )
-    container = run(["docker", "create", IMAGE], failure=failure).split()[-1]
+    container = run(["docker", "create", image], failure=failure).split()[-1]
     try:
-        progress("Unpacking MySQL", 0, 0)
+        progress(f"Unpacking {engine.title}", 0, 0)
         tree.mkdir()
-        _copy(container, tree)
+        _copy(container, tree, engine)
     finally:
         run(["docker", "rm", container], failure=f"Docker could not remove {container}")
 
 
-def _copy(container: str, tree: Path) -> None:
+def _copy(container: str, tree: Path, engine: Engine) -> None:
+    wanted = (f"usr/sbin/{engine.program}", f"usr/bin/{engine.client}", *engine.origin.image_files)
     with subprocess.Popen(
         ["docker", "export", container],
         stdin=subprocess.DEVNULL,
@@ -63,12 +58,13 @@ def _copy(container: str, tree: Path) -> None:
         stderr=subprocess.DEVNULL,
     ) as export:
         copied = subprocess.run(
-            ["tar", "-x", "-C", str(tree), "--no-same-owner", "--wildcards", *WANTED],
+            ["tar", "-x", "-C", str(tree), "--no-same-owner", "--wildcards", *wanted],
             stdin=export.stdout,
             capture_output=True,
             text=True,
             errors="replace",
         )
     # tar also fails for wanted names that this image lacks, so check the result instead.
-    if not (tree / "usr/sbin/mysqld").is_file():
-        raise ServerError(f"Docker's image {IMAGE} could not be unpacked\n{copied.stderr.strip()}")
+    if not (tree / wanted[0]).is_file():
+        image = engine.origin.image
+        raise ServerError(f"Docker's image {image} could not be unpacked\n{copied.stderr.strip()}")

@@ -165,6 +165,7 @@ class StatusDocument(BaseModel):
     threshold: float | None
     attributes: list[dict[str, Any]]
     held: dict[str, Any] | None = Field(description="Its index in memory.")
+    index: Literal["lookalike", "server"] | None = Field(description="Whose index searches use.")
 
 
 class CollectionList(BaseModel):

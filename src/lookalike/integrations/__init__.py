@@ -1,0 +1,1 @@
+"""lookalike in other libraries: a package for each, behind an extra of its own."""

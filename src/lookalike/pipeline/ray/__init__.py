@@ -1,0 +1,1 @@
+"""Decode and embed many files on the machines of a Ray cluster."""
