@@ -14,7 +14,7 @@ from lookalike.dialects.tables.cells import CellsSQL
 from lookalike.dialects.tables.filters import Filter
 
 
-class MariaDB(CellsSQL, MariaDBRanking, Dialect):
+class MariaDB(MariaDBRanking, CellsSQL, Dialect):
     """MariaDB: the server ranks by cosine and euclidean, the client by dot."""
 
     name = "mariadb"

@@ -192,7 +192,10 @@ def test_mariadb_is_installed_beside_mysql(image: Path, tmp_path: Path) -> None:
     told: list[str] = []
     path = server.install(progress=lambda step, done, total: told.append(step))
     assert path == tmp_path / "home/mariadb/mariadb/usr/sbin/mariadbd"
-    assert told == [f"Downloading Docker's image {MARIADB.origin.image}", "Unpacking MariaDB"]
+    assert list(dict.fromkeys(told)) == [
+        f"Downloading Docker's image {MARIADB.origin.image}",
+        "Unpacking MariaDB",
+    ]
     assert not (server.folders.tree / "usr/sbin/mysqld").exists()
     assert server.install() == path
     assert PrivateServer(tmp_path / "home").install() == tmp_path / "home/mysql/usr/sbin/mysqld"

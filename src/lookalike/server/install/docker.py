@@ -35,11 +35,12 @@ def unpack(tree: Path, engine: Engine = MYSQL, *, progress: StepProgress) -> Non
     """Copy a server's files from its image into `tree`."""
     image = engine.origin.image
     failure = f"Docker could not give its image {image}"
-    run(
-        ["docker", "pull", "--quiet", image],
-        failure=failure,
-        meanwhile=lambda: progress(f"Downloading Docker's image {image}", 0, 0),
-    )
+
+    def tell() -> None:
+        progress(f"Downloading Docker's image {image}", 0, 0)
+
+    tell()
+    run(["docker", "pull", "--quiet", image], failure=failure, meanwhile=tell)
     container = run(["docker", "create", image], failure=failure).split()[-1]
     try:
         progress(f"Unpacking {engine.title}", 0, 0)
