@@ -72,6 +72,12 @@ def shard_url(servers, shard):
     return servers.url.replace(str(servers.head.socket), str(shard.socket))
 
 
+def test_how_wide_shards_search_cannot_be_set(filled):
+    shapes, embeddings = filled
+    with pytest.raises(lookalike.InputError, match="oversampling cannot be set on a spread"):
+        shapes.search(embeddings[0], oversampling=20)
+
+
 def test_searches_find_what_numpy_finds(filled):
     shapes, embeddings = filled
     hits = 0

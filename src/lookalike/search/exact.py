@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lookalike.core.errors import InputError
 from lookalike.core.types import Match
 from lookalike.core.vectors import (
     FloatArray,
@@ -74,6 +75,11 @@ def _ranked_by_server(
         where = _passing(table, where, trace)
     has_index = metric in dialect.indexed_metrics or dialect.has_automatic_index
     may_miss = has_index and where is None and not options.exact
+    if may_miss and table.shards and options.oversampling is not None:
+        raise InputError(
+            "oversampling cannot be set on a spread collection: its shards search as wide as they "
+            "are set to; leave it out"
+        )
     for exact in (False, True) if may_miss else (True,):
         statement = dialect.nearest(table, metric, asked, k, where, exact=exact, embedding=True)
         asked_for = statement
