@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 from lookalike.add.ingest import IngestOptions
 from lookalike.attributes.facts import FileFacts, prepare_facts, store_facts
 from lookalike.core.errors import ImageError
 from lookalike.core.facts import MAX_FACT, FactValue
 from lookalike.core.progress import Progress
+from lookalike.core.remote import located
 from lookalike.core.threads import available_cores
 from lookalike.database.connection import Row
 from lookalike.database.retry import Persistence
@@ -122,7 +122,7 @@ class _ReadAll:
         row_id, path, content, size, mtime_ns = row
         decoder = self.free.get()
         try:
-            told = decoder.facts(Path(path))
+            told = decoder.facts(located(path))
         except OutOfReach:
             return None
         except ImageError:  # damaged since, or only its metadata
@@ -136,5 +136,5 @@ class _ReadAll:
 
 def _outer(path: str, size: int) -> dict[str, FactValue]:
     """Return what is known of a file without opening it."""
-    folder = Path(path).parent.name[:MAX_FACT]
+    folder = located(path).parent.name[:MAX_FACT]
     return {"file_size": size, **({"folder": folder} if folder else {})}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lookalike.add.content import NewFile, Origin
 from lookalike.add.prune import holds_nothing, is_missing, is_something_else, nearest_folder
 from lookalike.core.errors import ImageError, InputError
+from lookalike.core.remote import RemotePath, located
 from lookalike.database.connection import Row
 from lookalike.dialects import StoredFile
 from lookalike.images.decode import content_hash
@@ -89,7 +90,7 @@ class Origins:
                 for row in departed[each.file.content_hash]:
                     if each.origin or row.origin.row_id in self._taken:
                         continue
-                    if same_name and Path(row.origin.path).name != each.file.path.name:
+                    if same_name and located(row.origin.path).name != each.file.path.name:
                         continue
                     if self._has_gone_to(row, each.file):
                         each.origin = row.origin
@@ -111,9 +112,11 @@ class Origins:
         self, digest: bytes, row_id: int, stored_path: str, size: int, mtime_ns: int
     ) -> _Departed | None:
         """Return a row as departed; None if its bytes are still at its path, or that is unknown."""
-        path, origin = Path(stored_path), Origin(row_id, stored_path)
+        path, origin = located(stored_path), Origin(row_id, stored_path)
         try:
             if is_missing(path) or is_something_else(path):
+                if isinstance(path, RemotePath):  # never unmounted
+                    return _Departed(origin, mtime_ns, None, False)
                 nearest = nearest_folder(path)
                 return _Departed(origin, mtime_ns, nearest, holds_nothing(nearest))
             status = path.stat()

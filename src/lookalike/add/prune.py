@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from lookalike.core.errors import InputError
+from lookalike.core.remote import RemotePath, is_remote, located
 from lookalike.database.table import VectorTable
 from lookalike.images.walk import ImageWalk, identity
 from lookalike.index.rows import files_below
@@ -20,6 +21,7 @@ class Prune:
     def __init__(self, walk: ImageWalk) -> None:
         self._before = walk.identities
         self._empty: dict[Path, bool] = {}
+        self._listed: dict[Path, set[str]] = {}
 
     @property
     def empty_folders(self) -> list[Path]:
@@ -41,15 +43,36 @@ class Prune:
         return ids, failures
 
     def _root_of(self, path: str) -> Path | None:
-        return next((root for root in self._before if root in Path(path).parents), None)
+        return next((root for root in self._before if root in located(path).parents), None)
 
     def _is_gone(self, path: str) -> bool:
+        if is_remote(path):
+            return self._is_gone_elsewhere(RemotePath(path))
         if not (is_missing(Path(path)) or is_something_else(Path(path))):
             return False
         nearest = nearest_folder(Path(path))
         if nearest not in self._empty:
             self._empty[nearest] = holds_nothing(nearest)
         return not self._empty[nearest]
+
+    def _is_gone_elsewhere(self, path: RemotePath) -> bool:
+        """Whether a storage's list has other files, and the storage does not know this one."""
+        root = self._root_of(str(path))
+        if not isinstance(root, RemotePath):
+            return False
+        if root not in self._listed:
+            self._listed[root] = _listed(root)
+            self._empty[root] = not self._listed[root]
+        there = self._listed[root]
+        return bool(there) and str(path) not in there and is_missing(path)
+
+
+def _listed(root: RemotePath) -> set[str]:
+    """Return the files below a folder of storage elsewhere. Raises InputError."""
+    try:
+        return {f"{root}/{name}" for name, _ in root.walk_files(skip_hidden=False)}
+    except OSError as error:
+        raise InputError(f"{root}: {error.strerror or error}") from error
 
 
 def nearest_folder(path: Path) -> Path:

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from lookalike.add.content import Content, InFlight, NewFile, Touched
 from lookalike.add.origins import Origins
 from lookalike.core.errors import ImageError
+from lookalike.core.remote import RemotePath, Stamp
 from lookalike.core.types import Failure
 from lookalike.core.vectors import unpack
 from lookalike.database.connection import Row
@@ -22,6 +23,9 @@ from lookalike.index.rows import stored_name
 
 _READERS = 4
 """Number of files hashed at a time."""
+
+_REMOTE_READERS = 16
+"""The same of files in storage elsewhere, which has to be waited for."""
 
 T = TypeVar("T")
 
@@ -122,11 +126,10 @@ class Scanner:
         scan: Scan,
     ) -> None:
         try:
-            status = image.path.stat()
+            stamp = image.stamp or _stamp(image.path)
         except OSError as error:
             scan.failed.append(_out_of_reach(image, error.strerror or str(error)))
             return
-        stamp = (status.st_size, status.st_mtime_ns)
         if failure and failure[1:] == stamp and not self._retry:
             scan.failed_before.append(Failure(image.path, failure[0]))
         elif known and known[2:] == stamp and not failure:
@@ -143,7 +146,9 @@ class Scanner:
     ) -> None:
         """Separate files whose bytes changed from those that were only touched."""
         new: list[NewFile] = []
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="lookalike-hash") as pool:
+        is_remote = any(isinstance(image.path, RemotePath) for image in changed)
+        readers = _REMOTE_READERS if is_remote else _READERS
+        with ThreadPoolExecutor(readers, thread_name_prefix="lookalike-hash") as pool:
             for image, file in zip(changed, pool.map(_read, changed), strict=True):
                 path = str(image.path)
                 before = known.get(path)
@@ -179,13 +184,18 @@ class Scanner:
 def _read(image: FoundImage) -> StoredFile | FailedFile:
     """Return a file's record: its size and time from before its bytes were read."""
     try:
-        status = image.path.stat()
+        stamp = _stamp(image.path)
         digest = content_hash(image.path)
     except OSError as error:
         return _out_of_reach(image, error.strerror or str(error))
     except ImageError as error:
         return _out_of_reach(image, str(error).removeprefix(f"{image.path}: "))
-    return StoredFile(image.path, digest, status.st_size, status.st_mtime_ns)
+    return StoredFile(image.path, digest, *stamp)
+
+
+def _stamp(path: Path) -> Stamp:
+    status = path.stat()
+    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def _out_of_reach(image: FoundImage, reason: str) -> FailedFile:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from lookalike.add.content import Content, NewFile, Touched
 from lookalike.add.moves import move_rows
+from lookalike.core.remote import located
 from lookalike.core.types import Failure
 from lookalike.core.vectors import FloatArray, pack
 from lookalike.database.connection import Row
@@ -63,7 +63,7 @@ class Tally:
         self.files += kinds
         self.files["unchanged"] += len(batch.touched) + batch.unchanged
         self.failed += batch.unreadable
-        self.failed += [Failure(Path(file.path), file.reason) for file in batch.failed]
+        self.failed += [Failure(located(file.path), file.reason) for file in batch.failed]
         self.failed_before += batch.failed_before
 
 

@@ -16,7 +16,8 @@ from lookalike.attributes.changes import numbers_again
 from lookalike.attributes.conditions import text_of
 from lookalike.attributes.files import AttributeRow, AttributeTable, kind_of
 from lookalike.core.errors import ConnectionFailed, DatabaseError, InputError
-from lookalike.core.paths import expand_user
+from lookalike.core.paths import absolute, expand_user
+from lookalike.core.remote import is_remote
 from lookalike.core.reports import AttributesReport
 from lookalike.database.errors import Busy, Deadlock
 from lookalike.database.table import VectorTable
@@ -229,6 +230,8 @@ class _Paths:
         self._resolved: dict[Path, Path] = {}
 
     def of(self, path: str) -> list[str]:
+        if is_remote(path):
+            return [absolute(path)]
         whole = [folder / expand_user(path) for folder in self._folders]
         return list(dict.fromkeys(self._resolve(each) for each in whole))
 

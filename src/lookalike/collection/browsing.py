@@ -1,7 +1,6 @@
 """Browse stored images without a query: in an order, by pages, counted, with their files."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from lookalike.attributes.catalog import filter_of
 from lookalike.attributes.conditions import Where
@@ -11,6 +10,7 @@ from lookalike.collection.ordering import order_of
 from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_int
 from lookalike.core.errors import InputError
+from lookalike.core.remote import located
 from lookalike.core.types import StoredFile
 from lookalike.database.table import VectorTable
 from lookalike.dialects import Filter, Order
@@ -88,6 +88,6 @@ def files(state: CollectionState, ids: Iterable[int]) -> dict[int, StoredFile]:
     table = state.table
     rows = table.connection.query_parts(wanted, lambda part: table.dialect.files(table, part))
     return {
-        row_id: StoredFile(Path(path), size, time_of(mtime_ns), content_hash)
+        row_id: StoredFile(located(path), size, time_of(mtime_ns), content_hash)
         for row_id, path, content_hash, size, mtime_ns in rows
     }

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from lookalike.collection.state import CollectionState
 from lookalike.core.arguments import check_many, check_text
 from lookalike.core.errors import DatabaseError, InputError
 from lookalike.core.paths import absolute
+from lookalike.core.remote import located
 from lookalike.core.vectors import FloatArray, check_embeddings, check_lengths
 from lookalike.database.session import LOCK_WAIT_SECONDS
 from lookalike.database.table import VectorTable
@@ -243,7 +243,7 @@ def _texts_of(table: VectorTable, keys: Sequence[str]) -> dict[str, int]:
 
 def _images_of(table: VectorTable, keys: Sequence[str]) -> dict[str, int]:
     """Return the ids of stored files by path."""
-    paths = [key for key in keys if Path(key).is_absolute()]
+    paths = [key for key in keys if located(key).is_absolute()]
     if not table.has_files or not paths:
         return {}
     found = table.connection.query_parts(paths, lambda part: table.dialect.known_files(table, part))

@@ -1,9 +1,9 @@
 """Read a collection's status: rows, index, failures, last run."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 from lookalike.attributes.catalog import count_attributes
+from lookalike.core.remote import located
 from lookalike.core.reports import Run, Status, StoredFailure
 from lookalike.database.connection import Row
 from lookalike.database.own_tables import find_own_tables
@@ -53,7 +53,7 @@ def read_failures(table: VectorTable) -> list[StoredFailure]:
     """Return the files that could not be added, and have not been added since, by path."""
     rows = table.connection.query(table.dialect.failures(table))
     return [
-        StoredFailure(Path(path), reason, size, mtime_ns, _in_utc(seen_at))
+        StoredFailure(located(path), reason, size, mtime_ns, _in_utc(seen_at))
         for path, reason, size, mtime_ns, seen_at in rows
     ]
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from lookalike.core.errors import InputError
+from lookalike.core.remote import RemotePath, is_remote, located
 
 
 def expand_user(path: str | os.PathLike[str]) -> Path:
@@ -15,6 +16,8 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
     A file name may begin with ~: office programs write ~$report.docx next to report.docx. Raises
     InputError for an empty path, which would mean the current folder.
     """
+    if isinstance(path, RemotePath):
+        return path
     if not os.fspath(path):
         raise InputError("a path is empty; write . for the current folder")
     try:
@@ -24,7 +27,9 @@ def expand_user(path: str | os.PathLike[str]) -> Path:
 
 
 def absolute(target: str | os.PathLike[str]) -> str:
-    """Return a path as `add` stores it: absolute; links are resolved in its folder only."""
+    """Return a path or URL as `add` stores it: absolute; links are resolved in its folder only."""
+    if is_remote(target):
+        return str(located(target))
     path = expand_user(target)
     try:
         return str(path.resolve() if path.is_dir() else path.parent.resolve() / path.name)

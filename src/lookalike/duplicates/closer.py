@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lookalike.core.errors import ImageError
+from lookalike.core.remote import located
 from lookalike.core.vectors import FloatArray
 from lookalike.database.connection import Row
 from lookalike.duplicates.compare import SIDE as THUMBNAIL
@@ -94,7 +95,7 @@ class Picture(NamedTuple):
 def read_picture(files: Sequence[Row]) -> Picture | None:
     """Read the first that can be read of files (id, path, content_hash, size, mtime_ns)."""
     for _, name, _, size, mtime_ns in files:
-        path = Path(name)
+        path = located(name)
         try:
             # Bytes that `add` has not seen may be another image, or a hostile one.
             if _stamp(path) == (size, mtime_ns):

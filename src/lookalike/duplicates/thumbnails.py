@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.core.errors import ImageError
+from lookalike.core.remote import located
 from lookalike.core.threads import available_cores
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
@@ -88,10 +89,10 @@ def _make_first(files: Sequence[Row]) -> StoredThumbnail | None:
     """Make that of the first file that can be read, of files of the same bytes."""
     for _, path, content_hash, size, mtime_ns in files:
         try:
-            status = Path(path).stat()
+            status = located(path).stat()
             # Bytes that `add` has not seen may be another image, or a hostile one.
             if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
-                return look_at(Path(path), content_hash)
+                return look_at(located(path), content_hash)
         except (ImageError, OSError):
             continue
     return None

@@ -16,6 +16,7 @@ import pillow_heif
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from lookalike.core.errors import ImageError
+from lookalike.core.remote import RemotePath
 from lookalike.core.shared import SharedState
 from lookalike.images.raw import is_raw, opened_raw
 
@@ -56,10 +57,12 @@ _TURNS = {
 
 
 def open_file(path: Path) -> BufferedReader:
-    """Open a regular file for reading; pipes and devices are refused, they may never end.
+    """Open a regular file, or a copy of a remote one; pipes and devices may never end: refused.
 
     Raises OSError.
     """
+    if isinstance(path, RemotePath):
+        return path.open_fetched()
     # Without O_NONBLOCK, opening a pipe would block until something writes to it.
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -1,4 +1,4 @@
-"""Find image files in files, folders and globs, one by one, in order."""
+"""Find image files in files, folders, globs and storage elsewhere, one by one, in order."""
 
 import glob
 import os
@@ -12,6 +12,7 @@ import pathspec
 from lookalike.core.arguments import check_many, check_path
 from lookalike.core.errors import InputError
 from lookalike.core.paths import expand_user
+from lookalike.core.remote import RemotePath, Stamp, checked_url, is_remote, located
 from lookalike.core.types import Failure
 from lookalike.images.raw import RAW_SUFFIXES, has_raw
 
@@ -38,11 +39,12 @@ ALIKE = RAW_SUFFIXES | frozenset(
 class FoundImage(NamedTuple):
     """An image file.
 
-    path: absolute. name: its name within the given folder.
+    path: absolute. name: its name within the given folder. stamp: as listed, if a list tells.
     """
 
     path: Path
     name: str
+    stamp: Stamp | None = None
 
 
 class _Wanted(NamedTuple):
@@ -57,7 +59,7 @@ class _Wanted(NamedTuple):
 
 
 class ImageWalk:
-    """The image files in files, folders (recursive, sorted) and globs, each once.
+    """The image files in files, folders (recursive, sorted), globs and URLs, each once.
 
     exclude: .gitignore patterns, matched below each folder. hidden: include names that begin with a
     dot. Links to files are read; links to folders are followed only if they are given themselves,
@@ -81,7 +83,8 @@ class ImageWalk:
         check_many("exclude", exclude, "patterns")
         self._given = [os.fspath(path) for path in paths]
         roots = dict.fromkeys(root for path in self._given for root in _expand(path))
-        folders = {root for root in roots if root.is_dir()}
+        listed = {located(path) for path in self._given if is_remote(path) and path.endswith("/")}
+        folders = {root for root in roots if root in listed or root.is_dir()}
         self.folders = sorted(root for root in folders if folders.isdisjoint(root.parents))
         """The folders to walk; none is inside another."""
         self.identities = {folder: identity(folder) for folder in self.folders}
@@ -108,7 +111,10 @@ class ImageWalk:
             if not self.is_partial or not self._only.isdisjoint((file, *file.parents)):
                 yield FoundImage(file, file.name)
         for folder in self.folders:
-            yield from self._below(folder, passed_over)
+            if isinstance(folder, RemotePath):
+                yield from self._below_remote(folder, passed_over)
+            else:
+                yield from self._below(folder, passed_over)
 
     def check(self) -> None:
         """Raise InputError if there is no image; it names what cannot be read.
@@ -162,6 +168,25 @@ class ImageWalk:
                     passed_over[_suffix(entry.name)] += 1
             waiting += reversed(subfolders)
 
+    def _below_remote(
+        self, root: RemotePath, passed_over: Counter[str] | None
+    ) -> Iterator[FoundImage | Failure]:
+        if self._wanted(root) is not None:  # only some: they are given by their paths
+            return
+        try:
+            for name, stamp in root.walk_files(skip_hidden=not self._hidden):
+                path, suffix = root / name, _suffix(name)
+                if self._excluded.match_file(name) or path in self._named:
+                    continue
+                if suffix in self._suffixes and str(path) == f"{root}/{name}":
+                    yield FoundImage(path, name, stamp)
+                elif suffix in self._suffixes:
+                    yield Failure(path, f"its name cannot be stored: {name}")
+                elif passed_over is not None and suffix in ALIKE:
+                    passed_over[suffix] += 1
+        except OSError as error:
+            yield Failure(root, error.strerror or str(error))
+
     def _wanted(self, root: Path) -> "_Wanted | None":
         """Return what is wanted below a folder; None for everything."""
         if not self.is_partial or not self._only.isdisjoint((root, *root.parents)):
@@ -206,7 +231,12 @@ def raw_remedy(passed_over: Mapping[str, int]) -> str | None:
 
 
 def identity(folder: Path) -> tuple[int, int] | None:
-    """Return a value unique to this folder while it exists, None if there is none."""
+    """Return a value unique to this folder while it exists, None if there is none.
+
+    Storage elsewhere is not mounted and has one for all.
+    """
+    if isinstance(folder, RemotePath):
+        return (0, 0)
     try:
         status = folder.stat()
     except OSError:
@@ -221,7 +251,25 @@ def _compile(exclude: Sequence[str]) -> pathspec.GitIgnoreSpec:
         raise InputError(f"cannot exclude {', '.join(exclude)}: {error}") from error
 
 
+def _expand_url(url: str) -> list[Path]:
+    """Return what a URL names. Raises InputError, and MissingExtra."""
+    path = checked_url(url)
+    if not isinstance(path, RemotePath):
+        return _expand(glob.escape(str(path)))
+    try:
+        if url.endswith("/") or path.exists():
+            return [path]
+        found: list[Path] = [*path.matches()] if glob.has_magic(url) else []
+    except OSError as error:
+        raise InputError(f"{url}: {error.strerror or error}") from error
+    if not found:
+        raise InputError(f"no such file or folder: {url}")
+    return found
+
+
 def _expand(path: str) -> list[Path]:
+    if is_remote(path):
+        return _expand_url(path)
     root = expand_user(path)
     try:
         if root.exists():

@@ -4,6 +4,8 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from lookalike.core.errors import InputError
+from lookalike.core.paths import absolute
+from lookalike.core.remote import is_remote
 from lookalike.database.table import VectorTable
 
 _ID_DIGITS = len(str(2**64 - 1))
@@ -13,11 +15,15 @@ _READ = 1000  # stored names
 
 
 def id_of(table: VectorTable, name: str, *, allow_ending: bool = False) -> int:
-    """Return the id of the row with this name, or the id that the name spells.
+    """Return the id of the row with this name or URL, or the id that the name spells.
 
     allow_ending: accept the end of one image's name, too: "cat.jpg" for "pets/cat.jpg".
     Raises InputError if no image or several images have the name.
     """
+    if table.has_files and is_remote(name):
+        known = table.connection.query(table.dialect.known_files(table, [absolute(name)]))
+        if known:
+            return int(known[0][1])
     ids = [row[0] for row in table.connection.query(table.dialect.ids_by_name(table, name))]
     if len(ids) > 1:
         raise InputError(f"several images are named {name[:_TOLD]!r}: give an id, as {ids[0]}")

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from lookalike.core.arguments import check_int, check_many, wrong
 from lookalike.core.errors import InputError
 from lookalike.core.paths import absolute
+from lookalike.core.remote import located
 from lookalike.core.types import ImageRecord, Match
 from lookalike.core.vectors import FloatArray, check_embedding, ids_array, pack, unpack
 from lookalike.database.leases import delete_beside, lease, settle
@@ -177,7 +177,7 @@ def records(table: VectorTable, ids: Iterable[int]) -> list[ImageRecord]:
     if table.has_files:
         paths = dict(connection.query_parts(wanted, lambda part: dialect.paths(table, part)))
     return [
-        ImageRecord(i, names[i] or "", Path(paths[i]) if i in paths else None)
+        ImageRecord(i, names[i] or "", located(paths[i]) if i in paths else None)
         for i in wanted
         if i in names
     ]
@@ -192,7 +192,7 @@ def with_paths(table: VectorTable, matches: Sequence[Match]) -> list[Match]:
     )
     paths: dict[int, str] = dict(found)
     return [
-        replace(match, path=Path(paths[match.id])) if match.id in paths else match
+        replace(match, path=located(paths[match.id])) if match.id in paths else match
         for match in matches
     ]
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from lookalike.core.errors import ImageError, InputError, LookalikeError
 from lookalike.core.facts import FACTS, LOCATION, MAX_FACT, MAX_NUMBER, FactValue
+from lookalike.core.remote import RemotePath
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.pipeline import decoder_process as child
 
@@ -90,6 +91,8 @@ class Decoder:
         return Told(_checked(bytes(answer.content)), answer.size, answer.mtime_ns)
 
     def _ask(self, asked: bytes, source: Path | bytes, wanted: int) -> child.Answer:
+        if isinstance(source, RemotePath):
+            return self._ask_of_remote(asked, source, wanted)
         try:
             process, deadline = self._begin(asked, source)
             answer = self._receive(process, deadline, wanted, child.DAMAGED, child.OUT_OF_REACH)
@@ -103,6 +106,16 @@ class Decoder:
         if answer.outcome == child.DAMAGED:
             raise ImageError(answer.reason)
         return answer
+
+    def _ask_of_remote(self, asked: bytes, source: RemotePath, wanted: int) -> child.Answer:
+        """Fetch a file here: the time limit is for decoding, and its process is kept apart."""
+        try:
+            status = source.stat()
+            with source.fetched() as copy:
+                answer = self._ask(asked, copy, wanted)
+        except OSError as error:
+            raise OutOfReach(error.strerror or str(error)) from error
+        return answer._replace(size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def kill(self) -> None:
         """End the child process and start no other; called from another thread than `decode`."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lookalike.core.errors import ImageError
+from lookalike.core.remote import RemotePath
 from lookalike.core.removals import RemovedFile, TakenFile
 from lookalike.core.trash import find_in_trash, send_to_trash, take_from_trash
 from lookalike.images.decode import content_hash
@@ -17,6 +18,8 @@ def check_file(path: Path | None, stored_hash: bytes | None) -> Path:
     """Return the path of a file that has the bytes that were stored. Raises Stays."""
     if path is None:
         raise Stays("it has no file")
+    if isinstance(path, RemotePath):
+        raise Stays("it is not on this machine: delete it where it is")
     try:
         if content_hash(path) == stored_hash:
             return path

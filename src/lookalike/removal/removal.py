@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from lookalike.core.errors import InputError
+from lookalike.core.remote import located
 from lookalike.core.removals import Removed, RemovedFile, RestoreReport, TakenFile, TakenRow
 from lookalike.core.types import Failure, ImageRecord
 from lookalike.database.table import VectorTable
@@ -40,7 +40,7 @@ def trash(index: IndexStore, ids: Sequence[int]) -> Removed:
         found = table.connection.query_parts(
             list(ids), lambda part: table.dialect.files(table, part)
         )
-        rows = [(row_id, TakenFile(Path(path), *others)) for row_id, path, *others in found]
+        rows = [(row_id, TakenFile(located(path), *others)) for row_id, path, *others in found]
     files: list[RemovedFile] = []
     failed: list[Failure] = []
     stored = dict(rows)

@@ -9,6 +9,7 @@ from typing import Any
 
 from lookalike.attributes.files import AttributeRow, AttributeTable
 from lookalike.attributes.store import Plan, writing
+from lookalike.core.remote import located
 from lookalike.core.removals import TakenFacts, TakenFile, TakenRow
 from lookalike.core.vectors import of_server
 from lookalike.database.connection import Row
@@ -68,7 +69,7 @@ def _read(table: VectorTable, columns: Sequence[KeptColumn], ids: Sequence[int])
                 column.name: of_server(value) if column.is_vector and value is not None else value
                 for column, value in zip(columns, values, strict=True)
             },
-            TakenFile(Path(files[row_id][0]), *files[row_id][1:]) if row_id in files else None,
+            TakenFile(located(files[row_id][0]), *files[row_id][1:]) if row_id in files else None,
             TakenFacts(*facts[row_id]) if row_id in facts else None,
             tuple(distinct[row_id]),
         )

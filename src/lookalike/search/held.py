@@ -8,11 +8,11 @@ all in one snapshot. Everything is compared exactly. The changed rows are then a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from lookalike.core.remote import located
 from lookalike.core.types import Match
 from lookalike.core.vectors import FloatArray, ids_array, similarity, unpack
 from lookalike.database.errors import MissingTable, TooLarge
@@ -292,4 +292,4 @@ def _checksum(row: ComparedRow | None) -> int | None:
 
 
 def _match(row: ComparedRow, row_id: int, score: float) -> Match:
-    return Match(row_id, row.image_name or "", score, path=Path(row.path) if row.path else None)
+    return Match(row_id, row.image_name or "", score, path=located(row.path) if row.path else None)

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lookalike import Collection
+from lookalike.core.remote import RemotePath
 from lookalike.web.media_types import HEAD_BYTES, MediaType, media_type
 from lookalike.web.problems import Problem
 
@@ -81,16 +82,14 @@ def open_image(path: Path) -> OpenedFile:
         Problem: 404: it is gone, or is no image any more.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe would block until something writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        opened = cast(BinaryIO, os.fdopen(descriptor, "rb", buffering=0))
+        opened = path.open_fetched() if isinstance(path, RemotePath) else _opened(path)
     except (OSError, ValueError) as error:
         raise _gone(path, error) from error
     try:
-        status = os.fstat(descriptor)
+        status = path.stat() if isinstance(path, RemotePath) else os.fstat(opened.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
-        kind = media_type(os.pread(descriptor, HEAD_BYTES, 0))
+        kind = media_type(os.pread(opened.fileno(), HEAD_BYTES, 0))
         if kind is None:
             raise Problem(404, f"{path.name}: the file is no longer an image")
         return OpenedFile(path, opened, status.st_size, status.st_mtime_ns, kind)
@@ -100,6 +99,12 @@ def open_image(path: Path) -> OpenedFile:
     except BaseException:
         opened.close()
         raise
+
+
+def _opened(path: Path) -> BinaryIO:
+    # Without O_NONBLOCK, opening a pipe would block until something writes to it.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return cast(BinaryIO, os.fdopen(descriptor, "rb", buffering=0))
 
 
 def _gone(path: Path, error: Exception) -> Problem:

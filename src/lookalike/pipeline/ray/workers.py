@@ -6,7 +6,6 @@ drop all of its rows. Files are decoded in sandboxed child processes, as everywh
 
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from lookalike.core import threads
 from lookalike.core.errors import EmbeddingError, ImageError, LookalikeError
+from lookalike.core.remote import located
 from lookalike.core.vectors import FloatArray, check_embeddings
 from lookalike.models.base import BatchModel, Model
 from lookalike.models.preprocessing import Preprocessing
@@ -54,7 +54,7 @@ def decode(table: Any, options: DecodeOptions) -> Any:
     for number, path in zip(table["number"].to_pylist(), table["path"].to_pylist(), strict=True):
         row = {"number": number, "size": 0, "mtime_ns": 0, "height": 0, "width": 0}
         try:
-            decoded = decoder.decode(Path(path))
+            decoded = decoder.decode(located(path))
         except LookalikeError as error:
             rows.append({**row, "pixels": b"", "outcome": _kind(error), "reason": str(error)})
             continue

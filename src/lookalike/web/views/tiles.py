@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from lookalike import Item, Match
+from lookalike.core.remote import RemotePath
 from lookalike.web.state import AppState
 
 
@@ -107,6 +108,9 @@ def _tile(state: AppState, found: Match | Item, collection: str) -> Tile:
 
 
 def _status(path: Path | None) -> os.stat_result | None:
+    """Return what tells whether a thumbnail is current; storage elsewhere is not asked for each."""
+    if isinstance(path, RemotePath):
+        return None
     try:
         return path.stat() if path else None
     except (OSError, ValueError):  # it is gone, or cannot be a path here
