@@ -126,7 +126,7 @@ clean: ## Remove the environments and the tests' MySQL; your data stay
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --upgrade "pip>=25.1"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) "$(TORCH)"
 	@$(TEST_BIN)/python -m pip install $(PIP_FLAGS) --group dev \
-		--editable ".[clip,django,langchain,llama-index,pandas,parquet,raw,ray,seekdb,sqlalchemy,watch,web]" "$(TORCH)"
+		--editable ".[clip,django,langchain,llama-index,pandas,parquet,raw,ray,remote,seekdb,sqlalchemy,watch,web]" "$(TORCH)"
 	@touch $@
 
 # Beside the newest one; mysqlclient where what it is built with is installed.

@@ -80,7 +80,8 @@ def add(
 ) -> None:
     """Embed images and store them.
 
-    PATH is an image, a folder (with its subfolders) or a glob. Stored files that have not changed
+    PATH is an image, a folder (with its subfolders), a glob, or a URL such as s3://bucket/folder.
+    Stored files that have not changed
     are skipped, changed files are embedded again, moved and renamed files keep their row, and
     copies reuse the embedding of the same bytes. Unreadable files are listed and skipped. If it is
     interrupted or killed, run the same command again: nothing is lost.

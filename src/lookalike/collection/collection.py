@@ -141,7 +141,7 @@ class Collection(StoredImages, Removal):
         transaction.
 
         Args:
-            paths: Files, folders and globs.
+            paths: Files, folders, globs and URLs that fsspec reads, such as s3://bucket/folder.
             only: Look only at these files and folders in them, such as those that have changed.
             exclude: Patterns as in a .gitignore file.
             hidden: Include names that begin with a dot.
@@ -161,7 +161,7 @@ class Collection(StoredImages, Removal):
         Raises:
             InputError: A path does not exist or contains no image, you have attributes with the
                 names of facts, or there can be no such index.
-            MissingExtra: Ray is not installed.
+            MissingExtra: Ray is not installed, or what a URL needs.
             ConnectionFailed: The database did not come back; the message says how much is stored.
         """
         if not paths:
