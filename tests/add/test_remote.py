@@ -1,38 +1,41 @@
 """`add` of URLs: what is stored and how it changes, held against the folder that is served."""
 
 import hashlib
+import os
 import shutil
+import sys
+import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike import InputError, LookalikeError
+from lookalike import InputError, LookalikeError, MissingExtra
 from lookalike.core.remote import RemotePath
 from tests.add.paints import counts
 from tests.colours import TABLE, mean_colour, paint
-from tests.storages import forget_clients, s3_server, web_server
+from tests.storages import forget_clients, google_server, s3_server, web_server
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """A folder whose folders are buckets, and the URLs where it is served, by protocol."""
     folder = tmp_path_factory.mktemp("served")
-    with s3_server(folder) as s3, web_server(folder) as web:
-        yield folder, {"s3": s3, "http": web}
+    with s3_server(folder) as s3, web_server(folder) as web, google_server(folder) as google:
+        yield folder, {"s3": s3, "http": web, "gs": google}
 
 
-@pytest.fixture(params=["s3", "http"])
+@pytest.fixture(params=["s3", "http", "gs"])
 def protocol(request):
     return request.param
 
 
 @pytest.fixture
-def images(served, protocol, folder, request):
+def images(served, protocol, folder):
     """(folder, its URL) of five images, two of them in folders of their own."""
     home, urls = served
-    bucket = f"bucket{abs(hash(request.node.name))}"
+    bucket = uuid.uuid4().hex
     shutil.copytree(folder, home / bucket / "images")
     slash = "/" if protocol == "http" else ""  # as a web server's folders are given
     yield home / bucket / "images", f"{urls[protocol]}{bucket}/images{slash}"
@@ -48,7 +51,7 @@ def assert_stored(db, folder: Path, url: str) -> None:
     for path, digest, size, mtime_ns, embedding in rows:
         content, status = files[path].read_bytes(), files[path].stat()
         assert digest == hashlib.sha256(content).digest(), path
-        assert (size, mtime_ns) == (status.st_size, int(status.st_mtime) * 10**9), path
+        assert (size, mtime_ns // 10**9) == (status.st_size, int(status.st_mtime)), path
         with Image.open(files[path]) as image:
             assert np.allclose(embedding, mean_colour(image)), path
 
@@ -74,7 +77,8 @@ def test_only_what_is_new_or_changed_is_embedded_again(db, colours, images, mode
     model.count = 0
     assert counts(colours.add(url)) == (0, 0, 0, 5, 0)
     assert model.count == 0
-    paint(folder / "red.png", 0x101112)
+    time = (folder / "red.png").stat().st_mtime + 1
+    os.utime(paint(folder / "red.png", 0x101112), (time, time))  # a web server tells seconds alone
     paint(folder / "new.png", 0x131415)
     assert counts(colours.add(url)) == (1, 1, 0, 4, 0)
     assert model.count == 2
@@ -105,7 +109,7 @@ def test_facts_come_from_the_files(db, colours, images):
 
 
 def test_files_globs_and_exclude(colours, images, protocol):
-    folder, url = images
+    _, url = images
     base = url.rstrip("/")
     assert colours.add(f"{base}/red.png").added == 1
     assert colours.add(url, exclude=["deep/", "blue*"]).added == 2
@@ -134,7 +138,8 @@ def test_files_elsewhere_are_not_trashed(colours, images):
     folder, url = images
     shutil.copy(folder / "red.png", folder / "copy.png")
     colours.add(url)
-    report = colours.duplicates.delete(colours.duplicates.find(), permanently=True)
+    groups = colours.duplicates.find(tier="identical")
+    report = colours.duplicates.delete(groups, permanently=True)
     assert not report.removed
     assert "it is not on this machine" in report.failed[0].reason
     trashed = colours.trash(f"{url.rstrip('/')}/copy.png")
@@ -191,9 +196,13 @@ def test_urls_that_cannot_be_read_are_refused(colours, url, reason):
     assert "secret" not in str(caught.value)
 
 
+def test_without_the_extra_its_command_is_told(colours, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(MissingExtra, match=r"reading s3://bucket needs an extra: .*\[remote\]"):
+        colours.add("s3://bucket")
+
+
 def test_a_url_of_this_machine_is_a_path(db, colours, folder):
     colours.add((folder / "red.png").as_uri())
     rows = db.rows(f"SELECT path FROM {TABLE}_files")[1]
     assert rows == [(str(folder / "red.png"),)]
-
-

@@ -64,7 +64,9 @@ def test_the_time_is_in_whole_seconds_whatever_form_it_has(time):
     assert stamp_of({"size": 7, **time}) == (7, 1714979289_000_000_000)
 
 
-def test_an_etag_stands_for_a_time():
-    one, other = (stamp_of({"size": None, "ETag": tag}) for tag in ('"a"', '"b"'))
-    assert one.size == 0 and one != other == stamp_of({"ETag": '"b"'})
+def test_an_etag_tells_files_of_one_second_apart():
+    one, other = (stamp_of({"size": None, "ETag": tag, "mtime": 5.9}) for tag in ('"a"', '"b"'))
+    assert one.size == 0 and one != other == stamp_of({"ETag": '"b"', "mtime": 5})
+    assert one.mtime_ns // 10**9 == other.mtime_ns // 10**9 == 5
+    assert 0 < stamp_of({"size": 3, "ETag": "x"}).mtime_ns < 10**9
     assert stamp_of({"size": 3}) == (3, 0)

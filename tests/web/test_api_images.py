@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lookalike
+from tests.storages import web_server
 
 IMAGES = "/api/v1/images"
 
@@ -63,6 +64,21 @@ def test_an_image_of_a_file_is_told_with_its_facts(api, served_photos):
     assert image["file"]["content_hash"] == hashlib.sha256(file.read_bytes()).hexdigest()
     assert api.get(image["links"]["file"]).content == file.read_bytes()
     assert api.get(image["links"]["thumbnail"]).headers["content-type"] == "image/webp"
+
+
+def test_an_image_on_another_server_is_fetched(api, served, served_photos):
+    with lookalike.connect(served.database_url) as db, web_server(served_photos) as url:
+        db.collection("elsewhere", model="efficientnet-lite2").add(f"{url}cat.jpg")
+        (found,) = api.get(IMAGES, params={"collection": "elsewhere"}).json()["images"]
+        image = api.get(f"{IMAGES}/{found['id']}", params={"collection": "elsewhere"}).json()
+        assert image["path"] == f"{url}cat.jpg"
+        file, thumbnail = (image["links"][name] for name in ("file", "thumbnail"))
+        assert api.get(file).content == (served_photos / "cat.jpg").read_bytes()
+        assert api.get(thumbnail).headers["content-type"] == "image/webp"
+    lost = api.get(file)
+    assert lost.status_code == 404 and "cat.jpg: Cannot connect" in lost.json()["detail"]
+    with lookalike.connect(served.database_url) as db:
+        db.delete_collection("elsewhere")
 
 
 def test_an_embedding_has_no_file(shapes, api):

@@ -66,9 +66,10 @@ def screen(
 ) -> None:
     """Check whether images resemble any image of a collection.
 
-    IMAGE is an image, a folder (with its subfolders), a glob or an http(s) URL. With - paths and
-    URLs of images are read from standard input, one per line, and each answer is printed as soon as
-    it is known. With --json each answer is one line of JSON.
+    IMAGE is an image, a folder (with its subfolders), a glob, an http(s) URL, or a URL of storage
+    such as s3://bucket/folder. With - paths and URLs of images are read from standard input, one
+    per line, and each answer is printed as soon as it is known. With --json each answer is one line
+    of JSON.
 
     Exit status: 1 if an image matches, whatever else; else 2 if one could not be checked; 0 if all
     are clean.

@@ -6,7 +6,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -125,16 +125,26 @@ class RemotePath(PosixPath):
         with self.fetched() as copy:
             return copy.open("rb")
 
-    def walk_files(self, *, skip_hidden: bool) -> Iterator[tuple[str, Stamp | None]]:
+    def walk_files(
+        self, *, skip_hidden: bool, unread: Callable[[OSError], None] | None = None
+    ) -> Iterator[tuple[str, Stamp | None]]:
         """Yield (name below it, stamp) of all files below, folder by folder, sorted.
 
-        The stamp is None if the storage's lists do not tell. Raises OSError.
+        The stamp is None if the storage's lists do not tell. unread: called with the error of a
+        folder that cannot be listed, whose filename is its URL; without it, raises OSError.
         """
         waiting = [""]
         while waiting:
             within = waiting.pop()
+            try:
+                listed = self._listed(within)
+            except OSError as error:
+                if unread is None:
+                    raise
+                unread(OSError(error.errno, error.strerror or str(error), str(self / within)))
+                continue
             subfolders = []
-            for name, info in self._listed(within):
+            for name, info in listed:
                 if skip_hidden and name.rsplit("/", 1)[-1].startswith("."):
                     continue
                 if info.get("type") == "directory":
@@ -147,8 +157,13 @@ class RemotePath(PosixPath):
         """Return (name below this folder, what is known) of all in a folder below it."""
         system, place = self._system()
         root = place.rstrip("/") + "/"
-        with _explaining(self):
-            listing = system.ls(root + within, detail=True)
+        try:
+            with _explaining(self):
+                listing = system.ls(root + within, detail=True)
+        except FileNotFoundError:
+            if within:  # what was in it has gone meanwhile
+                return []
+            raise
         found = {}
         for info in listing:
             place = str(info["name"]).rstrip("/")
@@ -182,6 +197,16 @@ class RemotePath(PosixPath):
         except ValueError as error:
             raise InputError(f"{self}: {error}") from error
         return system, str(place)
+
+
+@contextmanager
+def on_disk(path: Path) -> Iterator[Path]:
+    """Yield where a file can be opened: itself, or a copy of a remote one. Raises OSError."""
+    if isinstance(path, RemotePath):
+        with path.fetched() as copy:
+            yield copy
+    else:
+        yield path
 
 
 def is_remote(text: object) -> bool:
@@ -219,35 +244,26 @@ def checked_url(url: str) -> Path:
 def stamp_of(info: dict[str, Any]) -> Stamp:
     """Return what fsspec's information on a file tells.
 
-    The mtime of storage that tells none is made of its ETag, and else 0.
+    The mtime is in whole seconds, since S3 gives milliseconds in lists and seconds for a file; what
+    is below a second is made of the ETag.
     """
-    size = int(info.get("size") or 0)
-    for name in _TIMES:
-        if (time := _time(info.get(name))) is not None:
-            return Stamp(size, time)
+    times = (_seconds(info.get(name)) for name in _TIMES)
+    seconds = next((time for time in times if time is not None), 0)
     etag = str(info.get("ETag") or info.get("etag") or "")
-    return Stamp(size, int.from_bytes(sha256(etag.encode()).digest()[:7]) if etag else 0)
+    below = int.from_bytes(sha256(etag.encode()).digest()[:8]) % 10**9 if etag else 0
+    return Stamp(int(info.get("size") or 0), seconds * 10**9 + below)
 
 
-def _time(value: object) -> int | None:
-    """Return nanoseconds since 1970, in whole seconds, of a time in any form that storages give.
-
-    S3 gives milliseconds in lists and seconds for a file, and both must be equal.
-    """
+def _seconds(value: object) -> int | None:
+    """Return whole seconds since 1970 of a time in any form that storages give."""
     if isinstance(value, str):
-        try:
-            parsed = parsedate_to_datetime(value)
-        except ValueError:
-            try:
-                parsed = datetime.fromisoformat(value)
-            except ValueError:
-                return None
-        value = parsed
+        for parse in (parsedate_to_datetime, datetime.fromisoformat):
+            with suppress(ValueError):
+                return int(parse(value).timestamp())
+        return None
     if isinstance(value, datetime):
-        value = value.timestamp()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value) * 10**9
-    return None
+        return int(value.timestamp())
+    return int(value) if isinstance(value, int | float) else None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lookalike.core.errors import ImageError
-from lookalike.core.remote import located
+from lookalike.core.remote import located, on_disk
 from lookalike.core.vectors import FloatArray
 from lookalike.database.connection import Row
 from lookalike.duplicates.compare import SIDE as THUMBNAIL
@@ -111,9 +111,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _read(path: Path, stamp: tuple[int, int]) -> Picture:
-    image = open_image(path, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    with pillow_settings(), open_file(path) as file, Image.open(file, formats=FORMATS) as header:
-        return Picture(np.asarray(image), loss_of(header), path, stamp)
+    with on_disk(path) as here, pillow_settings(), open_file(here) as file:
+        image = open_image(here, short_side=SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+        with Image.open(file, formats=FORMATS) as header:
+            return Picture(np.asarray(image), loss_of(header), path, stamp)
 
 
 def loss_of(header: Image.Image) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.core.errors import ImageError
-from lookalike.core.remote import located
+from lookalike.core.remote import located, on_disk
 from lookalike.core.threads import available_cores
 from lookalike.database.connection import Row
 from lookalike.database.table import VectorTable
@@ -92,7 +92,8 @@ def _make_first(files: Sequence[Row]) -> StoredThumbnail | None:
             status = located(path).stat()
             # Bytes that `add` has not seen may be another image, or a hostile one.
             if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
-                return look_at(located(path), content_hash)
+                with on_disk(located(path)) as file:
+                    return look_at(file, content_hash)
         except (ImageError, OSError):
             continue
     return None

@@ -173,19 +173,18 @@ class ImageWalk:
     ) -> Iterator[FoundImage | Failure]:
         if self._wanted(root) is not None:  # only some: they are given by their paths
             return
-        try:
-            for name, stamp in root.walk_files(skip_hidden=not self._hidden):
-                path, suffix = root / name, _suffix(name)
-                if self._excluded.match_file(name) or path in self._named:
-                    continue
-                if suffix in self._suffixes and str(path) == f"{root}/{name}":
-                    yield FoundImage(path, name, stamp)
-                elif suffix in self._suffixes:
-                    yield Failure(path, f"its name cannot be stored: {name}")
-                elif passed_over is not None and suffix in ALIKE:
-                    passed_over[suffix] += 1
-        except OSError as error:
-            yield Failure(root, error.strerror or str(error))
+        unread: list[OSError] = []
+        files = root.walk_files(skip_hidden=not self._hidden, unread=unread.append)
+        for name, stamp in files:
+            path, suffix = root / name, _suffix(name)
+            if self._excluded.match_file(name) or path in self._named:
+                continue
+            if suffix in self._suffixes:
+                yield FoundImage(path, name, stamp)
+            elif passed_over is not None and suffix in ALIKE:
+                passed_over[suffix] += 1
+        for error in unread:
+            yield Failure(located(error.filename), error.strerror or str(error))
 
     def _wanted(self, root: Path) -> "_Wanted | None":
         """Return what is wanted below a folder; None for everything."""

@@ -19,6 +19,7 @@ from lookalike.pipeline.ray.driver import DriverOptions
 from lookalike.pipeline.ray.process import RayDriver
 from lookalike.pipeline.ray.workers import SOUND, DecodeOptions, ModelOptions
 from tests.pipeline.decoders import LIMIT
+from tests.storages import web_server
 
 MODEL = ModelOptions("efficientnet-lite2", 1280, lookalike.__version__, None)
 
@@ -71,8 +72,9 @@ def _command(each):
 @pytest.mark.slow
 def test_it_embeds_listens_on_loopback_alone_and_all_of_it_ends(photos):
     before = dict(os.environ), signal.getsignal(signal.SIGTERM), sys.excepthook
-    window = [(5, str(photos / "cat.jpg")), (6, str(photos / "bee.jpg"))]
-    with closing(driver()) as ray:
+    window = [(5, str(photos / "cat.jpg"))]
+    with web_server(photos) as url, closing(driver()) as ray:
+        window += [(6, f"{url}bee.jpg")]
         rows = [row for rows in ray.embed(window) for row in rows]
         assert sorted((row.number, row.outcome) for row in rows) == [(5, SOUND), (6, SOUND)]
         assert all(len(row.embedding) == 4 * 1280 for row in rows)

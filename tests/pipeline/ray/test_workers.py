@@ -19,6 +19,7 @@ from lookalike.pipeline.ray.workers import (
     ModelOptions,
 )
 from tests.pipeline.decoders import CROP, LIMIT, SEGFAULT
+from tests.storages import web_server
 
 MODEL = "efficientnet-lite2"
 
@@ -54,6 +55,18 @@ def test_files_come_back_as_pixels_or_with_a_reason(photos, tmp_path):
     pixels = np.frombuffer(rows[0]["pixels"], np.uint8).reshape(16, 16, 3)
     expected = CROP(open_image(photos / "cat.jpg", short_side=20))
     np.testing.assert_array_equal(pixels, expected)
+
+
+def test_files_at_urls_are_fetched_by_the_worker(photos):
+    with web_server(photos) as url:
+        there, gone = decoded([f"{url}cat.jpg", f"{url}none.jpg"]).to_pylist()
+    (local,) = decoded([photos / "cat.jpg"]).to_pylist()
+    assert (there["outcome"], gone["outcome"]) == (SOUND, OUT_OF_REACH)
+    assert gone["reason"] == "No such file or directory"
+    assert there["pixels"] == local["pixels"] and there["size"] == local["size"]
+    assert there["mtime_ns"] == local["mtime_ns"] // 10**9 * 10**9
+    (lost,) = decoded([f"{url}cat.jpg"]).to_pylist()
+    assert lost["outcome"] == OUT_OF_REACH and "Cannot connect" in lost["reason"]
 
 
 def test_an_image_that_kills_its_decoder_is_a_row_and_the_next_is_decoded(folder, hostile):
