@@ -113,6 +113,7 @@ def test_files_globs_and_exclude(colours, images, protocol):
     base = url.rstrip("/")
     assert colours.add(f"{base}/red.png").added == 1
     assert colours.add(url, exclude=["deep/", "blue*"]).added == 2
+    assert colours.add(url, only=[f"{base}/deep", f"{base}/none.png"]).added == 1
     if protocol == "s3":
         assert colours.add(f"{base}/b*.png").added == 1
         with pytest.raises(InputError, match=rf"no such file or folder: {base}/x\*\.png"):

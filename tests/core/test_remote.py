@@ -26,6 +26,7 @@ def test_the_text_is_the_url():
     ]
     assert path.parent / "bee.jpg" == path and str(path.parent / "a b.jpg")[-8:] == "/a b.jpg"
     assert path.is_absolute() and path.resolve() is path.absolute() is path
+    assert str(path.relative_to("s3://bucket")) == "trips/2024/bee.jpg"
     assert absolute(URL + "/") == absolute(path) == URL
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from lookalike.add.content import Content, InFlight, NewFile, Touched
 from lookalike.add.origins import Origins
 from lookalike.core.errors import ImageError
-from lookalike.core.remote import RemotePath, Stamp
+from lookalike.core.remote import RemotePath, Stamp, on_disk
 from lookalike.core.types import Failure
 from lookalike.core.vectors import unpack
 from lookalike.database.connection import Row
@@ -184,8 +184,9 @@ class Scanner:
 def _read(image: FoundImage) -> StoredFile | FailedFile:
     """Return a file's record: its size and time from before its bytes were read."""
     try:
-        stamp = _stamp(image.path)
-        digest = content_hash(image.path)
+        with on_disk(image.path) as file:
+            stamp = _stamp(file)
+            digest = content_hash(file)
     except OSError as error:
         return _out_of_reach(image, error.strerror or str(error))
     except ImageError as error:

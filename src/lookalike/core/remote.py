@@ -42,8 +42,9 @@ class RemotePath(PosixPath):
     """
 
     def __str__(self) -> str:
-        scheme, *names = self.parts or ("",)
-        return f"{scheme}//{'/'.join(names)}" if scheme else "."
+        first, *names = self.parts or (".",)
+        # Without a scheme it is the end of one, as of `relative_to`.
+        return "/".join([f"{first}/" if first.endswith(":") else first, *names])
 
     def __fspath__(self) -> str:
         return str(self)
@@ -110,14 +111,19 @@ class RemotePath(PosixPath):
 
     @contextmanager
     def fetched(self) -> Iterator[Path]:
-        """Fetch the file into a temporary one, which is gone after the block. Raises OSError."""
-        size = self.stat().st_size
-        if size > MAX_BYTES:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes, of at most {MAX_BYTES:,}")
+        """Fetch the file into a temporary one, which is gone after the block. Raises OSError.
+
+        The copy has the file's mtime.
+        """
+        status = self.stat()
+        if status.st_size > MAX_BYTES:
+            large = f"it has {status.st_size:,} bytes, of at most {MAX_BYTES:,}"
+            raise OSError(errno.EFBIG, large)
         system, place = self._system()
         with tempfile.NamedTemporaryFile(prefix="lookalike-") as copy:
             with _explaining(self):
                 system.get_file(place, copy.name)
+            os.utime(copy.name, ns=(status.st_mtime_ns, status.st_mtime_ns))
             yield Path(copy.name)
 
     def open_fetched(self) -> BufferedReader:

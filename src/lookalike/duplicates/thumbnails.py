@@ -89,10 +89,10 @@ def _make_first(files: Sequence[Row]) -> StoredThumbnail | None:
     """Make that of the first file that can be read, of files of the same bytes."""
     for _, path, content_hash, size, mtime_ns in files:
         try:
-            status = located(path).stat()
-            # Bytes that `add` has not seen may be another image, or a hostile one.
-            if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
-                with on_disk(located(path)) as file:
+            with on_disk(located(path)) as file:
+                status = file.stat()
+                # Bytes that `add` has not seen may be another image, or a hostile one.
+                if (status.st_size, status.st_mtime_ns) == (size, mtime_ns):
                     return look_at(file, content_hash)
         except (ImageError, OSError):
             continue

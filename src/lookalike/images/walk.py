@@ -4,7 +4,7 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import pathspec
@@ -94,7 +94,9 @@ class ImageWalk:
         self._named = frozenset(self.files)
         self.is_partial = only is not None
         """Whether only some of the files are wanted."""
-        self._only = frozenset(Path(path).parent.resolve() / Path(path).name for path in only or ())
+        self._only = frozenset(
+            each.parent.resolve() / each.name for each in map(located, only or ())
+        )
         self._suffixes = SUFFIXES | RAW_SUFFIXES if has_raw() else SUFFIXES
         self._hidden = hidden
         self._excluded = _compile(exclude)
@@ -171,13 +173,14 @@ class ImageWalk:
     def _below_remote(
         self, root: RemotePath, passed_over: Counter[str] | None
     ) -> Iterator[FoundImage | Failure]:
-        if self._wanted(root) is not None:  # only some: they are given by their paths
-            return
+        wanted = self._wanted(root)
         unread: list[OSError] = []
         files = root.walk_files(skip_hidden=not self._hidden, unread=unread.append)
         for name, stamp in files:
             path, suffix = root / name, _suffix(name)
             if self._excluded.match_file(name) or path in self._named:
+                continue
+            if wanted and wanted.names.isdisjoint([name, *map(str, PurePosixPath(name).parents)]):
                 continue
             if suffix in self._suffixes:
                 yield FoundImage(path, name, stamp)

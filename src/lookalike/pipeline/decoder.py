@@ -91,8 +91,8 @@ class Decoder:
         return Told(_checked(bytes(answer.content)), answer.size, answer.mtime_ns)
 
     def _ask(self, asked: bytes, source: Path | bytes, wanted: int) -> child.Answer:
-        if isinstance(source, RemotePath):
-            return self._ask_of_remote(asked, source, wanted)
+        if isinstance(source, RemotePath):  # the time limit is not for fetching it
+            return self._ask_of_copy(asked, source, wanted)
         try:
             process, deadline = self._begin(asked, source)
             answer = self._receive(process, deadline, wanted, child.DAMAGED, child.OUT_OF_REACH)
@@ -107,15 +107,12 @@ class Decoder:
             raise ImageError(answer.reason)
         return answer
 
-    def _ask_of_remote(self, asked: bytes, source: RemotePath, wanted: int) -> child.Answer:
-        """Fetch a file here: the time limit is for decoding, and its process is kept apart."""
+    def _ask_of_copy(self, asked: bytes, source: RemotePath, wanted: int) -> child.Answer:
         try:
-            status = source.stat()
             with source.fetched() as copy:
-                answer = self._ask(asked, copy, wanted)
+                return self._ask(asked, copy, wanted)
         except OSError as error:
             raise OutOfReach(error.strerror or str(error)) from error
-        return answer._replace(size=status.st_size, mtime_ns=status.st_mtime_ns)
 
     def kill(self) -> None:
         """End the child process and start no other; called from another thread than `decode`."""

@@ -86,7 +86,7 @@ def open_image(path: Path) -> OpenedFile:
     except (OSError, ValueError) as error:
         raise _gone(path, error) from error
     try:
-        status = path.stat() if isinstance(path, RemotePath) else os.fstat(opened.fileno())
+        status = os.fstat(opened.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         kind = media_type(os.pread(opened.fileno(), HEAD_BYTES, 0))
