@@ -176,6 +176,6 @@ def test_a_table_of_values_without_values(db):
 def test_what_a_cluster_spreads_by_itself_is_not_partitioned():
     made = TiDB().create_collection(TABLE, 3).sql
     assert "PARTITION" not in made and "id INT PRIMARY KEY AUTO_INCREMENT" in made
-    # Side tables refer to it by foreign keys, which partitioned tables cannot have.
+    # Side tables refer to it by foreign keys, which TiDB's partitioned tables cannot have.
     assert "FOREIGN KEY (id) REFERENCES `own` (id)" in TiDB().create_files(TABLE, "INT").sql
     assert TiDB().shard_settings == {}
