@@ -17,7 +17,9 @@ import pytest
 from lookalike.cli.main import COMMANDS, main
 from tests.conftest import SHARED_HOME
 from tests.examples import PAGES, PYTHON, SHELL, SQL, Example, bare, examples, remedies
+from tests.places import PHOTOS
 from tests.reader import Reader, make_home
+from tests.storages import s3_server
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +54,14 @@ NOT_RUN = {
     "lookalike index create shop.products.embedding --id product_id": TABLES,
     "lookalike search 17 --collection products": TABLES,
     "lookalike search https://example.org/photo.jpg": "is a placeholder in the internet",
+    "lookalike add gs://bucket/photos https://example.org/photos/ https://example.org/bee.jpg": (
+        "is a placeholder in the internet"
+    ),
+    ".venv/bin/pip install '.[remote]'": "the tests have the extra",
     "lookalike add /mnt/photos --ray 10.0.0.1:6379": CLUSTER,
-    "lookalike add /mnt/photos --ray 10.0.0.1:6379 --workers 4:32 --gpus-per-worker 1": CLUSTER,
+    "lookalike add s3://bucket/photos --ray 10.0.0.1:6379 --workers 4:32 --gpus-per-worker 1": (
+        CLUSTER
+    ),
     "ray start --head --node-ip-address=10.0.0.1 --port=6379 --disable-usage-stats": CLUSTER,
     "ray start --address=10.0.0.1:6379 --disable-usage-stats": CLUSTER,
     "mysqldump --hex-blob --single-transaction shop > shop.sql": OTHERS,
@@ -89,8 +97,18 @@ def homes(installed_mysqld: Path, installed_mariadbd: Path) -> Iterator[tuple[Re
         yield reader, cloned, read
 
 
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """S3 with the folders photos and 2024 in the bucket of the docs."""
+    folder = tmp_path_factory.mktemp("s3")
+    for name in ("photos", "2024"):
+        shutil.copytree(PHOTOS, folder / "bucket" / name, ignore=shutil.ignore_patterns("[!b]*"))
+    with s3_server(folder):
+        yield
+
+
 @pytest.fixture
-def reader(homes: tuple[Reader, Path, Path], page: str) -> Iterator[Reader]:
+def reader(homes: tuple[Reader, Path, Path], bucket: None, page: str) -> Iterator[Reader]:
     """The reader of a page, in a new home."""
     reader, cloned, read = homes
     shutil.copytree(cloned if page in FROM_THE_CLONE else read, reader.home, symlinks=True)
