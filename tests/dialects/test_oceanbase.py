@@ -110,7 +110,7 @@ def test_a_copy_which_compares_bytes_is_refused(ob, db, vectors):
     assert db.collections() == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_no_committed_row_is_lost_to_a_kill(tmp_path, vectors):
     """Its index may be incomplete after it; searches then compare every row."""
     data = tmp_path / "data"
