@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike import InputError, LookalikeError, MissingExtra
+from lookalike import InputError, LookalikeError, MissingExtra, read_attributes
 from lookalike.core.remote import RemotePath
 from tests.add.paints import counts
 from tests.colours import TABLE, mean_colour, paint
@@ -133,6 +133,20 @@ def test_rows_are_found_and_removed_by_their_urls(colours, images):
     assert colours.remove(f"{base}/deep") == 1
     assert colours.remove(f"{base}/red.png") == 1
     assert colours.count() == 3
+
+
+def test_attributes_and_filters_take_urls(colours, images, tmp_path):
+    _, url = images
+    base = url.rstrip("/")
+    colours.add(url)
+    (tmp_path / "sizes.csv").write_text(f"path,size\n{base}/red.png,7\n{base}/none.png,8\n")
+    report = colours.attributes.set(read_attributes(tmp_path / "sizes.csv"))
+    assert (report.stored, len(report.unmatched)) == (1, 1)
+    (red,) = colours.find(f"{base}/red.png")
+    assert colours.attributes.get([red.id])[red.id] == {"size": 7}
+    for where in (f"path={base}/deep/grey.png", "path~/deep/"):
+        found = colours.search(red.id, k=9, where=where)
+        assert [match.path.name for match in found] == ["grey.png"]
 
 
 def test_files_elsewhere_are_not_trashed(colours, images):
