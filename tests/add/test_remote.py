@@ -203,6 +203,10 @@ def test_what_cannot_be_read_says_why(colours, served, monkeypatch):
         ("zip://x.jpg::s3://bucket/a.zip", "chained URLs are not read"),
         ("s3://bucket//x.jpg", "names that are empty"),
         ("abfs://container/x.jpg", "Install adlfs"),
+        ("https://secret@host/x.jpg", "the password would be stored with every image"),
+        ("http://[bad/x.jpg", "Invalid IPv6 URL"),
+        ("s3://", "name a bucket or a server"),
+        ("s3:///x.jpg", "name a bucket or a server"),
     ],
 )
 def test_urls_that_cannot_be_read_are_refused(colours, url, reason):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.core.paths import absolute
-from lookalike.core.remote import RemotePath, checked_url, is_remote, located, stamp_of
+from lookalike.core.remote import RemotePath, checked_url, is_bucket, is_remote, located, stamp_of
 
 URL = "s3://bucket/trips/2024/bee.jpg"
 
@@ -44,6 +44,18 @@ def test_other_texts_are_paths(text):
 
 def test_a_query_is_part_of_the_name():
     assert str(located("https://host/a.jpg?w=300&h=2")) == "https://host/a.jpg?w=300&h=2"
+
+
+def test_the_scheme_is_in_small_letters():
+    assert str(checked_url("S3://Bucket/Bee.JPG")) == "s3://Bucket/Bee.JPG"
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [("s3://b/x", True), ("GS://b/x", True), ("ftp://host/x", False), ("/s3/x", False)],
+)
+def test_a_bucket_is_no_server_that_the_url_names(text, expected):
+    assert is_bucket(text) == is_bucket(located(text)) == expected
 
 
 def test_a_file_url_is_a_path():

@@ -1,6 +1,7 @@
 """Screening images against a collection."""
 
 import itertools
+import socket
 import tempfile
 import threading
 import time
@@ -153,6 +154,16 @@ def test_a_threshold_that_cannot_be_read_is_not_taken_for_none(db, blocklist, ph
 def test_a_url_of_this_machine_is_not_judged(blocklist):
     (found,) = blocklist.screen(["http://127.0.0.1:9/a.jpg"])
     assert "not on the public internet" in found.error
+
+
+def test_a_server_that_another_kind_of_url_names_is_not_asked(blocklist):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        url = f"ftp://127.0.0.1:{server.getsockname()[1]}/a.jpg"
+        (found,) = blocklist.screen([url], folders=True)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert "No such file" in found.error
 
 
 def test_an_answer_does_not_wait_for_the_next_image(blocklist, photos):

@@ -21,7 +21,7 @@ class Prune:
     def __init__(self, walk: ImageWalk) -> None:
         self._before = walk.identities
         self._empty: dict[Path, bool] = {}
-        self._listed: dict[Path, set[str]] = {}
+        self._elsewhere: dict[Path, set[str]] = {}
 
     @property
     def empty_folders(self) -> list[Path]:
@@ -60,10 +60,10 @@ class Prune:
         root = self._root_of(str(path))
         if not isinstance(root, RemotePath):
             return False
-        if root not in self._listed:
-            self._listed[root] = _listed(root)
-            self._empty[root] = not self._listed[root]
-        there = self._listed[root]
+        if root not in self._elsewhere:
+            self._elsewhere[root] = _listed(root)
+            self._empty[root] = not self._elsewhere[root]
+        there = self._elsewhere[root]
         return bool(there) and str(path) not in there and is_missing(path)
 
 

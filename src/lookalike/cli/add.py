@@ -81,10 +81,10 @@ def add(
     """Embed images and store them.
 
     PATH is an image, a folder (with its subfolders), a glob, or a URL such as s3://bucket/folder.
-    Stored files that have not changed
-    are skipped, changed files are embedded again, moved and renamed files keep their row, and
-    copies reuse the embedding of the same bytes. Unreadable files are listed and skipped. If it is
-    interrupted or killed, run the same command again: nothing is lost.
+    Stored files that have not changed are skipped, changed files are embedded again, moved and
+    renamed files keep their row, and copies reuse the embedding of the same bytes. Unreadable files
+    are listed and skipped. If it is interrupted or killed, run the same command again: nothing is
+    lost.
 
     Exit status: 0 done, 1 done but some files could not be read, 2 not done. Damaged files that an
     earlier run has listed are retried when they change, and do not count until then; files that

@@ -66,7 +66,7 @@ def screen(
 ) -> None:
     """Check whether images resemble any image of a collection.
 
-    IMAGE is an image, a folder (with its subfolders), a glob, an http(s) URL, or a URL of storage
+    IMAGE is an image, a folder (with its subfolders), a glob, an http(s) URL, or a URL in a bucket,
     such as s3://bucket/folder. With - paths and URLs of images are read from standard input, one
     per line, and each answer is printed as soon as it is known. With --json each answer is one line
     of JSON.

@@ -23,6 +23,7 @@ MAX_BYTES: Final = 2_000_000_000
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _OF_EXTRA: Final = ("s3", "s3a", "gs", "gcs", "http", "https")
 _WEB: Final = ("http", "https")
+_BUCKETS: Final = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 _GONE: Final = (404, 410)
 _TIMES: Final = ("LastModified", "last_modified", "mtime", "updated", "modified", "Last-Modified")
 
@@ -220,6 +221,11 @@ def is_remote(text: object) -> bool:
     return isinstance(text, str | os.PathLike) and _URL.match(os.fspath(text)) is not None
 
 
+def is_bucket(text: object) -> bool:
+    """Whether it is a URL in a bucket: those lead to no server that the URL itself names."""
+    return is_remote(text) and str(text).partition(":")[0].lower() in _BUCKETS
+
+
 def located(text: str | os.PathLike[str]) -> Path:
     """Return what a stored path names: a RemotePath for a URL, else a Path."""
     text = os.fspath(text)
@@ -231,16 +237,24 @@ def checked_url(url: str) -> Path:
 
     Raises InputError for a URL that cannot be stored.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{url}: {error}") from error
     if parts.scheme == "file":
         return Path(unquote(parts.path))
-    if parts.password:
+    # The web takes tokens as names of users; those of sftp:// are just names.
+    secret = parts.password or (parts.username if parts.scheme in _WEB else None)
+    if secret:
         raise InputError(
-            f"{url.replace(parts.password, '…')}: the password would be stored with every image; "
+            f"{url.replace(secret, '…')}: the password would be stored with every image; "
             "give it in the environment, as fsspec documents"
         )
     if "::" in url:
         raise InputError(f"{url}: chained URLs are not read")
+    if not parts.netloc:
+        raise InputError(f"{url}: name a bucket or a server, as s3://bucket/folder")
+    url = parts.scheme + url[len(parts.scheme) :]  # in small letters
     path = RemotePath(url)
     if str(path) != url.rstrip("/"):
         raise InputError(f"{url}: names that are empty or . cannot be stored; did you mean {path}?")

@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from lookalike.core.errors import ImageError, InputError
 from lookalike.core.paths import expand_user
+from lookalike.core.remote import is_bucket, is_remote
 from lookalike.core.types import Failure, Match, Screening
 from lookalike.core.vectors import FloatArray
 from lookalike.database.retry import Persistence
@@ -236,7 +237,9 @@ def walked(
 
 def _walked(images: Iterable[Any], *, exclude: Sequence[str], hidden: bool) -> Iterator[Any]:
     for image in images:
-        if not isinstance(image, str | Path) or is_url(str(image)):
+        # URLs of screened images may be anybody's: servers are asked by the guarded download alone.
+        is_elsewhere = is_remote(image) and not is_bucket(image)
+        if not isinstance(image, str | Path) or is_elsewhere:
             yield image
             continue
         try:
