@@ -69,10 +69,13 @@ def nearest(vectors: np.ndarray, query: np.ndarray, k: int) -> list[int]:
     return np.argsort(-(vectors.astype(float) @ query) / lengths)[:k].tolist()
 
 
-def raw(server: MortalServer, url: str, **options) -> "pymysql.Connection":
-    """A connection of another program's, with the server's own defaults."""
+def other_client(server: MortalServer, url: str) -> "pymysql.Connection":
+    """A connection of another program's, which has the time that the server's defaults deny."""
     return pymysql.connect(
-        unix_socket=str(server.socket), user="root", database=url.split("/")[3].split("?")[0]
+        unix_socket=str(server.socket),
+        user="root",
+        database=url.split("/")[3].split("?")[0],
+        init_command="SET max_execution_time = 0, wait_timeout = 600",
     )
 
 
@@ -143,7 +146,7 @@ def test_settings_are_made_again_on_reconnecting(odd, url):
     with lookalike.connect(url) as db:
         before = db.rows("SELECT @@autocommit, @@sql_mode, @@sql_select_limit")[1]
         (own,) = db.rows("SELECT CONNECTION_ID()")[1][0]
-        with closing(raw(odd, url)) as other:
+        with closing(other_client(odd, url)) as other:
             other.cursor().execute(f"KILL {own}")
         assert db.rows("SELECT CONNECTION_ID()")[1] != [(own,)]
         assert db.rows("SELECT @@autocommit, @@sql_mode, @@sql_select_limit")[1] == before
@@ -180,7 +183,7 @@ def test_a_server_that_is_read_only_can_be_searched(odd, url):
 def test_the_wait_for_a_table_has_an_end(odd, url):
     with lookalike.connect(url) as db:
         db.collection("held", dim=32).add_embeddings(["a"], embeddings(1))
-        with closing(raw(odd, url)) as idle:
+        with closing(other_client(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")  # and no COMMIT
             started = time.monotonic()
             with (
@@ -200,12 +203,12 @@ def test_attributes_do_not_wait_for_ever(odd, url):
     with impatient(url) as db:
         held = db.collection("held", dim=32)
         held.add_embeddings(["a"], embeddings(1))
-        with closing(raw(odd, url)) as idle:
+        with closing(other_client(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")
             with pytest.raises(DatabaseError, match="end that transaction"):
                 held.attributes.set(rows)
         assert held.attributes.set(rows).stored == 1
-        with closing(raw(odd, url)) as idle:
+        with closing(other_client(odd, url)) as idle:
             idle.cursor().execute("SELECT COUNT(*) FROM held")
             with pytest.raises(DatabaseError, match="end that transaction"):
                 held.attributes.index("price")
