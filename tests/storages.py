@@ -90,7 +90,9 @@ class _GoogleHandler(BaseHTTPRequestHandler):
         bucket, _, name = parts.path.partition("/b/")[2].partition("/o")
         name = unquote(name.lstrip("/"))
         file = self.folder / bucket / name
-        if not name:
+        if not (self.folder / bucket).is_dir():
+            self.send_error(404)
+        elif not name:
             self._answer(json.dumps(self._list(bucket, options.get("prefix", ""))).encode())
         elif not file.is_file():
             self.send_error(404)

@@ -100,6 +100,22 @@ def test_a_moved_file_keeps_its_row_and_a_gone_one_is_pruned(db, colours, images
     assert_stored(db, folder, url)
 
 
+@pytest.mark.parametrize("protocol", ["s3", "gs"], indirect=True)
+def test_nothing_moves_out_of_a_bucket_that_is_not_there(db, colours, images, tmp_path):
+    folder, url = images
+    colours.add(url)
+    bucket, other = folder.parent, folder.parent.with_name(uuid.uuid4().hex)
+    shutil.copytree(bucket, other)
+    bucket.rename(tmp_path / "another server's")
+    try:
+        report = colours.add(url.replace(bucket.name, other.name))
+    finally:
+        (tmp_path / "another server's").rename(bucket)
+        shutil.rmtree(other)
+    assert (report.reused, report.moved) == (5, 0)
+    assert db.rows(f"SELECT COUNT(*) FROM {TABLE}")[1] == [(10,)]
+
+
 def test_facts_come_from_the_files(db, colours, images):
     _, url = images
     assert colours.add(url, facts=True).facts == 5

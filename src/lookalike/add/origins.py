@@ -115,8 +115,8 @@ class Origins:
         path, origin = located(stored_path), Origin(row_id, stored_path)
         try:
             if is_missing(path) or is_something_else(path):
-                if isinstance(path, RemotePath):  # never unmounted
-                    return _Departed(origin, mtime_ns, None, False)
+                if isinstance(path, RemotePath):
+                    return _Departed(origin, mtime_ns, None, False) if path.has_bucket() else None
                 nearest = nearest_folder(path)
                 return _Departed(origin, mtime_ns, nearest, holds_nothing(nearest))
             status = path.stat()

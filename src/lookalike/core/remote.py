@@ -104,6 +104,10 @@ class RemotePath(PosixPath):
         """Whether it is a file. Raises OSError if that is unknown."""
         return self._is(stat.S_ISREG)
 
+    def has_bucket(self) -> bool:
+        """Whether its bucket is there, if its storage has buckets. Raises OSError if unknown."""
+        return not is_bucket(self) or RemotePath(*self.parts[:2]).exists()
+
     def _is(self, kind: Callable[[int], bool]) -> bool:
         try:
             return kind(self.stat().st_mode)
