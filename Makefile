@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # The CPU build where the index in use has one; plain torch can bring gigabytes of CUDA.
 TORCH ?= torch==2.13.0
+# Hundreds of tests start commands, which would compile what they import each time.
+export PYTHONDONTWRITEBYTECODE :=
 # On a terminal pip shows its progress bars.
 PIP_FLAGS ?= --disable-pip-version-check $(shell test -t 2 || echo --quiet)
 
