@@ -84,16 +84,17 @@ def test_what_another_program_stored_is_dropped(engine, own):
     assert stored(engine)["b"] == {"odd": {"x": 1}}
 
 
-@pytest.mark.parametrize("name", ["price", "PRICE", "path", "image_name", "modified", "id"])
-def test_a_column_of_the_users_own_is_never_dropped(engine, own, name):
+def test_a_column_of_the_users_own_is_never_dropped(engine, own):
     engine.rows("ALTER TABLE own ADD price INT")
     own.attributes.set([{"path": "a", "price": 5, "brand": "acme"}])
     before = everything(engine)
     message = (
         "price is a column of your own in table 'own': remove it yourself with ALTER TABLE own"
     )
-    with pytest.raises(InputError, match=message if "ri" in name.lower() else "has no attribute"):
-        own.attributes.drop(name)
+    for name in ("price", "PRICE", "path", "image_name", "modified", "id"):
+        told = message if "ri" in name.lower() else "has no attribute"
+        with pytest.raises(InputError, match=told):
+            own.attributes.drop(name)
     assert everything(engine) == before
 
 

@@ -172,35 +172,35 @@ def test_the_report_is_a_page(duplicates, pictures):
     assert page.read_text().count("data:image/jpeg;base64,") == 5
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["--delete", "--move-to", "x"], "--delete or --move-to, not both"),
-        (["--permanently"], "--permanently goes with --delete"),
-        (["--dry-run"], "--dry-run goes with --delete or --move-to"),
-        (["--yes"], "--yes goes with --delete or --move-to"),
-        (["--force"], "--force goes with --html"),
-        (["--not", "1", "1"], "name at least two different images"),
-        (["--not", "1", "99"], "no image with id 99"),
-        (["--not", "1", "2", "--delete"], "go without --delete"),
-        (["--not", "1", "2", "--html", "x.html"], "go without --html"),
-        (["--forget-not", "1", "2", "--tier", "identical"], "go without --tier"),
-        (["--not", "1", "2", "--keep", "oldest"], "go without --keep"),
-        (["--not", "1", "2", "--group", "3"], "go without --group"),
-        (["--not", "1", "2", "--prefer", "."], "go without --prefer"),
-        (["--not", "1", "gone.jpg"], "'gone.jpg' is not an image file, and no stored image has"),
-        (["--group", "99"], "there is no group 99"),
-        (["--group", "1-"], "there is no group 1-"),
-        (["--group", "7", "--delete", "--yes"], "with --yes give the whole name of group 7"),
-        (["--prefer", "none"], "no such folder: none"),
-        (["--prefer", "."], "no image in it is stored"),
-        (["--keep", "newest"], "'newest' is not one of"),
-        (["--min-similarity", "2"], "min_similarity is 2.0"),
-        (["--collection", "none"], "no collection 'none'"),
-        (["--html", "/proc/none/x.html"], "cannot write the report /proc/none/x.html"),
-    ],
-)
-def test_mistakes_end_in_one_line(run, duplicates, photos, args, message):
+MISTAKES = [
+    (["--delete", "--move-to", "x"], "--delete or --move-to, not both"),
+    (["--permanently"], "--permanently goes with --delete"),
+    (["--dry-run"], "--dry-run goes with --delete or --move-to"),
+    (["--yes"], "--yes goes with --delete or --move-to"),
+    (["--force"], "--force goes with --html"),
+    (["--not", "1", "1"], "name at least two different images"),
+    (["--not", "1", "99"], "no image with id 99"),
+    (["--not", "1", "2", "--delete"], "go without --delete"),
+    (["--not", "1", "2", "--html", "x.html"], "go without --html"),
+    (["--forget-not", "1", "2", "--tier", "identical"], "go without --tier"),
+    (["--not", "1", "2", "--keep", "oldest"], "go without --keep"),
+    (["--not", "1", "2", "--group", "3"], "go without --group"),
+    (["--not", "1", "2", "--prefer", "."], "go without --prefer"),
+    (["--not", "1", "gone.jpg"], "'gone.jpg' is not an image file, and no stored image has"),
+    (["--group", "99"], "there is no group 99"),
+    (["--group", "1-"], "there is no group 1-"),
+    (["--group", "7", "--delete", "--yes"], "with --yes give the whole name of group 7"),
+    (["--prefer", "none"], "no such folder: none"),
+    (["--prefer", "."], "no image in it is stored"),
+    (["--keep", "newest"], "'newest' is not one of"),
+    (["--min-similarity", "2"], "min_similarity is 2.0"),
+    (["--collection", "none"], "no collection 'none'"),
+    (["--html", "/proc/none/x.html"], "cannot write the report /proc/none/x.html"),
+]
+
+
+def test_mistakes_end_in_one_line(run, duplicates, photos):
     run("add", photos / "cat.jpg", *MODEL)
-    done = duplicates(*args, status=2)
-    assert message in done.stderr and done.stdout == ""
+    for args, message in MISTAKES:
+        done = duplicates(*args, status=2)
+        assert message in done.stderr and done.stdout == "", args

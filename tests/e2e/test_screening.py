@@ -111,20 +111,20 @@ def test_a_threshold_is_suggested_and_kept(blocked, photos):
     assert str(found["min_similarity"]) in stored
 
 
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["screen", "a.jpg"], "Missing option '--against'"),
-        (["screen", "a.jpg", "--against", "nowhere"], "there is no collection 'nowhere'"),
-        (["screen", "-", "a.jpg", "--against", "prohibited"], "not both"),
-        (["screen", "-", "--hidden", "--against", "prohibited"], "they do not go with -"),
-        (["screen", "a.jpg", "--against", "prohibited", "-k", "0"], "k is 0"),
-        (["calibrate", "--positives", "x"], "Missing option '--negatives'"),
-        (["calibrate", "--positives", "x", "--negatives", "x"], "there is no collection"),
-    ],
-)
-def test_wrong_use_is_told_in_a_line(blocked, args, message):
-    assert message in blocked(*args, status=2).stderr
+MISTAKES = [
+    (["screen", "a.jpg"], "Missing option '--against'"),
+    (["screen", "a.jpg", "--against", "nowhere"], "there is no collection 'nowhere'"),
+    (["screen", "-", "a.jpg", "--against", "prohibited"], "not both"),
+    (["screen", "-", "--hidden", "--against", "prohibited"], "they do not go with -"),
+    (["screen", "a.jpg", "--against", "prohibited", "-k", "0"], "k is 0"),
+    (["calibrate", "--positives", "x"], "Missing option '--negatives'"),
+    (["calibrate", "--positives", "x", "--negatives", "x"], "there is no collection"),
+]
+
+
+def test_wrong_use_is_told_in_a_line(blocked):
+    for args, message in MISTAKES:
+        assert message in blocked(*args, status=2).stderr, args
 
 
 def test_a_kill_leaves_no_uploads_behind(blocked, photos, environment, tmp_path):
