@@ -24,7 +24,7 @@ from tests.storages import s3_server
 pytestmark = pytest.mark.slow
 
 FROM_THE_CLONE = ("README.md", "docs/installing.md")
-MAIN = ("README.md", "docs/adding.md", "docs/searching.md")  # in CI
+MAIN = ("README.md", "docs/adding.md", "docs/searching.md", "docs/duplicates.md")  # in CI
 TWICE = ("README.md",)  # its Python is what people paste first, and again
 
 CLIP = "needs CLIP: gigabytes of packages, and weights from a hub"

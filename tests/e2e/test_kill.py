@@ -187,10 +187,7 @@ def assert_complete(url, images):
         assert db.collection(TABLE).status().indexed >= 100
 
 
-@pytest.mark.parametrize(
-    ("victim", "kills"),
-    [("client", 4), ("server", 3), pytest.param("both", 4, marks=pytest.mark.nightly)],
-)
+@pytest.mark.parametrize(("victim", "kills"), [("client", 4), ("server", 3), ("both", 4)])
 def test_whatever_is_killed_nothing_is_lost(
     mortal: MortalServer, images, duration, victim, kills, request
 ):

@@ -23,11 +23,6 @@ DIM, ROWS, FEWEST = 24, 1200, 600
 ALL_METRICS = ("cosine", "euclidean", "dot")
 
 
-def at_night(*values):
-    """Parameters that CI has no time for."""
-    return [pytest.param(value, marks=pytest.mark.nightly) for value in values]
-
-
 @pytest.fixture
 def index_sizes():
     return IndexSizes(fewest_rows=200, rows_for_cells=FEWEST)
@@ -199,7 +194,7 @@ def test_duplicates_borrow_our_index(served, vectors):
     assert len(found) == 5 and found_in(served) == (False, True)
 
 
-@pytest.mark.parametrize("metric", ["cosine", *at_night("euclidean", "dot")])
+@pytest.mark.parametrize("metric", ALL_METRICS)
 def test_our_index_finds_what_numpy_finds(served, metric):
     vectors = clustered(3000, DIM, seed=3) * np.linspace(0.3, 3, 3000, dtype=np.float32)[:, None]
     own = filled(served, vectors, metric)
@@ -218,7 +213,7 @@ def test_our_index_finds_what_numpy_finds(served, metric):
     assert own.search_sql(queries[0], k=7, min_similarity=-1.0).sql
 
 
-@pytest.mark.parametrize("share", [20, *at_night(2, 300)])
+@pytest.mark.parametrize("share", [2, 20, 300])
 def test_filters_are_exact_within_the_cells(served, vectors, share):
     own = served.collection("own", dim=DIM)
     groups = [{"part": i % share} for i in range(ROWS)]

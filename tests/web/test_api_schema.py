@@ -87,7 +87,7 @@ def at_random(examples):
 
 
 @schema.parametrize()
-@at_random(2)
+@at_random(3)
 def test_nothing_that_is_asked_is_the_server_s_failure(case, fuzzed, session):
     ask(case, fuzzed, session)
 

@@ -45,6 +45,7 @@ class Origins:
         self._taken: set[int] = set()
         self._at_home: set[bytes] = set()
         self._held: list[tuple[NewFile, int]] = []
+        self._buckets: dict[RemotePath, bool] = {}
 
     def find(
         self, new: Sequence[NewFile], stored_ids: Mapping[str, int]
@@ -116,7 +117,8 @@ class Origins:
         try:
             if is_missing(path) or is_something_else(path):
                 if isinstance(path, RemotePath):
-                    return _Departed(origin, mtime_ns, None, False) if path.has_bucket() else None
+                    there = self._has_bucket(path)
+                    return _Departed(origin, mtime_ns, None, False) if there else None
                 nearest = nearest_folder(path)
                 return _Departed(origin, mtime_ns, nearest, holds_nothing(nearest))
             status = path.stat()
@@ -129,6 +131,18 @@ class Origins:
         if now == digest or not any(row[1] != row_id for row in self._files_of([now])):
             return None
         return _Departed(origin, mtime_ns, None, False)
+
+    def _has_bucket(self, path: RemotePath) -> bool:
+        """Whether the storage knows the path's bucket: that of another endpoint does not.
+
+        Raises OSError if that is unknown.
+        """
+        bucket = path.bucket
+        if bucket is None:
+            return True
+        if bucket not in self._buckets:
+            self._buckets[bucket] = bucket.exists()
+        return self._buckets[bucket]
 
     def _has_gone_to(self, row: _Departed, file: StoredFile) -> bool:
         """Whether the row's file is certainly gone, not just on an unmounted disk.

@@ -55,6 +55,11 @@ class RemotePath(PosixPath):
         """The URL's scheme, such as s3."""
         return self.parts[0].rstrip(":").lower()
 
+    @property
+    def bucket(self) -> "RemotePath | None":
+        """The bucket that it is in; None if its storage has none."""
+        return RemotePath(*self.parts[:2]) if is_bucket(self) else None
+
     def is_absolute(self) -> bool:
         """Whether it is the same in every folder: always."""
         return True
@@ -103,10 +108,6 @@ class RemotePath(PosixPath):
     def is_file(self, *, follow_symlinks: bool = True) -> bool:
         """Whether it is a file. Raises OSError if that is unknown."""
         return self._is(stat.S_ISREG)
-
-    def has_bucket(self) -> bool:
-        """Whether its bucket is there, if its storage has buckets. Raises OSError if unknown."""
-        return not is_bucket(self) or RemotePath(*self.parts[:2]).exists()
 
     def _is(self, kind: Callable[[int], bool]) -> bool:
         try:

@@ -317,7 +317,7 @@ def test_a_hub_that_answers_is_asked_and_the_download_announced(
     assert said == ["downloading the weights of clip-ViT-B-32 from the Hugging Face Hub (once)"]
 
 
-@pytest.mark.nightly
+@pytest.mark.slow
 def test_loading_prints_nothing_and_warns_of_nothing(raw: Path, tmp_path: Path) -> None:
     put_in_hub_cache(raw, tmp_path / "hub", "sentence-transformers/clip-ViT-B-32")
     code = (
